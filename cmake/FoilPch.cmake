@@ -1,0 +1,17 @@
+# One precompiled header for everything (724 MB, so one only): LibTorch, compiled once, position independent.
+# foil_settings carries the flags that must be equal wherever it is reused.
+add_library(foil_settings INTERFACE)
+target_link_libraries(foil_settings INTERFACE foil::torch)
+target_compile_options(foil_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-Winvalid-pch;-fpch-preprocess>)
+
+file(WRITE ${CMAKE_BINARY_DIR}/foil_pch.cpp "// Carries the precompiled header.\n")
+add_library(foil_pch OBJECT ${CMAKE_BINARY_DIR}/foil_pch.cpp)
+target_link_libraries(foil_pch PRIVATE foil_settings)
+target_precompile_headers(foil_pch PRIVATE <torch/torch.h>)
+
+# foil_own(TARGET): our own code: warnings are errors, the shared precompiled header.
+function(foil_own target)
+  target_link_libraries(${target} PRIVATE foil_settings)
+  target_precompile_headers(${target} REUSE_FROM foil_pch)
+  set_target_properties(${target} PROPERTIES DEFINE_SYMBOL "")
+endfunction()

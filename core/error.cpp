@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Nearest names: the one helper behind every "Did you mean".
+#include <foil/error.h>
+
+#include <algorithm>
+
+namespace foil {
+namespace {
+
+// Damerau-Levenshtein distance (optimal string alignment): insertions, deletions, substitutions, swaps of neighbours.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+  for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    for (size_t j = 1; j <= b.size(); ++j) {
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+}  // namespace
+
+std::string nearest(std::string_view got, const std::vector<std::string>& known) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, got.size() / 3) + 1;
+  for (const std::string& name : known) {
+    const size_t distance = edit_distance(got, name);
+    if (distance < best_distance && distance < name.size()) {
+      best = name;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+std::string known_names(std::string_view what, std::string_view got, const std::vector<std::string>& known) {
+  std::string text = " Known " + std::string(what) + ":";
+  if (known.empty()) return text + " none.";
+  for (size_t i = 0; i < known.size(); ++i) text += (i ? ", " : " ") + known[i];
+  text += ".";
+  if (const std::string name = nearest(got, known); !name.empty()) text += " Did you mean '" + name + "'?";
+  return text;
+}
+
+}  // namespace foil

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Component: what can be chosen by name in an experiment file: its options and how to make it.
+#pragma once
+
+#include <foil/augmentation.h>
+#include <foil/dataset.h>
+#include <foil/encoder.h>
+#include <foil/fields.h>
+#include <foil/loss.h>
+#include <foil/sampler.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace foil {
+
+struct Component {
+  std::string kind;                                     // "loss", "encoder", "augmentation", "data set", "sampler"
+  std::string name;                                     // as in `name = "..."`
+  std::string origin;                                   // the file it came from; "built in"
+  std::function<void(Fields&)> describe;                // visits the options with their defaults
+  std::function<std::shared_ptr<void>(Fields&)> make;   // reads the options, then constructs; a pointer to the interface of `kind`
+};
+
+namespace detail {
+template <class Interface, class T>
+Component component(const char* kind, const char* name) {
+  static_assert(std::is_base_of_v<Interface, T>, "a component derives from the interface it is registered for");
+  return {kind, name, "built in",
+          [](Fields& fields) { typename T::Options options; options.describe(fields); },
+          [](Fields& fields) -> std::shared_ptr<void> {
+            typename T::Options options;
+            options.describe(fields);
+            return std::static_pointer_cast<Interface>(std::make_shared<T>(std::move(options)));
+          }};
+}
+}  // namespace detail
+
+// Where components are registered. A component class T has `struct Options { ...; void describe(Fields&); }` and a constructor T(Options).
+class FOIL_API Plugin {
+ public:
+  template <class T> void loss(const char* name) { add(detail::component<Loss, T>("loss", name)); }
+  template <class T> void encoder(const char* name) { add(detail::component<Encoder, T>("encoder", name)); }
+  template <class T> void augmentation(const char* name) { add(detail::component<Augmentation, T>("augmentation", name)); }
+  template <class T> void dataset(const char* name) { add(detail::component<Dataset, T>("data set", name)); }
+  template <class T> void sampler(const char* name) { add(detail::component<Sampler, T>("sampler", name)); }
+  virtual ~Plugin() = default;
+
+ protected:
+  virtual void add(Component component) = 0;
+};
+
+}  // namespace foil

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Dataset: raw samples by index. Built-in readers live in core/data; plugins may add more.
+#pragma once
+
+#include <foil/view.h>
+
+namespace foil {
+
+enum class Split { train, test };
+
+class FOIL_API Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size(Split split) const = 0;  // samples; 0 when the data set has no such split
+  // Names of the classes in label order; empty for a data set without labels.
+  virtual std::vector<std::string> classes() const = 0;
+  // int64 [size(split)] on the CPU, -1 where a sample has none; undefined for a data set without labels.
+  virtual Tensor labels(Split split) const = 0;
+  // The raw samples with these indices (int64 [B] on the CPU, any order, repeats allowed), one View per modality, uint8 images.
+  // Called from several threads at once. Throws Error (Exit::data) naming the file of a sample that cannot be read.
+  virtual Views read(Split split, const Tensor& index) const = 0;
+  // [C, H, W] of an image, [C, -1, -1] where images differ in size, [F] of vectors: what an encoder is sized from.
+  virtual std::vector<int64_t> shape() const = 0;
+};
+
+}  // namespace foil

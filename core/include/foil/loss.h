@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Loss: embeddings of V views -> a scalar. The host provides views, ranks, draws and state; a loss writes its formula.
+// Sizes: V views, B samples of this rank, W ranks, N global batch, D width of z, F width of h.
+#pragma once
+
+#include <foil/random.h>
+#include <foil/ranks.h>
+#include <foil/view.h>
+#include <torch/nn/module.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace foil {
+
+// What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
+struct Needs {
+  int64_t min_views = 2;
+  int64_t max_views = 2;   // 0 = any number
+  bool labels = false;     // LossInput::label
+  bool raw_z = false;      // z as the head gives it; unit norm otherwise
+};
+
+struct Sizes {
+  int64_t z_dim = 0;         // D
+  int64_t feature_dim = 0;   // F
+  int64_t dataset_size = 0;  // rows of the training set
+  int64_t classes = 0;       // 0 without labels
+  int64_t views = 0;         // V
+  int64_t batch_size = 0;    // N, global
+};
+
+// One step as a loss sees it. Every rank must make the same calls in the same order.
+class FOIL_API LossInput {
+ public:
+  std::vector<Tensor> z;  // V x [B, D], unit norm unless Needs::raw_z
+  std::vector<Tensor> h;  // V x [B, F], features before the head
+  Tensor label;           // int64 [B]; undefined unless asked
+  Tensor index;           // int64 [B], row in the training set
+  int64_t step = 0;
+  int64_t epoch = 0;
+  bool training = true;   // false: evaluation, where no state may move
+  uint64_t seed = 0;
+  uint64_t slot = 0;      // position of the loss in the experiment; keys its draws
+  Sizes sizes;
+  std::shared_ptr<Ranks> ranks;  // never null inside forward
+
+  // z of view v of every rank: [N, D] in global order. Local rows are everyone(v)[offset() : offset() + B].
+  Tensor everyone(int64_t v) const { return gather(z.at(static_cast<size_t>(v))); }
+  // Any per-sample tensor [B, ...] -> [N, ...]; gradient flows back to the rank that owns the row.
+  Tensor gather(const Tensor& local) const;
+  int64_t offset() const;       // global position of the first local row
+  int64_t global_batch() const; // N
+
+  // Mean over the global batch, written from local entries: sum(x) * W / (count over all ranks). The average over ranks of what each
+  // rank gets is the value of one rank on the whole batch, whatever the local counts; nothing anywhere gives 0.
+  Tensor mean(const Tensor& x) const;
+  // The same over the entries where `valid` (bool, shape of x); an entry that is not valid contributes exactly 0, also to gradients.
+  Tensor mean(const Tensor& x, const Tensor& valid) const;
+  // Differentiable sum over ranks of a replicated shape: correlations, masses.
+  Tensor sum_ranks(const Tensor& x) const;
+
+  // Draws in [0, 1), float [B, columns], keyed by (seed, step, slot, name, index): equal on one rank and on many.
+  Tensor uniform(std::string_view name, int64_t columns) const;
+  // A generator of draws equal on all ranks.
+  Draws shared(std::string_view name) const;
+
+  // A detached result handed from forward to after_step.
+  void keep(const std::string& name, const Tensor& value) const;
+  Tensor kept(const std::string& name) const;
+  // Logs a part of the loss under `name`, a local mean like the value of forward: metrics.jsonl holds its average over ranks.
+  void report(const std::string& name, const Tensor& value) const;
+
+  const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
+
+  // For the host, between forward and backward: the gathered tensors of this input, joined to `value` with zero gradient, so that a
+  // rank whose value does not depend on them still enters the collectives of backward.
+  Tensor join(const Tensor& value) const;
+
+ private:
+  struct Notes {
+    std::map<std::string, Tensor> kept, reports;
+    std::vector<Tensor> gathered, alive;    // alive: a cached key must not be reused by another tensor
+    std::map<const void*, Tensor> cache;    // one gather per tensor
+    std::vector<int64_t> counts;
+  };
+  const std::vector<int64_t>& counts() const;
+  std::shared_ptr<Notes> notes_ = std::make_shared<Notes>();
+};
+
+// The invariant: the average over ranks of what forward returns is the value that one rank gives on the whole batch.
+class FOIL_API Loss : public torch::nn::Module {
+ public:
+  virtual Needs needs() const { return {}; }
+  // Called once, before the optimizer, the reducer and any checkpoint: parameters and per-sample buffers are registered here.
+  virtual void setup(const Sizes&) {}
+  virtual Tensor forward(const LossInput& input) = 0;  // a scalar
+  // Without gradient, after the optimizer's step, never in evaluation: the only place where state moves. Same bits on every rank.
+  virtual void after_step(const LossInput&) {}
+};
+
+// Rows of `values` [N, ...] (global order) written to buffer[index]; where an index repeats, the last row or the mean of its rows.
+enum class Duplicates { last, mean };
+FOIL_API void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Duplicates rule);
+
+}  // namespace foil

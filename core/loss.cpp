@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the host does for a loss: gathers, means, draws.
+#include <foil/loss.h>
+
+#include <algorithm>
+
+namespace foil {
+
+Tensor LossInput::gather(const Tensor& local) const {
+  const void* key = local.unsafeGetTensorImpl();
+  if (auto hit = notes_->cache.find(key); hit != notes_->cache.end()) return hit->second;
+  Tensor all = ranks->gather(local);
+  notes_->cache.emplace(key, all);
+  if (all.requires_grad()) notes_->gathered.push_back(all);
+  notes_->alive.push_back(local);
+  return all;
+}
+
+const std::vector<int64_t>& LossInput::counts() const {
+  if (notes_->counts.empty()) notes_->counts = ranks->counts(index.defined() ? index.size(0) : z.at(0).size(0));
+  return notes_->counts;
+}
+
+int64_t LossInput::offset() const {
+  const std::vector<int64_t>& all = counts();
+  int64_t before = 0;
+  for (int64_t r = 0; r < ranks->rank(); ++r) before += all[static_cast<size_t>(r)];
+  return before;
+}
+
+int64_t LossInput::global_batch() const {
+  int64_t n = 0;
+  for (int64_t c : counts()) n += c;
+  return n;
+}
+
+Tensor LossInput::mean(const Tensor& x) const { return mean(x, torch::ones_like(x, torch::kBool)); }
+
+Tensor LossInput::mean(const Tensor& x, const Tensor& valid) const {
+  const Tensor count = ranks->sum(valid.sum().to(torch::kDouble));
+  const Tensor total = torch::where(valid, x, torch::zeros_like(x)).sum();
+  return total * (static_cast<double>(ranks->world_size()) / count.clamp_min(1.0)).to(x.scalar_type());
+}
+
+Tensor LossInput::sum_ranks(const Tensor& x) const {
+  Tensor all = ranks->sum(x);
+  if (all.requires_grad()) notes_->gathered.push_back(all);
+  return all;
+}
+
+Tensor LossInput::uniform(std::string_view name, int64_t columns) const {
+  const uint64_t key = mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name));
+  const Tensor ids = index.to(torch::kCPU, torch::kLong).contiguous();
+  Tensor out = torch::empty({ids.size(0), columns}, torch::kFloat);
+  float* row = out.mutable_data_ptr<float>();
+  for (int64_t b = 0; b < ids.size(0); ++b) {
+    Draws draws(key, static_cast<uint64_t>(ids.const_data_ptr<int64_t>()[b]));
+    for (int64_t c = 0; c < columns; ++c) *row++ = draws.uniform();
+  }
+  return out.to(index.device());
+}
+
+Draws LossInput::shared(std::string_view name) const {
+  return Draws(mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name)), ~uint64_t{0});
+}
+
+void LossInput::keep(const std::string& name, const Tensor& value) const { notes_->kept[name] = value.detach(); }
+
+Tensor LossInput::kept(const std::string& name) const {
+  auto it = notes_->kept.find(name);
+  if (it != notes_->kept.end()) return it->second;
+  std::vector<std::string> known;
+  for (const auto& [key, value] : notes_->kept) known.push_back(key);
+  fail(Exit::failure, "kept('", name, "'): forward kept no such tensor.", known_names("names", name, known));
+}
+
+void LossInput::report(const std::string& name, const Tensor& value) const { notes_->reports[name] = value.detach(); }
+
+Tensor LossInput::join(const Tensor& value) const {
+  Tensor joined = value;
+  // The sum of no entries: value 0, gradient 0, and still a node of the graph.
+  for (const Tensor& all : notes_->gathered) joined = joined + all.flatten().slice(0, 0, 0).sum().to(value.scalar_type());
+  return joined;
+}
+
+void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Duplicates rule) {
+  torch::NoGradGuard no_grad;
+  const Tensor rows = index.to(torch::kCPU, torch::kLong).contiguous();
+  const int64_t n = rows.size(0);
+  const int64_t* id = rows.const_data_ptr<int64_t>();
+  // The position that speaks for each row: its last occurrence; with mean, the sum of the occurrences in global order.
+  std::map<int64_t, std::vector<int64_t>> places;
+  for (int64_t i = 0; i < n; ++i) places[id[i]].push_back(i);
+  for (const auto& [row, at] : places) {
+    if (rule == Duplicates::last || at.size() == 1) {
+      buffer[row].copy_(values[at.back()]);
+    } else {
+      buffer[row].copy_(values.index_select(0, torch::tensor(at, torch::kLong).to(values.device())).mean(0));
+    }
+  }
+}
+
+}  // namespace foil
