@@ -101,6 +101,13 @@ class FOIL_API Loss : public torch::nn::Module {
   virtual void after_step(const LossInput&) {}
 };
 
+// log(sum_j exp(s[i, j])) over the columns j with allowed[i, j] (bool, broadcastable to s): [rows]. Masked exactly: an entry that is not
+// allowed has no part in the maximum, the sum or the gradient. A row without any allowed column gives -inf with gradient 0.
+FOIL_API Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed);
+
+// log(1 + exp(x)), written as max(x, 0) + log1p(exp(-|x|)): exact to rounding for every x, with the right gradient at 0.
+FOIL_API Tensor softplus(const Tensor& x);
+
 // Rows of `values` [N, ...] (global order) written to buffer[index]; where an index repeats, the last row or the mean of its rows.
 enum class Duplicates { last, mean };
 FOIL_API void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Duplicates rule);
