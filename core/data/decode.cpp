@@ -32,6 +32,7 @@ class Jpeg {
   Jpeg(const std::string& path, const std::vector<uint8_t>& bytes) : path_(path), bytes_(bytes), handle_(tjInitDecompress(), tjDestroy) {
     int width = 0, height = 0, subsampling = 0;
     check(tjDecompressHeader3(handle_.get(), bytes_.data(), bytes_.size(), &width, &height, &subsampling, &colours_));
+    if (width == 0 || height == 0) fail(Exit::data, path_, ": broken JPEG: it holds no image.");
     size = {height, width};
   }
 
