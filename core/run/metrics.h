@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// metrics.jsonl, the truth about a run: one JSON object a line, each with an integer "step". Plots and tables derive from it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "run/file.h"
+
+namespace foil {
+
+class Metrics {
+ public:
+  // Opens or creates the file and drops, atomically, the rows of later steps than `resume_step` (-1: all) and a torn last line; the
+  // rows that stay keep their bytes. A torn line in front of a row that stays is damage: Exit::data.
+  Metrics(const std::string& path, int64_t resume_step);
+
+  // Appends a row. Numbers read back bit for bit; nan and infinities are texts (see json_number). Survives a kill right away.
+  void write(const nlohmann::json& row);
+
+  // Makes the rows survive a power cut too; call it before the checkpoint that relies on them.
+  void flush();
+
+ private:
+  std::string path_;
+  std::optional<AppendFile> file_;
+};
+
+// All rows in order. A last line without its newline is left out: the run may be writing it now.
+std::vector<nlohmann::json> read_metrics(const std::string& path);
+
+}  // namespace foil

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// metrics.jsonl: exact numbers, exact truncation.
+#include "run/metrics.h"
+
+#include <cmath>
+#include <limits>
+
+#include "run/json.h"
+#include "scratch_folder.h"
+
+namespace foil {
+namespace {
+
+TEST(Metrics, ReadsBackEveryNumberBitForBit) {
+  const ScratchFolder scratch;
+  Metrics metrics(scratch / "m.jsonl", -1);
+  metrics.write({{"step", 1}, {"loss", 0.1 + 0.2}, {"tiny", 5e-324}});
+  metrics.write({{"step", 2}, {"loss", std::nan("")}, {"top", -std::numeric_limits<double>::infinity()}});
+  metrics.flush();
+  const std::vector<nlohmann::json> rows = read_metrics(scratch / "m.jsonl");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["loss"].get<double>(), 0.1 + 0.2);
+  EXPECT_EQ(rows[0]["tiny"].get<double>(), 5e-324);
+  EXPECT_TRUE(std::isnan(json_number(rows[1]["loss"])));
+  EXPECT_EQ(json_number(rows[1]["top"]), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(read_file(scratch / "m.jsonl").substr(0, 10), "{\"loss\":0.");
+}
+
+TEST(Metrics, ARowIsOnDiskAsSoonAsItIsWritten) {
+  const ScratchFolder scratch;
+  EXPECT_EQ(exit_code_of_child([&] {
+    Metrics metrics(scratch / "m.jsonl", -1);
+    metrics.write({{"step", 7}});
+    ::raise(SIGKILL);
+    return 0;
+  }), -SIGKILL);
+  EXPECT_EQ(read_metrics(scratch / "m.jsonl").at(0)["step"], 7);
+}
+
+TEST(Metrics, ResumeDropsLaterRowsAndTheTornLineAndKeepsTheOthersBytes) {
+  const ScratchFolder scratch;
+  const std::string kept = "{\"step\": 1,  \"loss\": 2.50}\n{\"step\":3}\n{\"step\":2,\"kind\":\"late\"}\n";
+  write_plainly(scratch / "m.jsonl", kept + "{\"step\":4}\n{\"step\":5}\n{\"step\":2,\"lo");
+  Metrics metrics(scratch / "m.jsonl", 3);
+  EXPECT_EQ(read_file(scratch / "m.jsonl"), kept);
+  metrics.write({{"step", 4}});
+  EXPECT_EQ(read_file(scratch / "m.jsonl"), kept + "{\"step\":4}\n");
+}
+
+TEST(Metrics, ResumeForgivesATornLineBehindTheRowsThatStayOnly) {
+  const ScratchFolder scratch;
+  write_plainly(scratch / "m.jsonl", std::string("{\"step\":1}\n") + std::string("\0\0\0\n", 4) + "{\"step\":2}\n");
+  EXPECT_TRUE(error_of([&] { Metrics(scratch / "m.jsonl", 2); }).starts_with("5 " + (scratch / "m.jsonl:2: not JSON: ")));
+  Metrics(scratch / "m.jsonl", 1);
+  EXPECT_EQ(read_file(scratch / "m.jsonl"), "{\"step\":1}\n");
+}
+
+TEST(Metrics, ABeginningDropsEverything) {
+  const ScratchFolder scratch;
+  write_plainly(scratch / "m.jsonl", "{\"step\":0}\n{\"step\":1}\n");
+  Metrics(scratch / "m.jsonl", -1);
+  EXPECT_EQ(read_file(scratch / "m.jsonl"), "");
+}
+
+TEST(Metrics, RefusesARowWithoutAnIntegerStep) {
+  const ScratchFolder scratch;
+  Metrics metrics(scratch / "m.jsonl", -1);
+  EXPECT_EQ(error_of([&] { metrics.write({{"step", 1.5}}); }), "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got {\"step\":1.5}");
+  EXPECT_EQ(error_of([&] { metrics.write(nlohmann::json::array()); }), "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got []");
+  EXPECT_EQ(read_file(scratch / "m.jsonl"), "");
+}
+
+TEST(Metrics, AReaderLeavesOutTheLineThatIsBeingWrittenAndNamesADamagedOne) {
+  const ScratchFolder scratch;
+  write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"step\":2}");
+  EXPECT_EQ(read_metrics(scratch / "m.jsonl").size(), 1u);
+  write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"loss\":2}\n");
+  EXPECT_EQ(error_of([&] { read_metrics(scratch / "m.jsonl"); }), "5 " + (scratch / "m.jsonl:2: a row needs an integer \"step\""));
+}
+
+}  // namespace
+}  // namespace foil

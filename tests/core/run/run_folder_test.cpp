@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// New run, resume, finished, refusal, restart; and who may work in the folder.
+#include "run/run_folder.h"
+
+#include <regex>
+
+#include "run/json.h"
+#include "scratch_folder.h"
+
+namespace foil {
+namespace {
+
+std::string this_host() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+class RunFolderTest : public ::testing::Test {
+ protected:
+  std::string path() const { return scratch_ / "runs/name/trial"; }
+  RunFolder open(const std::string& toml = "a = 1\n", bool restart = false) {
+    return RunFolder::open(path(), toml,
+                           {restart, [](const std::string&, const std::string&) { return std::vector<std::string>{"loss.temperature", "run.epochs"}; },
+                            [this](const std::string& text) { said_.push_back(text); }});
+  }
+  ScratchFolder scratch_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(RunFolderTest, ANewRunIsWrittenDownAndUnlockedAtItsEnd) {
+  {
+    const RunFolder run = open();
+    EXPECT_FALSE(run.already_finished());
+    EXPECT_FALSE(run.resumes());
+    EXPECT_EQ(read_file(run.file("config.resolved.toml")), "a = 1\n");
+    EXPECT_EQ(parse_json(read_file(run.file("lock")), "lock")["pid"], ::getpid());
+    EXPECT_EQ(read_status(path())->state, RunState::running);
+    EXPECT_EQ(run.path(), path());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
+  EXPECT_TRUE(said_.empty());
+}
+
+TEST_F(RunFolderTest, AnUnfinishedRunResumesAtItsStep) {
+  for (const RunState state : {RunState::running, RunState::failed, RunState::interrupted, RunState::again}) {
+    open().set_status(state, 17, "why");
+    const RunFolder run = open();
+    EXPECT_TRUE(run.resumes()) << to_string(state);
+    EXPECT_EQ(run.found()->state, state);
+    EXPECT_EQ(run.found()->reason, "why");
+    EXPECT_EQ(read_status(path())->state, RunState::running);
+    EXPECT_EQ(read_status(path())->step, 17);
+  }
+}
+
+TEST_F(RunFolderTest, AFinishedRunStaysFinished) {
+  open().set_status(RunState::finished, 40);
+  const RunFolder run = open();
+  EXPECT_TRUE(run.already_finished());
+  EXPECT_FALSE(run.resumes());
+  EXPECT_EQ(read_status(path())->state, RunState::finished);
+}
+
+TEST_F(RunFolderTest, AnotherExperimentIsRefusedListingTheKeys) {
+  open().set_status(RunState::again, 3);
+  EXPECT_EQ(error_of([&] { open("a = 2\n"); }),
+            "2 " + path() + ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose another run.name, or "
+            "--restart to keep the old folder aside and begin anew.");
+  EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
+  EXPECT_EQ(read_status(path())->state, RunState::again);
+}
+
+TEST_F(RunFolderTest, ATextThatDiffersInNoKeyIsTheSameExperiment) {
+  open();
+  const auto none = [](const std::string&, const std::string&) { return std::vector<std::string>(); };
+  EXPECT_TRUE(RunFolder::open(path(), "a = 1  # a comment\n", {false, none, {}}).resumes());
+  EXPECT_TRUE(error_of([&] { RunFolder::open(path(), "a = 3\n", {}); }).starts_with("2 " + path() + ": holds a run of another experiment. Choose"));
+}
+
+TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
+  open().set_status(RunState::finished, 9);
+  { const RunFolder run = open("a = 2\n", true); EXPECT_FALSE(run.resumes() || run.already_finished()); }
+  { const RunFolder run = open("a = 3\n", true); }
+  EXPECT_EQ(read_file(path() + "/config.resolved.toml"), "a = 3\n");
+  EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
+  ASSERT_EQ(said_.size(), 2u);
+  std::vector<std::string> contents;
+  for (const std::string& text : said_) {
+    std::smatch match;
+    ASSERT_TRUE(std::regex_match(text, match, std::regex("(.*): the old folder is kept as (.*/trial\\.old-\\d{8}T\\d{6}Z(-2)?)"))) << text;
+    EXPECT_EQ(match[1], path());
+    contents.push_back(read_file(match[2].str() + "/config.resolved.toml"));
+    EXPECT_FALSE(std::filesystem::exists(match[2].str() + "/lock"));
+  }
+  EXPECT_EQ(contents, (std::vector<std::string>{"a = 1\n", "a = 2\n"}));
+}
+
+TEST_F(RunFolderTest, RestartHoldsTheNewLock) {
+  open();
+  const RunFolder run = open("a = 2\n", true);
+  EXPECT_TRUE(error_of([&] { open("a = 2\n"); }).starts_with("1 " + path() + ": another run is working here"));
+}
+
+TEST_F(RunFolderTest, ATrailingSlashIsTheSameFolder) {
+  { const RunFolder run = RunFolder::open(path() + "//", "a = 1\n", {}); EXPECT_EQ(run.path(), path()); }
+  EXPECT_TRUE(open().resumes());
+}
+
+TEST_F(RunFolderTest, ALiveRunIsNamedByHostAndProcess) {
+  const RunFolder run = open();
+  const std::string message = "1 " + path() + ": another run is working here: process " + std::to_string(::getpid()) + " on host " + this_host();
+  EXPECT_EQ(error_of([&] { open(); }), message);
+  EXPECT_EQ(exit_code_of_child([&] { return error_of([&] { open(); }) == message ? 0 : 1; }), 0);
+  EXPECT_TRUE(std::filesystem::exists(path() + "/lock")) << "a child must not remove its parent's lock";
+}
+
+TEST_F(RunFolderTest, AForkedChildLeavesItsParentsLock) {
+  auto run = std::make_unique<RunFolder>(open());
+  EXPECT_EQ(exit_code_of_child([&] { run.reset(); return 0; }), 0);
+  EXPECT_TRUE(std::filesystem::exists(path() + "/lock"));
+}
+
+TEST_F(RunFolderTest, TheLockOfAKilledProcessIsTakenOverAndSaid) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const RunFolder run = open();
+    ::raise(SIGKILL);
+  }
+  siginfo_t ended;
+  ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);  // dead, but still a zombie with a PID
+  { const RunFolder run = open(); EXPECT_TRUE(run.resumes()); }
+  ::waitpid(child, nullptr, 0);
+  ASSERT_EQ(said_.size(), 1u);
+  EXPECT_EQ(said_[0], path() + ": took over the lock of process " + std::to_string(child) + ", which is dead");
+}
+
+TEST_F(RunFolderTest, ARecycledPidIsNotTheHolder) {
+  open();
+  const nlohmann::json lock = {{"host", this_host()}, {"pid", ::getpid()}, {"start", "another boot 1"}};
+  write_plainly(path() + "/lock", lock.dump());
+  open();
+  EXPECT_EQ(said_.size(), 1u);
+}
+
+TEST_F(RunFolderTest, ALockOfAnotherHostIsRefused) {
+  open();
+  write_plainly(path() + "/lock", R"({"host":"elsewhere.example","pid":12,"start":"x"})");
+  EXPECT_EQ(error_of([&] { open(); }), "1 " + path() + ": locked by process 12 on host elsewhere.example, which cannot be asked from here. If that run is dead, remove " + path() + "/lock");
+  EXPECT_TRUE(std::filesystem::exists(path() + "/lock"));
+}
+
+TEST_F(RunFolderTest, ALockCutShortIsNobodys) {
+  open();
+  for (const char* text : {"", "{\"host\":\"els", "[]", "{\"host\":1,\"pid\":1,\"start\":\"\"}"}) {
+    write_plainly(path() + "/lock", text);
+    EXPECT_TRUE(open().resumes()) << text;
+  }
+}
+
+TEST_F(RunFolderTest, OfManyAtOnceOneTakesADeadLock) {
+  open();
+  write_plainly(path() + "/lock", nlohmann::json{{"host", this_host()}, {"pid", ::getpid()}, {"start", "another boot 1"}}.dump());
+  int winners[2], go[2];
+  ASSERT_EQ(::pipe(winners) + ::pipe(go), 0);
+  std::vector<pid_t> children;
+  for (int i = 0; i < 12; ++i) {
+    children.push_back(::fork());
+    if (children.back() != 0) continue;
+    char byte;
+    ::close(go[1]);
+    if (::read(go[0], &byte, 1) != 0) ::_exit(1);  // the closing of the other end starts all at once
+    try {
+      const RunLock lock(path() + "/lock", {});
+      if (::write(winners[1], "w", 1) != 1) ::_exit(1);
+      ::pause();
+    } catch (const Error&) {
+      if (::write(winners[1], "l", 1) != 1) ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  ::close(go[1]);
+  std::string answers;
+  for (char answer; answers.size() < children.size() && ::read(winners[0], &answer, 1) == 1;) answers += answer;
+  for (const pid_t child : children) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), 'w'), 1) << answers;
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), 'l'), 11) << answers;
+}
+
+TEST_F(RunFolderTest, StatusAndEnvironmentReadBack) {
+  const RunFolder run = open();
+  EXPECT_TRUE(run.read_env().is_null());
+  run.write_env({{"world_size", 3}, {"torch", "2.11.0"}});
+  EXPECT_EQ(run.read_env(), (nlohmann::json{{"world_size", 3}, {"torch", "2.11.0"}}));
+  run.set_status(RunState::failed, 12, "loss is nan at step 12");
+  const Status status = read_status(path()).value();
+  EXPECT_EQ(status.state, RunState::failed);
+  EXPECT_EQ(status.step, 12);
+  EXPECT_EQ(status.reason, "loss is nan at step 12");
+  EXPECT_TRUE(std::regex_match(status.utc, std::regex("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ")));
+  EXPECT_EQ(to_string(status.state), "failed");
+}
+
+TEST_F(RunFolderTest, ADamagedStatusIsNamed) {
+  EXPECT_FALSE(read_status(scratch_.path()).has_value());
+  write_plainly(scratch_ / "status", R"({"state":"dreaming","step":1,"utc":"","reason":""})");
+  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }), "5 " + (scratch_ / "status") + ": unknown state \"dreaming\"");
+  write_plainly(scratch_ / "status", "{}");
+  EXPECT_TRUE(error_of([&] { read_status(scratch_.path()); }).starts_with("5 " + (scratch_ / "status") + ": not a status: "));
+}
+
+TEST_F(RunFolderTest, AFileInTheWayIsNamed) {
+  write_plainly(scratch_ / "runs", "a file");
+  EXPECT_EQ(error_of([&] { open(); }), "1 " + path() + ": cannot create the folder: Not a directory");
+}
+
+}  // namespace
+}  // namespace foil

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the tests of the run's files share: an empty folder that goes with the test, a full file system, messages of errors, Python.
+#pragma once
+
+#include <foil/error.h>
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "run/file.h"
+
+namespace foil {
+
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = std::filesystem::temp_directory_path() / "foil-test-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline void write_plainly(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+
+// The message and code of the Error that `action` must throw, as "CODE MESSAGE".
+template <class Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  }
+  return "no error";
+}
+
+// Standard output of a Python program with its arguments; its failure, or a missing Python, fails the test.
+inline std::string run_python(const ScratchFolder& scratch, const std::string& program, const std::string& arguments) {
+  const char* python = std::getenv("FOIL_PYTHON");
+  if (!python) {
+    ADD_FAILURE() << "FOIL_PYTHON is not set: run this by ctest";
+    return "";
+  }
+  write_plainly(scratch / "program.py", program);
+  const std::string command =
+      std::string(python) + " " + (scratch / "program.py") + " " + arguments + " > " + (scratch / "out.txt") + " 2> " + (scratch / "err.txt");
+  if (std::system(command.c_str()) != 0) ADD_FAILURE() << command << "\n" << read_file(scratch / "err.txt");
+  return read_file(scratch / "out.txt");
+}
+
+// The exit code of `action` run in a forked child; -SIGNAL when a signal ended it. A thrown Error is printed and gives 99.
+template <class Action>
+int exit_code_of_child(Action action) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      ::_exit(action());
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      ::_exit(99);
+    }
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+// In a child process: makes `folder` a file system of `bytes` that really fills up. Where mounting is forbidden, limits the size of
+// each file instead, which fails the same write with EFBIG.
+inline void make_small(const std::string& folder, long bytes) {
+  const uid_t user = ::getuid();
+  if (user != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) {
+    write_plainly("/proc/self/uid_map", "0 " + std::to_string(user) + " 1");
+  } else if (user == 0 && ::unshare(CLONE_NEWNS) != 0) {
+    std::fprintf(stderr, "no mount namespace\n");
+  }
+  ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+  if (::mount("none", folder.c_str(), "tmpfs", 0, ("size=" + std::to_string(bytes)).c_str()) == 0) return;
+  std::fprintf(stderr, "cannot mount a tmpfs: limiting the size of files instead\n");
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+}  // namespace foil
