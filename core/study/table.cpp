@@ -102,8 +102,7 @@ std::string render_table(const ComparisonTable& table) {
   for (const auto& line : lines) {
     std::string text;
     for (size_t column = 0; column < line.size(); ++column) {
-      const bool marked = column > 0 && column <= table.headline.size();  // the mark's two columns part it from the left neighbour
-      text += (column == 0 ? "" : marked ? " " : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
+      text += (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
     }
     out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
   }
@@ -165,10 +164,10 @@ std::string render_csv(const std::vector<ComparisonTable>& tables) {
         const TableCell& cell = at->second;
         std::string values;
         for (const auto& [seed, value] : cell.values) values += fmt::format("{}{}:{}", values.empty() ? "" : " ", seed, value);
-        const std::string spread = cell.values.size() < 2 ? "" : fmt::format("{}", cell.spread);
+        const std::string spread = cell.values.size() < 2 ? "" : fmt::format("{:.10g}", cell.spread);
         const std::string pairs = cell.test ? std::to_string(cell.test->pairs) : "";
-        const std::string p = cell.test && cell.test->p ? fmt::format("{}", *cell.test->p) : "";
-        line(fmt::format("{},{},{},{},{},{},{},{}", csv_field(metric), cell.values.size(), cell.mean, spread, cell.best ? 1 : 0, pairs, p,
+        const std::string p = cell.test && cell.test->p ? fmt::format("{:.10g}", *cell.test->p) : "";
+        line(fmt::format("{},{},{:.10g},{},{},{},{},{}", csv_field(metric), cell.values.size(), cell.mean, spread, cell.best ? 1 : 0, pairs, p,
                          values));
       }
     }
