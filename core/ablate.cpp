@@ -57,7 +57,7 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
   for (const Trial& trial : trials) {
     if (trial.variant != trials.front().variant) continue;
     Plan plan = check(trial.root, options.find);
-    const std::string hash = checksum_text(dump(plan.resolved, false));
+    const std::string hash = checksum(dump(plan.resolved, false));
     const auto measure = [&](bool pixels) {
       if (!options.quiet) std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
@@ -81,7 +81,7 @@ int ablate_command(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     with_baselines = plan.evaluate.baselines;
-    planned.push_back({trial.name, trial.variant, trial.seed, checksum_text(dump(plan.resolved, false)), std::max<int64_t>(plan.run.steps, 0)});
+    planned.push_back({trial.name, trial.variant, trial.seed, checksum(dump(plan.resolved, false)), std::max<int64_t>(plan.run.steps, 0)});
     if (options.dry_run) planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
   }
   if (options.dry_run) {

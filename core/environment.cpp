@@ -65,7 +65,7 @@ nlohmann::json environment(const std::vector<std::string>& plugins) {
   }
 #endif
   for (const std::string& file : plugins) {
-    if (std::filesystem::is_regular_file(file)) env["plugins"][std::filesystem::path(file).filename().string()] = checksum_text(read_file(file));
+    if (std::filesystem::is_regular_file(file)) env["plugins"][std::filesystem::path(file).filename().string()] = checksum(read_file(file));
   }
   return env;
 }

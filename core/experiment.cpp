@@ -234,12 +234,22 @@ Experiment build(Plan plan, at::Device device) {
   return x;
 }
 
+namespace {
+
+// What the tower takes: floats of the run's precision on its device; bytes become [0, 1].
+View as_input(const Experiment& x, View view) {
+  if (view.data.scalar_type() == at::kByte) view.data = as_float_image(view.data);
+  view.data = view.data.to(x.device, x.dtype);
+  return view;
+}
+
+}  // namespace
+
 View evaluation_view(const Experiment& x, const View& raw) {
   View view = raw;
   if (view.data.defined()) view.data = view.data.to(x.device);
   for (const auto& augmentation : x.augment) view = augmentation->evaluate(view);
-  view.data = as_float_image(view.data).to(x.device, x.dtype);
-  return view;
+  return as_input(x, std::move(view));
 }
 
 View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v) {
@@ -250,8 +260,7 @@ View training_view(const Experiment& x, const View& raw, const Tensor& index, in
     view = augmentation->apply(view, context);
     ++context.position;
   }
-  view.data = as_float_image(view.data).to(x.device, x.dtype);
-  return view;
+  return as_input(x, std::move(view));
 }
 
 }  // namespace foil

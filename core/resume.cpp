@@ -48,9 +48,11 @@ Tensor generator_state(const Experiment& x) {
 
 void set_generator_state(const Experiment& x, const Tensor& state) {
   const int64_t cpu_bytes = at::globalContext().defaultGenerator(at::kCPU).get_state().numel();
-  at::globalContext().defaultGenerator(at::kCPU).set_state(state.slice(0, 0, cpu_bytes).contiguous());
+  at::Generator cpu = at::globalContext().defaultGenerator(at::kCPU);
+  cpu.set_state(state.slice(0, 0, cpu_bytes).contiguous());
   if (x.device.is_cuda() && state.numel() > cpu_bytes) {
-    at::globalContext().defaultGenerator(x.device).set_state(state.slice(0, cpu_bytes).contiguous());
+    at::Generator cuda = at::globalContext().defaultGenerator(x.device);
+    cuda.set_state(state.slice(0, cpu_bytes).contiguous());
   }
 }
 

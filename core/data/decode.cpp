@@ -140,7 +140,7 @@ class Png {
 
 }  // namespace
 
-ImageFile::ImageFile(const std::string& path) : path_(path), bytes_(read_file(path)) {
+ImageFile::ImageFile(const std::string& path) : path_(path), bytes_(read_bytes(path)) {
   const bool jpeg = bytes_.size() > 2 && bytes_[0] == 0xFF && bytes_[1] == 0xD8;
   png_ = bytes_.size() > 8 && png_sig_cmp(bytes_.data(), 0, 8) == 0;
   if (!jpeg && !png_) fail(Exit::data, path_, ": neither a JPEG nor a PNG file (", bytes_.size(), " bytes).");

@@ -77,7 +77,7 @@ int64_t file_size(const std::string& path) {
   return static_cast<int64_t>(size);
 }
 
-std::vector<uint8_t> read_file(const std::string& path) {
+std::vector<uint8_t> read_bytes(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (!file) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
   std::vector<uint8_t> bytes(static_cast<size_t>(file_size(path)));

@@ -45,7 +45,7 @@ class ByteReader {
 int64_t file_size(const std::string& path);
 
 // The whole file as it lies on the disk.
-std::vector<uint8_t> read_file(const std::string& path);
+std::vector<uint8_t> read_bytes(const std::string& path);
 
 // The lines of folder/name that are not empty: class names; "0", "1", ... where there is no such file. Throws unless `count` lines.
 std::vector<std::string> class_names(const std::string& folder, const std::string& name, int64_t count);

@@ -90,6 +90,7 @@ void EvaluateOptions::describe(Fields& fields) {
   knn.describe(fields);
   fields.flag("linear", linear, "fit a linear probe");
   fields.flag("geometry", geometry, "alignment, uniformity, effective rank, standard deviation per dimension");
+  fields.flag("baselines", baselines, "foil ablate: also raw pixels and the untrained encoder");
   fields.integer("batch_size", batch_size, "samples encoded at once, on each rank", at_least(1));
   fields.texts("on", on, "what is measured: features (before the head), projections");
   check_places(on);

@@ -20,6 +20,7 @@ struct EvaluateOptions {
   KnnOptions knn;
   bool linear = true;
   bool geometry = true;
+  bool baselines = false;
   int64_t batch_size = 512;
   std::vector<std::string> on = {"features", "projections"};
   void describe(Fields& fields);

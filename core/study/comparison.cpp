@@ -109,7 +109,7 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
     if (const auto name = config.find("run.name"); name != config.end()) found.variant = name->second;
     if (const auto seed = config.find("run.seed"); seed != config.end()) found.seed = integer(seed->second).value_or(0);
   }
-  const auto status = read_status(folder);
+  const auto status = trial_status(folder);
   if (status.state == "failed" || !fs::exists(folder / "results.json")) {
     found.unfinished = {found.seed, status.state.empty() ? "unfinished" : status.state, status.reason};
   } else {

@@ -53,7 +53,7 @@ Outcome run_trial(const PlannedTrial& trial, const std::string& folder, const Ru
       if (outcome.results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
       parse_results(outcome.results, path);
     } else {
-      outcome.reason = read_status(folder).reason;
+      outcome.reason = trial_status(folder).reason;
     }
   } catch (const Error& error) {
     outcome = {static_cast<int>(error.code()), error.what(), ""};

@@ -32,10 +32,10 @@ inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>&
   for (const std::vector<int64_t>& shard : shards) {
     const int size = static_cast<int>(shard.size());
     std::vector<std::vector<Tensor>> all(shard.size());
-    in_process_ranks(size, [&](std::shared_ptr<World> world) {
+    in_process_ranks(size, [&](World& world) {
       int64_t begin = 0;
-      for (int64_t r = 0; r < world->rank(); ++r) begin += shard[static_cast<size_t>(r)];
-      all[static_cast<size_t>(world->rank())] = run(*world, world, begin, shard[static_cast<size_t>(world->rank())]);
+      for (int64_t r = 0; r < world.rank(); ++r) begin += shard[static_cast<size_t>(r)];
+      all[static_cast<size_t>(world.rank())] = run(world, std::shared_ptr<Ranks>(std::shared_ptr<void>(), &world), begin, shard[static_cast<size_t>(world.rank())]);
     });
     Tensor value = torch::zeros({}, torch::kDouble);
     for (const auto& result : all) value += result[0] / static_cast<double>(size);
