@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading an experiment: the file, the files it extends, then the overrides of the command line. What its keys mean is not known
-// here.
+// Reading an experiment: the file, the files it extends, the overrides of the command line. It does not know what the keys mean.
 #pragma once
 
 #include "config/node.h"

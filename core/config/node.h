@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Node: an experiment as a tree in which every value remembers where it was written. It knows nothing of TOML or of what is
-// allowed.
+// Node: an experiment as a tree whose values remember where they were written. It knows nothing of TOML or of what is allowed.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +53,7 @@ struct Node {
   void erase(std::string_view key);
 };
 
+// A list of values of one type, without origins.
 template <class T>
 Node list_node(const std::vector<T>& values) {
   Node::Array list;

@@ -153,8 +153,9 @@ std::vector<std::string> short_names(const std::vector<std::string>& keys) {
       return std::count_if(keys.begin(), keys.end(),
                            [&](const std::string& other) { return other == tail || other.ends_with("." + tail); });
     };
-    while (dot != std::string::npos && shared(key.substr(dot + 1)) > 1)
+    while (dot != std::string::npos && shared(key.substr(dot + 1)) > 1) {
       dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1);
+    }
     names.push_back(dot == std::string::npos ? key : key.substr(dot + 1));
   }
   return names;
@@ -235,7 +236,7 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
     trial.variant = keys.empty() ? run_name : variant_text(keys, row);
     for (size_t k = 0; k < keys.size(); ++k) {
       if (fixed(root, keys[k], set_keys)) continue;
-      override_value(trial.root, keys[k], *row[k]);
+      override_value(trial.root, keys[k], *row[k]);  // its origin stays the place in [sweep]
       trial.sets.push_back(keys[k] + "=" + to_toml(*row[k]));
     }
     for (const std::string& key : set_keys) {  // below a swept table

@@ -10,7 +10,7 @@ namespace foil {
 namespace {
 
 using test::refusal;
-struct TableReaderPaths : test::InFolder {};
+struct TableReaderFiles : test::InFolder {};
 
 struct Options {
   std::string name = "x";
@@ -146,7 +146,7 @@ TEST(TableReader, SaysWhereAValueIsOrWouldBe) {
   EXPECT_EQ(none.place("steps").text(), "default");
 }
 
-TEST_F(TableReaderPaths, AreRelativeToTheirFileOrToTheWorkingDirectory) {
+TEST_F(TableReaderFiles, ResolvePathsAgainstTheirFileOrTheWorkingDirectory) {
   write("base/base.toml", "[data]\nbase = \"images\"\nboth = \"images\"\nempty = \"\"\nabsolute = \"/data//x\"\n");
   write("exp/a.toml", "extends = \"../base/base.toml\"\n[data]\nown = \"../sets/c\"\n");
   const Node root = load_experiment("exp/a.toml", {"data.both=sets/d"});
@@ -166,6 +166,21 @@ TEST_F(TableReaderPaths, AreRelativeToTheirFileOrToTheWorkingDirectory) {
   EXPECT_EQ(unset, "runs");
   EXPECT_EQ(reader.resolved().find("own")->text(), (std::filesystem::current_path() / "sets/c").string());
   EXPECT_EQ(reader.resolved().find("empty")->text(), "");
+}
+
+TEST_F(TableReaderFiles, PointAtTheArgumentForAValueOfTheCommandLine) {
+  write("a.toml", "[loss]\ntemperature = 0.1\n");
+  const auto read_with = [](const std::string& set) {
+    const Node root = load_experiment("a.toml", {set});
+    TableReader reader(root.find("loss"), "loss");
+    double temperature = 1;
+    reader.number("temperature", temperature, "", above(0));
+    reader.finish();
+  };
+  EXPECT_EQ(refusal([&] { read_with("loss.temperature=-1"); }),
+            "--set loss.temperature=-1: loss.temperature = -1, allowed: a number > 0.");
+  EXPECT_EQ(refusal([&] { read_with("loss.temprature=1"); }),
+            "--set loss.temprature=1: unknown key loss.temprature. Known keys: temperature. Did you mean 'temperature'?");
 }
 
 TEST(Describe, ListsOptionsWithDefaultsAndWhatIsAllowed) {
