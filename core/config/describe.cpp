@@ -39,22 +39,16 @@ class Describer : public Fields {
   void text(const char* key, std::string& value, const char* doc) override { add(key, "text", {value, {}, {}}, allowed_text, doc); }
   void path(const char* key, std::string& value, const char* doc) override { add(key, "path", {value, {}, {}}, allowed_path, doc); }
   void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed) override {
-    add(key, "numbers", list(value), allowed_numbers(allowed), doc);
+    add(key, "numbers", list_node(value), allowed_numbers(allowed), doc);
   }
   void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed) override {
-    add(key, "integers", list(value), allowed_integers(allowed), doc);
+    add(key, "integers", list_node(value), allowed_integers(allowed), doc);
   }
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override {
-    add(key, "texts", list(value), allowed_texts, doc);
+    add(key, "texts", list_node(value), allowed_texts, doc);
   }
 
  private:
-  template <class T>
-  static Node list(const std::vector<T>& values) {
-    Node::Array array;
-    for (const T& value : values) array.push_back({value, {}, {}});
-    return {array, {}, {}};
-  }
   void add(const char* key, const char* type, const Node& value, const std::string& allowed, const char* doc) {
     rows.push_back({key, type, to_toml(value), allowed, doc});
   }

@@ -4,6 +4,7 @@
 
 #include <foil/error.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -53,17 +54,20 @@ std::vector<const Node*> bases(const Node& extends) {
   } else if (extends.is_array()) {
     for (const Node& path : extends.array()) paths.push_back(&path);
   }
-  const bool good = std::all_of(paths.begin(), paths.end(), [](const Node* path) { return path->is_text() && !path->text().empty(); });
+  const bool good =
+      std::all_of(paths.begin(), paths.end(), [](const Node* path) { return path->is_text() && !path->text().empty(); });
   if (!good || paths.empty()) {
-    fail(Exit::usage, extends.origin.text(), ": extends = ", shown(extends), ", allowed: the path of a TOML file or a list of paths.");
+    fail(Exit::usage, extends.origin.text(), ": extends = ", shown(extends),
+         ", allowed: the path of a TOML file or a list of paths.");
   }
   return paths;
 }
 
 // `chain`: the files that led here, outermost first.
 Node read_file(const std::string& path, const std::string& place, std::vector<std::string> chain) {
+  std::error_code ignored;
   for (size_t i = 0; i < chain.size(); ++i) {
-    if (fs::weakly_canonical(chain[i]) != fs::weakly_canonical(path)) continue;
+    if (!fs::equivalent(chain[i], path, ignored)) continue;
     std::string circle;
     for (size_t k = i; k < chain.size(); ++k) circle += chain[k] + " -> ";
     fail(Exit::usage, place, "extends goes in a circle: ", circle, path, ".");

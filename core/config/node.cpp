@@ -7,9 +7,7 @@
 
 namespace foil {
 
-std::string Origin::text() const {
-  return in_file() ? file + ":" + std::to_string(line) + ":" + std::to_string(column) : file;
-}
+std::string Origin::text() const { return in_file() ? file + ":" + std::to_string(line) + ":" + std::to_string(column) : file; }
 
 const Node* Node::find(std::string_view key) const {
   if (!is_table()) return nullptr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Node: an experiment as a tree in which every value remembers where it was written. It knows nothing of TOML or of what is allowed.
+// Node: an experiment as a tree whose values remember where they were written. It knows nothing of TOML or of what is allowed.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +53,16 @@ struct Node {
   void erase(std::string_view key);
 };
 
-// The node at a dotted path such as "loss.temperature"; null when there is none. Elements of arrays count from 0 ("loss.1.weight"); on
-// the way through an array with one table the index may be left out. A key that itself holds dots is found by its full name.
+// A list of values of one type, without origins.
+template <class T>
+Node list_node(const std::vector<T>& values) {
+  Node::Array list;
+  for (const T& value : values) list.push_back({value, {}, {}});
+  return {list, {}, {}};
+}
+
+// The node at a dotted path such as "loss.temperature"; null when there is none. Elements of arrays count from 0 ("loss.1.weight");
+// on the way through an array with one table the index may be left out. A key that itself holds dots is found by its full name.
 const Node* at_path(const Node& root, std::string_view path);
 Node* at_path(Node& root, std::string_view path);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The only file that sees toml++. Its tables are sorted by key and its copies lose their places, hence the conversion to a tree of our own.
+// The only file that sees toml++. Its tables are sorted by key and its copies lose their places, hence the conversion to a tree of
+// our own.
 #include "config/parse.h"
 
 #include <foil/error.h>
@@ -40,7 +41,8 @@ Node convert(const toml::node& from, const std::string& file) {
   } else if (const auto* flag = from.as_boolean()) {
     to.value = flag->get();
   } else {
-    fail(Exit::usage, to.origin.text(), ": a date or time, allowed: a number, a text, true or false, a list, a table. Put it in quotes.");
+    fail(Exit::usage, to.origin.text(),
+         ": a date or time, allowed: a number, a text, true or false, a list, a table. Put it in quotes.");
   }
   return to;
 }

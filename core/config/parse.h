@@ -6,8 +6,8 @@
 
 namespace foil {
 
-// `file` is the name in origins and messages. Throws foil::Error (usage) at the place of the first syntax error, and for a date or time,
-// which no option takes.
+// `file` is the name in origins and messages. Throws foil::Error (usage) at the place of the first syntax error, and for a date or
+// time, which no option takes.
 Node parse_toml(std::string_view text, const std::string& file);
 
 }  // namespace foil

@@ -47,13 +47,6 @@ auto read_list(const Node& got, const std::string& key, const std::string& allow
   return list;
 }
 
-template <class T>
-Node list_node(const std::vector<T>& values) {
-  Node::Array list;
-  for (const T& value : values) list.push_back({value, {}, {}});
-  return {list, {}, {}};
-}
-
 }  // namespace
 
 TableReader::TableReader(const Node* table, std::string name) : table_(table), name_(std::move(name)) {
@@ -101,7 +94,8 @@ void TableReader::text(const char* key, std::string& value, const char*) {
 void TableReader::path(const char* key, std::string& value, const char*) {
   if (const Node* got = take(key)) {
     value = read_text(*got, full(key), allowed_path);
-    if (!value.empty() && got->origin.in_file()) value = (fs::path(got->origin.file).parent_path() / value).lexically_normal().string();
+    if (!value.empty() && got->origin.in_file())
+      value = (fs::path(got->origin.file).parent_path() / value).lexically_normal().string();
   }
   resolve(key, {value.empty() ? "" : fs::absolute(value).lexically_normal().string(), {}, {}});
 }

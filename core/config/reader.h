@@ -10,12 +10,12 @@
 
 namespace foil {
 
-// Reads a table into the variables it visits; a key that is not there leaves its variable at the default. Every method throws foil::Error
-// (usage) with place, what was got and what is allowed. Visit all keys, then call finish().
+// Reads a table into the variables it visits; a key that is not there leaves its variable at the default. Every method throws
+// foil::Error (usage) with place, what was got and what is allowed. Visit all keys, then call finish().
 class TableReader : public Fields {
  public:
-  // `name` leads the keys in messages: "loss" gives "loss.temperature"; empty for the root. `table` outlives the reader; null means that
-  // all is default.
+  // `name` leads the keys in messages: "loss" gives "loss.temperature"; empty for the root. `table` outlives the reader; null means
+  // that all is default.
   TableReader(const Node* table, std::string name);
 
   void number(const char* key, double& value, const char* doc, Range allowed = anything()) override;
@@ -28,15 +28,15 @@ class TableReader : public Fields {
   void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed = anything()) override;
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override;
 
-  // A key whose value is read by someone else (a table, a list of tables): makes the key known and returns its value, null when absent.
-  // It is no part of resolved().
+  // A key whose value is read by someone else (a table, a list of tables): makes the key known and returns its value, null when
+  // absent. It is no part of resolved().
   const Node* take(const char* key);
 
   // Refuses a key that nobody visited.
   void finish() const;
 
-  // The visited keys in order, with final values and origins ("default" where the key was not given). Paths are absolute here, so that
-  // the table means the same wherever it is read again.
+  // The visited keys in order, with final values and origins ("default" where the key was not given). Paths are absolute here, so
+  // that the table means the same wherever it is read again.
   const Node& resolved() const { return resolved_; }
   // The value that the table gives a key; null when it gives none.
   const Node* origin_of(std::string_view key) const;

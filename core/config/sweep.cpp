@@ -5,7 +5,6 @@
 #include <foil/error.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "config/dump.h"
@@ -22,16 +21,19 @@ struct Axis {
   Origin origin;
 };
 
+using Lists = std::vector<std::pair<std::string, const Node*>>;  // a swept key and its values
+
 constexpr int64_t kMostSeeds = 1000;  // more is a seed mistaken for a count
 
 // The keys and lists of a grid or zip table: "loss.temperature" = [...], or the same as nested tables.
-void collect(const Node& table, const std::string& prefix, const std::string& shown_as, std::vector<std::pair<std::string, const Node*>>& out) {
+void collect(const Node& table, const std::string& prefix, const std::string& shown_as, Lists& out) {
   for (const auto& [key, value] : table.table()) {
     const std::string full = prefix.empty() ? key : prefix + "." + key;
     if (value.is_table()) {
       collect(value, full, shown_as, out);
     } else if (!value.is_array() || value.array().empty()) {
-      fail(Exit::usage, value.origin.text(), ": ", shown_as, ".", full, " = ", shown(value), ", allowed: a list of one or more values.");
+      fail(Exit::usage, value.origin.text(), ": ", shown_as, ".", full, " = ", shown(value),
+           ", allowed: a list of one or more values.");
     } else if (full == "run.seed") {
       fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full, ": seeds are listed in sweep.seeds.");
     } else {
@@ -40,8 +42,8 @@ void collect(const Node& table, const std::string& prefix, const std::string& sh
   }
 }
 
-std::vector<std::pair<std::string, const Node*>> lists(const Node* table, const std::string& shown_as) {
-  std::vector<std::pair<std::string, const Node*>> out;
+Lists lists_of(const Node* table, const std::string& shown_as) {
+  Lists out;
   if (!table) return out;
   TableReader check(table, shown_as);  // refuses what is no table
   collect(*table, "", shown_as, out);
@@ -93,7 +95,7 @@ void settle(Axis& axis, const Node& root, const std::vector<std::string>& set_ke
 }
 
 std::vector<Axis> axes_of(const Node* grid_table, const Node* zip_table) {
-  const auto grid = lists(grid_table, "sweep.grid"), zip = lists(zip_table, "sweep.zip");
+  const Lists grid = lists_of(grid_table, "sweep.grid"), zip = lists_of(zip_table, "sweep.zip");
   std::vector<Axis> axes;
   for (const auto& [key, list] : grid) {
     Axis axis{{key}, {}, list->origin};
@@ -109,8 +111,8 @@ std::vector<Axis> axes_of(const Node* grid_table, const Node* zip_table) {
     if (in_grid) fail(Exit::usage, list->key_origin.text(), ": sweep.zip.", key, " is in sweep.grid too.");
     const size_t size = list->array().size();
     if (size != length) {
-      fail(Exit::usage, list->origin.text(), ": sweep.zip.", key, " has ", size, size == 1 ? " value" : " values", " but sweep.zip.",
-           zip[0].first, " has ", length, "; lists in zip have equal lengths.");
+      fail(Exit::usage, list->origin.text(), ": sweep.zip.", key, " has ", size, size == 1 ? " value" : " values",
+           " but sweep.zip.", zip[0].first, " has ", length, "; lists in zip have equal lengths.");
     }
     axis.keys.push_back(key);
     for (size_t r = 0; r < length; ++r) axis.rows[r].push_back(&list->array()[r]);
@@ -148,9 +150,12 @@ std::vector<std::string> short_names(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     size_t dot = key.rfind('.');
     const auto shared = [&](const std::string& tail) {
-      return std::count_if(keys.begin(), keys.end(), [&](const std::string& other) { return other == tail || other.ends_with("." + tail); });
+      return std::count_if(keys.begin(), keys.end(),
+                           [&](const std::string& other) { return other == tail || other.ends_with("." + tail); });
     };
-    while (dot != std::string::npos && shared(key.substr(dot + 1)) > 1) dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1);
+    while (dot != std::string::npos && shared(key.substr(dot + 1)) > 1) {
+      dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1);
+    }
     names.push_back(dot == std::string::npos ? key : key.substr(dot + 1));
   }
   return names;
@@ -171,7 +176,8 @@ std::string variant_text(const std::vector<std::string>& keys, const std::vector
 std::string slug(const std::string& variant) {
   std::string out;
   for (const char c : variant) {
-    const bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._=+-").find(c) < 5;
+    const bool safe =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._=+-").find(c) < 5;
     if (safe) out += c;
     if (!safe && !out.empty() && out.back() != '-') out += '-';
   }
@@ -181,27 +187,22 @@ std::string slug(const std::string& variant) {
   return out.empty() ? "variant" : out;
 }
 
-// Folder names of variants, each its own.
-class Slugs {
- public:
-  std::string of(const std::string& variant) {
-    const std::string wanted = slug(variant);
-    std::string name = wanted;
-    for (int n = 2; !taken_.insert(name).second; ++n) name = wanted + "-" + std::to_string(n);
-    return name;
-  }
-
- private:
-  std::set<std::string> taken_;
-};
+// `name`, or "name-2", "name-3", ... when it is taken; it is then.
+std::string unique(const std::string& name, std::set<std::string>& taken) {
+  std::string own = name;
+  for (int n = 2; !taken.insert(own).second; ++n) own = name + "-" + std::to_string(n);
+  return own;
+}
 
 }  // namespace
 
 std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys) {
   TableReader sweep(root.find("sweep"), "sweep");
   const Node* const seeds_list = sweep.take("seeds");
-  std::vector<Axis> axes = axes_of(sweep.take("grid"), sweep.take("zip"));
+  const Node* const grid = sweep.take("grid");
+  const Node* const zip = sweep.take("zip");
   sweep.finish();
+  std::vector<Axis> axes = axes_of(grid, zip);
 
   int64_t first_seed = 0;
   std::string run_name = "default";
@@ -228,21 +229,21 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
   }
 
   std::vector<Trial> trials;
-  Slugs slugs;
+  std::set<std::string> taken;
   for (const auto& row : rows) {
     Trial trial;
     trial.root = root;
     trial.variant = keys.empty() ? run_name : variant_text(keys, row);
     for (size_t k = 0; k < keys.size(); ++k) {
       if (fixed(root, keys[k], set_keys)) continue;
-      override_value(trial.root, keys[k], *row[k]);
+      override_value(trial.root, keys[k], *row[k]);  // its origin stays the place in [sweep]
       trial.sets.push_back(keys[k] + "=" + to_toml(*row[k]));
     }
     for (const std::string& key : set_keys) {  // below a swept table
       if (const Node* value = at_path(root, key)) override_value(trial.root, key, *value);
     }
     trial.root.erase("sweep");
-    const std::string folder = keys.empty() ? "" : slugs.of(trial.variant) + "-";
+    const std::string folder = keys.empty() ? "" : unique(slug(trial.variant), taken) + "-";
     for (const int64_t seed : seeds) {
       Trial& seeded = trials.emplace_back(trial);
       seeded.seed = seed;
