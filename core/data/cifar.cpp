@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading CIFAR records; what they look like is in cifar.h.
 #include "data/cifar.h"
 
 #include <torch/torch.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// JPEG by libturbojpeg, PNG by libpng, both from memory; only this file sees the two libraries.
 #include "data/decode.h"
 
 #include <foil/error.h>

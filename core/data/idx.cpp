@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading IDX files, and the two data sets that are known by name.
 #include "data/idx.h"
 
 #include <torch/torch.h>

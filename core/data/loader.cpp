@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading ahead is a queue of futures: bounded, passes exceptions on, and waits for its threads when it goes away.
 #include "data/loader.h"
 
 #include <torch/torch.h>

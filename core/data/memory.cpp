@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Rows are copied whole: a batch is one memcpy a sample.
 #include "data/memory.h"
 
 #include <torch/torch.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading STL-10; its layout is in stl10.h.
 #include "data/stl10.h"
 
 #include <torch/torch.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Drawing the samples, each from a key of its own.
 #include "data/synthetic.h"
 
 #include <foil/random.h>
