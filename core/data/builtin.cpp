@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// One line a component.
 #include "data/builtin.h"
 
 #include "data/cifar.h"

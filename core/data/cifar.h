@@ -14,7 +14,8 @@ class Cifar10 : public MemoryDataset {
   struct Options {
     std::string path;
     void describe(Fields& f) {
-      f.path("path", path, "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin; empty = $FOIL_DATA/cifar-10-batches-bin");
+      f.path("path", path,
+             "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin; empty = $FOIL_DATA/cifar-10-batches-bin");
     }
   };
   explicit Cifar10(const Options& options);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// JPEG by libturbojpeg, PNG by libpng, both from memory; only this file sees the two libraries.
 #include "data/decode.h"
 
 #include <foil/error.h>
@@ -29,7 +30,8 @@ void planes(const uint8_t* interleaved, int64_t pixels, uint8_t* out) {
 
 class Jpeg {
  public:
-  Jpeg(const std::string& path, const std::vector<uint8_t>& bytes) : path_(path), bytes_(bytes), handle_(tjInitDecompress(), tjDestroy) {
+  Jpeg(const std::string& path, const std::vector<uint8_t>& bytes)
+      : path_(path), bytes_(bytes), handle_(tjInitDecompress(), tjDestroy) {
     int width = 0, height = 0, subsampling = 0;
     check(tjDecompressHeader3(handle_.get(), bytes_.data(), bytes_.size(), &width, &height, &subsampling, &colours_));
     if (width == 0 || height == 0) fail(Exit::data, path_, ": broken JPEG: it holds no image.");
@@ -60,7 +62,8 @@ class Jpeg {
   void check(int result) const {
     if (result == 0) return;
     const std::string message = tjGetErrorStr2(handle_.get());
-    const bool lost = message.rfind("Premature", 0) == 0 || (message.rfind("Corrupt", 0) == 0 && message.find("extraneous") == std::string::npos);
+    const bool lost =
+        message.rfind("Premature", 0) == 0 || (message.rfind("Corrupt", 0) == 0 && message.find("extraneous") == std::string::npos);
     if (tjGetErrorCode(handle_.get()) == TJERR_WARNING && !lost) return;
     fail(Exit::data, path_, ": broken JPEG: ", message, ".");
   }

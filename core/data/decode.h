@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// JPEG and PNG files to RGB bytes. What a file is, its first bytes say, not its name. Grey becomes RGB, alpha is dropped, 16 bits are
-// scaled to 8, colour profiles and EXIF orientation are ignored: as Pillow's convert("RGB") does, which torchvision's ImageFolder uses.
+// JPEG and PNG files to RGB bytes. What a file is, its first bytes say, not its name. As in torchvision's ImageFolder, grey becomes
+// RGB, alpha is dropped, colour profiles and EXIF orientation are ignored. 16 bits are scaled to 8.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Finding and reading files, through zlib where they may be gzip.
 #include "data/file.h"
 
 #include <foil/error.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading IDX files, and the two data sets that are known by name.
 #include "data/idx.h"
 
 #include <torch/torch.h>
@@ -36,7 +37,9 @@ Tensor read_idx(const std::string& path, int low, int high, const char* noun) {
   }
   // Deflate expands at most 1032 times: a header that promises more than that is not believed.
   const double most = 1032.0 * static_cast<double>(file_size(path));
-  if (elements > most) fail(Exit::data, path, ": ", sizes[0], " ", noun, " expected, a file of ", file_size(path), " bytes cannot hold them.");
+  if (elements > most) {
+    fail(Exit::data, path, ": ", sizes[0], " ", noun, " expected, a file of ", file_size(path), " bytes cannot hold them.");
+  }
   Tensor data = torch::empty(sizes, torch::kByte);
   const int64_t got = file.read(data.mutable_data_ptr(), data.numel());
   if (got < data.numel()) {
@@ -102,15 +105,16 @@ Contents read_mnist(const std::string& folder, std::vector<std::string> names) {
 Idx::Idx(const Options& options) : MemoryDataset(read_idx_folder(options)) {}
 
 Mnist::Mnist(const Options& options)
-    : MemoryDataset(read_mnist(find_folder({"mnist", "mnist", Idx::Options().train_images, "", "the four .gz files of MNIST in one folder"},
-                                           options.path),
-                               {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})) {}
+    : MemoryDataset(
+          read_mnist(find_folder({"mnist", "mnist", Idx::Options().train_images, "", "the four .gz files of MNIST in one folder"},
+                                 options.path),
+                     {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})) {}
 
 FashionMnist::FashionMnist(const Options& options)
-    : MemoryDataset(read_mnist(find_folder({"fashion_mnist", "fashion-mnist", Idx::Options().train_images,
-                                            "/usr/share/datasets/fashion-mnist", "apt-get install dataset-fashion-mnist"},
-                                           options.path),
-                               {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-                                "Ankle boot"})) {}
+    : MemoryDataset(
+          read_mnist(find_folder({"fashion_mnist", "fashion-mnist", Idx::Options().train_images,
+                                  "/usr/share/datasets/fashion-mnist", "apt-get install dataset-fashion-mnist"},
+                                 options.path),
+                     {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"})) {}
 
 }  // namespace foil

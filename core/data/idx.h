@@ -48,7 +48,8 @@ class FashionMnist : public MemoryDataset {
   struct Options {
     std::string path;
     void describe(Fields& f) {
-      f.path("path", path, "folder of the four IDX files; empty = $FOIL_DATA/fashion-mnist, else /usr/share/datasets/fashion-mnist");
+      f.path("path", path,
+             "folder of the four IDX files; empty = $FOIL_DATA/fashion-mnist, else /usr/share/datasets/fashion-mnist");
     }
   };
   explicit FashionMnist(const Options& options);

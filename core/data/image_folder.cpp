@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Listing the tree, finding a common size, decoding in parallel.
 #include "data/image_folder.h"
 
 #include <torch/torch.h>

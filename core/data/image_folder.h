@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// JPEG and PNG files in one folder a class: path/train/CLASS/... and path/test (or path/val)/CLASS/..., or path/CLASS/... with `flat`.
-// A label is the position of the class among all class names in byte order (never the locale's); samples are in byte order of their
-// paths. Images are decoded when they are read, in parallel. Where all have one size a batch is `data`, else `ragged`.
+// JPEG and PNG files in one folder a class: path/train/CLASS/... and path/test (or path/val)/CLASS/..., or path/CLASS/... with
+// `flat`. A label is the position of the class among all class names in byte order (never the locale's); samples are in byte order
+// of their paths. Images are decoded when they are read, in parallel. Where all have one size a batch is `data`, else `ragged`.
 #pragma once
 
 #include <foil/dataset.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Reading ahead is a queue of futures: bounded, passes exceptions on, and waits for its threads when it goes away.
 #include "data/loader.h"
 
 #include <torch/torch.h>
@@ -18,8 +19,8 @@ std::pair<int64_t, int64_t> rank_block(int64_t n, int64_t world_size, int64_t ra
   return {begin, begin + each + (rank < longer ? 1 : 0)};
 }
 
-Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank, int64_t world_size, int64_t first_step,
-               int64_t last_step, at::Device device, int64_t ahead)
+Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank, int64_t world_size,
+               int64_t first_step, int64_t last_step, at::Device device, int64_t ahead)
     : dataset_(std::move(dataset)),
       sampler_(std::move(sampler)),
       labels_(dataset_->labels(Split::train)),
@@ -32,7 +33,9 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> 
   if (!dataset_->in_memory() || device_.is_cpu()) return;
   const int64_t size = dataset_->size(Split::train);
   double bytes = 0;
-  for (const View& view : dataset_->read(Split::train, torch::zeros({1}, torch::kLong))) bytes += static_cast<double>(view.data.nbytes());
+  for (const View& view : dataset_->read(Split::train, torch::zeros({1}, torch::kLong))) {
+    bytes += static_cast<double>(view.data.nbytes());
+  }
   if (bytes * static_cast<double>(size) > kResidentBytes) return;
   resident_ = dataset_->read(Split::train, torch::arange(size, torch::kLong));
   for (View& view : resident_) view.data = view.data.to(device_);

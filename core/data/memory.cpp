@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Rows are copied whole: a batch is one memcpy a sample.
 #include "data/memory.h"
 
 #include <torch/torch.h>
@@ -10,7 +11,8 @@ namespace foil {
 MemoryDataset::MemoryDataset(Contents contents) : contents_(std::move(contents)) {
   const Tensor &train = contents_.train.data, &test = contents_.test.data;
   if (test.defined() && test.sizes().slice(1) != train.sizes().slice(1)) {
-    fail(Exit::data, "test samples are ", test.sizes().slice(1), ", training samples ", train.sizes().slice(1), "; they must agree.");
+    fail(Exit::data, "test samples are ", test.sizes().slice(1), ", training samples ", train.sizes().slice(1),
+         "; they must agree.");
   }
 }
 

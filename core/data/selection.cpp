@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The long tail, the subset, and the renumbering.
 #include "data/selection.h"
 
 #include <foil/random.h>

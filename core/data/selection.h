@@ -17,7 +17,8 @@ struct SelectionOptions {
   void describe(Fields& f) {
     f.integer("batch_size", batch_size, "samples of a step over all ranks", at_least(1));
     f.integer("subset", subset, "train on so many rows, drawn by run.seed; 0 = all", at_least(0));
-    f.number("imbalance", imbalance, "long tail: how many times the first class is larger than the last; 0 = as it is", at_least(0));
+    f.number("imbalance", imbalance, "long tail: how many times the first class is larger than the last; 0 = as it is",
+             at_least(0));
   }
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Drawing the samples, each from a key of its own.
 #include "data/synthetic.h"
 
 #include <foil/random.h>
@@ -19,17 +20,19 @@ Draws draws_of(const Synthetic::Options& options, const char* what, int64_t id) 
 
 // Writes one image [C, size, size].
 void paint(const Synthetic::Options& o, int64_t label, Draws draws, uint8_t* pixel) {
-  const double angle = kPi * static_cast<double>(label) / static_cast<double>(o.classes) + 0.1 * draws.normal();
+  const double turn = static_cast<double>(label) / static_cast<double>(o.classes);
+  const double angle = kPi * turn + 0.1 * draws.normal();
   const double side = static_cast<double>(o.size);
   const double centre_y = side * draws.uniform(0.35, 0.65), centre_x = side * draws.uniform(0.35, 0.65);
+  const double cosine = std::cos(angle), sine = std::sin(angle);
   const double along = 0.3 * side, across = 0.1 * side;
   for (int64_t c = 0; c < o.channels; ++c) {
-    const double hue = 2 * kPi * (static_cast<double>(label) / static_cast<double>(o.classes) + static_cast<double>(c) / static_cast<double>(o.channels));
-    const double colour = 150 + 60 * std::cos(hue);
+    const double shade = turn + static_cast<double>(c) / static_cast<double>(o.channels);
+    const double colour = 150 + 60 * std::cos(2 * kPi * shade);
     for (int64_t y = 0; y < o.size; ++y) {
       for (int64_t x = 0; x < o.size; ++x) {
         const double dy = static_cast<double>(y) + 0.5 - centre_y, dx = static_cast<double>(x) + 0.5 - centre_x;
-        const double u = (dx * std::cos(angle) + dy * std::sin(angle)) / along, v = (dy * std::cos(angle) - dx * std::sin(angle)) / across;
+        const double u = (dx * cosine + dy * sine) / along, v = (dy * cosine - dx * sine) / across;
         const double value = 30 + colour * std::exp(-0.5 * (u * u + v * v)) + draws.uniform(-25, 25);
         *pixel++ = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
       }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// One permutation an epoch; that of the current epoch is kept.
 #include "data/uniform.h"
 
 #include <foil/random.h>

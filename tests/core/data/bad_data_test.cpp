@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and exit code 5 (2 for usage).
+// Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and exit code 5 (2 for
+// usage).
 #include <torch/torch.h>
 #include <unistd.h>
 
@@ -59,33 +60,53 @@ Bytes flipped(Bytes bytes, size_t at) {
 TEST(BadData, IdxFilesAreRefusedWithTheReason) {
   const Bytes images = idx({60, 28, 28}, noise(60 * 784)), zipped = gzip(images);
   expect_messages(
-      {{"a file that ends early", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 16 + 59 * 784 + 5))); },
+      {{"a file that ends early",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 16 + 59 * 784 + 5))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: 60 images expected, the file ends after 59."},
        {"a header that ends early", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 10))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: the file ends inside its header."},
        {"an empty file", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", {}); },
         "5 FOLDER/t10k-images-idx3-ubyte: the file ends inside its header."},
-       {"bytes after the last image", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({4, 28, 28}, noise(5 * 784))); },
+       {"bytes after the last image",
+        [](const Folder& f) {
+          f.write("t10k-images-idx3-ubyte", idx({4, 28, 28}, noise(5 * 784)));
+        },
         "5 FOLDER/t10k-images-idx3-ubyte: 4 images expected, the file goes on after them."},
-       {"a header beyond belief", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({4294967295, 65535, 65535}, noise(100))); },
+       {"a header beyond belief",
+        [](const Folder& f) {
+          f.write("t10k-images-idx3-ubyte", idx({4294967295, 65535, 65535}, noise(100)));
+        },
         "5 FOLDER/t10k-images-idx3-ubyte: 4294967295 images expected, a file of 116 bytes cannot hold them."},
-       {"images of no height", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5, 0, 28}, {})); },
+       {"images of no height",
+        [](const Folder& f) {
+          f.write("t10k-images-idx3-ubyte", idx({5, 0, 28}, {}));
+        },
         "5 FOLDER/t10k-images-idx3-ubyte: images of size [0, 28]."},
        {"labels where images should be", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5}, Bytes(5, 1))); },
         "5 FOLDER/t10k-images-idx3-ubyte: starts with 00 00 08 01, expected for images: 00 00 08 03 or 00 00 08 04."},
        {"images where labels should be", [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", zipped); },
         "5 FOLDER/train-labels-idx1-ubyte.gz: starts with 00 00 08 03, expected for labels: 00 00 08 01."},
-       {"another file altogether", [](const Folder& f) { f.write("t10k-labels-idx1-ubyte", {'<', 'h', 't', 'm', 'l'}); },
+       {"another file altogether",
+        [](const Folder& f) {
+          f.write("t10k-labels-idx1-ubyte", {'<', 'h', 't', 'm', 'l'});
+        },
         "5 FOLDER/t10k-labels-idx1-ubyte: starts with 3c 68 74 6d, expected for labels: 00 00 08 01."},
        {"a label too few", [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({59}, Bytes(59, 3)))); },
         "5 FOLDER/train-labels-idx1-ubyte.gz: 59 labels, but FOLDER/train-images-idx3-ubyte.gz holds 60 images."},
-       {"a label too high", [](const Folder& f) { f.write("t10k-labels-idx1-ubyte", idx({5}, {0, 9, 1, 10, 11})); },
+       {"a label too high",
+        [](const Folder& f) {
+          f.write("t10k-labels-idx1-ubyte", idx({5}, {0, 9, 1, 10, 11}));
+        },
         "5 FOLDER/t10k-labels-idx1-ubyte: label 10 of image 3, allowed: 0 to 9."},
-       {"test images of another size", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5, 28, 27}, noise(5 * 28 * 27))); },
+       {"test images of another size",
+        [](const Folder& f) {
+          f.write("t10k-images-idx3-ubyte", idx({5, 28, 27}, noise(5 * 28 * 27)));
+        },
         "5 test samples are [1, 28, 27], training samples [1, 28, 28]; they must agree."},
        {"a truncated gzip", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() / 2)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
-       {"a gzip without its last byte", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() - 1)); },
+       {"a gzip without its last byte",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() - 1)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
        {"a damaged gzip", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", flipped(zipped, zipped.size() - 6)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: incorrect data check."},
@@ -98,23 +119,28 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
         },
         "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: Is a directory."},
        {"no data at all", [](const Folder& f) { std::filesystem::remove(f.path("train-images-idx3-ubyte.gz")); },
-        "5 mnist: no train-images-idx3-ubyte[.gz] in FOLDER. To get it: the four .gz files of MNIST in one folder; or set data.path, or "
+        "5 mnist: no train-images-idx3-ubyte[.gz] in FOLDER. To get it: the four .gz files of MNIST in one folder; or set "
+        "data.path, or "
         "FOIL_DATA to the folder that holds mnist/."}},
       write_mnist, [](const Folder& f) { Mnist(Mnist::Options{f.path()}); });
 }
 
 TEST(BadData, EveryPlaceLookedAtIsNamed) {
   const Folder folder;
-  const std::string how = ". To get it: the four .gz files of MNIST in one folder; or set data.path, or FOIL_DATA to the folder that holds mnist/.";
+  const std::string how =
+      ". To get it: the four .gz files of MNIST in one folder; or set data.path, or FOIL_DATA to the folder that holds mnist/.";
   {
     const Environment environment("FOIL_DATA", folder.path().c_str());
-    EXPECT_EQ(test::error_of([] { Mnist(Mnist::Options{}); }), "5 mnist: no train-images-idx3-ubyte[.gz] in " + folder.path() + "/mnist" + how);
+    EXPECT_EQ(test::error_of([] { Mnist(Mnist::Options{}); }),
+              "5 mnist: no train-images-idx3-ubyte[.gz] in " + folder.path() + "/mnist" + how);
   }
   const Environment environment("FOIL_DATA", nullptr);
-  EXPECT_EQ(test::error_of([] { Mnist(Mnist::Options{}); }), "5 mnist: no train-images-idx3-ubyte[.gz]: FOIL_DATA is not set" + how);
+  EXPECT_EQ(test::error_of([] { Mnist(Mnist::Options{}); }),
+            "5 mnist: no train-images-idx3-ubyte[.gz]: FOIL_DATA is not set" + how);
   EXPECT_EQ(test::error_of([&] { FashionMnist(FashionMnist::Options{folder.path()}); }),
             "5 fashion_mnist: no train-images-idx3-ubyte[.gz] in " + folder.path() +
-                ". To get it: apt-get install dataset-fashion-mnist; or set data.path, or FOIL_DATA to the folder that holds fashion-mnist/.");
+                ". To get it: apt-get install dataset-fashion-mnist; or set data.path, or FOIL_DATA to the folder that holds "
+                "fashion-mnist/.");
 }
 
 TEST(BadData, AFileThatMayNotBeReadSaysSo) {
@@ -148,21 +174,25 @@ TEST(BadData, CifarFilesAreRefusedWithTheReason) {
   };
   Bytes wrong(2 * 3073, 1);
   wrong[3073] = 10;
-  expect_messages(
-      {{"a byte short", [](const Folder& f) { f.write("data_batch_3.bin", Bytes(2 * 3073 - 1, 1)); },
-        "5 FOLDER/data_batch_3.bin: 6145 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
-       {"empty", [](const Folder& f) { f.write("test_batch.bin", {}); },
-        "5 FOLDER/test_batch.bin: 0 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
-       {"a label too high", [&](const Folder& f) { f.write("data_batch_2.bin", wrong); },
-        "5 FOLDER/data_batch_2.bin: label 10 of record 1, allowed: 0 to 9."},
-       {"a batch is missing", [](const Folder& f) { std::filesystem::remove(f.path("data_batch_5.bin")); },
-        "5 FOLDER/data_batch_5.bin: cannot be opened: No such file or directory."},
-       {"a class name too few", [](const Folder& f) { f.write("batches.meta.txt", {'a', '\n', 'b', '\n'}); },
-        "5 FOLDER/batches.meta.txt: 2 class names, expected 10."},
-       {"the Python version of the archive", [](const Folder& f) { std::filesystem::rename(f.path("data_batch_1.bin"), f.path("data_batch_1")); },
-        "5 cifar10: no data_batch_1.bin[.gz] in FOLDER. To get it: unpack cifar-10-binary.tar.gz (the binary version) of the CIFAR page; or "
-        "set data.path, or FOIL_DATA to the folder that holds cifar-10-batches-bin/."}},
-      write, [](const Folder& f) { Cifar10(Cifar10::Options{f.path()}); });
+  expect_messages({{"a byte short", [](const Folder& f) { f.write("data_batch_3.bin", Bytes(2 * 3073 - 1, 1)); },
+                    "5 FOLDER/data_batch_3.bin: 6145 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
+                   {"empty", [](const Folder& f) { f.write("test_batch.bin", {}); },
+                    "5 FOLDER/test_batch.bin: 0 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
+                   {"a label too high", [&](const Folder& f) { f.write("data_batch_2.bin", wrong); },
+                    "5 FOLDER/data_batch_2.bin: label 10 of record 1, allowed: 0 to 9."},
+                   {"a batch is missing", [](const Folder& f) { std::filesystem::remove(f.path("data_batch_5.bin")); },
+                    "5 FOLDER/data_batch_5.bin: cannot be opened: No such file or directory."},
+                   {"a class name too few",
+                    [](const Folder& f) {
+                      f.write("batches.meta.txt", {'a', '\n', 'b', '\n'});
+                    },
+                    "5 FOLDER/batches.meta.txt: 2 class names, expected 10."},
+                   {"the Python version of the archive",
+                    [](const Folder& f) { std::filesystem::rename(f.path("data_batch_1.bin"), f.path("data_batch_1")); },
+                    "5 cifar10: no data_batch_1.bin[.gz] in FOLDER. To get it: unpack cifar-10-binary.tar.gz (the binary version) "
+                    "of the CIFAR page; or "
+                    "set data.path, or FOIL_DATA to the folder that holds cifar-10-batches-bin/."}},
+                  write, [](const Folder& f) { Cifar10(Cifar10::Options{f.path()}); });
 }
 
 TEST(BadData, Stl10FilesAreRefusedWithTheReason) {
@@ -176,9 +206,14 @@ TEST(BadData, Stl10FilesAreRefusedWithTheReason) {
                     "5 FOLDER/test_X.bin: 55297 bytes, expected a multiple of 27648 (3 x 96 x 96)."},
                    {"a label too few", [](const Folder& f) { f.write("train_y.bin", {1}); },
                     "5 FOLDER/train_y.bin: 1 labels, but there are 2 images."},
-                   {"a label counted from 0", [](const Folder& f) { f.write("train_y.bin", {1, 0}); },
+                   {"a label counted from 0",
+                    [](const Folder& f) {
+                      f.write("train_y.bin", {1, 0});
+                    },
                     "5 FOLDER/train_y.bin: label 0 of image 1, allowed: 1 to 10."}},
-                  write, [](const Folder& f) { Stl10(Stl10::Options{f.path(), false}); });
+                  write, [](const Folder& f) {
+                    Stl10(Stl10::Options{f.path(), false});
+                  });
 }
 
 // Reads every image of a folder of two classes, of one size or of two.
@@ -205,29 +240,28 @@ TEST(BadData, ImagesAreRefusedByName) {
   huge[17] = huge[21] = 0x0F;
   const unsigned long sum = crc32(0, huge.data() + 12, 17);
   for (size_t i = 0; i < 4; ++i) huge[29 + i] = static_cast<uint8_t>(sum >> (24 - 8 * i));
-  expect_messages(
-      {{"a truncated JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, good.size() - 200)); },
-        "5 FOLDER/train/a/2.jpg: broken JPEG: Premature end of JPEG file."},
-       {"a JPEG that ends in its header", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, 100)); },
-        "5 FOLDER/train/a/2.jpg: broken JPEG: it holds no image."},
-       {"a damaged JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", ended); },
-        "5 FOLDER/train/a/2.jpg: broken JPEG: Corrupt JPEG data: premature end of data segment."},
-       {"a truncated PNG", [&](const Folder& f) { f.write("train/b/4.png", cut(png, 3000)); },
-        "5 FOLDER/train/b/4.png: broken PNG: the file ends early."},
-       {"a PNG with a flipped byte", [&](const Folder& f) { f.write("train/b/4.png", flipped(png, 1000)); },
-        "5 FOLDER/train/b/4.png: broken PNG: IDAT: incorrect data check."},
-       {"a PNG of a trillion pixels", [&](const Folder& f) { f.write("train/b/4.png", huge); },
-        "5 FOLDER/train/b/4.png: 983080x983088 pixels, allowed: 268435456 in all."},
-       {"an empty file", [](const Folder& f) { f.write("train/b/3.jpg", {}); },
-        "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (0 bytes)."},
-       {"text under a picture's name", [](const Folder& f) { f.write("train/b/3.jpg", Bytes(20, 'x')); },
-        "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (20 bytes)."},
-       {"an empty class", [](const Folder& f) { f.write("train/c/readme.txt", {1}); },
-        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it."},
-       {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); }, "5 FOLDER/test: no class folders in it."},
-       {"no train folder", [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
-        "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = true."}},
-      write_images, use_images);
+  expect_messages({{"a truncated JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, good.size() - 200)); },
+                    "5 FOLDER/train/a/2.jpg: broken JPEG: Premature end of JPEG file."},
+                   {"a JPEG that ends in its header", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, 100)); },
+                    "5 FOLDER/train/a/2.jpg: broken JPEG: it holds no image."},
+                   {"a damaged JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", ended); },
+                    "5 FOLDER/train/a/2.jpg: broken JPEG: Corrupt JPEG data: premature end of data segment."},
+                   {"a truncated PNG", [&](const Folder& f) { f.write("train/b/4.png", cut(png, 3000)); },
+                    "5 FOLDER/train/b/4.png: broken PNG: the file ends early."},
+                   {"a PNG with a flipped byte", [&](const Folder& f) { f.write("train/b/4.png", flipped(png, 1000)); },
+                    "5 FOLDER/train/b/4.png: broken PNG: IDAT: incorrect data check."},
+                   {"a PNG of a trillion pixels", [&](const Folder& f) { f.write("train/b/4.png", huge); },
+                    "5 FOLDER/train/b/4.png: 983080x983088 pixels, allowed: 268435456 in all."},
+                   {"an empty file", [](const Folder& f) { f.write("train/b/3.jpg", {}); },
+                    "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (0 bytes)."},
+                   {"text under a picture's name", [](const Folder& f) { f.write("train/b/3.jpg", Bytes(20, 'x')); },
+                    "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (20 bytes)."},
+                   {"an empty class", [](const Folder& f) { f.write("train/c/readme.txt", {1}); },
+                    "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it."},
+                   {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); }, "5 FOLDER/test: no class folders in it."},
+                   {"no train folder", [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
+                    "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = true."}},
+                  write_images, use_images);
 }
 
 TEST(BadData, ABrokenImageAmongDifferentSizesIsNamedWhenRead) {

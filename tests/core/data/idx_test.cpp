@@ -21,7 +21,9 @@ struct SmallMnist {
   Bytes train = noise(5 * 2 * 3), test = noise(3 * 2 * 3, 2);
   explicit SmallMnist(bool zipped, const std::string& under = "") {
     const std::string prefix = under.empty() ? "" : under + "/", suffix = zipped ? ".gz" : "";
-    auto put = [&](const std::string& name, const Bytes& bytes) { folder.write(prefix + name + suffix, zipped ? gzip(bytes) : bytes); };
+    auto put = [&](const std::string& name, const Bytes& bytes) {
+      folder.write(prefix + name + suffix, zipped ? gzip(bytes) : bytes);
+    };
     put("train-images-idx3-ubyte", idx({5, 2, 3}, train));
     put("train-labels-idx1-ubyte", idx({5}, {9, 0, 3, 3, 1}));
     put("t10k-images-idx3-ubyte", idx({3, 2, 3}, test));
@@ -64,7 +66,9 @@ TEST(Idx, ReadsRowsInAnyOrderWithRepeats) {
 TEST(Idx, RefusesAnIndexOutsideTheSplit) {
   const SmallMnist files(true);
   const Mnist data(Mnist::Options{files.folder.path()});
-  EXPECT_EQ(test::error_of([&] { data.read(Split::test, torch::tensor({0, 3}, torch::kLong)); }),
+  EXPECT_EQ(test::error_of([&] {
+              data.read(Split::test, torch::tensor({0, 3}, torch::kLong));
+            }),
             "1 index 3 at position 1, allowed: 0 to 2.");
   EXPECT_EQ(test::error_of([&] { data.read(Split::train, torch::tensor({-1}, torch::kLong)); }),
             "1 index -1 at position 0, allowed: 0 to 4.");

@@ -87,7 +87,8 @@ TEST(Loader, GivesWhatTheSamplerNames) {
 TEST(Loader, ReadsAheadOnOtherThreadsAndGivesTheSame) {
   const auto slow = std::make_shared<Slow>();
   for (int64_t ahead : {1, 3, 50}) {
-    Loader direct(std::make_shared<Synthetic>(small()), sampler(), 1, 3, 0, 11), threaded(slow, sampler(), 1, 3, 0, 11, at::kCPU, ahead);
+    Loader direct(std::make_shared<Synthetic>(small()), sampler(), 1, 3, 0, 11),
+        threaded(slow, sampler(), 1, 3, 0, 11, at::kCPU, ahead);
     for (int64_t step = 0; step < 11; ++step) expect_equal(threaded.next(), direct.next());
   }
   EXPECT_TRUE(slow->elsewhere);

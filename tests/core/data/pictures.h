@@ -10,7 +10,8 @@
 namespace foil::test {
 
 // A PNG of `samples` in the file's own order (rows, then pixels, then channels; two bytes each, high first, at 16 bits).
-inline Bytes png(int width, int height, int colour_type, int bits, const Bytes& samples, const std::vector<png_color>& palette = {}) {
+inline Bytes png(int width, int height, int colour_type, int bits, const Bytes& samples,
+                 const std::vector<png_color>& palette = {}) {
   Bytes out;
   png_structp file = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(file);
@@ -49,7 +50,8 @@ inline Bytes gradient(int width, int height) {
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const int red = 255 * x / std::max(width - 1, 1), green = 255 * y / std::max(height - 1, 1);
-      out.insert(out.end(), {static_cast<uint8_t>(red), static_cast<uint8_t>(green), static_cast<uint8_t>(255 - (red + green) / 2)});
+      out.insert(out.end(),
+                 {static_cast<uint8_t>(red), static_cast<uint8_t>(green), static_cast<uint8_t>(255 - (red + green) / 2)});
     }
   }
   return out;

@@ -91,7 +91,8 @@ TEST(Stl10, TurnsColumnsIntoRows) {
   const Tensor got = data.read(Split::train, torch::arange(2))[0].data;
   for (const auto& [n, c, y, x] : {std::tuple<size_t, size_t, size_t, size_t>{0, 0, 0, 1}, {1, 2, 95, 3}, {1, 0, 17, 60}}) {
     const uint8_t stored = train[((n * 3 + c) * 96 + x) * 96 + y];  // one column after another
-    EXPECT_EQ(got[static_cast<int64_t>(n)][static_cast<int64_t>(c)][static_cast<int64_t>(y)][static_cast<int64_t>(x)].item<int>(), stored);
+    EXPECT_EQ(got[static_cast<int64_t>(n)][static_cast<int64_t>(c)][static_cast<int64_t>(y)][static_cast<int64_t>(x)].item<int>(),
+              stored);
   }
 }
 

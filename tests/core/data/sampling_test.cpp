@@ -58,7 +58,8 @@ TEST(Uniform, LeavesItsOrderAloneWhenABatchIsWrittenTo) {
 }
 
 TEST(Uniform, RefusesABatchLargerThanTheData) {
-  EXPECT_EQ(test::error_of([] { uniform(1, 257, 256); }), "2 data.batch_size = 257, allowed: 1 to 256, the size of the training set.");
+  EXPECT_EQ(test::error_of([] { uniform(1, 257, 256); }),
+            "2 data.batch_size = 257, allowed: 1 to 256, the size of the training set.");
 }
 
 TEST(Permutation, PutsEveryValueEverywhereEquallyOften) {
@@ -131,7 +132,8 @@ TEST(Selection, SubsetIsSeededAscendingAndSpread) {
 
 TEST(Selection, SubsetIsTakenFromTheLongTail) {
   const Tensor labels = torch::arange(1000).remainder(2);
-  const Tensor tail = select_training(labels, 1000, selection(0, 10), 4), rows = select_training(labels, 1000, selection(300, 10), 4);
+  const Tensor tail = select_training(labels, 1000, selection(0, 10), 4),
+               rows = select_training(labels, 1000, selection(300, 10), 4);
   EXPECT_EQ(tail.size(0), 550);
   EXPECT_EQ(rows.size(0), 300);
   EXPECT_TRUE(torch::isin(rows, tail).all().item<bool>());
