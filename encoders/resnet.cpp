@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ResNet-18, -34 and -50 without the classifier: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016, table 1.
+// ResNet-18, -34 and -50 without the classifier: He et al., "Deep residual learning for image recognition", 2016, table 1.
 //   stem; four stages of blocks y = relu(F(x) + shortcut(x)), channels 64, 128, 256, 512 (times 4 for depth 50); mean over places
 //   basic block (18, 34):   F = BN(3x3 * relu(BN(3x3, stride s * x)))
 //   bottleneck (50):        F = BN(1x1 * relu(BN(3x3, stride s * relu(BN(1x1 * x)))))
 //   shortcut: x itself, or BN(1x1, stride s * x) where the shape changes
-// Names, initialisation (Kaiming normal, fan out) and the stride on the bottleneck's 3x3 are torchvision's. `small_images` is the stem
-// for 32x32 (SimCLR, Chen et al., 2020, appendix B.9): a 3x3 convolution with stride 1, and no max pooling.
+// Names, initialisation (Kaiming normal, fan out) and the stride on the bottleneck's 3x3 are torchvision's. `small_images` is the
+// stem for 32x32 (SimCLR, Chen et al., 2020, appendix B.9): a 3x3 convolution with stride 1, and no max pooling.
 //
 //   [encoder]
 //   name = "resnet"
@@ -86,7 +86,7 @@ class ResNet final : public foil::Encoder {
     conv1_ = register_module("conv1", options_.small_images ? convolution(channels_, 64, 3, 1) : convolution(channels_, 64, 7, 2));
     bn1_ = register_module("bn1", std::make_shared<foil::BatchNorm>(64));
     const bool bottleneck = options_.depth == 50;
-    const std::array<int64_t, 4> blocks = options_.depth == 18 ? std::array<int64_t, 4>{2, 2, 2, 2} : std::array<int64_t, 4>{3, 4, 6, 3};
+    const std::vector<int64_t> blocks = options_.depth == 18 ? std::vector<int64_t>{2, 2, 2, 2} : std::vector<int64_t>{3, 4, 6, 3};
     int64_t in = 64;
     for (size_t stage = 0; stage < blocks.size(); ++stage) {
       torch::nn::Sequential layer;
@@ -103,7 +103,7 @@ class ResNet final : public foil::Encoder {
     if (view.data.dim() != 4 || view.data.size(1) != channels_) {
       foil::fail(foil::Exit::failure, "resnet: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
     }
-    Tensor x = bn1_->forward(conv1_->forward(view.data)).relu_();                                                // [B, 64, H', W']
+    Tensor x = bn1_->forward(conv1_->forward(view.data)).relu_();  // [B, 64, H', W']
     if (!options_.small_images) x = torch::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
     for (torch::nn::Sequential& layer : layers_) x = layer->forward(x);
     return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H'', W'']

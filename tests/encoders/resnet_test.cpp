@@ -45,7 +45,8 @@ class ResNetTest : public testing::Test {
     fs::create_directories(folder_);
     std::ofstream(folder_ / "export.py") << kExport;
     const char* python = std::getenv("FOIL_PYTHON");
-    const std::string command = std::string(python ? python : FOIL_PYTHON) + " " + (folder_ / "export.py").string() + " " + folder_.string();
+    const std::string command =
+        std::string(python ? python : FOIL_PYTHON) + " " + (folder_ / "export.py").string() + " " + folder_.string();
     ASSERT_EQ(std::system(command.c_str()), 0) << "Python with torchvision and safetensors is needed (make setup): " << command;
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
@@ -78,7 +79,8 @@ TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
     EXPECT_LT(error(out.pooled, truth.at("evaluated")), 1e-5) << depth;
     net->train();
     net->to(torch::kDouble);
-    EXPECT_LT(error(net->forward({"image", truth.at("image").to(torch::kDouble), {}, {}}).pooled, truth.at("trained")), 1e-11) << depth;
+    EXPECT_LT(error(net->forward({"image", truth.at("image").to(torch::kDouble), {}, {}}).pooled, truth.at("trained")), 1e-11)
+        << depth;
   }
 }
 
@@ -124,7 +126,9 @@ TEST(ResNet, RefusesOtherDepthsAndOtherChannels) {
     return "no error";
   };
   EXPECT_EQ(message([] { ResNet({20, false}); }), "resnet: encoder.depth = 20, allowed: 18, 34, 50.");
-  EXPECT_EQ(message([] { encoder(18)->forward({"image", torch::zeros({2, 1, 8, 8}), {}, {}}); }),
+  EXPECT_EQ(message([] {
+              encoder(18)->forward({"image", torch::zeros({2, 1, 8, 8}), {}, {}});
+            }),
             "resnet: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
 }
 

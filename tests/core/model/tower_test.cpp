@@ -106,8 +106,9 @@ TEST(Tower, TheHeadIsLinearNormReluLinear) {
   head.dims = {7, 4};
   foil::Tower tower(std::make_shared<Pool>(), head, {});
   tower.to(torch::kDouble);
-  EXPECT_EQ(names(tower), (std::vector<std::string>{"encoder.conv1.weight", "encoder.bn1.weight", "encoder.bn1.bias", "head.0.weight",
-                                                    "head.1.weight", "head.1.bias", "head.3.weight", "head.3.bias"}));
+  EXPECT_EQ(names(tower),
+            (std::vector<std::string>{"encoder.conv1.weight", "encoder.bn1.weight", "encoder.bn1.bias", "head.0.weight",
+                                      "head.1.weight", "head.1.bias", "head.3.weight", "head.3.bias"}));
   EXPECT_EQ(tower.z_dim(), 4);
   const foil::Tower::Output out = tower.forward({view({9, 3, 2, 2}, 0)});
   const auto w = tower.named_parameters();
@@ -169,11 +170,13 @@ TEST(Tower, AFrozenEncoderKeepsWeightsAndRunningStatistics) {
   EXPECT_FALSE(out.h[0].requires_grad());
   EXPECT_TRUE(out.z[0].requires_grad());
   EXPECT_EQ(encoder->norm->num_batches_tracked.item<int64_t>(), 0);
-  for (const auto& item : tower.named_parameters()) EXPECT_EQ(item.value().requires_grad(), item.key().starts_with("head.")) << item.key();
+  for (const auto& item : tower.named_parameters())
+    EXPECT_EQ(item.value().requires_grad(), item.key().starts_with("head.")) << item.key();
 }
 
 TEST(Tower, LoadsTheEncoderOfASavedTower) {
-  const std::string path = std::filesystem::temp_directory_path() / ("foil_tower_test_" + std::to_string(getpid()) + ".safetensors");
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("foil_tower_test_" + std::to_string(getpid()) + ".safetensors");
   torch::manual_seed(6);
   const auto trained = std::make_shared<Pool>(), fresh = std::make_shared<Pool>();
   foil::Tower saved(trained, {}, {});
@@ -220,7 +223,8 @@ TEST(ShareRanks, RefusesLibTorchsBatchNormByName) {
     foil::share_ranks(*net, nullptr);
     FAIL() << "no error";
   } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(), "1 is a torch::nn::BatchNorm1dImpl, allowed: foil::BatchNorm, whose statistics are those of all ranks.");
+    EXPECT_STREQ(error.what(),
+                 "1 is a torch::nn::BatchNorm1dImpl, allowed: foil::BatchNorm, whose statistics are those of all ranks.");
   }
 }
 
