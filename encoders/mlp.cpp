@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A multilayer perceptron for vectors; images are flattened. For each width a linear layer, batch norm, ReLU:
 //   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i)
-// Batch norm between the linear map, then without a bias, and the ReLU: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
+// Batch norm between a linear map without a bias and the ReLU: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
 //
 //   [encoder]
 //   name = "mlp"

@@ -33,7 +33,7 @@ class SmallCNN final : public foil::Encoder {
       const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);
       convolutions_.push_back(register_module("conv" + std::to_string(i + 1), torch::nn::Conv2d(options)));
       norms_.push_back(register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
-      // Channels last is the faster layout here: 1.3 times NCHW on two cores.
+      // Channels last throughout, so that no layer converts the layout of the one before.
       at::Tensor& weight = convolutions_.back()->weight;
       weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
       in = width;

@@ -11,8 +11,9 @@
 namespace foil {
 namespace {
 
-using FusedAdam = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double, double,
-                           double, double, double, bool, bool, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
+using FusedAdam = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double,
+                           double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
+                           const std::optional<at::Tensor>&);
 
 // The gradient in the memory layout of its parameter: the fused kernels walk both as flat arrays.
 at::Tensor flat_gradient(const at::Tensor& parameter) {
@@ -27,7 +28,8 @@ void OptimizerOptions::describe(Fields& f) {
   f.choice("name", name, {"sgd", "adam", "adamw", "lars"}, "which optimizer");
   f.number("learning_rate", learning_rate, "the learning rate after warm-up", above(0));
   f.number("momentum", momentum, "sgd, lars: decay of the running sum of gradients", {0, 1, false, true});
-  f.number("weight_decay", weight_decay, "times the weights: added to the gradient, or (adamw) taken off at the learning rate", at_least(0));
+  f.number("weight_decay", weight_decay, "times the weights: added to the gradient, or (adamw) taken off at the learning rate",
+           at_least(0));
   f.flag("nesterov", nesterov, "sgd, lars: Nesterov's momentum");
   f.numbers("betas", betas, "adam, adamw: decay of the running means of the gradient and of its square", {0, 1, false, true});
   f.number("epsilon", epsilon, "adam, adamw: added to the root of the mean square", above(0));
@@ -63,8 +65,8 @@ void Optimizer::add(const std::string& name, const at::Tensor& parameter, double
   const bool decayed = lars ? adapted : (!norm_or_bias || options_.decay_norms_and_biases);
   const Bucket like{learning_rate_factor, decayed ? options_.weight_decay : 0, adapted, parameter.scalar_type(), {}};
   auto bucket = std::find_if(buckets_.begin(), buckets_.end(), [&](const Bucket& b) {
-    return b.learning_rate_factor == like.learning_rate_factor && b.weight_decay == like.weight_decay && b.adapted == like.adapted &&
-           b.dtype == like.dtype;
+    return b.learning_rate_factor == like.learning_rate_factor && b.weight_decay == like.weight_decay &&
+           b.adapted == like.adapted && b.dtype == like.dtype;
   });
   if (bucket == buckets_.end()) bucket = buckets_.insert(buckets_.end(), like);
 
@@ -145,19 +147,14 @@ void Optimizer::zero_grad() {
   }
 }
 
-std::vector<at::Tensor> Optimizer::gradients() const {
+double Optimizer::clip() {
+  torch::NoGradGuard no_grad;
   std::vector<at::Tensor> grads;
   for (const Bucket& bucket : buckets_) {
     for (const Slot& slot : bucket.slots) {
       if (slot.parameter.grad().defined()) grads.push_back(slot.parameter.grad());
     }
   }
-  return grads;
-}
-
-double Optimizer::clip() {
-  torch::NoGradGuard no_grad;
-  const std::vector<at::Tensor> grads = gradients();
   if (grads.empty()) return 0;
   std::vector<at::Tensor> norms = at::_foreach_norm(grads);
   for (at::Tensor& norm : norms) norm = norm.to(torch::kDouble);
@@ -181,6 +178,8 @@ std::map<std::string, at::Tensor> Optimizer::state() const {
   return all;
 }
 
-void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) { copy_exactly(state, this->state(), "optimizer state"); }
+void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) {
+  copy_exactly(state, this->state(), "optimizer state");
+}
 
 }  // namespace foil

