@@ -58,13 +58,17 @@ std::vector<Tensor> listed(const Encoded& encoded) {
   return encoded.z.defined() ? std::vector<Tensor>{encoded.h, encoded.z} : std::vector<Tensor>{encoded.h};
 }
 
+struct Labelled {
+  Tensor rows, label;
+};
+
 // One split: embeddings by place (features, then projections where there are any) and labels (undefined: none).
 struct Encodings {
   std::vector<Tensor> rows;
   Tensor label;
 
   // Only the samples with a label.
-  std::pair<Tensor, Tensor> labelled(size_t place) const {
+  Labelled labelled(size_t place) const {
     const Tensor known = (label >= 0).nonzero().squeeze(1);
     if (known.size(0) == label.size(0)) return {rows[place], label};
     return {rows[place].index_select(0, known.to(rows[place].device())), label.index_select(0, known)};
@@ -82,6 +86,39 @@ Encodings encode_split(const Subject& subject, const Dataset& data, Split split,
 
 nlohmann::json entry(double value, const char* unit, std::string protocol) {
   return {{"value", value}, {"unit", unit}, {"protocol", std::move(protocol)}};
+}
+
+nlohmann::json knn_entry(const Labelled& train, const Labelled& test, int64_t classes, const KnnOptions& knn, const std::string& data_id,
+                         Ranks& ranks) {
+  const double accuracy = knn_accuracy(train.rows, train.label, test.rows, test.label, classes, knn, ranks);
+  const std::string vote = knn.vote == "weighted" ? fmt::format("T{}-weighted", knn.temperature) : knn.vote;
+  nlohmann::json voted =
+      entry(100 * accuracy, "%", fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
+  voted.update({{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
+  return voted;
+}
+
+nlohmann::json linear_entry(const Labelled& train, const Labelled& test, int64_t classes, const std::string& data_id,
+                            const std::function<void(int64_t, int64_t)>& progress) {
+  const LinearProbeOptions options;
+  const LinearProbe probe = linear_probe(train.rows, train.label, test.rows, test.label, classes, options, progress);
+  nlohmann::json fitted =
+      entry(100 * probe.accuracy, "%",
+            fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}/{}", options.l2.front(), options.l2.back(),
+                        options.l2.size(), options.held_out, options.seed, options.tolerance, options.max_iterations, data_id));
+  fitted.update({{"l2", probe.l2},
+                 {"held_out", 100 * probe.held_out_accuracy},
+                 {"iterations", probe.iterations},
+                 {"converged", probe.converged},
+                 {"gradient_norm", probe.gradient_norm}});
+  return fitted;
+}
+
+nlohmann::json std_entry(const Tensor& rows, const std::string& data_id) {
+  const Spread spread = std_per_dimension(rows);
+  nlohmann::json deviation = entry(spread.mean, "", "std-per-dimension/" + data_id);
+  deviation.update({{"min", spread.min}, {"dimensions", rows.size(1)}});
+  return deviation;
 }
 
 }  // namespace
@@ -131,45 +168,30 @@ nlohmann::json evaluate(const Subject& subject, const Dataset& data, const Evalu
   for (size_t place = 0; place < shape.rows.size(); ++place) {
     if (!on(place)) continue;
     const std::string& name = kPlaces[place];
+    const auto report = [&](const char* what) {
+      return [&, what](int64_t done, int64_t all) { if (progress) progress(name + what, done, all); };
+    };
     if (with_labels) {
-      const auto [bank, bank_label] = train.labelled(place);
-      const auto [queries, query_label] = test.labelled(place);
-      const std::string data_id = fmt::format("{}/train{}/test{}/{}/v1", name, bank.size(0), queries.size(0), subject.preparation);
-      const KnnOptions& knn = options.knn;
-      if (progress) progress(name + " kNN", 0, 1);
-      const std::string vote = knn.vote == "weighted" ? fmt::format("T{}-weighted", knn.temperature) : knn.vote;
-      nlohmann::json& voted = result[name + ".knn"];
-      voted = entry(100 * knn_accuracy(bank, bank_label, queries, query_label, classes, knn, ranks), "%",
-                    fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
-      voted.update({{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
-      if (options.linear) {
-        const LinearProbeOptions probe_options;
-        const LinearProbe probe = linear_probe(bank, bank_label, queries, query_label, classes, probe_options,
-                                               [&](int64_t done, int64_t all) { if (progress) progress(name + " linear probe", done, all); });
-        nlohmann::json& fitted = result[name + ".linear"];
-        fitted = entry(100 * probe.accuracy, "%",
-                       fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}/{}", probe_options.l2.front(),
-                                   probe_options.l2.back(), probe_options.l2.size(), probe_options.held_out, probe_options.seed,
-                                   probe_options.tolerance, probe_options.max_iterations, data_id));
-        fitted.update({{"l2", probe.l2}, {"held_out", 100 * probe.held_out_accuracy}, {"iterations", probe.iterations},
-                       {"converged", probe.converged}, {"gradient_norm", probe.gradient_norm}});
-      }
+      const Labelled bank = train.labelled(place), queries = test.labelled(place);
+      const std::string data_id = fmt::format("{}/train{}/test{}/{}/v1", name, bank.rows.size(0), queries.rows.size(0), subject.preparation);
+      report(" kNN")(0, 1);
+      result[name + ".knn"] = knn_entry(bank, queries, classes, options.knn, data_id, ranks);
+      report(" kNN")(1, 1);
+      if (options.linear) result[name + ".linear"] = linear_entry(bank, queries, classes, data_id, report(" linear probe"));
     }
     if (options.geometry) {
       const Tensor& rows = shape.rows[place];
       const char* split = measured == Split::test ? "test" : "train";
       const std::string data_id = fmt::format("{}/{}{}/{}/v1", name, split, rows.size(0), subject.preparation);
-      if (progress) progress(name + " geometry", 0, 1);
+      report(" geometry")(0, 1);
       if (!views.empty()) {
         result[name + ".alignment"] = entry(alignment(views.at(place), views.at(views.size() / 2 + place)), "",
                                             fmt::format("alignment-a2/{}/{}{}/{}/v1", name, split, pairs, subject.augmentation));
       }
       if (rows.size(0) > 1) result[name + ".uniformity"] = entry(uniformity(rows), "", "uniformity-t2/" + data_id);
       result[name + ".effective_rank"] = entry(effective_rank(rows), "", "effective-rank/" + data_id);
-      const Spread spread = std_per_dimension(rows);
-      nlohmann::json& deviation = result[name + ".std"];
-      deviation = entry(spread.mean, "", "std-per-dimension/" + data_id);
-      deviation.update({{"min", spread.min}, {"of", rows.size(1)}});
+      result[name + ".std"] = std_entry(rows, data_id);
+      report(" geometry")(1, 1);
     }
   }
   return result;

@@ -66,7 +66,7 @@ class Regression {
     return {weight, parameters[-1] - weight.mv(axes_.mean)};
   }
 
-  Fit fit(const Tensor& start, const Tensor& share, double l2) const {
+  Fit fit(const Tensor& start, const Tensor& share, double l2, double tolerance) const {
     // Curvature of the mean cross entropy along an axis where every class is as likely; the bias has none of the penalty.
     const double even = static_cast<double>(classes_ - 1) / static_cast<double>(classes_ * classes_);
     const Tensor curvature = torch::cat({axes_.variance * even + l2, torch::full({1}, even, axes_.variance.options())});
@@ -77,7 +77,7 @@ class Regression {
       return loss;
     };
     auto norm = [&](const Tensor& gradient) { return (gradient / scale).norm().item<double>(); };
-    auto done = [&](const Tensor& gradient) { return norm(gradient) <= options_.tolerance; };
+    auto done = [&](const Tensor& gradient) { return norm(gradient) <= tolerance; };
     const Minimum found = minimise(value, start / scale, done, options_.max_iterations);
     Tensor gradient = torch::empty_like(start);
     value(found.x, gradient);
@@ -149,6 +149,7 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   if (train.size(1) != test.size(1)) {
     fail(Exit::failure, "linear probe: test is ", test.sizes(), " but train is ", train.sizes(), "; last sizes must agree.");
   }
+  if (classes < 2) fail(Exit::usage, "linear probe: ", classes, " class, allowed: 2 or more.");
   if (train.size(0) < 2) fail(Exit::failure, "linear probe: 1 row in train, allowed: 2 or more.");
   std::vector<double> path = options.l2;
   std::sort(path.rbegin(), path.rend());
@@ -169,7 +170,7 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
     Tensor parameters = start;
     probe.held_out_accuracy = -1;
     for (double l2 : path) {
-      const Fit fit = regression.fit(parameters, share, l2);
+      const Fit fit = regression.fit(parameters, share, l2, 10 * options.tolerance);
       parameters = fit.parameters;
       probe.iterations += fit.iterations;
       const Tensor hit = hits(train, label, regression.weight_and_bias(parameters), options.chunk_bytes);
@@ -182,7 +183,7 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
       report();
     }
   }
-  const Fit fit = regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide), probe.l2);
+  const Fit fit = regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide), probe.l2, options.tolerance);
   report();
   probe.iterations += fit.iterations;
   probe.converged = fit.converged;

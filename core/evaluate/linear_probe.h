@@ -14,9 +14,9 @@ struct LinearProbeOptions {
   std::vector<double> l2 = {1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6};  // one value: no choice, nothing held out
   double held_out = 0.1;         // share of train on which l2 is chosen
   uint64_t seed = 0;             // of that split
-  double tolerance = 1e-5;       // converged: Euclidean norm of the gradient at most this
+  double tolerance = 1e-4;       // converged: Euclidean norm of the gradient at most this; ten times it where l2 is chosen
   int64_t max_iterations = 300;  // per fit
-  int64_t chunk_bytes = int64_t{16} << 20;
+  int64_t chunk_bytes = int64_t{4} << 20;
 };
 
 struct LinearProbe {
