@@ -47,7 +47,7 @@ std::optional<std::string> read_text(const std::string& path) {
   return text.str();
 }
 
-TrialStatus read_status(const std::string& folder) {
+TrialStatus read_trial_status(const std::string& folder) {
   const auto json = lenient(read_text(folder + "/status").value_or(""));
   TrialStatus status;
   if (!json.is_object()) return status;
