@@ -64,9 +64,8 @@ std::string picture(const ComparisonTable& table) {
 std::string results_section(const ComparisonTable& table) {
   std::string out = "<h2>Results</h2>\n" + picture(table);
   out +=
-      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not "
-      "start at "
-      "zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
+      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not start "
+      "at zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
   std::string notes;
   for (const auto& row : table.rows) {
     for (const auto& trial : row.unfinished) {
@@ -149,7 +148,7 @@ std::string environment_section(const Comparison& comparison) {
   for (const auto& row : comparison.rows) {
     for (const auto& [seed, folder] : row.folders) {
       const auto json = nlohmann::json::parse(read_text(folder + "/env.json").value_or(""), nullptr, false);
-      if (!json.is_object()) continue;
+      if (!json.is_object() || json.empty()) continue;
       const auto flat = json.flatten();
       for (const auto& [path, value] : flat.items()) {
         std::string key = path.substr(1);

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,18 +92,26 @@ class Transaction {
 
 std::string lock_path(const std::string& folder) { return folder + "/study.lock"; }
 
-// Takes the writer's lock and writes who we are into it. flock and not a row of the database: the kernel frees it when we are
-// killed.
+// A lock of the open file, not of the process: a second store in one process is refused too, and a reader asks without taking it.
+struct flock whole_file_lock() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+// Takes the writer's lock and writes who we are into it. Not a row of the database: the kernel frees this when we are killed.
 int take_lock(const std::string& folder) {
   const std::string path = lock_path(folder);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) fail(Exit::failure, path, ": ", std::strerror(errno));
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+  struct flock lock = whole_file_lock();
+  if (::fcntl(file, F_OFD_SETLK, &lock) != 0) {
     const int error = errno;
     char owner[300] = {};
     const bool named = ::pread(file, owner, sizeof owner - 1, 0) > 0;
     ::close(file);
-    if (error != EWOULDBLOCK) fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
+    if (error != EAGAIN && error != EACCES) fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
     fail(Exit::failure, folder, ": this study is being written by ", named ? owner : "another process", ". Wait for it or end it.");
   }
   char host[256] = {};
@@ -129,7 +136,8 @@ bool TrialStore::exists(const std::string& study_folder) { return std::filesyste
 bool TrialStore::is_being_written(const std::string& study_folder) {
   const int file = ::open(lock_path(study_folder).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  const bool held = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct flock lock = whole_file_lock();
+  const bool held = ::fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
   ::close(file);
   return held;
 }

@@ -18,8 +18,7 @@
 namespace foil {
 namespace {
 
-// Signs of life of a running trial, twice a minute until destruction. One that cannot be written is skipped: the trial matters
-// more.
+// Signs of life of a running trial, twice a minute. One that cannot be written is skipped: the trial matters more.
 class Heartbeat {
  public:
   Heartbeat(TrialStore& store, const std::string& name)

@@ -163,6 +163,8 @@ TEST(TrialStore, RefusesASecondWriterNamingTheFirst) {
   EXPECT_EQ(TrialStore(folder.path(), TrialStore::Access::read).trials().size(), 0u);  // a reader is welcome
   kill_9(child);
   EXPECT_EQ(error_of<foil::Error>(open), "");
+  const TrialStore first(folder.path());
+  EXPECT_EQ(error_of<foil::Error>(open).substr(0, 3 + folder.path().size()), "1: " + folder.path());  // in one process too
 }
 
 TEST(TrialStore, RefusesANewerSchema) {
