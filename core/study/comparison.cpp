@@ -34,6 +34,11 @@ std::optional<int64_t> integer(std::string_view text) {
   return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
+std::string unquoted(const std::string& toml) {
+  const bool quoted = toml.size() >= 2 && toml.front() == '"' && toml.back() == '"';
+  return quoted ? toml.substr(1, toml.size() - 2) : toml;
+}
+
 bool is_run(const fs::path& folder) {
   return fs::exists(folder / "results.json") || fs::exists(folder / "status") || fs::exists(folder / "config.resolved.toml");
 }
@@ -42,7 +47,8 @@ std::vector<fs::path> sorted_runs(const fs::path& folder) {
   std::vector<fs::path> runs;
   if (!fs::is_directory(folder)) return runs;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && is_run(entry.path())) runs.push_back(entry.path());
+    const bool kept_aside = entry.path().filename().string().find(".old-") != std::string::npos;  // by a restart
+    if (!kept_aside && is_run(entry.path())) runs.push_back(entry.path());
   }
   std::sort(runs.begin(), runs.end());
   return runs;
@@ -106,10 +112,10 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
   Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}};
   if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
     const auto config = read_config(path);
-    if (const auto name = config.find("run.name"); name != config.end()) found.variant = name->second;
+    if (const auto name = config.find("run.name"); name != config.end()) found.variant = unquoted(name->second);
     if (const auto seed = config.find("run.seed"); seed != config.end()) found.seed = integer(seed->second).value_or(0);
   }
-  const auto status = trial_status(folder);
+  const auto status = read_trial_status(folder);
   if (status.state == "failed" || !fs::exists(folder / "results.json")) {
     found.unfinished = {found.seed, status.state.empty() ? "unfinished" : status.state, status.reason};
   } else {
@@ -133,13 +139,15 @@ std::vector<Found> find_runs(const std::string& given, const ReadConfig& read_co
   } else {
     for (const auto& path : sorted_runs(folder)) found.push_back(from_run(path, read_config));
   }
-  if (found.empty()) fail(Exit::data, given, ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
+  if (found.empty())
+    fail(Exit::data, given, ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
   return found;
 }
 
 void add(Comparison& comparison, const Found& found, const std::string& name, const ReadConfig& read_config) {
   const std::string protocol = found.results ? found.results->protocol : "";
-  // A trial without results has no protocol: it stands in any row of its name, and the row takes the protocol of the first that has.
+  // A trial without results has no protocol: it stands in any row of its name, and the row takes the protocol of the first that
+  // has.
   auto row = std::find_if(comparison.rows.begin(), comparison.rows.end(), [&](const Row& r) {
     return r.name == name && r.baseline == found.baseline && (r.protocol == protocol || r.protocol.empty() || protocol.empty());
   });
@@ -175,7 +183,8 @@ Comparison load_comparison(const std::vector<std::string>& folders, const ReadCo
   Comparison comparison;
   for (const auto& found : all) {
     const bool ambiguous = places[found.variant].size() > 1;
-    add(comparison, found, ambiguous ? fs::path(found.place).filename().string() + "/" + found.variant : found.variant, read_config);
+    add(comparison, found, ambiguous ? fs::path(found.place).filename().string() + "/" + found.variant : found.variant,
+        read_config);
   }
   return comparison;
 }

@@ -21,25 +21,25 @@ struct Unfinished {
 // One variant under one evaluation protocol.
 struct Row {
   std::string name;
-  std::string protocol;  // id from results.json, empty when no trial has results
+  std::string protocol;   // id from results.json, empty when no trial has results
   bool baseline = false;  // raw pixels, untrained: a reference that was not trained, never tested against
   std::map<std::string, BySeed> metrics;
   std::vector<Unfinished> unfinished;
   std::map<int64_t, std::string> folders;     // by seed, of the trials with results
-  std::map<std::string, std::string> config;  // dotted key -> value as text, of the first trial that has a config file
+  std::map<std::string, std::string> config;  // dotted key -> value as TOML, of the first trial that has a config file
 };
 
 struct Comparison {
   std::vector<Row> rows;  // baselines first, then the variants in the order of the plan
 };
 
-// Reads config.resolved.toml into dotted keys and values as text.
+// Reads config.resolved.toml into dotted keys and values as TOML.
 using ReadConfig = std::function<std::map<std::string, std::string>(const std::string& path)>;
 
 // Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks), a run (results.json,
-// status or config.resolved.toml) or a folder of runs. A trial of a study may be given alone; a run outside a study takes its variant
-// from run.name and its seed from run.seed. A variant name that comes from two places is written PLACE/NAME. Two runs of one variant
-// with one seed, and a folder that is nothing of this, are Errors.
+// status or config.resolved.toml) or a folder of runs. A trial of a study may be given alone; a run outside a study takes its
+// variant from run.name and its seed from run.seed. A variant name that comes from two places is written PLACE/NAME. Two runs of
+// one variant with one seed, and a folder that is nothing of this, are Errors.
 Comparison load_comparison(const std::vector<std::string>& folders, const ReadConfig& read_config);
 
 }  // namespace foil

@@ -23,7 +23,8 @@ constexpr double character = 7.85;  // width of one in 13 px monospace
 std::string number(double value) { return fmt::format("{:.6g}", std::round(value * 100) / 100 + 0.0); }  // + 0.0: no "-0"
 
 double text_width(const std::string& text) {
-  return character * static_cast<double>(std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return character *
+         static_cast<double>(std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
 }
 
 struct Scale {  // data to pixels
@@ -34,7 +35,8 @@ struct Scale {  // data to pixels
 class Svg {
  public:
   void line(double x1, double y1, double x2, double y2, const std::string& attributes) {
-    body_ += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" {}/>\n", number(x1), number(y1), number(x2), number(y2), attributes);
+    body_ += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" {}/>\n", number(x1), number(y1), number(x2), number(y2),
+                         attributes);
   }
   void text(double x, double y, const std::string& content, const std::string& attributes = "") {
     body_ += fmt::format("<text x=\"{}\" y=\"{}\"{}{}>{}</text>\n", number(x), number(y), attributes.empty() ? "" : " ", attributes,
@@ -51,7 +53,8 @@ class Svg {
   }
   std::string finish(double width, double height, const std::string& title) const {
     return fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foil-plot\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foil-plot\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
+        "role=\"img\">\n"
         "<title>{2}</title>\n{3}<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n{4}</svg>\n",
         number(width), number(height), escape_markup(title), style, body_);
   }
@@ -81,7 +84,8 @@ std::vector<std::string> distinct_names(const std::vector<PlotSeries>& series) {
 }
 
 std::string line_style(size_t index) {
-  return fmt::format("stroke=\"{}\"{}", colours[index % std::size(colours)], dashes[index / std::size(colours) % std::size(dashes)]);
+  return fmt::format("stroke=\"{}\"{}", colours[index % std::size(colours)],
+                     dashes[index / std::size(colours) % std::size(dashes)]);
 }
 
 // The strip of one column: its axis below, then a line of dots a row.
@@ -106,7 +110,8 @@ void draw_strip(Svg& svg, const DotColumn& column, double left, double width, do
     const double y = top + row_height * (static_cast<double>(row) + 0.5);
     const std::string colour = cell.best ? colours[1] : colours[0];
     if (cell.spread > 0) {
-      svg.line(x(cell.mean - cell.spread), y, x(cell.mean + cell.spread), y, fmt::format("stroke=\"{}\" stroke-width=\"2\"", colour));
+      svg.line(x(cell.mean - cell.spread), y, x(cell.mean + cell.spread), y,
+               fmt::format("stroke=\"{}\" stroke-width=\"2\"", colour));
     }
     svg.line(x(cell.mean), y - 8, x(cell.mean), y + 8, fmt::format("stroke=\"{}\" stroke-width=\"3\"", colour));
     for (const double point : cell.points) svg.circle(x(point), y, 4, fmt::format("fill=\"{}\" fill-opacity=\"0.5\"", colour));
@@ -119,11 +124,20 @@ std::string escape_markup(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
     switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      default: escaped += static_cast<unsigned char>(c) < ' ' && c != '\n' ? ' ' : c;
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      default:
+        escaped += static_cast<unsigned char>(c) < ' ' && c != '\n' ? ' ' : c;
     }
   }
   return escaped;
@@ -173,7 +187,8 @@ std::string line_chart(const LineChart& chart) {
   svg.line(left, bottom, right, bottom, firm);
   svg.line(left, top, left, bottom, firm);
   svg.text((left + right) / 2, bottom + 38, chart.x_label, middle);
-  svg.text(16, (top + bottom) / 2, chart.y_label, fmt::format("{} transform=\"rotate(-90 16 {})\"", middle, number((top + bottom) / 2)));
+  svg.text(16, (top + bottom) / 2, chart.y_label,
+           fmt::format("{} transform=\"rotate(-90 16 {})\"", middle, number((top + bottom) / 2)));
 
   const auto names = distinct_names(chart.series);
   for (const auto& series : chart.series) {
@@ -181,7 +196,8 @@ std::string line_chart(const LineChart& chart) {
     const size_t index = std::find(names.begin(), names.end(), series.name) - names.begin();
     std::vector<std::pair<double, double>> pixels;
     for (const auto& [px, py] : series.points) pixels.emplace_back(x(px), y(py));
-    if (pixels.size() == 1) svg.circle(pixels[0].first, pixels[0].second, 3, fmt::format("fill=\"{}\"", colours[index % std::size(colours)]));
+    if (pixels.size() == 1)
+      svg.circle(pixels[0].first, pixels[0].second, 3, fmt::format("fill=\"{}\"", colours[index % std::size(colours)]));
     if (pixels.size() > 1) svg.polyline(pixels, line_style(index) + " stroke-width=\"1.5\" stroke-opacity=\"0.85\"");
   }
   double legend_width = 0;
@@ -191,7 +207,8 @@ std::string line_chart(const LineChart& chart) {
     svg.text(right + 48, at + 4, names[i]);
     legend_width = std::max(legend_width, 48 + text_width(names[i]));
   }
-  return svg.finish(right + legend_width + 20, std::max(bottom + 50, top + 20 * static_cast<double>(names.size()) + 20), chart.title);
+  return svg.finish(right + legend_width + 20, std::max(bottom + 50, top + 20 * static_cast<double>(names.size()) + 20),
+                    chart.title);
 }
 
 std::string dot_table(const DotTable& table) {
@@ -227,7 +244,8 @@ std::string dot_table(const DotTable& table) {
   const double bottom = top + row_height * static_cast<double>(table.names.size());
   svg.line(margin, top - 3, x - gap, top - 3, firm);
   svg.line(margin, bottom, x - gap, bottom, firm);
-  return svg.finish(x - gap + margin, bottom + (any_strip ? 30 : 12), table.title.empty() ? "comparison" : table.title);
+  const double width = std::max(x - gap, margin + text_width(table.title) * 11 / 13) + margin;
+  return svg.finish(width, bottom + (any_strip ? 30 : 12), table.title.empty() ? "comparison" : table.title);
 }
 
 }  // namespace foil

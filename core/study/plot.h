@@ -47,8 +47,8 @@ struct DotTable {
 
 std::string dot_table(const DotTable& table);
 
-// Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the first is not above low
-// and the last not below high. Equal bounds are widened.
+// Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the first is not above
+// low and the last not below high. Equal bounds are widened.
 std::vector<double> ticks(double low, double high, int count);
 
 }  // namespace foil

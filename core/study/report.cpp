@@ -21,9 +21,9 @@ constexpr const char* page_style = R"(
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #1f2328; background: #fff }
 table { border-collapse: collapse; margin: 1em 0 }
-th, td { text-align: left; padding: .3em 1em .3em 0; border-bottom: 1px solid #8886; vertical-align: top }
+th, td { text-align: left; white-space: nowrap; padding: .3em 1em .3em 0; border-bottom: 1px solid #8886; vertical-align: top }
 td.best { font-weight: bold }
-code, pre, td.value { font-family: ui-monospace, monospace; font-size: .9em }
+td.value { font-family: ui-monospace, monospace; font-size: .9em; white-space: pre-wrap }
 svg { max-width: 100%; height: auto }
 .failed { color: #b3261e }
 .note { opacity: .75; font-size: .9em }
@@ -63,8 +63,9 @@ std::string picture(const ComparisonTable& table) {
 
 std::string results_section(const ComparisonTable& table) {
   std::string out = "<h2>Results</h2>\n" + picture(table);
-  out += "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not start at "
-         "zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
+  out +=
+      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not start "
+      "at zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
   std::string notes;
   for (const auto& row : table.rows) {
     for (const auto& trial : row.unfinished) {
@@ -73,7 +74,7 @@ std::string results_section(const ComparisonTable& table) {
   }
   if (!notes.empty()) out += "<ul>\n" + notes + "</ul>\n";
   if (table.metrics.empty()) return out;
-  out += "<details><summary>All metrics</summary>\n<table>\n<tr><th>variant</th>";
+  out += "<details open=\"\"><summary>All metrics</summary>\n<table>\n<tr><th>variant</th>";
   for (const auto& metric : table.metrics) out += element("th", metric);
   out += "</tr>\n";
   for (const auto& row : table.rows) {
@@ -123,7 +124,8 @@ std::string config_section(const Comparison& comparison) {
   for (const auto& key : keys) {
     const std::string first = value_of(*rows[0], key);
     all += "<tr>" + element("td", key) + element("td", first, "value") + "</tr>\n";
-    if (std::all_of(rows.begin(), rows.end(), [&](const Row* row) { return value_of(*row, key) == first; })) continue;
+    const bool equal = std::all_of(rows.begin(), rows.end(), [&](const Row* row) { return value_of(*row, key) == first; });
+    if (equal || key == "run.seed") continue;  // a variant's config is that of one of its seeds
     differences += "<tr>" + element("td", key);
     for (const auto* row : rows) differences += element("td", value_of(*row, key), "value");
     differences += "</tr>\n";
@@ -136,7 +138,8 @@ std::string config_section(const Comparison& comparison) {
     for (const auto* row : rows) out += element("th", row->name);
     out += "</tr>\n" + differences + "</table>\n";
   }
-  return out + "<details><summary>" + escape_markup("All of " + rows[0]->name) + "</summary>\n<table>\n" + all + "</table>\n</details>\n";
+  return out + "<details><summary>" + escape_markup("All of " + rows[0]->name) + "</summary>\n<table>\n" + all +
+         "</table>\n</details>\n";
 }
 
 // env.json of every run, flattened; a key with more than one value shows them all.
@@ -145,8 +148,9 @@ std::string environment_section(const Comparison& comparison) {
   for (const auto& row : comparison.rows) {
     for (const auto& [seed, folder] : row.folders) {
       const auto json = nlohmann::json::parse(read_text(folder + "/env.json").value_or(""), nullptr, false);
-      if (!json.is_object()) continue;
-      for (const auto& [path, value] : json.flatten().items()) {
+      if (!json.is_object() || json.empty()) continue;
+      const auto flat = json.flatten();
+      for (const auto& [path, value] : flat.items()) {
         std::string key = path.substr(1);
         std::replace(key.begin(), key.end(), '/', '.');
         values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
@@ -173,8 +177,8 @@ void write_text(const std::string& path, const std::string& text) {
 }  // namespace
 
 std::string report_html(const Comparison& comparison, const std::string& title) {
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" + element("title", title) + "\n<style>" +
-                    page_style + "</style>\n</head>\n<body>\n" + element("h1", title) + "\n";
+  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" + element("title", title) +
+                    "\n<style>" + page_style + "</style>\n</head>\n<body>\n" + element("h1", title) + "\n";
   for (const auto& table : tabulate(comparison)) out += results_section(table);
   out += curves_section(comparison) + config_section(comparison) + environment_section(comparison);
   return out + "</body>\n</html>\n";

@@ -2,8 +2,6 @@
 // Reads what a run left in its folder.
 #include "study/results.h"
 
-#include "run/run_folder.h"
-
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -49,12 +47,18 @@ std::optional<std::string> read_text(const std::string& path) {
   return text.str();
 }
 
-TrialStatus trial_status(const std::string& folder) {
-  try {
-    if (const auto status = read_status(folder)) return {to_string(status->state), status->reason, status->step};
-  } catch (const Error&) {  // damaged: as if there were none
-  }
-  return {};
+TrialStatus read_trial_status(const std::string& folder) {
+  const auto json = lenient(read_text(folder + "/status").value_or(""));
+  TrialStatus status;
+  if (!json.is_object()) return status;
+  const auto text = [&](const char* key) {
+    const auto value = json.find(key);
+    return value != json.end() && value->is_string() ? value->get<std::string>() : std::string();
+  };
+  status.state = text("state");
+  status.reason = text("reason");
+  status.step = static_cast<int64_t>(finite_number(json, "step").value_or(0));
+  return status;
 }
 
 std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key, size_t limit) {

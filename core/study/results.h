@@ -27,7 +27,7 @@ struct TrialStatus {
   std::string state, reason;
   int64_t step = 0;
 };
-TrialStatus trial_status(const std::string& folder);
+TrialStatus read_trial_status(const std::string& folder);
 
 // The whole file, nothing when there is none.
 std::optional<std::string> read_text(const std::string& path);

@@ -20,8 +20,8 @@ struct PairedTest {
   std::optional<double> p;  // two-sided; none below three pairs
 };
 
-// Student's paired t-test of mean(a - b) = 0 over the seeds that both have. When every pair differs by the same amount (to rounding),
-// p is 1 for no difference and 0 otherwise.
+// Student's paired t-test of mean(a - b) = 0 over the seeds that both have. When every pair differs by the same amount (to
+// rounding), p is 1 for no difference and 0 otherwise.
 PairedTest paired_t_test(const BySeed& a, const BySeed& b);
 
 // "0.031", "< 0.001", or "n < 3".

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,17 +92,26 @@ class Transaction {
 
 std::string lock_path(const std::string& folder) { return folder + "/study.lock"; }
 
-// Takes the writer's lock and writes who we are into it. flock and not a row of the database: the kernel frees it when we are killed.
+// A lock of the open file, not of the process: a second store in one process is refused too, and a reader asks without taking it.
+struct flock whole_file_lock() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+// Takes the writer's lock and writes who we are into it. Not a row of the database: the kernel frees this when we are killed.
 int take_lock(const std::string& folder) {
   const std::string path = lock_path(folder);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) fail(Exit::failure, path, ": ", std::strerror(errno));
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+  struct flock lock = whole_file_lock();
+  if (::fcntl(file, F_OFD_SETLK, &lock) != 0) {
     const int error = errno;
     char owner[300] = {};
     const bool named = ::pread(file, owner, sizeof owner - 1, 0) > 0;
     ::close(file);
-    if (error != EWOULDBLOCK) fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
+    if (error != EAGAIN && error != EACCES) fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
     fail(Exit::failure, folder, ": this study is being written by ", named ? owner : "another process", ". Wait for it or end it.");
   }
   char host[256] = {};
@@ -128,12 +136,14 @@ bool TrialStore::exists(const std::string& study_folder) { return std::filesyste
 bool TrialStore::is_being_written(const std::string& study_folder) {
   const int file = ::open(lock_path(study_folder).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  const bool held = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct flock lock = whole_file_lock();
+  const bool held = ::fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
   ::close(file);
   return held;
 }
 
-TrialStore::TrialStore(const std::string& study_folder, Access access) : folder_(study_folder), path_(study_folder + "/study.sqlite") {
+TrialStore::TrialStore(const std::string& study_folder, Access access)
+    : folder_(study_folder), path_(study_folder + "/study.sqlite") {
   if (access == Access::write) {
     std::error_code error;
     std::filesystem::create_directories(folder_, error);
@@ -193,8 +203,8 @@ void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
   Statement(path_, database_.get(), "UPDATE trials SET position = position + ?1", count).next();
   for (const auto& trial : trials) {
     if (!names.insert(trial.name).second) foil::fail(Exit::usage, folder_, ": two trials are named '", trial.name, "'");
-    Statement other(path_, database_.get(), "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config_hash <> ?2", trial.name,
-                    trial.config_hash);
+    Statement other(path_, database_.get(), "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config_hash <> ?2",
+                    trial.name, trial.config_hash);
     if (other.next()) {
       foil::fail(Exit::usage, folder_, ": trial '", trial.name,
                  "' is complete with another configuration. Give the study another name, or start it anew with --restart.");
@@ -210,7 +220,8 @@ void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
 }
 
 std::vector<TrialRecord> TrialStore::trials() const {
-  Statement query(path_, database_.get(), R"(SELECT name, variant, seed, config_hash, state, reason, started, finished, heartbeat, seconds,
+  Statement query(path_, database_.get(),
+                  R"(SELECT name, variant, seed, config_hash, state, reason, started, finished, heartbeat, seconds,
       results, folder FROM trials ORDER BY position)");
   std::vector<TrialRecord> records;
   while (query.next()) {
@@ -224,20 +235,28 @@ std::vector<TrialRecord> TrialStore::trials() const {
 
 void TrialStore::start(const std::string& name) {
   // Of an attempt that was killed, the time up to its last sign of life counts.
-  Statement(path_, database_.get(), fmt::format(R"(UPDATE trials SET
+  Statement(path_, database_.get(),
+            fmt::format(R"(UPDATE trials SET
       seconds = seconds + CASE state WHEN 'running' THEN strftime('%s', heartbeat) - strftime('%s', started) ELSE 0 END,
-      state = 'running', reason = '', results = '', started = {0}, heartbeat = {0}, finished = NULL WHERE name = ?1)", now), name)
+      state = 'running', reason = '', results = '', started = {0}, heartbeat = {0}, finished = NULL WHERE name = ?1)",
+                        now),
+            name)
       .next();
 }
 
 void TrialStore::heartbeat(const std::string& name) {
-  Statement(path_, database_.get(), fmt::format("UPDATE trials SET heartbeat = {} WHERE name = ?1 AND state = 'running'", now), name).next();
+  Statement(path_, database_.get(), fmt::format("UPDATE trials SET heartbeat = {} WHERE name = ?1 AND state = 'running'", now),
+            name)
+      .next();
 }
 
 void TrialStore::finish(const std::string& name, TrialState state, const std::string& reason, const std::string& results) {
-  Statement(path_, database_.get(), fmt::format(R"(UPDATE trials SET seconds = seconds + COALESCE(strftime('%s', {0}) - strftime('%s', started), 0),
+  Statement(path_, database_.get(),
+            fmt::format(R"(UPDATE trials SET seconds = seconds + COALESCE(strftime('%s', {0}) - strftime('%s', started), 0),
       state = ?2, reason = ?3, results = ?4, heartbeat = {0}, finished = CASE ?2 WHEN 'waiting' THEN NULL ELSE {0} END
-      WHERE name = ?1)", now), name, to_string(state), reason, results)
+      WHERE name = ?1)",
+                        now),
+            name, to_string(state), reason, results)
       .next();
 }
 

@@ -29,19 +29,19 @@ struct TrialRecord {
   int64_t seed = 0;
   std::string config_hash;
   TrialState state = TrialState::waiting;
-  std::string reason;                       // why it failed or was stopped
+  std::string reason;                        // why it failed or was stopped
   std::string started, finished, heartbeat;  // UTC, 2026-01-31T23:59:59Z; empty when it has not happened
-  double seconds = 0;                       // spent so far, over all attempts
-  std::string results;                      // results.json of a complete trial
-  std::string folder;                       // study folder / name
+  double seconds = 0;                        // spent so far, over all attempts
+  std::string results;                       // results.json of a complete trial
+  std::string folder;                        // study folder / name
 };
 
 class TrialStore {
  public:
   enum class Access { write, read };
 
-  // Writing creates what is missing and holds study.lock until destruction (a killed writer's lock is free); a second writer gets an
-  // Error that names the first one's host and PID. A file of a newer schema, or that is no study, is an Error.
+  // Writing creates what is missing and holds study.lock until destruction (a killed writer's lock is free); a second writer gets
+  // an Error that names the first one's host and PID. A file of a newer schema, or that is no study, is an Error.
   explicit TrialStore(const std::string& study_folder, Access access = Access::write);
   ~TrialStore();
   TrialStore(const TrialStore&) = delete;

@@ -18,7 +18,7 @@
 namespace foil {
 namespace {
 
-// Signs of life of a running trial, twice a minute until destruction. One that cannot be written is skipped: the trial matters more.
+// Signs of life of a running trial, twice a minute. One that cannot be written is skipped: the trial matters more.
 class Heartbeat {
  public:
   Heartbeat(TrialStore& store, const std::string& name)
@@ -53,7 +53,7 @@ Outcome run_trial(const PlannedTrial& trial, const std::string& folder, const Ru
       if (outcome.results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
       parse_results(outcome.results, path);
     } else {
-      outcome.reason = trial_status(folder).reason;
+      outcome.reason = read_trial_status(folder).reason;
     }
   } catch (const Error& error) {
     outcome = {static_cast<int>(error.code()), error.what(), ""};

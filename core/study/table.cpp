@@ -63,7 +63,8 @@ void test_against_reference(ComparisonTable& table) {
 }
 
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');
   return text;
 }
 
@@ -73,7 +74,8 @@ size_t width(const std::string& text) {
 }
 
 // The lines of a table as cells: the header, then a row each. Shared by the two formats that a person reads.
-std::vector<std::vector<std::string>> grid(const ComparisonTable& table, const std::function<std::string(const std::string&, bool)>& mark) {
+std::vector<std::vector<std::string>> grid(const ComparisonTable& table,
+                                           const std::function<std::string(const std::string&, bool)>& mark) {
   std::vector<std::vector<std::string>> lines(1);
   lines[0].push_back("variant");
   for (const auto& metric : table.headline) lines[0].push_back(mark(metric_title(metric), false));
@@ -167,8 +169,8 @@ std::string render_csv(const std::vector<ComparisonTable>& tables) {
         const std::string spread = cell.values.size() < 2 ? "" : fmt::format("{:.10g}", cell.spread);
         const std::string pairs = cell.test ? std::to_string(cell.test->pairs) : "";
         const std::string p = cell.test && cell.test->p ? fmt::format("{:.10g}", *cell.test->p) : "";
-        line(fmt::format("{},{},{:.10g},{},{},{},{},{}", csv_field(metric), cell.values.size(), cell.mean, spread, cell.best ? 1 : 0, pairs, p,
-                         values));
+        line(fmt::format("{},{},{:.10g},{},{},{},{},{}", csv_field(metric), cell.values.size(), cell.mean, spread,
+                         cell.best ? 1 : 0, pairs, p, values));
       }
     }
   }
@@ -188,8 +190,8 @@ std::string render_json(const std::vector<ComparisonTable>& tables) {
         const TableCell& cell = at->second;
         Json values = Json::object();
         for (const auto& [seed, value] : cell.values) values[std::to_string(seed)] = value;
-        metrics[metric] = {{"n", cell.values.size()}, {"mean", cell.mean}, {"spread", nullptr}, {"best", cell.best}, {"p", nullptr},
-                           {"values", values}};
+        metrics[metric] = {{"n", cell.values.size()}, {"mean", cell.mean}, {"spread", nullptr},
+                           {"best", cell.best},       {"p", nullptr},      {"values", values}};
         if (cell.values.size() > 1) metrics[metric]["spread"] = cell.spread;
         if (cell.test && cell.test->p) metrics[metric]["p"] = *cell.test->p;
       }
@@ -197,7 +199,8 @@ std::string render_json(const std::vector<ComparisonTable>& tables) {
       for (const auto& trial : row.unfinished) {
         unfinished.push_back({{"seed", trial.seed}, {"state", trial.state}, {"reason", trial.reason}});
       }
-      rows.push_back({{"variant", row.name}, {"baseline", row.baseline}, {"n", row.n}, {"metrics", metrics}, {"unfinished", unfinished}});
+      rows.push_back(
+          {{"variant", row.name}, {"baseline", row.baseline}, {"n", row.n}, {"metrics", metrics}, {"unfinished", unfinished}});
     }
     out["tables"].push_back({{"protocol", table.protocol}, {"reference", table.reference}, {"rows", rows}});
   }
@@ -220,7 +223,8 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison) {
   }
   for (const auto& row : comparison.rows) {
     TableRow line{row.name, row.baseline, std::ssize(row.folders), {}, row.unfinished};
-    for (const auto& [metric, values] : row.metrics) line.cells[metric] = {values, mean(values), sample_std(values), false, std::nullopt};
+    for (const auto& [metric, values] : row.metrics)
+      line.cells[metric] = {values, mean(values), sample_std(values), false, std::nullopt};
     table_of(row.protocol).rows.push_back(std::move(line));
   }
   for (auto& table : tables) {
@@ -278,7 +282,8 @@ std::string cell_text(const TableRow& row, const std::string& metric) {
 }
 
 std::string unfinished_text(const std::string& variant, const Unfinished& trial) {
-  return one_line(fmt::format("{}: {} seed {}{}{}", trial.state, variant, trial.seed, trial.reason.empty() ? "" : ": ", trial.reason));
+  return one_line(
+      fmt::format("{}: {} seed {}{}{}", trial.state, variant, trial.seed, trial.reason.empty() ? "" : ": ", trial.reason));
 }
 
 }  // namespace foil

@@ -15,7 +15,7 @@ namespace foil {
 struct TableCell {
   BySeed values;  // never empty
   double mean = 0, spread = 0;
-  bool best = false;                // highest mean of a headline metric that several rows have
+  bool best = false;               // highest mean of a headline metric that several rows have
   std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
 };
 
@@ -47,7 +47,7 @@ std::string render(const Comparison& comparison, Format format);
 std::string metric_title(const std::string& metric);  // "knn" -> "kNN %"
 std::string p_title(const ComparisonTable& table);    // "p (kNN vs infonce)"
 std::string p_text(const ComparisonTable& table, const TableRow& row);
-std::string cell_text(const TableRow& row, const std::string& metric);                     // "86.1 ± 0.2", "" when there is none
+std::string cell_text(const TableRow& row, const std::string& metric);             // "86.1 ± 0.2", "" when there is none
 std::string unfinished_text(const std::string& variant, const Unfinished& trial);  // "failed: dcl seed 1: reason"
 
 }  // namespace foil

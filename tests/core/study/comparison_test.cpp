@@ -32,10 +32,14 @@ std::map<std::string, std::string> read_config(const std::string& path) {
 // infonce has seeds 0 and 1; dcl seed 0 failed, seed 1 is complete.
 void write_study(const Folder& folder, const std::string& name) {
   TrialStore store(folder.at(name));
-  store.plan({{"infonce-seed0", "infonce", 0, ""}, {"dcl-seed0", "dcl", 0, ""}, {"infonce-seed1", "infonce", 1, ""}, {"dcl-seed1", "dcl", 1, ""}});
+  store.plan({{"infonce-seed0", "infonce", 0, ""},
+              {"dcl-seed0", "dcl", 0, ""},
+              {"infonce-seed1", "infonce", 1, ""},
+              {"dcl-seed1", "dcl", 1, ""}});
   for (const std::string trial : {"infonce-seed0", "infonce-seed1", "dcl-seed1"}) {
     folder.write(name + "/" + trial + "/results.json", results(trial == "infonce-seed1" ? 86.5 : 86.0));
-    folder.write(name + "/" + trial + "/config.resolved.toml", "run.seed " + trial.substr(trial.size() - 1) + "\nloss.name " + trial);
+    folder.write(name + "/" + trial + "/config.resolved.toml",
+                 "run.seed " + trial.substr(trial.size() - 1) + "\nloss.name " + trial);
     store.start(trial);
     store.complete(trial, results(1));
   }
@@ -123,12 +127,14 @@ TEST(LoadComparison, TakesSingleRunsBySeedAndVariantOfTheirConfig) {
   Folder folder;
   for (const std::string seed : {"3", "12"}) {
     folder.write("mine/run" + seed + "/results.json", results(std::stod(seed)));
-    folder.write("mine/run" + seed + "/config.resolved.toml", "run.name tuned\nrun.seed " + seed);
+    folder.write("mine/run" + seed + "/config.resolved.toml", "run.name \"tuned\"\nrun.seed " + seed);
   }
   folder.write("mine/broken/status", R"({"state": "failed", "step": 7, "reason": "disk full"})");
-  folder.write("mine/broken/config.resolved.toml", "run.name tuned\nrun.seed 4");
+  folder.write("mine/broken/config.resolved.toml", "run.name \"tuned\"\nrun.seed 4");
+  folder.write("mine/run3.old-20260131T000000Z/results.json", results(0));
   for (const auto& given : std::vector<std::vector<std::string>>{
-           {folder.at("mine")}, {folder.at("mine/broken"), folder.at("mine/run12/"), folder.at("mine/../mine/run3"), folder.at("mine/run3")}}) {
+           {folder.at("mine")},
+           {folder.at("mine/broken"), folder.at("mine/run12/"), folder.at("mine/../mine/run3"), folder.at("mine/run3")}}) {
     const auto comparison = load_comparison(given, read_config);
     ASSERT_EQ(names(comparison), (std::vector<std::string>{"tuned"}));
     EXPECT_EQ(comparison.rows[0].metrics.at("knn"), (foil::BySeed{{3, 3}, {12, 12}}));
@@ -169,7 +175,8 @@ TEST(LoadComparison, RefusesTwoRunsOfOneSeed) {
 
 TEST(LoadComparison, NamesAFolderThatIsNothingOfThis) {
   Folder folder;
-  EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.at("none")}, read_config); }), "5: " + folder.at("none") + ": no such folder");
+  EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.at("none")}, read_config); }),
+            "5: " + folder.at("none") + ": no such folder");
   EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.path()}, read_config); }),
             "5: " + folder.path() + ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
 }
@@ -180,7 +187,8 @@ TEST(LoadComparison, ShowsDamagedResultsAsAFailedTrial) {
   folder.write("quick/dcl-seed1/results.json", "{\"protocol\": ");
   const auto comparison = load_comparison({folder.at("quick")}, read_config);
   ASSERT_EQ(comparison.rows[1].unfinished.size(), 2u);
-  EXPECT_EQ(comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") + ": not the results of a run: "), 0u);
+  EXPECT_EQ(
+      comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") + ": not the results of a run: "), 0u);
 }
 
 TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {
@@ -191,7 +199,8 @@ TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {
 TEST(ReadCurve, SkipsBrokenRowsAndThinsByMeans) {
   Folder folder;
   std::string text = "{\"step\": 1, \"loss\": \"nan\"}\nnot json\n[1]\n{\"step\": 2}\n";
-  for (int step = 1; step <= 10; ++step) text += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(10 * step) + "}\n";
+  for (int step = 1; step <= 10; ++step)
+    text += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(10 * step) + "}\n";
   folder.write("metrics.jsonl", text + "{\"step\": 11, \"lo");
   using Points = std::vector<std::pair<double, double>>;
   EXPECT_EQ(foil::read_curve(folder.path(), "loss").size(), 10u);

@@ -11,7 +11,8 @@ namespace {
 std::vector<std::string> matches(const std::string& text, const std::string& pattern) {
   std::vector<std::string> found;
   const std::regex regex(pattern);
-  for (auto at = std::sregex_iterator(text.begin(), text.end(), regex); at != std::sregex_iterator(); ++at) found.push_back((*at)[1]);
+  for (auto at = std::sregex_iterator(text.begin(), text.end(), regex); at != std::sregex_iterator(); ++at)
+    found.push_back((*at)[1]);
   return found;
 }
 
@@ -19,14 +20,15 @@ std::vector<std::string> matches(const std::string& text, const std::string& pat
 
 TEST(LineChart, PutsKnownPointsWhereTheyBelong) {
   // x spans 0..100 on 70..590 pixels, y spans 1..5 on 296..36: larger values are higher up.
-  const auto svg = foil::line_chart({"loss", "step", "loss", {{"infonce", {{0, 5}, {50, 2}, {100, 1}}}, {"dcl", {{0, 3}, {25, 4}}}}});
-  EXPECT_EQ(matches(svg, "polyline points=\"([^\"]*)\""),
-            (std::vector<std::string>{"70,36 330,231 590,296", "70,166 200,101"}));
+  const auto svg =
+      foil::line_chart({"loss", "step", "loss", {{"infonce", {{0, 5}, {50, 2}, {100, 1}}}, {"dcl", {{0, 3}, {25, 4}}}}});
+  EXPECT_EQ(matches(svg, "polyline points=\"([^\"]*)\""), (std::vector<std::string>{"70,36 330,231 590,296", "70,166 200,101"}));
   EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""), (std::vector<std::string>{"#0072B2", "#D55E00"}));
 }
 
 TEST(LineChart, GivesSeedsOfOneVariantOneColourAndOneLegendEntry) {
-  const auto svg = foil::line_chart({"loss", "step", "loss", {{"a", {{0, 1}, {1, 2}}}, {"b", {{0, 1}, {1, 3}}}, {"a", {{0, 2}, {1, 1}}}}});
+  const auto svg =
+      foil::line_chart({"loss", "step", "loss", {{"a", {{0, 1}, {1, 2}}}, {"b", {{0, 1}, {1, 3}}}, {"a", {{0, 2}, {1, 1}}}}});
   EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""), (std::vector<std::string>{"#0072B2", "#D55E00", "#0072B2"}));
   EXPECT_EQ(matches(svg, ">(a)</text>").size(), 1u);
 }
@@ -40,7 +42,8 @@ TEST(LineChart, SurvivesEmptyAndSinglePointSeries) {
 
 TEST(DotTable, PutsADotAPointAndABarAtTheMean) {
   // The axis spans 80..88 on 220 pixels that begin after the names (7 characters) and the cells (10).
-  const auto svg = foil::dot_table({"", {"a", "variant"}, {{"kNN %", {{"80.0", {80.0}, 80.0, 0, false}, {"86.0 ± 2.0", {84, 88}, 86, 2, true}}}}});
+  const auto svg = foil::dot_table(
+      {"", {"a", "variant"}, {{"kNN %", {{"80.0", {80.0}, 80.0, 0, false}, {"86.0 ± 2.0", {84, 88}, 86, 2, true}}}}});
   const double left = 16 + 7 * 7.85 + 24 + 10 * 7.85 + 24;
   const auto near = [](const std::string& text, double value) { EXPECT_NEAR(std::stod(text), value, 0.006) << text; };
   const auto x = matches(svg, "circle cx=\"([^\"]*)\"");

@@ -17,8 +17,10 @@ foil::Comparison sample(const Folder& folder) {
   foil::Comparison comparison;
   comparison.rows.resize(3);
   comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}}, {}};
-  comparison.rows[1] = {"infonce", "knn20", false, {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}}, {}, {}, {}};
-  comparison.rows[2] = {"dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}};
+  comparison.rows[1] = {"infonce", "knn20", false, {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
+                        {},        {},      {}};
+  comparison.rows[2] = {
+      "dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}};
   comparison.rows[1].config = {{"loss.name", "infonce"}, {"optimizer.name", "adamw"}};
   comparison.rows[2].config = {{"loss.name", "dcl"}, {"loss.mask", "<exact>"}, {"optimizer.name", "adamw"}};
   for (size_t row = 1; row < 3; ++row) {
@@ -67,7 +69,8 @@ TEST(Report, IsSelfContainedAndWellFormed) {
   EXPECT_EQ(first_unbalanced(html), "");
   const std::string xml_name = "xmlns=\"http://www.w3.org/2000/svg\"";  // a name and not an address
   EXPECT_EQ(count(html, "//"), count(html, xml_name));
-  for (const std::string outside : {"src=", "href=", "url(", "@import", "<script", "<link", "<iframe"}) EXPECT_EQ(count(html, outside), 0u) << outside;
+  for (const std::string outside : {"src=", "href=", "url(", "@import", "<script", "<link", "<iframe"})
+    EXPECT_EQ(count(html, outside), 0u) << outside;
   EXPECT_NE(html.find("<h1>quick &amp; dirty</h1>"), std::string::npos);
   EXPECT_NE(html.find("failed: dcl &lt;b&gt;&amp;&quot; seed 2: &lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
 }
@@ -75,21 +78,26 @@ TEST(Report, IsSelfContainedAndWellFormed) {
 TEST(Report, DrawsEverySeedAndEveryCurve) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");
-  EXPECT_EQ(count(html, "<circle"), 5u);     // a dot a seed
+  EXPECT_EQ(count(html, "<circle"), 5u);    // a dot a seed
   EXPECT_EQ(count(html, "<polyline"), 8u);  // loss and kNN of four trials
 }
 
 TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");
-  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td class=\"value\">&lt;exact&gt;</td></tr>"), std::string::npos);
-  EXPECT_NE(html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"), std::string::npos);
-  EXPECT_NE(html.find("<tr><td>optimizer.name</td><td class=\"value\">adamw</td></tr>"), std::string::npos);  // in all of the first, once
+  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td class=\"value\">&lt;exact&gt;</td></tr>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>optimizer.name</td><td class=\"value\">adamw</td></tr>"),
+            std::string::npos);  // in all of the first, once
 }
 
 TEST(Report, ShowsHardwareAndWhereItDiffered) {
   Folder folder;
-  const auto html = foil::report_html(sample(folder), "quick");
+  auto comparison = sample(folder);
+  folder.write("run11/env.json", "{}");  // a run that was stopped before it knew
+  const auto html = foil::report_html(comparison, "quick");
   EXPECT_NE(html.find("<tr><td>hardware.cpu</td><td class=\"value\">EPYC</td></tr>"), std::string::npos);
   EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">1 | 2</td></tr>"), std::string::npos);
 }

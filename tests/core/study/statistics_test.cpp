@@ -37,8 +37,10 @@ TEST(PairedTTest, EqualsStudentsSleepExample) {
 
 TEST(PairedTTest, EqualsScipyFromThreePairsOn) {
   EXPECT_NEAR(paired_t_test(by_seed({86.1, 86.4, 85.9}), by_seed({86.5, 86.6, 86.4})).p.value(), 0.05327073759374743, 1e-12);
-  EXPECT_NEAR(paired_t_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).p.value(), 0.4557586672187608, 1e-12);
-  EXPECT_NEAR(paired_t_test(by_seed({1, 2, 3, 4, 5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45})).p.value(), 0.00014512817061319757, 1e-15);
+  EXPECT_NEAR(paired_t_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).p.value(), 0.4557586672187608,
+              1e-12);
+  EXPECT_NEAR(paired_t_test(by_seed({1, 2, 3, 4, 5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45})).p.value(), 0.00014512817061319757,
+              1e-15);
 }
 
 TEST(PairedTTest, KeepsItsDigitsFarInTheTail) {

@@ -163,6 +163,8 @@ TEST(TrialStore, RefusesASecondWriterNamingTheFirst) {
   EXPECT_EQ(TrialStore(folder.path(), TrialStore::Access::read).trials().size(), 0u);  // a reader is welcome
   kill_9(child);
   EXPECT_EQ(error_of<foil::Error>(open), "");
+  const TrialStore first(folder.path());
+  EXPECT_EQ(error_of<foil::Error>(open).substr(0, 3 + folder.path().size()), "1: " + folder.path());  // in one process too
 }
 
 TEST(TrialStore, RefusesANewerSchema) {
@@ -178,9 +180,11 @@ TEST(TrialStore, RefusesANewerSchema) {
 TEST(TrialStore, RefusesWhatIsNoStudy) {
   Folder folder;
   execute(folder.at("study.sqlite"), "CREATE TABLE other (x)");
-  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }), "5: " + folder.at("study.sqlite") + ": not a study of foil");
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
+            "5: " + folder.at("study.sqlite") + ": not a study of foil");
   folder.write("study.sqlite", std::string(4096, 'x'));
-  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }), "5: " + folder.at("study.sqlite") + ": file is not a database");
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
+            "5: " + folder.at("study.sqlite") + ": file is not a database");
 }
 
 TEST(TrialStore, ReadingCreatesNothing) {
@@ -201,7 +205,8 @@ TEST(TrialStore, RefusesToKeepResultsOfAnotherConfiguration) {
   changed[2].config_hash = "other";
   EXPECT_EQ(error_of<foil::Error>([&] { store.plan(changed); }),
             "2: " + folder.path() +
-                ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or start it anew with --restart.");
+                ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or start it anew with "
+                "--restart.");
   EXPECT_EQ(store.trials()[2].config_hash, "b0");  // nothing of the refused plan stays
   changed = four;
   changed[3].config_hash = "other";  // not complete: may change
@@ -226,7 +231,9 @@ TEST(TrialStore, FollowsAChangedPlanAndForgetsOnlyUnfinishedTrials) {
 TEST(TrialStore, RefusesTwoTrialsOfOneName) {
   Folder folder;
   TrialStore store(folder.path());
-  EXPECT_EQ(error_of<foil::Error>([&] { store.plan({four[0], four[1], four[0]}); }),
+  EXPECT_EQ(error_of<foil::Error>([&] {
+              store.plan({four[0], four[1], four[0]});
+            }),
             "2: " + folder.path() + ": two trials are named 'infonce-seed0'");
   EXPECT_TRUE(store.trials().empty());
 }
@@ -235,9 +242,9 @@ TEST(TrialStore, AddsUpTheSecondsOfAllAttempts) {
   Folder folder;
   const auto set_back = [&](const char* seconds, bool heartbeat_too) {
     const std::string earlier = std::string("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-") + seconds + " seconds')";
-    execute(folder.at("study.sqlite"), "UPDATE trials SET started = " + earlier +
-                                           (heartbeat_too ? ", heartbeat = strftime('%Y-%m-%dT%H:%M:%SZ', " + earlier + ", '+60 seconds')"
-                                                          : std::string()));
+    execute(folder.at("study.sqlite"),
+            "UPDATE trials SET started = " + earlier +
+                (heartbeat_too ? ", heartbeat = strftime('%Y-%m-%dT%H:%M:%SZ', " + earlier + ", '+60 seconds')" : std::string()));
   };
   TrialStore store(folder.path());
   store.plan({four[0]});

@@ -35,17 +35,18 @@ Row baseline(const std::string& name, const std::map<std::string, foil::BySeed>&
 
 Comparison quickstart() {
   Comparison comparison;
-  comparison.rows = {baseline("raw pixels", {{"knn", {{0, 84.51}}}, {"linear", {{0, 84.0}}}}),
-                     baseline("untrained", {{"knn", {{0, 80.75}, {1, 81.0}}}, {"linear", {{0, 83.0}, {1, 83.5}}}}),
-                     row("infonce", {{"features.rank", {{0, 30.5}, {1, 31.0}}},
-                                     {"knn", {{0, 86.0}, {1, 86.25}}},
-                                     {"linear", {{0, 88.5}, {1, 88.0}}}}),
-                     row("dcl", {{"knn", {{0, 86.5}, {1, 86.25}}}, {"linear", {{0, 87.0}}}})};
+  comparison.rows = {
+      baseline("raw pixels", {{"knn", {{0, 84.51}}}, {"linear", {{0, 84.0}}}}),
+      baseline("untrained", {{"knn", {{0, 80.75}, {1, 81.0}}}, {"linear", {{0, 83.0}, {1, 83.5}}}}),
+      row("infonce",
+          {{"features.rank", {{0, 30.5}, {1, 31.0}}}, {"knn", {{0, 86.0}, {1, 86.25}}}, {"linear", {{0, 88.5}, {1, 88.0}}}}),
+      row("dcl", {{"knn", {{0, 86.5}, {1, 86.25}}}, {"linear", {{0, 87.0}}}})};
   comparison.rows[3].unfinished = {{2, "failed", "loss is nan at step 12"}, {3, "waiting", ""}};
   return comparison;
 }
 
-// Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 / sqrt(18) = 0.0571909584.
+// Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 / sqrt(18) =
+// 0.0571909584.
 Comparison three_seeds() {
   Comparison comparison;
   comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}, {2, 86.5}}}}),
@@ -160,7 +161,8 @@ TEST(Table, OrdersKnnThenLinearThenOtherMetricsThenDiagnostics) {
 
 TEST(Table, MarksEveryRowOfATie) {
   Comparison comparison;
-  comparison.rows = {row("a", {{"knn", {{0, 86.0}}}}), row("b", {{"knn", {{0, 85.0}}}}), row("c", {{"knn", {{0, 85.5}, {1, 86.5}}}})};
+  comparison.rows = {row("a", {{"knn", {{0, 86.0}}}}), row("b", {{"knn", {{0, 85.0}}}}),
+                     row("c", {{"knn", {{0, 85.5}, {1, 86.5}}}})};
   const auto table = foil::tabulate(comparison).at(0);
   EXPECT_TRUE(table.rows[0].cells.at("knn").best);
   EXPECT_FALSE(table.rows[1].cells.at("knn").best);
