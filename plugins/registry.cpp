@@ -37,7 +37,8 @@ void Registry::enter(const std::string& origin, const std::function<void(Plugin&
   }
   for (Component& c : collector.components) {
     c.origin = origin;
-    components_[{c.kind, c.name}] = std::make_unique<Component>(std::move(c));
+    const std::pair key{c.kind, c.name};
+    components_[key] = std::make_unique<Component>(std::move(c));
   }
 }
 
