@@ -59,7 +59,7 @@ View concatenate(const Views& views, const std::vector<size_t>& which) {
 }  // namespace
 
 void HeadOptions::describe(Fields& f) {
-  f.choice("kind", kind, {"mlp", "linear", "none"},
+  f.choice("kind", kind, {"nonlinear", "linear", "none"},
            "the projection head: hidden layers and a last one, the last one alone, or z = h");
   f.integers("dims", dims, "widths of the layers; the last one is the width of z", at_least(1));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
@@ -92,7 +92,7 @@ void Tower::build_head(const HeadOptions& options) {
     if (batch_norm) head_->push_back(BatchNorm(width));
     z_dim_ = width;
   };
-  for (size_t i = 0; options.kind == "mlp" && i + 1 < options.dims.size(); ++i) {
+  for (size_t i = 0; options.kind == "nonlinear" && i + 1 < options.dims.size(); ++i) {
     layer(options.dims[i], options.batch_norm);
     head_->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
   }

@@ -14,7 +14,7 @@
 namespace foil {
 
 struct HeadOptions {
-  std::string kind = "mlp";
+  std::string kind = "nonlinear";
   std::vector<int64_t> dims = {128, 128};
   bool batch_norm = true;
   bool last_batch_norm = false;
