@@ -116,10 +116,11 @@ Plan check(const Node& root, const FindComponent& find) {
   Plan plan;
   Tables tables(root);
   tables.read("run", plan.run);
-  if (const Node* run = root.find("run"); run && run->find("steps") && run->find("epochs")) {
+  const Node* run = root.find("run");
+  if (run && run->find("epochs") && plan.run.steps >= 0 && plan.run.epochs > 0) {
     fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
   }
-  if (plan.run.steps < 0 && plan.run.epochs == 0 && !(root.find("run") && root.find("run")->find("epochs"))) plan.run.epochs = 1;
+  if (plan.run.steps < 0 && !(run && run->find("epochs"))) plan.run.epochs = 1;
 
   Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
   tables.resolved.set("data", data);
