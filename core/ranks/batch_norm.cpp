@@ -54,17 +54,14 @@ Moments global_moments(const Tensor& x, Ranks& ranks) {
   return all;
 }
 
-// y = weight * (x - mean) / sqrt(var + eps) + bias; weight and bias may be undefined. `mean` and `inverse_std` are functions of x on
-// every rank, so the gradient of x takes sums over all ranks; those of weight and bias are this rank's part.
+// y = weight * (x - mean) / sqrt(var + eps) + bias. `mean` and `inverse_std` are functions of x on every rank, so the gradient of x takes sums over all ranks; those of weight and bias are this rank's part.
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Moments& moments,
                         const Tensor& inverse_std, Ranks* ranks) {
     context->save_for_backward({x, weight, moments.mean, inverse_std, moments.count});
     context->saved_data["ranks"] = reinterpret_cast<int64_t>(ranks);
-    const Tensor scale = weight.defined() ? inverse_std * weight : inverse_std;
-    Tensor y = (widened(x) - per_channel(moments.mean, x)).mul_(per_channel(scale, x));
-    if (bias.defined()) y.add_(per_channel(bias, x));
-    return y.to(x.scalar_type());
+    const Tensor centred = widened(x) - per_channel(moments.mean, x);
+    return centred.mul_(per_channel(inverse_std * weight, x)).add_(per_channel(bias, x)).to(x.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradient) {
@@ -75,10 +72,9 @@ struct Normalise : torch::autograd::Function<Normalise> {
     const std::vector<int64_t> dims = all_but_channels(x);
     const Tensor sum_dy = dy.sum(dims), sum_dy_normal = (dy * normal).sum(dims);
     const Tensor means = ranks.sum(torch::stack({sum_dy, sum_dy_normal})) / count;
-    const Tensor scale = weight.defined() ? inverse_std * weight : inverse_std;
-    const Tensor dx = (dy - per_channel(means[0], x)).sub_(normal * per_channel(means[1], x)).mul_(per_channel(scale, x));
-    const auto as_weight = [&](const Tensor& g) { return weight.defined() ? g.to(weight.scalar_type()) : Tensor(); };
-    return {dx.to(x.scalar_type()), as_weight(sum_dy_normal), as_weight(sum_dy), Tensor(), Tensor(), Tensor()};
+    const Tensor centred = (dy - per_channel(means[0], x)).sub_(normal * per_channel(means[1], x));
+    const Tensor dx = centred * per_channel(inverse_std * weight, x);
+    return {dx.to(x.scalar_type()), sum_dy_normal.to(weight.scalar_type()), sum_dy.to(weight.scalar_type()), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -121,7 +117,8 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
       running_var.lerp_((moments.m2 / (moments.count - 1)).to(running_var.scalar_type()), momentum_);
     }
   }
-  return Normalise::apply(x, weight, bias, moments, inverse_std, ranks_.get());
+  const Tensor scale = weight.defined() ? weight : torch::ones_like(running_var), shift = bias.defined() ? bias : torch::zeros_like(running_mean);
+  return Normalise::apply(x, scale, shift, moments, inverse_std, ranks_.get());
 }
 
 }  // namespace foil

@@ -77,6 +77,7 @@ void Failure::watch(const c10::intrusive_ptr<c10d::Store>& store) {
 void Failure::free_once() { std::call_once(freed_, free_waiters_); }
 
 void Failure::raise_alarm() {
+  store_->set(with_rank("alive", rank_), "1");
   store_->set("alarm", "1");
   free_once();
 }

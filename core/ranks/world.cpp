@@ -31,6 +31,20 @@ struct World::Links {
   c10d::ProcessGroup& group() { return *groups.front(); }
 };
 
+namespace {
+
+bool is_connection_error(const std::exception& error) {
+  return dynamic_cast<const c10::DistError*>(&error) || std::strstr(error.what(), "/gloo/");
+}
+
+// LibTorch appends where an error was raised, with a backtrace.
+std::string first_part(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find("\nException raised from"));
+}
+
+}  // namespace
+
 // ---- Meeting and parting
 
 World::World(int rank, int size) : rank_(rank), size_(size) {}
@@ -67,7 +81,7 @@ c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool hosts, std::c
     return keys_of_launch(c10::make_intrusive<c10d::TCPStore>(launch.address, options), launch.run_id, launch.restart_count);
   } catch (const std::exception& e) {
     fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks at ", launch.address, ":",
-         launch.port, " (launched by ", launch.source, "): ", std::string_view(e.what()).substr(0, std::strcspn(e.what(), "\n")));
+         launch.port, " (launched by ", launch.source, "): ", first_part(e));
   }
 }
 
@@ -101,13 +115,17 @@ c10::intrusive_ptr<c10d::ProcessGroup> World::new_group(const std::string& name)
   TORCH_CHECK(links_, "a process group needs at least two ranks");
   c10::intrusive_ptr<c10d::ProcessGroup> group;
   try {
-    group = make_process_group(links_->store, name, links_->settings);
+    // Numbered: a second group must not meet the addresses that the first one left in the store.
+    group = make_process_group(links_->store, name + std::to_string(links_->groups.size()), links_->settings);
   } catch (const std::exception& e) {
-    throw links_->failure->lost("connecting the ranks", e.what());
+    throw links_->failure->lost("connecting the ranks", first_part(e));
   }
-  std::lock_guard lock(links_->mutex);
-  links_->groups.push_back(group);
-  if (links_->aborted) group->abort();
+  {
+    std::lock_guard lock(links_->mutex);
+    links_->groups.push_back(group);
+    if (links_->aborted) group->abort();
+  }
+  barrier();  // a rank that fails now fails with all connected
   return group;
 }
 
@@ -133,17 +151,18 @@ void World::wait(const char* what, Collective&& start) {
   try {
     start(links_->group())->wait();
   } catch (const std::exception& e) {
-    throw links_->failure->lost(what, e.what());
+    if (!is_connection_error(e)) fail(Exit::failure, what, ": ", first_part(e));
+    throw links_->failure->lost(what, first_part(e));
   }
 }
 
 Error World::explain(const std::exception& error) {
   const auto* own = dynamic_cast<const Error*>(&error);
   const Exit code = own ? own->code() : Exit::failure;
-  if (!links_) return Error(error.what(), code);
-  // Errors of a collective that others started (the reducer's) come as c10d's and Gloo's own.
-  const bool collective = dynamic_cast<const c10::DistError*>(&error) || std::strstr(error.what(), "/gloo/");
-  Error reason = collective ? links_->failure->lost("reducing the gradients", error.what()) : links_->failure->post(error.what(), code);
+  if (!links_) return Error(first_part(error), code);
+  // Collectives that the reducer starts throw c10d's and Gloo's own errors.
+  Error reason = is_connection_error(error) ? links_->failure->lost("reducing the gradients", first_part(error))
+                                            : links_->failure->post(first_part(error), code);
   speaks_ = links_->failure->claim_speech();
   return reason;
 }
@@ -156,6 +175,13 @@ std::string World::first_error(const std::string& mine) {
 }
 
 // ---- Collectives
+
+namespace {
+
+// The memory of a contiguous tensor, whatever strides its dimensions of size one claim.
+Tensor bytes_of(const Tensor& contiguous) { return contiguous.as_strided({contiguous.numel()}, {1}).view(torch::kByte); }
+
+}  // namespace
 
 Tensor World::reduce(const Tensor& local, Reduce operation, const char* what) {
   const at::ScalarType type = local.scalar_type();
@@ -171,10 +197,10 @@ Tensor World::reduce(const Tensor& local, Reduce operation, const char* what) {
 }
 
 Tensor World::gather_ints(const std::vector<int64_t>& mine) {
-  std::vector<Tensor> local = {torch::tensor(mine, torch::kLong)};
-  Tensor all = torch::empty({size_, static_cast<int64_t>(mine.size())}, torch::kLong);
-  wait("gathering counts", [&](c10d::ProcessGroup& group) { return group._allgather_base(all, local[0]); });
-  return all;
+  Tensor local = torch::tensor(mine, torch::kLong);
+  Tensor all = torch::empty({size_ * local.numel()}, torch::kLong);
+  wait("gathering counts", [&](c10d::ProcessGroup& group) { return group._allgather_base(all, local); });
+  return all.view({size_, local.numel()});
 }
 
 std::vector<int64_t> World::counts(int64_t local) {
@@ -201,7 +227,7 @@ Tensor World::gather_rows(const Tensor& local, std::vector<int64_t>& rows) {
   std::vector<int64_t> shape = local.sizes().vec();
   shape[0] = std::accumulate(rows.begin(), rows.end(), int64_t{0});
   if (longest * row_bytes == 0) return torch::empty(shape, local.options());
-  const Tensor bytes = local.detach().contiguous().flatten().view(torch::kByte);
+  const Tensor bytes = bytes_of(local.detach().contiguous());
   Tensor padded = own == longest ? bytes : torch::cat({bytes, bytes.new_zeros({(longest - own) * row_bytes})});
   Tensor gathered = bytes.new_empty({size_ * longest * row_bytes});
   wait("gather", [&](c10d::ProcessGroup& group) { return group._allgather_base(gathered, padded); });
@@ -264,7 +290,7 @@ void World::broadcast(std::vector<Tensor>& tensors, int root) {
   for (Tensor& tensor : tensors) {
     if (tensor.numel() == 0) continue;
     const Tensor values = tensor.detach().contiguous();
-    std::vector<Tensor> bytes = {values.flatten().view(torch::kByte)};
+    std::vector<Tensor> bytes = {bytes_of(values)};
     wait("broadcast", [&](c10d::ProcessGroup& group) { return group.broadcast(bytes, options); });
     if (!values.is_same(tensor)) tensor.copy_(values);
   }

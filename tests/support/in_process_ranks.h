@@ -21,12 +21,13 @@ inline void in_process_ranks(int world_size, const std::function<void(World&)>& 
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world_size; ++rank) {
     threads.emplace_back([&, rank] {
-      const auto world = World::make(store, rank, world_size, at::kCPU);
+      std::shared_ptr<World> world;
       try {
+        world = World::make(store, rank, world_size, at::kCPU);
         body(*world);
         world->close();
       } catch (const std::exception& e) {
-        errors[static_cast<size_t>(rank)] = world->explain(e);
+        errors[static_cast<size_t>(rank)] = world ? world->explain(e) : Error(e.what());
       }
     });
   }

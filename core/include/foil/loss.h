@@ -75,8 +75,8 @@ class FOIL_API LossInput {
 
   const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
 
-  // For the host, between forward and backward: the gathered tensors of this input, joined to `value` with zero gradient, so that a
-  // rank whose value does not depend on them still enters the collectives of backward.
+  // For the host, between forward and backward: z and the gathered tensors of this input, joined to `value` with zero gradient, so
+  // that a rank whose value does not depend on them still enters the collectives of backward.
   Tensor join(const Tensor& value) const;
 
  private:

@@ -166,8 +166,10 @@ TEST(World, AgreesOnTheErrorOfTheLowestRank) {
 }
 
 TEST(World, RefusesRowsThatDiffer) {
-  expect_error([] { in_process_ranks(2, [](World& world) { world.gather(torch::zeros({2, 3 + world.rank()})); }); },
-               "rank 0: gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
+  in_process_ranks(2, [](World& world) {
+    expect_error([&] { world.gather(torch::zeros({2, 3 + world.rank()})); },
+                 "gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
+  });
 }
 
 TEST(World, RefusesToGatherAScalar) {
