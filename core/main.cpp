@@ -94,6 +94,7 @@ int run(int argc, char** argv) {
   CLI::App* on_ablate = app.add_subcommand("ablate", "run every trial of a sweep, then compare");
   on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
   on_ablate->add_flag("--dry-run", ablate.dry_run, "list the trials and an estimate");
+  on_ablate->add_flag("--restart", ablate.restart, "begin the study anew; its folder is kept aside");
   on_ablate->add_option("--nproc", ablate.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
   shared(on_ablate);
   CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
