@@ -6,6 +6,10 @@
 #include <foil/random.h>
 #include <foil/view.h>
 
+#include <cstdint>
+#include <sstream>
+#include <vector>
+
 namespace foil {
 
 // The place of one application of an augmentation.
@@ -22,6 +26,13 @@ struct AugmentContext {
   }
   // The draws of batch row b.
   Draws draws(int64_t b) const { return Draws(key(), static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b])); }
+  // The batch rows whose first draw is below `probability`.
+  std::vector<int64_t> chosen(double probability) const {
+    std::vector<int64_t> rows;
+    for (int64_t b = 0; b < index.size(0); ++b)
+      if (draws(b).uniform() < probability) rows.push_back(b);
+    return rows;
+  }
 };
 
 class FOIL_API Augmentation {
@@ -34,5 +45,33 @@ class FOIL_API Augmentation {
   // Channels, height, width after this augmentation, from those before.
   virtual std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const { return before; }
 };
+
+// Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and double as they are.
+inline Tensor as_float_image(const Tensor& images) {
+  if (!images.defined()) fail(Exit::usage, "images of different sizes: the first augmentation must be one that brings them to one size");
+  if (images.dim() != 4) fail(Exit::usage, "an image augmentation got data ", images.sizes(), ", allowed: images [B, C, H, W]");
+  const at::ScalarType type = images.scalar_type();
+  if (type == at::kByte) return images.to(at::kFloat).div_(255);
+  if (type == at::kFloat || type == at::kDouble) return images;
+  if (type == at::kHalf || type == at::kBFloat16) return images.to(at::kFloat);
+  fail(Exit::usage, "an image augmentation got ", images.dtype(), ", allowed: uint8, float, double");
+}
+
+// `images` with these rows replaced by f(rows), a function of [n, C, H, W].
+template <class F>
+Tensor on_rows(const Tensor& images, const std::vector<int64_t>& rows, F f) {
+  if (rows.empty()) return images;
+  if (static_cast<int64_t>(rows.size()) == images.size(0)) return f(images);
+  const Tensor row = at::tensor(rows).to(images.device());
+  return images.index_copy(0, row, f(images.index_select(0, row)));
+}
+
+// An option that is an interval: two numbers, the lower one first.
+inline void check_interval(const char* option, const std::vector<double>& got) {
+  if (got.size() == 2 && got[0] <= got[1]) return;
+  std::ostringstream text;
+  for (size_t i = 0; i < got.size(); ++i) text << (i ? ", " : "") << got[i];
+  fail(Exit::usage, option, " = [", text.str(), "], allowed: [low, high] with low <= high");
+}
 
 }  // namespace foil
