@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Synchronised batch norm in tensor operations, so that CPU and CUDA run the same function. LibTorch's own kernels for it are CUDA only.
+// Synchronised batch norm in tensor operations, so that CPU and CUDA run the same function (LibTorch's kernels for it are CUDA's).
 #include <foil/batch_norm.h>
 
 #include <torch/torch.h>
@@ -54,7 +54,8 @@ Moments global_moments(const Tensor& x, Ranks& ranks) {
   return all;
 }
 
-// y = weight * (x - mean) / sqrt(var + eps) + bias. `mean` and `inverse_std` are functions of x on every rank, so the gradient of x takes sums over all ranks; those of weight and bias are this rank's part.
+// y = weight * (x - mean) / sqrt(var + eps) + bias. `mean` and `inverse_std` are functions of x on every rank, so the gradient of x
+// takes sums over all ranks; those of weight and bias are this rank's part.
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Moments& moments,
                         const Tensor& inverse_std, Ranks* ranks) {
@@ -74,7 +75,12 @@ struct Normalise : torch::autograd::Function<Normalise> {
     const Tensor means = ranks.sum(torch::stack({sum_dy, sum_dy_normal})) / count;
     const Tensor centred = (dy - per_channel(means[0], x)).sub_(normal * per_channel(means[1], x));
     const Tensor dx = centred * per_channel(inverse_std * weight, x);
-    return {dx.to(x.scalar_type()), sum_dy_normal.to(weight.scalar_type()), sum_dy.to(weight.scalar_type()), Tensor(), Tensor(), Tensor()};
+    return {dx.to(x.scalar_type()),
+            sum_dy_normal.to(weight.scalar_type()),
+            sum_dy.to(weight.scalar_type()),
+            Tensor(),
+            Tensor(),
+            Tensor()};
   }
 };
 
@@ -97,7 +103,8 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
   const bool training = is_training(), many = ranks_ && ranks_->world_size() > 1;
   const int64_t n = x.numel() / x.size(1);  // of this rank, a channel
   const auto refuse = [&] {
-    fail(Exit::failure, "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input is ", x.sizes(), ".");
+    fail(Exit::failure, "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input is ",
+         x.sizes(), ".");
   };
   if (training) num_batches_tracked.add_(1);
   if (!training || !many) {
@@ -117,7 +124,8 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
       running_var.lerp_((moments.m2 / (moments.count - 1)).to(running_var.scalar_type()), momentum_);
     }
   }
-  const Tensor scale = weight.defined() ? weight : torch::ones_like(running_var), shift = bias.defined() ? bias : torch::zeros_like(running_mean);
+  const Tensor scale = weight.defined() ? weight : torch::ones_like(running_var),
+               shift = bias.defined() ? bias : torch::zeros_like(running_mean);
   return Normalise::apply(x, scale, shift, moments, inverse_std, ranks_.get());
 }
 

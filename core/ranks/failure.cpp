@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm, stopped/R = R's collective ended
-// in an error, late = one of these errors was a timeout, heard/R = R knows the reason, speaker = the rank that prints it.
+// The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm, stopped/R = R's collective
+// ended in an error, late = one of these errors was a timeout, heard/R = R knows the reason, speaker = the rank that prints it.
 #include "ranks/failure.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -11,9 +11,9 @@ namespace foil {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kWatch{100};        // between two looks of the watcher
-constexpr milliseconds kRollCall{2000};    // for the ranks to answer an alarm
-constexpr milliseconds kFarewell{3000};    // for the ranks to hear the reason
+constexpr milliseconds kWatch{100};      // between two looks of the watcher
+constexpr milliseconds kRollCall{2000};  // for the ranks to answer an alarm
+constexpr milliseconds kFarewell{3000};  // for the ranks to hear the reason
 
 std::string with_rank(const char* key, int rank) { return std::string(key) + "/" + std::to_string(rank); }
 
@@ -35,13 +35,19 @@ void post_failure(c10d::Store& store, const std::string& message, int code) {
 
 bool failure_was_spoken(c10d::Store& store) { return store.check({"speaker"}); }
 
-c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id, int restart_count) {
+c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id,
+                                               int restart_count) {
   return c10::make_intrusive<c10d::PrefixStore>("foil/" + run_id + "/" + std::to_string(restart_count), store);
 }
 
 Failure::Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store, std::chrono::seconds timeout,
                  std::function<void()> free_waiters)
-    : store_(store), rank_(rank), size_(size), hosts_store_(hosts_store), timeout_(timeout), free_waiters_(std::move(free_waiters)) {
+    : store_(store),
+      rank_(rank),
+      size_(size),
+      hosts_store_(hosts_store),
+      timeout_(timeout),
+      free_waiters_(std::move(free_waiters)) {
   watcher_ = std::thread([this, own = store->clone()] { watch(own); });
 }
 
@@ -92,10 +98,10 @@ Error Failure::agree(const std::string& message, Exit code) {
 
 Error Failure::post(const std::string& message, Exit code) {
   try {
-    return agree(size_ > 1 ? "rank " + std::to_string(rank_) + ": " + message : message, code);
-  } catch (const std::exception&) {
+    return agree(message, code);
+  } catch (const std::exception&) {  // the store is gone
     free_once();
-    return Error("rank " + std::to_string(rank_) + ": " + message, code);
+    return Error(message, code);
   }
 }
 
@@ -116,12 +122,12 @@ std::string Failure::missing(const std::string& key, milliseconds patience) {
 Error Failure::lost(const std::string& what, const std::string& cause) {
   try {
     if (cause.find("imed out") != std::string::npos || cause.find("imeout") != std::string::npos) store_->set("late", "1");
+    raise_alarm();  // first: a rank that stopped is alive
     store_->set(with_rank("stopped", rank_), "1");
-    raise_alarm();
     const std::string absent = missing("stopped", kRollCall), silent = missing("alive", milliseconds(0));
     std::string reason = what + ": the connection between the ranks was lost: " + cause;
     if (!silent.empty()) {
-      reason = silent + " ended or cannot be reached; the other ranks cannot go on without.";
+      reason = silent + " ended or cannot be reached.";
     } else if (!absent.empty() && store_->check({"late"})) {
       reason = what + ": " + absent + " did not come within " + std::to_string(timeout_.count()) + " s, the other ranks wait.";
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Failure: how the ranks learn why one of them cannot go on, so that a run ends at once and with one message. The reason goes through
-// the store, which lives outside the collectives; a watcher on each rank sees it and frees this rank's waiting collectives.
+// Failure: how the ranks learn why one of them cannot go on, so that a run ends at once and with one message. The reason goes
+// through the store, which lives outside the collectives; a watcher on each rank sees it and frees this rank's waiting collectives.
 #pragma once
 
 #include <foil/error.h>
@@ -58,6 +58,7 @@ bool failure_was_spoken(c10d::Store& store);
 // "rank 2", "ranks 0 and 2", "ranks 0, 1 and 2".
 std::string rank_names(const std::vector<int>& ranks);
 // The keys of one launch in a store that may serve several.
-c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id, int restart_count);
+c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id,
+                                               int restart_count);
 
 }  // namespace foil

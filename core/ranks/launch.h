@@ -21,9 +21,9 @@ struct Launch {
   int restart_count = 0;
 };
 
-// Reads the variables of torchrun (and of `--nproc`, which writes the same), then Slurm, then Open MPI; without any of them, or in an
-// interactive Slurm shell, this process is alone. MASTER_ADDR and MASTER_PORT win over what Slurm and Open MPI imply.
-// Throws Error (Exit::usage) naming the variable that is missing, is no number or contradicts another.
+// Reads the variables of torchrun (and of `--nproc`, which writes the same), then Slurm, then Open MPI; without any of them, or in
+// an interactive Slurm shell, this process is alone. MASTER_ADDR and MASTER_PORT win over what Slurm and Open MPI imply. Throws
+// Error (Exit::usage) naming the variable that is missing, is no number or contradicts another.
 Launch read_launch(const std::function<const char*(const char*)>& env = [](const char* name) { return std::getenv(name); });
 
 // The first host of a Slurm node list: "node[03-07,9],gpu1" -> "node03".

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Which backend carries which device, and how a Gloo group is aborted.
 #include "ranks/process_groups.h"
 
 #include <foil/error.h>
@@ -16,7 +17,8 @@
 namespace foil {
 namespace {
 
-// A TCP connection of this process: descriptor, own port, the other end's port. The ports tell a reused descriptor from the old one.
+// A TCP connection of this process: descriptor, own port, the other end's port. The ports tell a reused descriptor from the old
+// one.
 using Connection = std::tuple<int, int, int>;
 
 int port_of(int descriptor, int (*name)(int, sockaddr*, socklen_t*)) {
@@ -28,7 +30,9 @@ int port_of(int descriptor, int (*name)(int, sockaddr*, socklen_t*)) {
   return 0;
 }
 
-Connection connection(int descriptor) { return {descriptor, port_of(descriptor, ::getsockname), port_of(descriptor, ::getpeername)}; }
+Connection connection(int descriptor) {
+  return {descriptor, port_of(descriptor, ::getsockname), port_of(descriptor, ::getpeername)};
+}
 
 std::set<Connection> connections() {
   std::set<Connection> open;
@@ -84,8 +88,10 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   group->setDefaultBackend(ProcessGroup::GLOO);
   if (settings.device.is_cuda()) {
     const bool own_device = static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
-    if (own_device) group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
-    else group->setBackend(at::kCUDA, ProcessGroup::GLOO, gloo);
+    if (own_device)
+      group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
+    else
+      group->setBackend(at::kCUDA, ProcessGroup::GLOO, gloo);
   }
   return group;
 }

@@ -27,8 +27,10 @@ using Clock = std::chrono::steady_clock;
 std::vector<std::string> without_nproc(const std::vector<std::string>& argv) {
   std::vector<std::string> kept;
   for (size_t i = 1; i < argv.size(); ++i) {
-    if (argv[i] == "--nproc") ++i;
-    else if (argv[i].rfind("--nproc=", 0) != 0) kept.push_back(argv[i]);
+    if (argv[i] == "--nproc")
+      ++i;
+    else if (argv[i].rfind("--nproc=", 0) != 0)
+      kept.push_back(argv[i]);
   }
   return kept;
 }
@@ -51,7 +53,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// fork and exec. The child is the leader of a process group of its own: a Ctrl-C reaches it once, from here, and not also from the terminal.
+// fork and exec. The child is the leader of a process group of its own: a Ctrl-C reaches it from here only, not also from the
+// terminal.
 pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, const sigset_t& mask) {
   const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
   const pid_t parent = getpid();
@@ -128,10 +131,11 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
 
   std::vector<std::string> arguments = without_nproc(argv);
   arguments.insert(arguments.begin(), argv.empty() ? "foil" : argv[0]);
-  std::map<std::string, std::string> variables = {{"WORLD_SIZE", std::to_string(nproc)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
-                                                  {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", std::to_string(server->getPort())},
-                                                  {"FOIL_LAUNCHER", "--nproc"}, {"TORCHELASTIC_RUN_ID", ""},
-                                                  {"TORCHELASTIC_RESTART_COUNT", "0"}};
+  std::map<std::string, std::string> variables = {
+      {"WORLD_SIZE", std::to_string(nproc)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
+      {"MASTER_ADDR", "127.0.0.1"},          {"MASTER_PORT", std::to_string(server->getPort())},
+      {"FOIL_LAUNCHER", "--nproc"},          {"TORCHELASTIC_RUN_ID", ""},
+      {"TORCHELASTIC_RESTART_COUNT", "0"}};
   if (!std::getenv("OMP_NUM_THREADS")) {
     variables["OMP_NUM_THREADS"] = std::to_string(std::max(1u, std::thread::hardware_concurrency() / static_cast<unsigned>(nproc)));
   }

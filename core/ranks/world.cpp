@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The collectives and their gradients; why one of them failed is failure.h's to find out.
 #include "ranks/world.h"
 
 #include "ranks/failure.h"
@@ -8,6 +9,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/torch.h>
 
+#include <csignal>
 #include <cstring>
 #include <numeric>
 
@@ -53,7 +55,8 @@ std::shared_ptr<World> World::single() { return std::shared_ptr<World>(new World
 
 namespace {
 
-// Waits until every rank has left its mark in the store: a rank that never comes is named, and no socket of a collective waits for it.
+// Waits until every rank has left its mark in the store: a rank that never comes is named, and no socket of a collective waits for
+// it.
 void meet(c10d::Store& store, const Launch& launch, std::chrono::seconds timeout) {
   store.set("came/" + std::to_string(launch.rank), "1");
   const auto end = std::chrono::steady_clock::now() + timeout;
@@ -66,8 +69,8 @@ void meet(c10d::Store& store, const Launch& launch, std::chrono::seconds timeout
     if (absent.empty()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   } while (std::chrono::steady_clock::now() < end);
-  fail(Exit::failure, rank_names(absent), " of ", launch.world_size, " did not come to ", launch.address, ":", launch.port, " within ",
-       timeout.count(), " s (launched by ", launch.source, ").");
+  fail(Exit::failure, rank_names(absent), " of ", launch.world_size, " did not come to ", launch.address, ":", launch.port,
+       " within ", timeout.count(), " s (launched by ", launch.source, ").");
 }
 
 c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool hosts, std::chrono::seconds timeout) {
@@ -80,8 +83,8 @@ c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool hosts, std::c
   try {
     return keys_of_launch(c10::make_intrusive<c10d::TCPStore>(launch.address, options), launch.run_id, launch.restart_count);
   } catch (const std::exception& e) {
-    fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks at ", launch.address, ":",
-         launch.port, " (launched by ", launch.source, "): ", first_part(e));
+    fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks at ",
+         launch.address, ":", launch.port, " (launched by ", launch.source, "): ", first_part(e));
   }
 }
 
@@ -101,12 +104,15 @@ std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store,
 }
 
 std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings, bool hosts_store) {
+  // Gloo writes into connections whose other end may be gone; the error that write returns is enough.
+  std::signal(SIGPIPE, SIG_IGN);
   std::shared_ptr<World> world(new World(settings.rank, settings.world_size));
   world->links_ = std::make_unique<Links>();
   Links& links = *world->links_;
   links.store = store;
   links.settings = settings;
-  links.failure = std::make_unique<Failure>(store, settings.rank, settings.world_size, hosts_store, settings.timeout, [&links] { links.abort(); });
+  links.failure = std::make_unique<Failure>(store, settings.rank, settings.world_size, hosts_store, settings.timeout,
+                                            [&links] { links.abort(); });
   world->new_group("world");
   return world;
 }
@@ -161,17 +167,21 @@ Error World::explain(const std::exception& error) {
   const Exit code = own ? own->code() : Exit::failure;
   if (!links_) return Error(first_part(error), code);
   // Collectives that the reducer starts throw c10d's and Gloo's own errors.
-  Error reason = is_connection_error(error) ? links_->failure->lost("reducing the gradients", first_part(error))
-                                            : links_->failure->post(first_part(error), code);
+  const std::string text = first_part(error);
+  const bool of_all = !agreed_.empty() && text.find(agreed_) != std::string::npos;  // it names its rank already
+  const std::string who = of_all ? "" : "rank " + std::to_string(rank_) + ": ";
+  Error reason =
+      is_connection_error(error) ? links_->failure->lost("reducing the gradients", text) : links_->failure->post(who + text, code);
   speaks_ = links_->failure->claim_speech();
   return reason;
 }
 
 std::string World::first_error(const std::string& mine) {
   if (size_ == 1) return mine;
-  const int64_t first = reduce(torch::tensor(mine.empty() ? size_ : rank_, torch::kLong), Reduce::min, "agreeing on errors").item<int64_t>();
+  const int64_t first =
+      reduce(torch::tensor(mine.empty() ? size_ : rank_, torch::kLong), Reduce::min, "agreeing on errors").item<int64_t>();
   if (first == size_) return "";
-  return broadcast_text("rank " + std::to_string(rank_) + ": " + mine, static_cast<int>(first));
+  return agreed_ = broadcast_text("rank " + std::to_string(rank_) + ": " + mine, static_cast<int>(first));
 }
 
 // ---- Collectives
@@ -190,7 +200,9 @@ Tensor World::reduce(const Tensor& local, Reduce operation, const char* what) {
   std::vector<Tensor> all = {local.detach().to(wide).clone(at::MemoryFormat::Contiguous)};
   if (size_ > 1 && local.numel() > 0) {
     c10d::AllreduceOptions options;
-    options.reduceOp = operation == Reduce::sum ? c10d::ReduceOp::SUM : operation == Reduce::min ? c10d::ReduceOp::MIN : c10d::ReduceOp::MAX;
+    options.reduceOp = operation == Reduce::sum   ? c10d::ReduceOp::SUM
+                       : operation == Reduce::min ? c10d::ReduceOp::MIN
+                                                  : c10d::ReduceOp::MAX;
     wait(what, [&](c10d::ProcessGroup& group) { return group.allreduce(all, options); });
   }
   return narrow ? all[0].to(type) : all[0];
@@ -220,7 +232,8 @@ Tensor World::gather_rows(const Tensor& local, std::vector<int64_t>& rows) {
   for (int r = 0; r < size_; ++r) {
     rows.push_back(table[r][0]);
     if (table[r][1] != table[0][1]) {
-      fail(Exit::failure, "gather: a row has ", table[0][1], " bytes on rank 0 and ", table[r][1], " on rank ", r, "; rows must agree in shape and type.");
+      fail(Exit::failure, "gather: a row has ", table[0][1], " bytes on rank 0 and ", table[r][1], " on rank ", r,
+           "; rows must agree in shape and type.");
     }
   }
   const int64_t longest = *std::max_element(rows.begin(), rows.end());
@@ -233,7 +246,8 @@ Tensor World::gather_rows(const Tensor& local, std::vector<int64_t>& rows) {
   wait("gather", [&](c10d::ProcessGroup& group) { return group._allgather_base(gathered, padded); });
   if (shape[0] != size_ * longest) {
     std::vector<Tensor> parts;
-    for (int r = 0; r < size_; ++r) parts.push_back(gathered.narrow(0, r * longest * row_bytes, rows[static_cast<size_t>(r)] * row_bytes));
+    for (int r = 0; r < size_; ++r)
+      parts.push_back(gathered.narrow(0, r * longest * row_bytes, rows[static_cast<size_t>(r)] * row_bytes));
     gathered = torch::cat(parts);
   }
   return gathered.view(local.scalar_type()).view(shape);
@@ -247,7 +261,8 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
     context->saved_data["rows"] = rows;
     return all;
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradient) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradient) {
     World& world = *reinterpret_cast<World*>(context->saved_data["world"].toInt());
     const std::vector<int64_t> rows = context->saved_data["rows"].toIntVector();
     const int64_t before = std::accumulate(rows.begin(), rows.begin() + world.rank_, int64_t{0});
@@ -261,7 +276,8 @@ struct SumOverRanks : torch::autograd::Function<SumOverRanks> {
     context->saved_data["world"] = world;
     return reinterpret_cast<World*>(world)->reduce(local, World::Reduce::sum, "sum");
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradient) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradient) {
     World& world = *reinterpret_cast<World*>(context->saved_data["world"].toInt());
     return {world.reduce(gradient[0], World::Reduce::sum, "the gradient of sum"), Tensor()};
   }
@@ -276,7 +292,9 @@ Tensor World::sum(const Tensor& local) { return size_ == 1 ? local : SumOverRank
 
 Tensor World::all_reduce_max(const Tensor& local) { return reduce(local, Reduce::max, "maximum"); }
 
-bool World::any(bool local) { return size_ == 1 ? local : reduce(torch::tensor(int64_t{local}), Reduce::max, "agreeing").item<int64_t>() != 0; }
+bool World::any(bool local) {
+  return size_ == 1 ? local : reduce(torch::tensor(int64_t{local}), Reduce::max, "agreeing").item<int64_t>() != 0;
+}
 
 void World::barrier() {
   if (size_ > 1) reduce(torch::zeros({1}), Reduce::sum, "barrier");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// World: the ranks of one run, over c10d: NCCL on CUDA, Gloo on CPU. One rank alone has no process group and every collective is the
-// identity. It also carries what a run needs to end well: agreement on errors, the late rank's name, one message for all.
+// World: the ranks of one run, over c10d: NCCL on CUDA, Gloo on CPU. One rank alone has no process group and every collective is
+// the identity. It also carries what a run needs to end well: agreement on errors, the late rank's name, one message for all.
 #pragma once
 
 #include "ranks/launch.h"
@@ -23,7 +23,8 @@ namespace foil {
 struct GroupSettings;
 
 // Every rank must make the same calls in the same order. A collective that fails or waits longer than the timeout throws an Error
-// whose message names the rank that failed, ended or is late. A world must outlive the autograd graphs made with it.
+// whose message names the rank that failed, ended or is late. A world must outlive the autograd graphs made with it. With several
+// ranks SIGPIPE is ignored in the whole process.
 class World final : public Ranks, public std::enable_shared_from_this<World> {
  public:
   static std::shared_ptr<World> single();
@@ -37,7 +38,8 @@ class World final : public Ranks, public std::enable_shared_from_this<World> {
   int64_t rank() const override { return rank_; }
   int64_t world_size() const override { return size_; }
 
-  // Differentiable, see Ranks. `gather` takes any dtype; rows must agree in shape. `sum` adds bf16 and fp16 in fp32, and counts bools.
+  // Differentiable, see Ranks. `gather` takes any dtype; rows must agree in shape. `sum` adds bf16 and fp16 in fp32, and counts
+  // bools.
   at::Tensor gather(const at::Tensor& local) override;
   at::Tensor sum(const at::Tensor& local) override;
   std::vector<int64_t> counts(int64_t local) override;
@@ -50,11 +52,12 @@ class World final : public Ranks, public std::enable_shared_from_this<World> {
   bool any(bool local);
   void barrier();
 
-  // Agreement at a step boundary: each rank passes its error, empty for none; every rank gets "rank R: text" of the lowest rank that
-  // has one, or empty.
+  // Agreement at a step boundary: each rank passes its error, empty for none; every rank gets "rank R: text" of the lowest rank
+  // that has one, or empty.
   std::string first_error(const std::string& mine);
-  // For an exception that ends this rank: tells the other ranks, frees those that wait, and returns what all ranks report: the first
-  // failure of any rank, "rank R: text", with its exit code. After it no collective works.
+  // For an exception that ends this rank: tells the other ranks, frees those that wait, and returns what all ranks report: the
+  // first failure of any rank, "rank R: text", with its exit code (an error with the text of first_error stays as it is). After it
+  // no collective works.
   Error explain(const std::exception& error);
   // After explain: whether this rank prints the message (one rank does, rank 0 when it can).
   bool speaks() const { return speaks_; }
@@ -80,6 +83,7 @@ class World final : public Ranks, public std::enable_shared_from_this<World> {
 
   const int rank_, size_;
   bool speaks_ = true;
+  std::string agreed_;            // the last error of first_error
   std::unique_ptr<Links> links_;  // null with one rank and after close
 };
 

@@ -26,7 +26,8 @@ struct Shown {
 };
 
 // The objective's gradient with respect to y is fixed and depends on the row: sum(y^2 * c).
-Shown run(const Tensor& x, const Tensor& c, const std::vector<int64_t>& sizes, bool affine, at::ScalarType input_type = at::kDouble) {
+Shown run(const Tensor& x, const Tensor& c, const std::vector<int64_t>& sizes, bool affine,
+          at::ScalarType input_type = at::kDouble) {
   std::vector<Tensor> y(sizes.size()), dx(sizes.size());
   Shown shown;
   std::mutex mutex;
@@ -142,8 +143,10 @@ TEST(SyncBatchNorm, RefusesAGlobalBatchOfOneValue) {
         norm.forward(torch::zeros({last ? 1 : 0, 2}));
         ADD_FAILURE() << "no error";
       } catch (const foil::Error& e) {
-        EXPECT_EQ(std::string(e.what()), std::string("BatchNorm: the global batch has one value a channel, allowed in training: at least two; "
-                                                     "the input is [") + (last ? "1" : "0") + ", 2].");
+        EXPECT_EQ(std::string(e.what()),
+                  std::string("BatchNorm: the global batch has one value a channel, allowed in training: at least two; "
+                              "the input is [") +
+                      (last ? "1" : "0") + ", 2].");
       }
       EXPECT_EQ(norm.running_mean.abs().sum().item<double>(), 0.0);
     });

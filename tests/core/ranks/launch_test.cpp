@@ -32,12 +32,20 @@ std::string message(const Variables& variables) {
   }
 }
 
-const Variables kTorchrun = {{"RANK", "5"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "4"},
-                             {"MASTER_ADDR", "node7"}, {"MASTER_PORT", "29500"}};
-const Variables kSlurm = {{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "5"}, {"SLURM_LOCALID", "0"}, {"SLURM_NNODES", "2"},
-                          {"SLURM_NODELIST", "node[03-07,9]"}, {"SLURM_JOB_ID", "4711"}};
-const Variables kOpenMpi = {{"OMPI_COMM_WORLD_RANK", "2"}, {"OMPI_COMM_WORLD_SIZE", "3"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "2"},
-                            {"OMPI_COMM_WORLD_LOCAL_SIZE", "3"}, {"PMIX_NAMESPACE", "prterun-host-77@1"}};
+const Variables kTorchrun = {
+    {"RANK", "5"},           {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "4"}, {"MASTER_ADDR", "node7"},
+    {"MASTER_PORT", "29500"}};
+const Variables kSlurm = {{"SLURM_PROCID", "3"},
+                          {"SLURM_NTASKS", "5"},
+                          {"SLURM_LOCALID", "0"},
+                          {"SLURM_NNODES", "2"},
+                          {"SLURM_NODELIST", "node[03-07,9]"},
+                          {"SLURM_JOB_ID", "4711"}};
+const Variables kOpenMpi = {{"OMPI_COMM_WORLD_RANK", "2"},
+                            {"OMPI_COMM_WORLD_SIZE", "3"},
+                            {"OMPI_COMM_WORLD_LOCAL_RANK", "2"},
+                            {"OMPI_COMM_WORLD_LOCAL_SIZE", "3"},
+                            {"PMIX_NAMESPACE", "prterun-host-77@1"}};
 
 Variables with(Variables base, const Variables& changes) {
   for (const auto& [name, value] : changes) base[name] = value;
@@ -62,7 +70,9 @@ TEST(Launch, IsSingleWithoutALauncher) {
 TEST(Launch, ReadsTorchrun) {
   EXPECT_EQ(text(read(kTorchrun)), "torchrun 5/8 1/4 node7  0");
   EXPECT_EQ(read(kTorchrun).port, 29500);
-  EXPECT_EQ(text(read(with(kTorchrun, {{"TORCHELASTIC_USE_AGENT_STORE", "True"}, {"TORCHELASTIC_RUN_ID", "r1"}, {"TORCHELASTIC_RESTART_COUNT", "2"}}))),
+  EXPECT_EQ(text(read(with(
+                kTorchrun,
+                {{"TORCHELASTIC_USE_AGENT_STORE", "True"}, {"TORCHELASTIC_RUN_ID", "r1"}, {"TORCHELASTIC_RESTART_COUNT", "2"}}))),
             "torchrun 5/8 1/4 node7 agent r1 2");
   EXPECT_EQ(text(read(with(kTorchrun, {{"TORCHELASTIC_USE_AGENT_STORE", "False"}}))), "torchrun 5/8 1/4 node7  0");
   EXPECT_EQ(text(read(with(kTorchrun, {{"FOIL_LAUNCHER", "--nproc"}}))), "--nproc 5/8 1/4 node7 agent  0");
@@ -100,7 +110,8 @@ TEST(Launch, NamesWhatIsMissing) {
   for (const char* name : {"SLURM_LOCALID", "SLURM_NODELIST", "SLURM_JOB_ID"}) {
     EXPECT_EQ(message(without(kSlurm, name)), std::string("Slurm: the environment variable ") + name + " is not set.");
   }
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"}) {
+  for (const char* name :
+       {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"}) {
     EXPECT_EQ(message(without(kOpenMpi, name)), std::string("Open MPI: the environment variable ") + name + " is not set.");
   }
 }
@@ -110,22 +121,32 @@ TEST(Launch, NamesWhatIsMalformed) {
   EXPECT_EQ(message(with(kTorchrun, {{"RANK", "5x"}})), "torchrun: RANK = 5x, allowed: an integer in [0, 1048576].");
   EXPECT_EQ(message(with(kTorchrun, {{"RANK", "-1"}})), "torchrun: RANK = -1, allowed: an integer in [0, 1048576].");
   EXPECT_EQ(message(with(kTorchrun, {{"WORLD_SIZE", "0"}})), "torchrun: WORLD_SIZE = 0, allowed: an integer in [1, 1048576].");
-  EXPECT_EQ(message(with(kTorchrun, {{"MASTER_PORT", "65536"}})), "torchrun: MASTER_PORT = 65536, allowed: an integer in [1, 65535].");
-  EXPECT_EQ(message(with(kTorchrun, {{"WORLD_SIZE", "99999999999"}})), "torchrun: WORLD_SIZE = 99999999999, allowed: an integer in [1, 1048576].");
+  EXPECT_EQ(message(with(kTorchrun, {{"MASTER_PORT", "65536"}})),
+            "torchrun: MASTER_PORT = 65536, allowed: an integer in [1, 65535].");
+  EXPECT_EQ(message(with(kTorchrun, {{"WORLD_SIZE", "99999999999"}})),
+            "torchrun: WORLD_SIZE = 99999999999, allowed: an integer in [1, 1048576].");
 }
 
 TEST(Launch, NamesWhatContradicts) {
   EXPECT_EQ(message(with(kTorchrun, {{"RANK", "8"}})), "torchrun: RANK = 8 but WORLD_SIZE = 8; a rank is below the size.");
-  EXPECT_EQ(message(with(kTorchrun, {{"LOCAL_RANK", "4"}})), "torchrun: LOCAL_RANK = 4 but LOCAL_WORLD_SIZE = 4; a rank is below the size.");
+  EXPECT_EQ(message(with(kTorchrun, {{"LOCAL_RANK", "4"}})),
+            "torchrun: LOCAL_RANK = 4 but LOCAL_WORLD_SIZE = 4; a rank is below the size.");
   EXPECT_EQ(message(with(kTorchrun, {{"LOCAL_WORLD_SIZE", "9"}})),
             "torchrun: LOCAL_RANK = 1 of LOCAL_WORLD_SIZE = 9 does not fit into RANK = 5 of WORLD_SIZE = 8.");
-  EXPECT_EQ(message(with(kSlurm, {{"SLURM_PROCID", "5"}})), "Slurm: SLURM_PROCID = 5 but SLURM_NTASKS = 5; a rank is below the size.");
+  EXPECT_EQ(message(with(kSlurm, {{"SLURM_PROCID", "5"}})),
+            "Slurm: SLURM_PROCID = 5 but SLURM_NTASKS = 5; a rank is below the size.");
 }
 
 TEST(Launch, FindsTheFirstHostOfASlurmNodeList) {
-  const std::pair<const char*, const char*> table[] = {
-      {"gpu1", "gpu1"}, {"gpu1,gpu2", "gpu1"}, {"node[03-07,9]", "node03"}, {"node[9,03-07]", "node9"}, {"n[1]", "n1"},
-      {"a[001-100]b", "a001b"}, {"r[2-3]n[10,11],x", "r2n10"}, {"r[2,3]-gpu[07-08].cluster,y[1-2]", "r2-gpu07.cluster"}, {"", ""}};
+  const std::pair<const char*, const char*> table[] = {{"gpu1", "gpu1"},
+                                                       {"gpu1,gpu2", "gpu1"},
+                                                       {"node[03-07,9]", "node03"},
+                                                       {"node[9,03-07]", "node9"},
+                                                       {"n[1]", "n1"},
+                                                       {"a[001-100]b", "a001b"},
+                                                       {"r[2-3]n[10,11],x", "r2n10"},
+                                                       {"r[2,3]-gpu[07-08].cluster,y[1-2]", "r2-gpu07.cluster"},
+                                                       {"", ""}};
   for (const auto& [list, host] : table) EXPECT_EQ(foil::first_host(list), host) << list;
   EXPECT_EQ(message(with(kSlurm, {{"SLURM_NODELIST", "node[03-07"}})), "Slurm: the node list 'node[03-07' has a [ without a ].");
 }

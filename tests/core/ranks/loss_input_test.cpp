@@ -140,7 +140,8 @@ TEST(LossInput, SumRanksTakesBatchStatisticsOverAllRanks) {
 }
 
 TEST(LossInput, TheGlobalValueOnEveryRankIsExactToo) {
-  expect_like_one_rank([](const LossInput& input) { return torch::matmul(input.everyone(0), input.everyone(1).t()).logsumexp(1).mean(); });
+  expect_like_one_rank(
+      [](const LossInput& input) { return torch::matmul(input.everyone(0), input.everyone(1).t()).logsumexp(1).mean(); });
 }
 
 TEST(LossInput, KnowsItsPlaceInTheGlobalBatch) {

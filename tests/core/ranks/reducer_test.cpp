@@ -34,7 +34,8 @@ TEST(GradientReducer, AveragesOverRanksAndTypes) {
         reducer.prepare(loss);
         loss.backward();
         double mean = 0, square = 0;
-        for (int k = 0; k < world_size; ++k) mean += (k + step) / double(world_size), square += (k + step) * (k + step) / double(world_size);
+        for (int k = 0; k < world_size; ++k)
+          mean += (k + step) / double(world_size), square += (k + step) * (k + step) / double(world_size);
         EXPECT_TRUE(torch::allclose(p[0].second.grad(), torch::full({3}, mean, torch::kDouble), 1e-15, 1e-15));
         EXPECT_TRUE(torch::allclose(p[1].second.grad(), torch::full({2, 2}, square, torch::kFloat), 1e-6, 1e-6));
         EXPECT_NEAR(p[2].second.grad().item<double>(), mean + 1, 1e-15);
@@ -62,10 +63,12 @@ TEST(GradientReducer, CountsAParameterUnusedOnOneRankAsZeroThere) {
 TEST(GradientReducer, TakesParametersBeyondOneBucket) {
   in_process_ranks(2, [](World& world) {
     Parameters p;
-    for (int i = 0; i < 5; ++i) p.emplace_back("p" + std::to_string(i), torch::ones({200'000 + i}, torch::kDouble).requires_grad_());
+    for (int i = 0; i < 5; ++i)
+      p.emplace_back("p" + std::to_string(i), torch::ones({200'000 + i}, torch::kDouble).requires_grad_());
     GradientReducer reducer(p, world.shared_from_this());
     Tensor loss = torch::zeros({}, torch::kDouble);
-    for (int i = 0; i < 5; ++i) loss = loss + p[static_cast<size_t>(i)].second.sum() * static_cast<double>((i + 1) * (world.rank() + 1));
+    for (int i = 0; i < 5; ++i)
+      loss = loss + p[static_cast<size_t>(i)].second.sum() * static_cast<double>((i + 1) * (world.rank() + 1));
     reducer.prepare(loss);
     loss.backward();
     for (int i = 0; i < 5; ++i) {

@@ -48,7 +48,8 @@ TEST(World, GathersUnevenAndEmptyShardsInRankOrder) {
 
 TEST(World, GathersEveryType) {
   const std::vector<int64_t> sizes = {3, 0, 4};
-  for (auto type : {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong, torch::kHalf, torch::kBFloat16, torch::kFloat}) {
+  for (auto type :
+       {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong, torch::kHalf, torch::kBFloat16, torch::kFloat}) {
     const Tensor all = (random({7, 5}, 2) * 3).to(type);
     in_process_ranks(3, [&](World& world) {
       const Tensor got = world.gather(shard(all, sizes, world.rank()));
@@ -118,7 +119,8 @@ TEST(World, SumsScalarsIntegersBoolsAndNarrowFloats) {
 TEST(World, BroadcastsIntoTheOthers) {
   in_process_ranks(3, [](World& world) {
     const Tensor base = random({4, 5}, 8 + static_cast<uint64_t>(world.rank())), expected = random({4, 5}, 10);
-    std::vector<Tensor> tensors = {base.clone(), base.clone().t(), base.to(torch::kBFloat16), base > 0, torch::empty({0}), base.sum()};
+    std::vector<Tensor> tensors = {base.clone(), base.clone().t(),  base.to(torch::kBFloat16),
+                                   base > 0,     torch::empty({0}), base.sum()};
     world.broadcast(tensors, 2);
     EXPECT_TRUE(torch::equal(tensors[0], expected));
     EXPECT_TRUE(torch::equal(tensors[1], expected.t())) << "not contiguous";
@@ -165,10 +167,23 @@ TEST(World, AgreesOnTheErrorOfTheLowestRank) {
   });
 }
 
+TEST(World, AnAgreedErrorIsReportedAsItIs) {
+  const auto run = [] {
+    in_process_ranks(3, [](World& world) {
+      const std::string error = world.first_error(world.rank() == 2 ? "loss is nan" : "");
+      throw foil::Error("step 7: " + error, foil::Exit::non_finite);
+    });
+  };
+  expect_error(run, "step 7: rank 2: loss is nan");
+}
+
 TEST(World, RefusesRowsThatDiffer) {
   in_process_ranks(2, [](World& world) {
-    expect_error([&] { world.gather(torch::zeros({2, 3 + world.rank()})); },
-                 "gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
+    expect_error(
+        [&] {
+          world.gather(torch::zeros({2, 3 + world.rank()}));
+        },
+        "gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
   });
 }
 
@@ -212,7 +227,11 @@ TEST(World, NamesTheLateRank) {
         told.wait(lock, [&] { return waiting == 0; });
         return;
       }
-      expect_error([&] { world->gather(torch::ones({2, 2})); }, "gathering counts: rank 1 did not come within 2 s, the other ranks wait.");
+      expect_error(
+          [&] {
+            world->gather(torch::ones({2, 2}));
+          },
+          "gathering counts: rank 1 did not come within 2 s, the other ranks wait.");
       std::lock_guard lock(mutex);
       --waiting;
       told.notify_all();
