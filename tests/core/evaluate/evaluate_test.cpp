@@ -30,8 +30,8 @@ MemoryDataset data_set(int64_t train, int64_t test) {
 
 // A small convolutional encoder with a projection, in fp32.
 Subject small_encoder() {
-  torch::manual_seed(3);
-  const Tensor kernel = torch::randn({11, 2, 2, 2}), head = torch::randn({11, 7});
+  auto generator = at::detail::createCPUGenerator(3);  // its own: ranks are threads and share the default one
+  const Tensor kernel = torch::randn({11, 2, 2, 2}, generator), head = torch::randn({11, 7}, generator);
   const auto encode = [kernel, head](const Tensor& x) {
     const Tensor h = torch::conv2d(x, kernel).relu().mean({2, 3});
     return Encoded{h, h.mm(head)};
