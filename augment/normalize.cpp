@@ -29,7 +29,8 @@ class Normalize final : public foil::Augmentation {
     return before;
   }
 
-  foil::View apply(const foil::View& view, const foil::AugmentContext&) override {
+  foil::View apply(const foil::View& view, const foil::AugmentContext&) override { return evaluate(view); }
+  foil::View evaluate(const foil::View& view) override {
     foil::View out = view;
     const Tensor x = foil::as_float_image(view.data);
     shape_after({x.size(1)});
@@ -37,6 +38,7 @@ class Normalize final : public foil::Augmentation {
     out.data = (x - channel(options_.mean)).div_(channel(options_.std));
     return out;
   }
+  std::string evaluation_name() const override { return "normalised"; }
 
  private:
   static void check(const char* option, const std::vector<double>& value, int64_t channels) {

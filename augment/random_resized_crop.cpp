@@ -202,22 +202,41 @@ class RandomResizedCrop final : public foil::Augmentation {
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override { return {before.at(0), height_, width_}; }
 
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {
+    return cropped(view, [&](int64_t b, int64_t height, int64_t width) {
+      return draw_box(context.draws(b), height, width, options_.scale, options_.ratio);
+    });
+  }
+  // In evaluation: the largest centred box of the result's shape.
+  foil::View evaluate(const foil::View& view) override {
+    return cropped(view, [&](int64_t, int64_t height, int64_t width) {
+      const double factor = std::min(static_cast<double>(height) / static_cast<double>(height_),
+                                     static_cast<double>(width) / static_cast<double>(width_));
+      const auto h = std::min(height, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(height_))));
+      const auto w = std::min(width, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(width_))));
+      return Box{(height - h) / 2, (width - w) / 2, std::max<int64_t>(h, 1), std::max<int64_t>(w, 1)};
+    });
+  }
+  std::string evaluation_name() const override { return "centre" + std::to_string(height_) + "x" + std::to_string(width_); }
+
+ private:
+  // The box of row b of an image of this height and width.
+  using BoxOf = std::function<Box(int64_t b, int64_t height, int64_t width)>;
+
+  foil::View cropped(const foil::View& view, const BoxOf& box_of) const {
     foil::View out = view;
     out.ragged.clear();
-    out.data = view.data.defined() ? from_batch(view.data, context) : from_ragged(view.ragged, context);
+    out.data = view.data.defined() ? from_batch(view.data, box_of) : from_ragged(view.ragged, box_of);
     return out;
   }
 
- private:
-  Tensor from_batch(const Tensor& images, const foil::AugmentContext& context) const {
+  Tensor from_batch(const Tensor& images, const BoxOf& box_of) const {
     const Tensor x = images.scalar_type() == at::kByte && images.dim() == 4 ? images : foil::as_float_image(images);
     std::vector<Box> boxes;
-    for (int64_t b = 0; b < x.size(0); ++b)
-      boxes.push_back(draw_box(context.draws(b), x.size(2), x.size(3), options_.scale, options_.ratio));
+    for (int64_t b = 0; b < x.size(0); ++b) boxes.push_back(box_of(b, x.size(2), x.size(3)));
     return crop(x, boxes, height_, width_);
   }
 
-  Tensor from_ragged(const std::vector<Tensor>& images, const foil::AugmentContext& context) const {
+  Tensor from_ragged(const std::vector<Tensor>& images, const BoxOf& box_of) const {
     const int64_t channels = images.empty() || images[0].dim() == 0 ? 0 : images[0].size(0);
     std::vector<Tensor> whole;  // owns what `sources` points to
     std::vector<Image<uint8_t>> sources;
@@ -228,7 +247,7 @@ class RandomResizedCrop final : public foil::Augmentation {
         foil::fail(foil::Exit::usage, "random_resized_crop: image ", b, " is ", x.dtype(), " ", x.sizes(),
                    ", allowed: ", caffe2::TypeMeta::Make<uint8_t>(), " [", channels, ", H, W]");
       sources.push_back({x.const_data_ptr<uint8_t>(), x.size(1), x.size(2)});
-      boxes.push_back(draw_box(context.draws(static_cast<int64_t>(b)), x.size(1), x.size(2), options_.scale, options_.ratio));
+      boxes.push_back(box_of(static_cast<int64_t>(b), x.size(1), x.size(2)));
     }
     return crop_by_loops(sources, boxes, channels, height_, width_);
   }

@@ -9,6 +9,12 @@ add_library(foil_pch OBJECT ${CMAKE_BINARY_DIR}/foil_pch.cpp)
 target_link_libraries(foil_pch PRIVATE foil_settings)
 target_precompile_headers(foil_pch PRIVATE <torch/torch.h>)
 
+# ccache hashes this line instead of the 724 MB: what the precompiled header depends on, the same in every clone.
+get_directory_property(_flags COMPILE_OPTIONS)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/foil_pch.dir/cmake_pch.hxx.gch.sum CONTENT
+"torch ${FOIL_TORCH_VERSION} at ${FOIL_LIBTORCH} | ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} | cuda ${FOIL_CUDA} | ${CMAKE_BUILD_TYPE} ${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_RELEASE} ${_flags}
+" @ONLY)
+
 # foil_own(TARGET): our own code: warnings are errors, the shared precompiled header.
 function(foil_own target)
   target_link_libraries(${target} PRIVATE foil_settings)

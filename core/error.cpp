@@ -3,6 +3,7 @@
 #include <foil/error.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace foil {
 namespace {
@@ -21,6 +22,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+// Only the letters and digits, in lower case.
+std::string letters(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string nearest(std::string_view got, const std::vector<std::string>& known) {
@@ -32,6 +42,10 @@ std::string nearest(std::string_view got, const std::vector<std::string>& known)
       best = name;
       best_distance = distance;
     }
+  }
+  const std::string start = letters(got);
+  for (size_t i = 0; best.empty() && start.size() >= 3 && i < known.size(); ++i) {
+    if (letters(known[i]).starts_with(start)) best = known[i];
   }
   return best;
 }

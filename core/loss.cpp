@@ -2,7 +2,7 @@
 // What the host does for a loss: gathers, means, draws.
 #include <foil/loss.h>
 
-#include <algorithm>
+#include <limits>
 
 namespace foil {
 
@@ -78,10 +78,29 @@ void LossInput::report(const std::string& name, const Tensor& value) const { not
 
 Tensor LossInput::join(const Tensor& value) const {
   Tensor joined = value;
-  // The sum of no entries: value 0, gradient 0, and still a node of the graph.
-  for (const Tensor& all : notes_->gathered) joined = joined + all.flatten().slice(0, 0, 0).sum().to(value.scalar_type());
+  // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind them are collectives of the
+  // encoder (synchronised batch norm).
+  const auto add = [&](const std::vector<Tensor>& tensors) {
+    for (const Tensor& t : tensors) {
+      if (t.requires_grad()) joined = joined + t.flatten().slice(0, 0, 0).sum().to(value.scalar_type());
+    }
+  };
+  add(notes_->gathered);
+  add(z);
   return joined;
 }
+
+Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed) {
+  const double lowest = -std::numeric_limits<double>::infinity();
+  const Tensor masked = s.masked_fill(allowed.logical_not(), lowest);
+  const Tensor top = std::get<0>(masked.detach().max(1, /*keepdim=*/true));
+  const Tensor shift = torch::where(top == lowest, torch::zeros_like(top), top);
+  const Tensor sum = (masked - shift).exp().sum(1);
+  const Tensor empty = sum == 0;
+  return (sum.masked_fill(empty, 1).log() + shift.squeeze(1)).masked_fill(empty, lowest);
+}
+
+Tensor softplus(const Tensor& x) { return torch::logaddexp(x, torch::zeros_like(x)); }
 
 void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Duplicates rule) {
   torch::NoGradGuard no_grad;

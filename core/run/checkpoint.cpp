@@ -29,7 +29,8 @@ std::string stem_of(int64_t step) { return fmt::format("step-{:08d}", step); }
 std::optional<int64_t> step_of(const std::string& stem) {
   int64_t step = 0;
   const size_t prefix = std::string_view("step-").size();
-  if (stem.size() <= prefix || std::from_chars(stem.data() + prefix, stem.data() + stem.size(), step).ec != std::errc()) return std::nullopt;
+  if (!stem.starts_with("step-")) return std::nullopt;
+  std::from_chars(stem.data() + prefix, stem.data() + stem.size(), step);
   return stem == stem_of(step) ? std::optional(step) : std::nullopt;
 }
 
@@ -79,8 +80,7 @@ int64_t bytes(const Checkpoint& checkpoint) {
 
 std::string require_space(const std::string& folder, int64_t bytes, int64_t keep) {
   const int64_t available = free_bytes(folder);
-  const std::string text =
-      fmt::format("checkpoints: {} x {}, free {}", keep, readable_bytes(bytes), readable_bytes(available));
+  const std::string text = fmt::format("checkpoints: {} x {}, free {}", keep, readable_bytes(bytes), readable_bytes(available));
   int64_t present = 0;
   for (const fs::path& file : files_in(folder)) {
     std::error_code gone;
@@ -131,7 +131,8 @@ std::optional<Checkpoint> Checkpoints::load_newest(const std::function<void(cons
     } catch (const Error& error) {
       damaged_.push_back(*step);
       const auto older = std::next(step);
-      warn(last_two(error.what(), folder_) + (older == known.rend() ? "; no older one to fall back to" : "; falling back to " + stem_of(*older)));
+      warn(last_two(error.what(), folder_) +
+           (older == known.rend() ? "; no older one to fall back to" : "; falling back to " + stem_of(*older)));
     }
   }
   return std::nullopt;
@@ -178,7 +179,8 @@ void Checkpoints::remove(int64_t step) const {
 void Checkpoints::remove_leftovers() const {
   std::error_code ignored;
   for (const fs::path& file : files_in(folder_)) {
-    const bool orphan = file.extension() == kTensors && step_of(file.stem()) && !fs::exists(fs::path(file).replace_extension(kCommit), ignored);
+    const bool orphan =
+        file.extension() == kTensors && step_of(file.stem()) && !fs::exists(fs::path(file).replace_extension(kCommit), ignored);
     if (orphan || is_temporary(file.native())) fs::remove(file, ignored);
   }
 }

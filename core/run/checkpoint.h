@@ -37,6 +37,7 @@ class Checkpoints {
 
   // Writes a checkpoint, then removes what it supersedes: all but the newest `keep`, those that load_newest found damaged, those of
   // later steps (of a future that a fallback abandoned) and what killed writes left. When it throws, the older ones are untouched.
+  // A step saved again should hold the same tensors: between its two files a kill would otherwise cost that one checkpoint.
   void save(const Checkpoint& checkpoint);
 
   // The newest one that is whole; none when there is none. For each damaged one that it passes over, calls

@@ -34,8 +34,8 @@ int write_all(int descriptor, std::string_view bytes) {
 }
 
 [[noreturn]] void fail_to_write(const std::string& path, size_t bytes, int error) {
-  fail(Exit::failure, path, ": cannot write ", readable_bytes(static_cast<int64_t>(bytes)), " (free: ", readable_bytes(free_bytes(path)),
-       "): ", std::strerror(error));
+  fail(Exit::failure, path, ": cannot write ", readable_bytes(static_cast<int64_t>(bytes)),
+       " (free: ", readable_bytes(free_bytes(path)), "): ", std::strerror(error));
 }
 
 // Makes a rename in this folder last. File systems that cannot sync a folder say EINVAL, and nothing more can be done there.
@@ -135,7 +135,9 @@ void AppendFile::append(std::string_view bytes) {
   const off_t end = ::lseek(descriptor_, 0, SEEK_END);
   const int error = write_all(descriptor_, bytes);
   if (!error) return;
-  if (end >= 0 && ::ftruncate(descriptor_, end) < 0) fail(Exit::failure, path_, ": half a record was written: ", std::strerror(error));
+  if (end < 0 || ::ftruncate(descriptor_, end) < 0) {
+    fail(Exit::failure, path_, ": half a record was written: ", std::strerror(error));
+  }
   fail_to_write(path_, bytes.size(), error);
 }
 

@@ -13,7 +13,7 @@ namespace foil {
 std::string read_file(const std::string& path);
 
 // Replaces the file by `bytes`, or leaves it exactly as it was: a temporary file in the same folder (see is_temporary) is written,
-// fsynced and renamed, then the folder is fsynced. On failure removes the temporary file and throws, naming path, size and free space.
+// fsynced and renamed, then the folder is fsynced. A failure removes the temporary file and throws, naming path, size, free space.
 void write_atomically(const std::string& path, std::string_view bytes);
 
 // Whether this is the name of a temporary file of write_atomically; one that outlives its process is rubbish.

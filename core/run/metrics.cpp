@@ -67,7 +67,8 @@ void Metrics::flush() { file_->flush(); }
 
 std::vector<nlohmann::json> read_metrics(const std::string& path) {
   std::vector<nlohmann::json> rows;
-  for_each_line(read_file(path), path, [&](std::string_view line, const std::string& place) { rows.push_back(parse_row(line, place)); });
+  for_each_line(read_file(path), path,
+                [&](std::string_view line, const std::string& place) { rows.push_back(parse_row(line, place)); });
   return rows;
 }
 

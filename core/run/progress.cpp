@@ -57,8 +57,8 @@ std::chrono::steady_clock::duration duration_of(double seconds) {
 
 }  // namespace
 
-std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds, const ProgressValues& values,
-                          int columns) {
+std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds,
+                          const ProgressValues& values, int columns) {
   const double fraction = total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 1.0;
   const double rate = seconds > 0 ? static_cast<double>(done - start) / seconds : 0;
   const std::string left = rate > 0 ? clock_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate) : "?";
@@ -85,7 +85,12 @@ Progress::Options Progress::options_for_stderr(bool quiet) {
 }
 
 Progress::Progress(std::string what, int64_t total, int64_t start, Options options)
-    : what_(std::move(what)), total_(total), start_(start), done_(start), options_(options), began_(std::chrono::steady_clock::now()),
+    : what_(std::move(what)),
+      total_(total),
+      start_(start),
+      done_(start),
+      options_(options),
+      began_(std::chrono::steady_clock::now()),
       due_(options.terminal ? began_ : began_ + duration_of(options.seconds_between_lines)) {}
 
 Progress::~Progress() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The progress line on stderr, in the manner of tqdm: one line that redraws itself on a terminal, a plain line now and then elsewhere.
-// No colour, so NO_COLOR has nothing to switch off.
+// The progress line on stderr, in the manner of tqdm: one line that redraws itself on a terminal, a plain line now and then
+// elsewhere. No colour, so NO_COLOR has nothing to switch off.
 #pragma once
 
 #include <chrono>
@@ -13,11 +13,11 @@ namespace foil {
 
 using ProgressValues = std::vector<std::pair<std::string, double>>;
 
-// "train  34%|███▍      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]", in at most `columns` columns: the bar takes what is left (ten
-// at most), goes when that is too little, and then the end is cut. `start` is where this process began counting: the rate is
+// "train  34%|███▍      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]", in at most `columns` columns: the bar takes what is left
+// (ten at most), goes when that is too little, and then the end is cut. `start` is where this process began counting: the rate is
 // (done - start) / seconds. Without columns (0): no bar, uncut.
-std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds, const ProgressValues& values,
-                          int columns);
+std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds,
+                          const ProgressValues& values, int columns);
 
 // The width of stderr: COLUMNS when it is set, what the terminal says, or 80.
 int terminal_columns();
@@ -49,7 +49,7 @@ class Progress {
   Options options_;
   ProgressValues values_;
   std::chrono::steady_clock::time_point began_, due_;
-  bool drawn_ = false;     // what is on the line is the state now
+  bool drawn_ = false;      // what is on the line is the state now
   bool line_open_ = false;  // the cursor is behind a bar
 };
 

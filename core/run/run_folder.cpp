@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Everything here is decided under the lock; the experiment is written first, so a folder with one has a run and a folder without has none.
+// All is decided under the lock. The experiment is written first: a folder with one has a run, a folder without has none.
 #include "run/run_folder.h"
 
 #include <foil/error.h>
@@ -97,7 +97,8 @@ RunFolder RunFolder::open(const std::string& given, const std::string& resolved_
 }
 
 void RunFolder::set_status(RunState state, int64_t step, const std::string& reason) const {
-  write_atomically(path_ + kStatus, dump_json({{"state", to_string(state)}, {"step", step}, {"utc", utc_now()}, {"reason", reason}}) + "\n");
+  write_atomically(path_ + kStatus,
+                   dump_json({{"state", to_string(state)}, {"step", step}, {"utc", utc_now()}, {"reason", reason}}) + "\n");
 }
 
 void RunFolder::write_env(const nlohmann::json& env) const { write_atomically(path_ + kEnv, env.dump(2) + "\n"); }

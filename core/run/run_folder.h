@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The folder of one run, runs/NAME/TRIAL/: who works in it (lock), what it is (config.resolved.toml), how it stands (status), where it
-// runs (env.json). Decides between a new run, a resume, a finished run and a refusal; what the other files hold is their writers' business.
+// The folder of one run, runs/NAME/TRIAL/: who works in it (lock), what it is (config.resolved.toml), how it stands (status), where
+// it runs (env.json). Decides between a new run, a resume, a finished run and a refusal; knows no other file.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -27,8 +27,8 @@ std::string host_name() {
   return name;
 }
 
-// "BOOT START" of a live process: the boot of the machine and the clock tick at which the process began. Empty when there is no such
-// process; a zombie is dead.
+// "BOOT START" of a live process: the boot of the machine and the clock tick at which the process began. Empty when there is no
+// such process; a zombie is dead.
 std::string start_of(int64_t process) {
   const std::string stat = "/proc/" + std::to_string(process) + "/stat";
   std::string text;
@@ -45,20 +45,21 @@ std::string start_of(int64_t process) {
   fields >> state;
   for (int i = 4; i <= 22; ++i) fields >> field;
   if (state == "Z" || state == "X") return "";
-  std::string boot = std::filesystem::exists("/proc/sys/kernel/random/boot_id") ? read_file("/proc/sys/kernel/random/boot_id") : "\n";
+  std::string boot =
+      std::filesystem::exists("/proc/sys/kernel/random/boot_id") ? read_file("/proc/sys/kernel/random/boot_id") : "\n";
   boot.pop_back();
   return boot + " " + field;
 }
 
 bool alive(int64_t process, const std::string& start) {
-  if (::kill(static_cast<pid_t>(process), 0) < 0 && errno == ESRCH) return false;
-  return start_of(process) == start;
+  const bool out_of_reach = ::kill(static_cast<pid_t>(process), 0) < 0;
+  if (out_of_reach && errno == ESRCH) return false;
+  const std::string now = start_of(process);
+  return now == start || (out_of_reach && now.empty());  // /proc may hide what another user runs
 }
 
 // What this process writes into its locks.
-std::string own_text() {
-  return dump_json({{"host", host_name()}, {"pid", ::getpid()}, {"start", start_of(::getpid())}}) + "\n";
-}
+std::string own_text() { return dump_json({{"host", host_name()}, {"pid", ::getpid()}, {"start", start_of(::getpid())}}) + "\n"; }
 
 // A descriptor of the lock file that is still the one at `path` once flock has it.
 int open_guarded(const std::string& path) {
@@ -66,7 +67,7 @@ int open_guarded(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0) fail(Exit::failure, path, ": cannot create the lock: ", std::strerror(errno));
     ::flock(descriptor, LOCK_EX);  // a file system without flock leaves a window of microseconds
-    struct stat ours {}, there {};
+    struct stat ours, there;
     if (::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return descriptor;
     ::close(descriptor);  // its holder removed it in between
   }
@@ -86,8 +87,8 @@ void check_holder(const std::string& text, const std::string& path, const std::f
   }
   const std::string folder = std::filesystem::path(path).parent_path();
   if (host != host_name()) {
-    fail(Exit::failure, folder, ": locked by process ", process, " on host ", host, ", which cannot be asked from here. If that run is dead, remove ",
-         path);
+    fail(Exit::failure, folder, ": locked by process ", process, " on host ", host,
+         ", which cannot be asked from here. If that run is dead, remove ", path);
   }
   if (alive(process, start)) fail(Exit::failure, folder, ": another run is working here: process ", process, " on host ", host);
   if (say) say(folder + ": took over the lock of process " + std::to_string(process) + ", which is dead");

@@ -10,8 +10,8 @@ namespace foil {
 
 class RunLock {
  public:
-  // Takes `path`. Another live process, or any process of another host (which cannot be asked), throws and is named; a lock of a dead
-  // process of this host is taken over, and say() hears of it.
+  // Takes `path`. Another live process, or any process of another host (which cannot be asked), throws and is named; a lock of a
+  // dead process of this host is taken over, and say() hears of it.
   RunLock(const std::string& path, const std::function<void(const std::string&)>& say);
   ~RunLock();  // removes the file if it is still this process's (a forked child leaves its parent's)
   RunLock(const RunLock&) = delete;

@@ -27,8 +27,9 @@ struct Dtype {
   at::ScalarType type;
 };
 // In the order in which the Python package lays tensors out.
-constexpr Dtype kDtypes[] = {{"I64", at::kLong}, {"F64", at::kDouble}, {"F32", at::kFloat}, {"I32", at::kInt},  {"BF16", at::kBFloat16},
-                             {"F16", at::kHalf}, {"I16", at::kShort},  {"I8", at::kChar},   {"U8", at::kByte}, {"BOOL", at::kBool}};
+constexpr Dtype kDtypes[] = {{"I64", at::kLong},      {"F64", at::kDouble}, {"F32", at::kFloat}, {"I32", at::kInt},
+                             {"BF16", at::kBFloat16}, {"F16", at::kHalf},   {"I16", at::kShort}, {"I8", at::kChar},
+                             {"U8", at::kByte},       {"BOOL", at::kBool}};
 
 // One tensor as the header describes it, checked for itself.
 struct Entry {
@@ -50,7 +51,9 @@ class EntryReader {
   Entry read() const {
     Entry entry{name_, dtype(), shape(), 0, 0};
     const nlohmann::json& offsets = field("data_offsets");
-    if (!offsets.is_array() || offsets.size() != 2) fail(Exit::data, place_, " has data_offsets ", offsets.dump(), ", allowed: [begin, end]");
+    if (!offsets.is_array() || offsets.size() != 2) {
+      fail(Exit::data, place_, " has data_offsets ", offsets.dump(), ", allowed: [begin, end]");
+    }
     entry.begin = count("data_offsets", offsets[0]);
     entry.end = count("data_offsets", offsets[1]);
     if (entry.end < entry.begin) fail(Exit::data, place_, " ends at byte ", entry.end, ", before it begins at ", entry.begin);
@@ -80,7 +83,8 @@ class EntryReader {
       if (value == dtype.name) return dtype.type;
       known.push_back(dtype.name);
     }
-    fail(Exit::data, place_, " has dtype ", value.dump(), ".", known_names("dtypes", value.is_string() ? value.get<std::string>() : "", known));
+    fail(Exit::data, place_, " has dtype ", value.dump(), ".",
+         known_names("dtypes", value.is_string() ? value.get<std::string>() : "", known));
   }
 
   std::vector<int64_t> shape() const {
@@ -120,12 +124,14 @@ std::map<std::string, std::string> read_metadata(const nlohmann::json& value, co
 
 // The tensors must tile the data exactly, in any order.
 void check_layout(std::vector<Entry>& entries, uint64_t data_bytes, const std::string& path) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
   uint64_t filled = 0;
   const Entry* before = nullptr;
   for (const Entry& entry : entries) {
     if (entry.end > data_bytes) {
-      fail(Exit::data, path, ": tensor '", entry.name, "' ends at byte ", entry.end, " of ", data_bytes, " bytes of data: the file is cut short");
+      fail(Exit::data, path, ": tensor '", entry.name, "' ends at byte ", entry.end, " of ", data_bytes,
+           " bytes of data: the file is cut short");
     }
     if (entry.begin < filled) fail(Exit::data, path, ": tensor '", before->name, "' overlaps '", entry.name, "'");
     if (entry.begin > filled) fail(Exit::data, path, ": hole of ", entry.begin - filled, " bytes before tensor '", entry.name, "'");
@@ -147,7 +153,9 @@ at::Tensor copy_tensor(const Entry& entry, const char* data, const std::string& 
 
 size_t layout_rank(const std::string& name, const at::Tensor& tensor) {
   if (name == kMetadata) fail(Exit::failure, "a tensor cannot be named '", kMetadata, "' in safetensors");
-  if (!tensor.defined() || tensor.layout() != at::kStrided) fail(Exit::failure, "tensor '", name, "' is undefined or sparse: safetensors cannot hold it");
+  if (!tensor.defined() || tensor.layout() != at::kStrided) {
+    fail(Exit::failure, "tensor '", name, "' is undefined or sparse: safetensors cannot hold it");
+  }
   for (size_t i = 0; i < std::size(kDtypes); ++i) {
     if (kDtypes[i].type == tensor.scalar_type()) return i;
   }
@@ -185,7 +193,8 @@ TensorFile parse_tensors(std::string_view bytes, const std::string& path) {
   return file;
 }
 
-std::string serialize_tensors(const std::map<std::string, at::Tensor>& tensors, const std::map<std::string, std::string>& metadata) {
+std::string serialize_tensors(const std::map<std::string, at::Tensor>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
   std::vector<std::tuple<size_t, std::string, at::Tensor>> ordered;
   for (const auto& [name, tensor] : tensors) {
     const size_t rank = layout_rank(name, tensor);  // refuses what cannot be held, so it comes first

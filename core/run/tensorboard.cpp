@@ -85,7 +85,8 @@ std::string_view first_record(std::string_view bytes) {
   uint64_t length = 0;
   if (bytes.size() < kHead + kTail) return {};
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > bytes.size() - kHead - kTail || masked_crc(bytes.substr(0, sizeof length)) != bytes.substr(sizeof length, kHead - sizeof length)) {
+  if (length > bytes.size() - kHead - kTail ||
+      masked_crc(bytes.substr(0, sizeof length)) != bytes.substr(sizeof length, kHead - sizeof length)) {
     return {};
   }
   if (masked_crc(bytes.substr(kHead, length)) != bytes.substr(kHead + length, kTail)) return {};
@@ -142,10 +143,10 @@ void EventWriter::scalar(const std::string& tag, double value, int64_t step) {
 }
 
 void EventWriter::text(const std::string& tag, const std::string& text, int64_t step) {
-  constexpr uint64_t kString = 7;                                                   // DataType DT_STRING
-  const std::string shape = bytes_field(2, integer_field(1, 1));                    // TensorShapeProto of one dimension of size 1
+  constexpr uint64_t kString = 7;                                 // DataType DT_STRING
+  const std::string shape = bytes_field(2, integer_field(1, 1));  // TensorShapeProto of one dimension of size 1
   const std::string tensor = integer_field(1, kString) + bytes_field(2, shape) + bytes_field(8, text);
-  const std::string metadata = bytes_field(1, bytes_field(1, "text"));              // SummaryMetadata.plugin_data.plugin_name
+  const std::string metadata = bytes_field(1, bytes_field(1, "text"));  // SummaryMetadata.plugin_data.plugin_name
   write(step, kSummary, bytes_field(1, bytes_field(1, tag + "/text_summary") + bytes_field(8, tensor) + bytes_field(9, metadata)));
 }
 

@@ -18,7 +18,7 @@ class EventWriter {
   // without a torn end; begins events.out.tfevents.TIME.HOST when there is none.
   EventWriter(const std::string& folder, int64_t resume_step);
 
-  void scalar(const std::string& tag, double value, int64_t step);  // TensorBoard holds it as float
+  void scalar(const std::string& tag, double value, int64_t step);           // TensorBoard holds it as float
   void text(const std::string& tag, const std::string& text, int64_t step);  // markdown
 
  private:

@@ -42,6 +42,10 @@ class FOIL_API Augmentation {
   // accepts_ragged() may be the first of a pipeline over images of different sizes: it then gets View::ragged and returns `data`.
   virtual View apply(const View& view, const AugmentContext& context) = 0;
   virtual bool accepts_ragged() const { return false; }
+  // The view in evaluation, without randomness; unchanged unless the augmentation also prepares (normalisation, sizes). What it does
+  // then is named by evaluation_name, which becomes part of the protocol of every result.
+  virtual View evaluate(const View& view) { return view; }
+  virtual std::string evaluation_name() const { return {}; }
   // Channels, height, width after this augmentation, from those before.
   virtual std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const { return before; }
 };

@@ -21,6 +21,8 @@ class FOIL_API Dataset {
   virtual Views read(Split split, const Tensor& index) const = 0;
   // [C, H, W] of an image, [C, -1, -1] where images differ in size, [F] of vectors: what an encoder is sized from.
   virtual std::vector<int64_t> shape() const = 0;
+  // True when read() only copies from memory: no thread then reads ahead, and the whole set may live on the device.
+  virtual bool in_memory() const { return false; }
 };
 
 }  // namespace foil

@@ -43,7 +43,7 @@ template <class... Parts>
 }
 
 // The name in `known` that a misspelt `got` most likely meant, by Damerau-Levenshtein distance (at most a third of its length, at
-// least 2); empty when none is near.
+// least 2), else the first that begins with it, spelling aside ("vonmises": "von_mises_fisher"); empty when none is near.
 FOIL_API std::string nearest(std::string_view got, const std::vector<std::string>& known);
 
 // " Known WHAT: a, b, c. Did you mean 'b'?": the tail of every unknown-name message. The last sentence only when a name is near.

@@ -75,8 +75,8 @@ class FOIL_API LossInput {
 
   const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
 
-  // For the host, between forward and backward: the gathered tensors of this input, joined to `value` with zero gradient, so that a
-  // rank whose value does not depend on them still enters the collectives of backward.
+  // For the host, between forward and backward: z and the gathered tensors of this input, joined to `value` with zero gradient, so
+  // that a rank whose value does not depend on them still enters the collectives of backward.
   Tensor join(const Tensor& value) const;
 
  private:
@@ -100,6 +100,13 @@ class FOIL_API Loss : public torch::nn::Module {
   // Without gradient, after the optimizer's step, never in evaluation: the only place where state moves. Same bits on every rank.
   virtual void after_step(const LossInput&) {}
 };
+
+// log(sum_j exp(s[i, j])) over the columns j with allowed[i, j] (bool, broadcastable to s): [rows]. Masked exactly: an entry that is not
+// allowed has no part in the maximum, the sum or the gradient. A row without any allowed column gives -inf with gradient 0.
+FOIL_API Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed);
+
+// log(1 + exp(x)), written as max(x, 0) + log1p(exp(-|x|)): exact to rounding for every x, with the right gradient at 0.
+FOIL_API Tensor softplus(const Tensor& x);
 
 // Rows of `values` [N, ...] (global order) written to buffer[index]; where an index repeats, the last row or the mean of its rows.
 enum class Duplicates { last, mean };

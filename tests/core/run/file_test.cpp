@@ -40,26 +40,28 @@ TEST(File, NamesThePathWhenTheFolderIsMissing) {
 TEST(File, KeepsTheOldContentWhenTheDiskIsFull) {
   const ScratchFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
-    make_small(scratch.path(), 65536);
-    write_atomically(scratch / "x", "old");
-    const std::string error = error_of([&] { write_atomically(scratch / "x", std::string(100'000, 'n')); });
-    const std::regex expected("1 .*/x: cannot write 100 kB \\(free: .*\\): (No space left on device|File too large)");
-    if (!std::regex_match(error, expected)) throw std::runtime_error(error);
-    return read_file(scratch / "x") == "old" && files_in(scratch.path()) == 1 ? 0 : 1;
-  }), 0);
+              make_small(scratch.path(), 65536);
+              write_atomically(scratch / "x", "old");
+              const std::string error = error_of([&] { write_atomically(scratch / "x", std::string(100'000, 'n')); });
+              const std::regex expected("1 .*/x: cannot write 100 kB \\(free: .*\\): (No space left on device|File too large)");
+              if (!std::regex_match(error, expected)) throw std::runtime_error(error);
+              return read_file(scratch / "x") == "old" && files_in(scratch.path()) == 1 ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(AppendFile, TakesBackHalfARecordWhenTheDiskIsFull) {
   const ScratchFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
-    make_small(scratch.path(), 65536);
-    AppendFile file(scratch / "x");
-    file.append("one\n");
-    const std::string error = error_of([&] { file.append(std::string(100'000, 'n')); });
-    if (!error.starts_with("1 " + (scratch / "x") + ": cannot write 100 kB")) throw std::runtime_error(error);
-    file.append("two\n");
-    return read_file(scratch / "x") == "one\ntwo\n" ? 0 : 1;
-  }), 0);
+              make_small(scratch.path(), 65536);
+              AppendFile file(scratch / "x");
+              file.append("one\n");
+              const std::string error = error_of([&] { file.append(std::string(100'000, 'n')); });
+              if (!error.starts_with("1 " + (scratch / "x") + ": cannot write 100 kB")) throw std::runtime_error(error);
+              file.append("two\n");
+              return read_file(scratch / "x") == "one\ntwo\n" ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(File, ChecksumIsTheCommonCrc32) { EXPECT_EQ(checksum("123456789"), "crc32:cbf43926"); }
@@ -95,7 +97,8 @@ TEST(Json, ReadsBackEveryNumberBitForBit) {
 
 TEST(Json, CarriesNonFiniteNumbersAsTextAtAnyDepth) {
   const double infinity = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(dump_json({{"a", {1.5, -infinity}}, {"b", {{"c", infinity}}}, {"d", std::nan("")}}), R"({"a":[1.5,"-inf"],"b":{"c":"inf"},"d":"nan"})");
+  EXPECT_EQ(dump_json({{"a", {1.5, -infinity}}, {"b", {{"c", infinity}}}, {"d", std::nan("")}}),
+            R"({"a":[1.5,"-inf"],"b":{"c":"inf"},"d":"nan"})");
   EXPECT_TRUE(std::isnan(json_number("nan")));
   EXPECT_EQ(json_number("inf"), infinity);
   EXPECT_EQ(json_number("-inf"), -infinity);

@@ -29,11 +29,12 @@ TEST(Metrics, ReadsBackEveryNumberBitForBit) {
 TEST(Metrics, ARowIsOnDiskAsSoonAsItIsWritten) {
   const ScratchFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
-    Metrics metrics(scratch / "m.jsonl", -1);
-    metrics.write({{"step", 7}});
-    ::raise(SIGKILL);
-    return 0;
-  }), -SIGKILL);
+              Metrics metrics(scratch / "m.jsonl", -1);
+              metrics.write({{"step", 7}});
+              ::raise(SIGKILL);
+              return 0;
+            }),
+            -SIGKILL);
   EXPECT_EQ(read_metrics(scratch / "m.jsonl").at(0)["step"], 7);
 }
 
@@ -65,8 +66,12 @@ TEST(Metrics, ABeginningDropsEverything) {
 TEST(Metrics, RefusesARowWithoutAnIntegerStep) {
   const ScratchFolder scratch;
   Metrics metrics(scratch / "m.jsonl", -1);
-  EXPECT_EQ(error_of([&] { metrics.write({{"step", 1.5}}); }), "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got {\"step\":1.5}");
-  EXPECT_EQ(error_of([&] { metrics.write(nlohmann::json::array()); }), "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got []");
+  EXPECT_EQ(error_of([&] {
+              metrics.write({{"step", 1.5}});
+            }),
+            "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got {\"step\":1.5}");
+  EXPECT_EQ(error_of([&] { metrics.write(nlohmann::json::array()); }),
+            "1 " + (scratch / "m.jsonl") + ": a row needs an integer \"step\", got []");
   EXPECT_EQ(read_file(scratch / "m.jsonl"), "");
 }
 

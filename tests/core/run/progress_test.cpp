@@ -16,7 +16,8 @@ int64_t columns_of(const std::string& text) {
 }
 
 TEST(ProgressLine, LooksLikeTqdm) {
-  EXPECT_EQ(progress_line("train", 871, 2600, 0, 49, {{"loss", 1.36}}, 80), "train  33%|███▎      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]");
+  EXPECT_EQ(progress_line("train", 871, 2600, 0, 49, {{"loss", 1.36}}, 80),
+            "train  33%|███▎      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]");
   EXPECT_EQ(progress_line("train", 2600, 2600, 0, 3725, {}, 80), "train 100%|██████████| 2600/2600 [1:02:05<00:00, 1.43s/it]");
 }
 
@@ -31,7 +32,8 @@ TEST(ProgressLine, HasNoRateBeforeTheFirstStep) {
 
 TEST(ProgressLine, StandsEmptyOverfullAndNonFinite) {
   EXPECT_EQ(progress_line("x", 0, 0, 0, 1, {}, 0), "x 100% 0/0 [00:01<?, ?it/s]");
-  EXPECT_EQ(progress_line("x", 12, 10, 0, 1, {{"loss", std::nan("")}}, 60), "x 100%|██████████| 12/10 [00:01<00:00, 12.0it/s, loss=nan]");
+  EXPECT_EQ(progress_line("x", 12, 10, 0, 1, {{"loss", std::nan("")}}, 60),
+            "x 100%|██████████| 12/10 [00:01<00:00, 12.0it/s, loss=nan]");
 }
 
 TEST(ProgressLine, FitsAnyWidthAndCutsBetweenCharacters) {

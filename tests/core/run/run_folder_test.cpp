@@ -21,7 +21,10 @@ class RunFolderTest : public ::testing::Test {
   std::string path() const { return scratch_ / "runs/name/trial"; }
   RunFolder open(const std::string& toml = "a = 1\n", bool restart = false) {
     return RunFolder::open(path(), toml,
-                           {restart, [](const std::string&, const std::string&) { return std::vector<std::string>{"loss.temperature", "run.epochs"}; },
+                           {restart,
+                            [](const std::string&, const std::string&) {
+                              return std::vector<std::string>{"loss.temperature", "run.epochs"};
+                            },
                             [this](const std::string& text) { said_.push_back(text); }});
   }
   ScratchFolder scratch_;
@@ -65,8 +68,9 @@ TEST_F(RunFolderTest, AFinishedRunStaysFinished) {
 TEST_F(RunFolderTest, AnotherExperimentIsRefusedListingTheKeys) {
   open().set_status(RunState::again, 3);
   EXPECT_EQ(error_of([&] { open("a = 2\n"); }),
-            "2 " + path() + ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose another run.name, or "
-            "--restart to keep the old folder aside and begin anew.");
+            "2 " + path() +
+                ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose another run.name, or "
+                "--restart to keep the old folder aside and begin anew.");
   EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
   EXPECT_EQ(read_status(path())->state, RunState::again);
 }
@@ -75,12 +79,17 @@ TEST_F(RunFolderTest, ATextThatDiffersInNoKeyIsTheSameExperiment) {
   open();
   const auto none = [](const std::string&, const std::string&) { return std::vector<std::string>(); };
   EXPECT_TRUE(RunFolder::open(path(), "a = 1  # a comment\n", {false, none, {}}).resumes());
-  EXPECT_TRUE(error_of([&] { RunFolder::open(path(), "a = 3\n", {}); }).starts_with("2 " + path() + ": holds a run of another experiment. Choose"));
+  EXPECT_TRUE(error_of([&] {
+                RunFolder::open(path(), "a = 3\n", {});
+              }).starts_with("2 " + path() + ": holds a run of another experiment. Choose"));
 }
 
 TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
   open().set_status(RunState::finished, 9);
-  { const RunFolder run = open("a = 2\n", true); EXPECT_FALSE(run.resumes() || run.already_finished()); }
+  {
+    const RunFolder run = open("a = 2\n", true);
+    EXPECT_FALSE(run.resumes() || run.already_finished());
+  }
   { const RunFolder run = open("a = 3\n", true); }
   EXPECT_EQ(read_file(path() + "/config.resolved.toml"), "a = 3\n");
   EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
@@ -88,7 +97,8 @@ TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
   std::vector<std::string> contents;
   for (const std::string& text : said_) {
     std::smatch match;
-    ASSERT_TRUE(std::regex_match(text, match, std::regex("(.*): the old folder is kept as (.*/trial\\.old-\\d{8}T\\d{6}Z(-2)?)"))) << text;
+    ASSERT_TRUE(std::regex_match(text, match, std::regex("(.*): the old folder is kept as (.*/trial\\.old-\\d{8}T\\d{6}Z(-2)?)")))
+        << text;
     EXPECT_EQ(match[1], path());
     contents.push_back(read_file(match[2].str() + "/config.resolved.toml"));
     EXPECT_FALSE(std::filesystem::exists(match[2].str() + "/lock"));
@@ -103,13 +113,17 @@ TEST_F(RunFolderTest, RestartHoldsTheNewLock) {
 }
 
 TEST_F(RunFolderTest, ATrailingSlashIsTheSameFolder) {
-  { const RunFolder run = RunFolder::open(path() + "//", "a = 1\n", {}); EXPECT_EQ(run.path(), path()); }
+  {
+    const RunFolder run = RunFolder::open(path() + "//", "a = 1\n", {});
+    EXPECT_EQ(run.path(), path());
+  }
   EXPECT_TRUE(open().resumes());
 }
 
 TEST_F(RunFolderTest, ALiveRunIsNamedByHostAndProcess) {
   const RunFolder run = open();
-  const std::string message = "1 " + path() + ": another run is working here: process " + std::to_string(::getpid()) + " on host " + this_host();
+  const std::string message =
+      "1 " + path() + ": another run is working here: process " + std::to_string(::getpid()) + " on host " + this_host();
   EXPECT_EQ(error_of([&] { open(); }), message);
   EXPECT_EQ(exit_code_of_child([&] { return error_of([&] { open(); }) == message ? 0 : 1; }), 0);
   EXPECT_TRUE(std::filesystem::exists(path() + "/lock")) << "a child must not remove its parent's lock";
@@ -117,7 +131,11 @@ TEST_F(RunFolderTest, ALiveRunIsNamedByHostAndProcess) {
 
 TEST_F(RunFolderTest, AForkedChildLeavesItsParentsLock) {
   auto run = std::make_unique<RunFolder>(open());
-  EXPECT_EQ(exit_code_of_child([&] { run.reset(); return 0; }), 0);
+  EXPECT_EQ(exit_code_of_child([&] {
+              run.reset();
+              return 0;
+            }),
+            0);
   EXPECT_TRUE(std::filesystem::exists(path() + "/lock"));
 }
 
@@ -129,7 +147,10 @@ TEST_F(RunFolderTest, TheLockOfAKilledProcessIsTakenOverAndSaid) {
   }
   siginfo_t ended;
   ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);  // dead, but still a zombie with a PID
-  { const RunFolder run = open(); EXPECT_TRUE(run.resumes()); }
+  {
+    const RunFolder run = open();
+    EXPECT_TRUE(run.resumes());
+  }
   ::waitpid(child, nullptr, 0);
   ASSERT_EQ(said_.size(), 1u);
   EXPECT_EQ(said_[0], path() + ": took over the lock of process " + std::to_string(child) + ", which is dead");
@@ -146,7 +167,10 @@ TEST_F(RunFolderTest, ARecycledPidIsNotTheHolder) {
 TEST_F(RunFolderTest, ALockOfAnotherHostIsRefused) {
   open();
   write_plainly(path() + "/lock", R"({"host":"elsewhere.example","pid":12,"start":"x"})");
-  EXPECT_EQ(error_of([&] { open(); }), "1 " + path() + ": locked by process 12 on host elsewhere.example, which cannot be asked from here. If that run is dead, remove " + path() + "/lock");
+  EXPECT_EQ(error_of([&] { open(); }),
+            "1 " + path() +
+                ": locked by process 12 on host elsewhere.example, which cannot be asked from here. If that run is dead, remove " +
+                path() + "/lock");
   EXPECT_TRUE(std::filesystem::exists(path() + "/lock"));
 }
 

@@ -78,9 +78,18 @@ TEST(Safetensors, HoldsAFileWithoutTensors) {
 }
 
 TEST(Safetensors, RefusesToWriteWhatTheFormatCannotHold) {
-  EXPECT_EQ(error_of([] { serialize_tensors({{"__metadata__", at::zeros({1})}}); }), "1 a tensor cannot be named '__metadata__' in safetensors");
-  EXPECT_EQ(error_of([] { serialize_tensors({{"a", at::Tensor()}}); }), "1 tensor 'a' is undefined or sparse: safetensors cannot hold it");
-  EXPECT_EQ(error_of([] { serialize_tensors({{"a", at::zeros({1}, at::kComplexFloat)}}); }), "1 tensor 'a' is ComplexFloat: safetensors has no such dtype here");
+  EXPECT_EQ(error_of([] {
+              serialize_tensors({{"__metadata__", at::zeros({1})}});
+            }),
+            "1 a tensor cannot be named '__metadata__' in safetensors");
+  EXPECT_EQ(error_of([] {
+              serialize_tensors({{"a", at::Tensor()}});
+            }),
+            "1 tensor 'a' is undefined or sparse: safetensors cannot hold it");
+  EXPECT_EQ(error_of([] {
+              serialize_tensors({{"a", at::zeros({1}, at::kComplexFloat)}});
+            }),
+            "1 tensor 'a' is ComplexFloat: safetensors has no such dtype here");
 }
 
 // A file of this header (unpadded) and this many bytes of data.
@@ -111,7 +120,8 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
       {one(R"({"dtype":"F32","shape":[1]})", 4), "tensor 'a' has no data_offsets"},
       {one(R"({"dtype":"F23","shape":[1],"data_offsets":[0,4]})", 4),
        "tensor 'a' has dtype \"F23\". Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL. Did you mean 'F32'?"},
-      {one(R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})", 4), "tensor 'a' has dtype 7. Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL."},
+      {one(R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})", 4),
+       "tensor 'a' has dtype 7. Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL."},
       {one(R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})", 4), "tensor 'a' has shape 1, allowed: a list of integers"},
       {one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})", 4), "tensor 'a' has -1 in shape, allowed: integers >= 0"},
       {one(R"({"dtype":"F32","shape":[1.5],"data_offsets":[0,4]})", 4), "tensor 'a' has 1.5 in shape, allowed: integers >= 0"},
@@ -125,7 +135,8 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
       {one(R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", 4), "tensor 'a' has -4 in data_offsets, allowed: integers >= 0"},
       {one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,0]})", 4), "tensor 'a' ends at byte 0, before it begins at 4"},
       {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})", 4), "tensor 'a' has 4 bytes, its shape and dtype need 8"},
-      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 7), "tensor 'a' ends at byte 8 of 7 bytes of data: the file is cut short"},
+      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 7),
+       "tensor 'a' ends at byte 8 of 7 bytes of data: the file is cut short"},
       {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 11), "3 trailing bytes after the last tensor"},
       {one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})", 8), "hole of 4 bytes before tensor 'a'"},
       {one(R"({"dtype":"BOOL","shape":[2],"data_offsets":[0,2]})", 2), "tensor 'a' has a BOOL that is neither 0 nor 1"},
@@ -135,7 +146,8 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
        "tensor 'a' overlaps 'b'"},
       {file_of(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}})", 6),
        "hole of 1 bytes before tensor 'b'"},
-      {file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2), "duplicate key \"a\""},
+      {file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2),
+       "duplicate key \"a\""},
   };
   for (const auto& [bytes, message] : table) EXPECT_EQ(refusal(bytes), "5 x.safetensors: " + message);
   EXPECT_TRUE(refusal(file_of("{\"a\"}", 0)).starts_with("5 x.safetensors: not JSON: "));
@@ -144,7 +156,8 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
 }
 
 TEST(Safetensors, NamesAMissingFile) {
-  EXPECT_EQ(error_of([] { load_tensors("/nowhere/x.safetensors"); }), "5 /nowhere/x.safetensors: cannot read: No such file or directory");
+  EXPECT_EQ(error_of([] { load_tensors("/nowhere/x.safetensors"); }),
+            "5 /nowhere/x.safetensors: cannot read: No such file or directory");
 }
 
 TEST(Safetensors, EveryTruncationIsRefused) {

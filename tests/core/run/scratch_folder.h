@@ -56,8 +56,8 @@ inline std::string run_python(const ScratchFolder& scratch, const std::string& p
     return "";
   }
   write_plainly(scratch / "program.py", program);
-  const std::string command =
-      std::string(python) + " " + (scratch / "program.py") + " " + arguments + " > " + (scratch / "out.txt") + " 2> " + (scratch / "err.txt");
+  const std::string command = std::string(python) + " " + (scratch / "program.py") + " " + arguments + " > " +
+                              (scratch / "out.txt") + " 2> " + (scratch / "err.txt");
   if (std::system(command.c_str()) != 0) ADD_FAILURE() << command << "\n" << read_file(scratch / "err.txt");
   return read_file(scratch / "out.txt");
 }

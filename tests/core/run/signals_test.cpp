@@ -8,7 +8,11 @@ namespace foil {
 namespace {
 
 TEST(SignalScope, NothingIsRequestedAtFirst) {
-  { const SignalScope first; ::raise(SIGTERM); EXPECT_EQ(first.requested(), Stop::again); }
+  {
+    const SignalScope first;
+    ::raise(SIGTERM);
+    EXPECT_EQ(first.requested(), Stop::again);
+  }
   const SignalScope second;
   EXPECT_EQ(second.requested(), Stop::none);
 }
@@ -22,27 +26,39 @@ TEST(SignalScope, TermAndUsr1AskToRunAgainHoweverOften) {
 }
 
 TEST(SignalScope, AnInterruptOutweighsInEitherOrder) {
-  { const SignalScope scope; ::raise(SIGINT); ::raise(SIGTERM); EXPECT_EQ(scope.requested(), Stop::interrupt); }
-  { const SignalScope scope; ::raise(SIGUSR1); ::raise(SIGINT); EXPECT_EQ(scope.requested(), Stop::interrupt); }
+  {
+    const SignalScope scope;
+    ::raise(SIGINT);
+    ::raise(SIGTERM);
+    EXPECT_EQ(scope.requested(), Stop::interrupt);
+  }
+  {
+    const SignalScope scope;
+    ::raise(SIGUSR1);
+    ::raise(SIGINT);
+    EXPECT_EQ(scope.requested(), Stop::interrupt);
+  }
 }
 
 TEST(SignalScope, TheSecondInterruptExitsAtOnce) {
   EXPECT_EQ(exit_code_of_child([] {
-    const SignalScope scope;
-    ::raise(SIGINT);
-    if (scope.requested() != Stop::interrupt) return 1;
-    ::raise(SIGINT);
-    return 2;
-  }), 130);
+              const SignalScope scope;
+              ::raise(SIGINT);
+              if (scope.requested() != Stop::interrupt) return 1;
+              ::raise(SIGINT);
+              return 2;
+            }),
+            130);
 }
 
 TEST(SignalScope, RestoresTheHandlersOfBefore) {
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
     EXPECT_EQ(exit_code_of_child([&] {
-      { const SignalScope scope; }
-      ::raise(signal);
-      return 0;
-    }), -signal);
+                { const SignalScope scope; }
+                ::raise(signal);
+                return 0;
+              }),
+              -signal);
   }
 }
 

@@ -66,7 +66,8 @@ TEST(EventWriter, TensorBoardReadsTheSameScalarsAndTexts) {
     EXPECT_EQ(std::stof(got["scalars"]["train/loss"][i][1].get<std::string>()), static_cast<float>(loss[i][1].get<double>()));
   }
   EXPECT_EQ(got["scalars"]["kNN é"], (nlohmann::json::array({nlohmann::json::array({3'000'000'000, "nan"})})));
-  EXPECT_EQ(got["texts"]["config/text_summary"], (nlohmann::json::array({nlohmann::json::array({5, "# A title\n" + std::string(300, 'x')})})));
+  EXPECT_EQ(got["texts"]["config/text_summary"],
+            (nlohmann::json::array({nlohmann::json::array({5, "# A title\n" + std::string(300, 'x')})})));
   EXPECT_EQ(got["plugins"]["config/text_summary"], "text");
   EXPECT_TRUE(std::regex_search(only_file(folder), std::regex("/events\\.out\\.tfevents\\.\\d{10}\\..+$")));
 }
@@ -83,7 +84,8 @@ TEST(EventWriter, ResumeDropsLaterEventsAndATornEndInTheSameFile) {
   write_plainly(path, bytes.substr(0, bytes.size() - 3));
   { EventWriter(folder, 200).scalar("loss", 0.5, 300); }
   EXPECT_EQ(only_file(folder), path);
-  EXPECT_EQ(read_by_tensorboard(scratch, folder)["scalars"]["loss"].dump(), R"([[0,"0.0"],[100,"100.0"],[200,"200.0"],[300,"0.5"]])");
+  EXPECT_EQ(read_by_tensorboard(scratch, folder)["scalars"]["loss"].dump(),
+            R"([[0,"0.0"],[100,"100.0"],[200,"200.0"],[300,"0.5"]])");
 }
 
 TEST(EventWriter, AFreshStartKeepsTheVersionOnly) {

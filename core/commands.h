@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The verbs of the program that work on experiments and runs. Each returns the exit code; results go to stdout, the rest to stderr.
+#pragma once
+
+#include "experiment.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace foil {
+
+// What every verb is given. `device` empty: CUDA where there is one.
+struct CommonOptions {
+  FindComponent find;
+  std::vector<std::string> sets;  // --set KEY=VALUE, later ones win
+  std::string device;
+  bool quiet = false;
+};
+
+struct TrainOptions : CommonOptions {
+  std::string file;
+  std::string trial;  // of the sweep; empty = the first
+  bool restart = false;
+  int nproc = 1;
+  std::vector<std::string> arguments;  // of the program, to start ranks with
+};
+int train_command(const TrainOptions& options);
+
+struct EvaluateCommand : CommonOptions {
+  std::string run;         // run folder
+  std::string checkpoint;  // a file of it; empty = the newest
+};
+int evaluate_command(const EvaluateCommand& options);
+
+struct AblateOptions : CommonOptions {
+  std::string file;
+  bool dry_run = false;
+  int nproc = 1;
+  std::vector<std::string> passed_on;  // arguments for the trials' processes
+};
+int ablate_command(const AblateOptions& options);
+
+struct CompareOptions {
+  std::vector<std::string> folders;
+  std::string format = "table";
+  std::string report;  // folder of report.html; empty = none
+};
+int compare_command(const CompareOptions& options);
+
+// The resolved file with the origin of every value.
+int config_command(const CommonOptions& options, const std::string& file, const std::string& trial);
+
+// The one place where an error becomes a line on stderr, torchrun's error file and an exit code, which it returns.
+int report_failure(const std::exception& error, bool aloud);
+
+}  // namespace foil

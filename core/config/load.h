@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reading an experiment: the file, the files it extends, the overrides of the command line. It does not know what the keys mean.
+#pragma once
+
+#include "config/node.h"
+
+namespace foil {
+
+// Reads the TOML file `path`. `extends = "base.toml"`, or a list of paths of which later ones win, names files relative to the file
+// that says so: their tables merge with its own, everything else is replaced. Then each of `sets`, "a.b=VALUE", overrides one
+// value: VALUE is TOML, or, when it is not, a text; missing tables and keys are created. [sweep] stays a table. Setting one of
+// run.steps and run.epochs removes the other. Throws foil::Error (usage).
+Node load_experiment(const std::string& path, const std::vector<std::string>& sets = {});
+
+// The keys of "KEY=VALUE" arguments.
+std::vector<std::string> set_keys(const std::vector<std::string>& sets);
+
+}  // namespace foil

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TOML text -> Node, every key and value with its place. One text only: it neither follows `extends` nor touches the file system.
+#pragma once
+
+#include "config/node.h"
+
+namespace foil {
+
+// `file` is the name in origins and messages. Throws foil::Error (usage) at the place of the first syntax error, and for a date or
+// time, which no option takes.
+Node parse_toml(std::string_view text, const std::string& file);
+
+}  // namespace foil

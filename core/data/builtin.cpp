@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One line a component.
+#include "data/builtin.h"
+
+#include "data/cifar.h"
+#include "data/idx.h"
+#include "data/image_folder.h"
+#include "data/stl10.h"
+#include "data/synthetic.h"
+#include "data/uniform.h"
+
+namespace foil {
+
+void register_builtin_data(Plugin& plugin) {
+  plugin.dataset<FashionMnist>("fashion_mnist");
+  plugin.dataset<Mnist>("mnist");
+  plugin.dataset<Idx>("idx");
+  plugin.dataset<Cifar10>("cifar10");
+  plugin.dataset<Cifar100>("cifar100");
+  plugin.dataset<Stl10>("stl10");
+  plugin.dataset<ImageFolder>("image_folder");
+  plugin.dataset<Synthetic>("synthetic");
+  plugin.sampler<Uniform>("uniform");
+}
+
+}  // namespace foil

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// evaluate(): a frozen encoder -> kNN, linear probe and geometry of its features and projections, each with the id of its protocol.
+// The same function measures a trained model, an untrained one and raw pixels. It trains nothing and never writes.
+#pragma once
+
+#include "evaluate/knn.h"
+
+#include <foil/dataset.h>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace foil {
+
+// kNN is always measured; the rest can be left out.
+struct EvaluateOptions {
+  KnnOptions knn;
+  bool linear = true;
+  bool geometry = true;
+  bool baselines = false;
+  int64_t batch_size = 512;
+  std::vector<std::string> on = {"features", "projections"};
+  void describe(Fields& fields);
+};
+
+struct Encoded {
+  Tensor h;  // [B, F]
+  Tensor z;  // [B, D]; undefined where there is no projection
+};
+
+// What is evaluated. The functions run without gradient; whether the encoder is in evaluation mode is the caller's business.
+struct Subject {
+  // Float images [B, C, H, W] as `prepare` made them -> embeddings. Must treat every row by itself (no batch statistics).
+  std::function<Encoded(const Tensor&)> encode;
+  // A raw batch -> float images [B, C, H, W], without randomness. Images of different sizes are its business.
+  std::function<Tensor(const Views&)> prepare;
+  // Names what `prepare` does, for the protocol ids: "resize-none", "resize32-crop28".
+  std::string preparation;
+  // Optional: the embeddings of two augmented views of these samples (int64 [B] on the CPU). Without it there is no alignment.
+  std::function<std::pair<Encoded, Encoded>(Split, const Tensor&)> encode_pair;
+  std::string augmentation;  // names the augmentation of encode_pair
+};
+
+// `encode` for raw pixels: h is the flattened image, z is undefined.
+Encoded raw_pixels(const Tensor& images);
+
+// Encodes train and test and returns one entry a measure, keyed "features.knn", "features.linear", "features.alignment",
+// "features.uniformity", "features.effective_rank", "features.std" and the same for "projections":
+//   {"features.knn": {"value": 84.5, "unit": "%", ...
+//                     "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
+// The protocol id names everything that defines the number but the data set; values with different ids must not be compared.
+// kNN and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two are left out.
+// Geometry is of the test split, of train where there is no test. Alignment is of its first 2,048 samples.
+// Ranks encode contiguous blocks of whole batches, so that every batch is the same for any world size, and gather the rows without
+// duplicates; each rank returns the same result. `progress(what, done, all)` may be empty.
+nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks,
+                        const std::function<void(const std::string&, int64_t, int64_t)>& progress = {});
+
+}  // namespace foil

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "experiment.h"
+
+#include "config/load.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace foil {
+
+void RunOptions::describe(Fields& f) {
+  f.text("name", name, "folder of the study under run.output");
+  f.integer("seed", seed, "keys weights, batches and views", at_least(0));
+  f.integer("epochs", epochs, "passes over the training set; this or steps", at_least(0));
+  f.integer("steps", steps, "optimizer steps; this or epochs; -1 = not given", at_least(-1));
+  f.path("output", output, "folder of the run folders");
+  f.choice("precision", precision, {"fp32", "bf16", "fp64"}, "bf16 is autocast of the encoder and head; fp64 is for tests");
+  f.flag("deterministic", deterministic, "only deterministic kernels: the same bits in every repetition");
+  f.integer("threads", threads, "threads of this process; 0 = the cores divided by the ranks here", at_least(0));
+  f.number("timeout", timeout, "seconds that a rank waits for the others", above(0));
+}
+
+void ViewOptions::describe(Fields& f) { f.integer("count", count, "augmented views of each sample", at_least(1)); }
+
+void CheckpointOptions::describe(Fields& f) {
+  f.integer("every", every, "steps between checkpoints; 0 = once an epoch", at_least(0));
+  f.integer("keep", keep, "the last K checkpoints are kept", at_least(1));
+}
+
+void LogOptions::describe(Fields& f) { f.integer("every", every, "steps between rows of metrics.jsonl", at_least(1)); }
+
+namespace {
+
+// Reads the tables of a file one by one; what no reader asked for is unknown.
+class Tables {
+ public:
+  explicit Tables(const Node& root) : root_(root) { resolved.value = Node::Table{}; }
+
+  template <class Options>
+  void read(const std::string& name, Options& options) {
+    const Node* table = find(name);
+    TableReader reader(table, name);
+    options.describe(reader);
+    reader.finish();
+    resolved.set(name, reader.resolved());
+  }
+
+  // A table that chooses a component by its `name`. `host`: the keys that the host reads itself.
+  template <class Choice>
+  Node choose(const Node* table, const std::string& prefix, const std::string& kind, std::string fallback, const FindComponent& find,
+              Choice& choice, const std::function<void(Fields&)>& host = {}) {
+    TableReader reader(table, prefix);
+    reader.text("name", fallback, "what is chosen");
+    choice.prefix = prefix;
+    choice.place = reader.place("name").text();
+    if (fallback.empty()) fail(Exit::usage, table ? table->origin.text() : root_.origin.text(), ": ", prefix, ".name is missing.");
+    choice.component = &find(kind, fallback, choice.place);
+    if (host) host(reader);
+    choice.component->describe(reader);
+    reader.finish();
+    choice.table = reader.resolved();
+    return choice.table;
+  }
+
+  const Node* find(const std::string& name) {
+    known_.push_back(name);
+    const Node* table = root_.find(name);
+    if (table && !table->is_table() && name != "loss" && name != "augment") {
+      fail(Exit::usage, table->origin.text(), ": ", name, " must be a table: [", name, "].");
+    }
+    return table;
+  }
+
+  // The tables of [[name]]; a single [name] is a list of one.
+  std::vector<const Node*> list(const std::string& name) {
+    std::vector<const Node*> items;
+    const Node* node = find(name);
+    if (!node) return items;
+    if (node->is_table()) return {node};
+    if (!node->is_array()) fail(Exit::usage, node->origin.text(), ": ", name, " must be tables: [[", name, "]].");
+    for (const Node& item : std::get<Node::Array>(node->value)) {
+      if (!item.is_table()) fail(Exit::usage, item.origin.text(), ": ", name, " must be tables: [[", name, "]].");
+      items.push_back(&item);
+    }
+    return items;
+  }
+
+  void finish() const {
+    for (const auto& [key, value] : std::get<Node::Table>(root_.value)) {
+      if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+        fail(Exit::usage, value.key_origin.text(), ": unknown key ", key, ".", known_names("keys", key, known_));
+      }
+    }
+  }
+
+  Node resolved;
+
+ private:
+  const Node& root_;
+  std::vector<std::string> known_;
+};
+
+struct PluginOptions {
+  std::vector<std::string> path;
+  void describe(Fields& f) { f.texts("path", path, "further folders of plugins"); }
+};
+
+}  // namespace
+
+std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets) {
+  return expand(load_experiment(file, sets), set_keys(sets));
+}
+
+std::vector<std::string> plugin_paths(const Node& root) {
+  std::vector<std::string> paths;
+  const Node* plugins = root.find("plugins");
+  const Node* list = plugins ? plugins->find("path") : nullptr;
+  if (!list || !list->is_array()) return paths;
+  for (const Node& item : list->array()) {
+    if (!item.is_text()) continue;
+    const std::filesystem::path base = item.origin.in_file() ? std::filesystem::path(item.origin.file).parent_path() : ".";
+    paths.push_back(std::filesystem::absolute(base / item.text()).lexically_normal().string());
+  }
+  return paths;
+}
+
+Plan check(const Node& root, const FindComponent& find) {
+  Plan plan;
+  Tables tables(root);
+  tables.read("run", plan.run);
+  const Node* run = root.find("run");
+  if (run && run->find("epochs") && plan.run.steps >= 0 && plan.run.epochs > 0) {
+    fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
+  }
+  if (plan.run.steps < 0 && !(run && run->find("epochs"))) plan.run.epochs = 1;
+
+  Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
+  tables.resolved.set("data", data);
+  tables.resolved.set("sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
+  tables.read("views", plan.views);
+
+  Node::Array augment;
+  for (const Node* item : tables.list("augment")) {
+    plan.augment.emplace_back();
+    augment.push_back(tables.choose(item, "augment", "augmentation", "", find, plan.augment.back()));
+  }
+  if (!augment.empty()) tables.resolved.set("augment", Node{augment, {}, {}});
+
+  tables.resolved.set("encoder", tables.choose(tables.find("encoder"), "encoder", "encoder", "", find, plan.encoder));
+  tables.read("head", plan.head);
+  tables.read("model", plan.model);
+
+  Node::Array losses;
+  for (const Node* item : tables.list("loss")) {
+    plan.losses.emplace_back();
+    ChosenLoss& loss = plan.losses.back();
+    losses.push_back(tables.choose(item, "loss", "loss", "", find, loss, [&](Fields& f) {
+      f.number("weight", loss.weight, "factor of this loss in the sum");
+      f.number("learning_rate_factor", loss.learning_rate_factor, "for the loss's own parameters", at_least(0));
+    }));
+  }
+  if (losses.empty()) fail(Exit::usage, root.origin.text(), ": no [[loss]] is given.");
+  tables.resolved.set("loss", Node{losses, {}, {}});
+
+  tables.read("optimizer", plan.optimizer);
+  tables.read("schedule", plan.schedule);
+  tables.read("evaluate", plan.evaluate);
+  tables.read("checkpoint", plan.checkpoint);
+  tables.read("log", plan.log);
+  PluginOptions plugins;
+  tables.read("plugins", plugins);
+  if (Node* list = tables.resolved.find("plugins")->find("path")) list->value = list_node(plugin_paths(root)).value;
+  tables.find("sweep");
+  tables.finish();
+  plan.resolved = std::move(tables.resolved);
+  return plan;
+}
+
+namespace {
+
+// Each loss's needs, against what this experiment provides.
+void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes) {
+  const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
+  const int64_t views = plan.views.count;
+  if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
+    std::string range = needs.max_views == 0                ? "at least " + std::to_string(needs.min_views)
+                        : needs.max_views == needs.min_views ? std::to_string(needs.min_views)
+                                                             : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
+    fail(Exit::usage, what, range, " views, views.count = ", views, ".");
+  }
+  if (needs.labels && sizes.classes == 0) fail(Exit::usage, what, "labels, the data set '", plan.data.component->name, "' has none.");
+}
+
+EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
+  if (shape.size() == 1) return {shape[0], 0, 0};
+  return {shape.at(0), shape.at(1), shape.at(2)};
+}
+
+}  // namespace
+
+Experiment build(Plan plan, at::Device device) {
+  Experiment x;
+  x.device = device;
+  x.dtype = plan.run.precision == "fp64" ? at::kDouble : at::kFloat;
+  const uint64_t seed = static_cast<uint64_t>(plan.run.seed);
+
+  auto whole = plan.data.make<Dataset>();
+  const Tensor labels = whole->labels(Split::train);
+  const Tensor rows = select_training(labels, whole->size(Split::train), plan.selection, seed);
+  x.dataset = rows.size(0) == whole->size(Split::train) ? whole : std::make_shared<SelectedDataset>(whole, rows);
+  x.sampler = plan.sampler.make<Sampler>();
+  x.sampler->setup(seed, plan.selection.batch_size, x.dataset->size(Split::train), x.dataset->labels(Split::train));
+  x.steps_per_epoch = x.sampler->steps_per_epoch();
+  x.total_steps = plan.run.steps >= 0 ? plan.run.steps : plan.run.epochs * x.steps_per_epoch;
+
+  std::vector<int64_t> shape = x.dataset->shape();
+  for (const Chosen& chosen : plan.augment) {
+    x.augment.push_back(chosen.make<Augmentation>());
+    shape = x.augment.back()->shape_after(shape);
+    if (const std::string name = x.augment.back()->evaluation_name(); !name.empty()) x.preparation += (x.preparation.empty() ? "" : "-") + name;
+  }
+  if (x.preparation.empty()) x.preparation = "none";
+  if (std::find(shape.begin(), shape.end(), -1) != shape.end()) {
+    fail(Exit::usage, plan.data.place, ": the images of '", plan.data.component->name,
+         "' differ in size: the first [[augment]] must bring them to one size (random_resized_crop).");
+  }
+
+  torch::manual_seed(seed);
+  auto encoder = plan.encoder.make<Encoder>();
+  encoder->setup(encoder_sizes(shape));
+  x.tower = std::make_shared<Tower>(encoder, plan.head, plan.model);
+
+  x.sizes = {.z_dim = x.tower->z_dim(),
+             .feature_dim = encoder->feature_dim(),
+             .dataset_size = x.dataset->size(Split::train),
+             .classes = static_cast<int64_t>(x.dataset->classes().size()),
+             .views = plan.views.count,
+             .batch_size = plan.selection.batch_size};
+  for (const ChosenLoss& chosen : plan.losses) {
+    auto loss = chosen.make<Loss>();
+    require(loss->needs(), chosen, plan, x.sizes);
+    loss->setup(x.sizes);
+    loss->to(device, x.dtype);
+    x.losses.push_back({chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor});
+  }
+  x.tower->to(device, x.dtype);
+  x.plan = std::move(plan);
+  return x;
+}
+
+namespace {
+
+// What the tower takes: floats of the run's precision on its device; bytes become [0, 1].
+View as_input(const Experiment& x, View view) {
+  if (view.data.scalar_type() == at::kByte) view.data = as_float_image(view.data);
+  view.data = view.data.to(x.device, x.dtype);
+  return view;
+}
+
+}  // namespace
+
+View evaluation_view(const Experiment& x, const View& raw) {
+  View view = raw;
+  if (view.data.defined()) view.data = view.data.to(x.device);
+  for (const auto& augmentation : x.augment) view = augmentation->evaluate(view);
+  return as_input(x, std::move(view));
+}
+
+View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v) {
+  View view = raw;
+  if (view.data.defined()) view.data = view.data.to(x.device);
+  AugmentContext context{static_cast<uint64_t>(x.plan.run.seed), step, v, 0, index};
+  for (const auto& augmentation : x.augment) {
+    view = augmentation->apply(view, context);
+    ++context.position;
+  }
+  return as_input(x, std::move(view));
+}
+
+}  // namespace foil

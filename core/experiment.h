@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Experiment: an experiment file, checked whole and turned into options and objects. `train` and `evaluate` receive it built.
+#pragma once
+
+#include "config/node.h"
+#include "config/reader.h"
+#include "config/sweep.h"
+#include "data/selection.h"
+#include "evaluate/evaluate.h"
+#include "model/optimizer.h"
+#include "model/schedule.h"
+#include "model/tower.h"
+
+#include <foil/component.h>
+
+namespace foil {
+
+struct RunOptions {
+  std::string name = "run";
+  int64_t seed = 0;
+  int64_t epochs = 0;
+  int64_t steps = -1;
+  std::string output = "runs";
+  std::string precision = "fp32";
+  bool deterministic = false;
+  int64_t threads = 0;
+  double timeout = 600;
+  void describe(Fields& f);
+};
+
+struct ViewOptions {
+  int64_t count = 2;
+  void describe(Fields& f);
+};
+
+struct CheckpointOptions {
+  int64_t every = 0;
+  int64_t keep = 2;
+  void describe(Fields& f);
+};
+
+struct LogOptions {
+  int64_t every = 1;
+  void describe(Fields& f);
+};
+
+// A component's table: what to make and from which options. `make` reads the table again and constructs.
+struct Chosen {
+  const Component* component = nullptr;
+  Node table;
+  std::string prefix;             // "loss", "augment.2": how messages name the table
+  std::string place;              // file:line:column of its name
+  template <class Interface>
+  std::shared_ptr<Interface> make() const {
+    TableReader reader(&table, prefix);
+    return std::static_pointer_cast<Interface>(component->make(reader));
+  }
+};
+
+struct ChosenLoss : Chosen {
+  double weight = 1;
+  double learning_rate_factor = 1;
+};
+
+// The file, checked: every key known, every value in range, every name registered; nothing opened or created yet.
+struct Plan {
+  Node resolved;  // every value in force, with its origin
+  RunOptions run;
+  SelectionOptions selection;
+  ViewOptions views;
+  HeadOptions head;
+  ModelOptions model;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  EvaluateOptions evaluate;
+  CheckpointOptions checkpoint;
+  LogOptions log;
+  Chosen data, sampler, encoder;
+  std::vector<Chosen> augment;
+  std::vector<ChosenLoss> losses;
+};
+
+// The trials of a file: those of its [sweep], or the one that it is. `sets` win over the sweep.
+std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets);
+
+// [plugins] path as absolute folders; what is not a list of texts is left to `check`.
+std::vector<std::string> plugin_paths(const Node& root);
+
+// Finds a registered component; the third argument is the place of the name, for the message.
+using FindComponent = std::function<const Component&(const std::string& kind, const std::string& name, const std::string& place)>;
+
+// Throws Error (Exit::usage) with file:line:column for whatever is wrong in the file.
+Plan check(const Node& root, const FindComponent& find);
+
+struct LossTerm {
+  std::string name;
+  std::shared_ptr<Loss> loss;
+  double weight;
+  double learning_rate_factor;
+};
+
+// The objects of a run, on `device`, with random weights drawn from the seed: equal on every rank.
+struct Experiment {
+  Plan plan;
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;
+  std::shared_ptr<Dataset> dataset;  // the selected training split, the whole test split
+  std::shared_ptr<Sampler> sampler;
+  std::vector<std::shared_ptr<Augmentation>> augment;
+  std::shared_ptr<Tower> tower;
+  std::vector<LossTerm> losses;
+  std::string preparation;           // names what evaluation_view does, for protocol ids
+  Sizes sizes;
+  int64_t total_steps = 0;
+  int64_t steps_per_epoch = 1;
+};
+
+// Opens the data and constructs everything. Throws Error (Exit::data) for data, (Exit::usage) for what does not fit together.
+Experiment build(Plan plan, at::Device device);
+
+// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations (normalisation, sizes).
+View evaluation_view(const Experiment& x, const View& raw);
+// View v of a training batch: every augmentation of the pipeline, its draws keyed by (seed, step, sample, view, position).
+View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v);
+
+}  // namespace foil

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The program: its command line, its plugins, its exit codes. What the verbs do is in commands.h.
+#include "commands.h"
+#include "config/load.h"
+#include "config/reader.h"
+#include "data/builtin.h"
+#include "environment.h"
+#include "plugins/loader.h"
+
+#include <foil/abi.h>
+
+#include <CLI/CLI.hpp>
+#include <torch/torch.h>
+
+#include <cstdio>
+
+namespace {
+
+// Every plugin found, and what to say of those refused when a name is not found.
+class Plugins {
+ public:
+  void load(const std::vector<std::string>& paths, bool trust) {
+    foil::Registry& registry = foil::Registry::instance();
+    registry.enter("built in", foil::register_builtin_data);
+    folders_ = foil::plugin_folders(paths);
+    refused_ = foil::load_plugins(folders_, registry, trust);
+  }
+  foil::FindComponent finder() const {
+    return [this](const std::string& kind, const std::string& name, const std::string& place) -> const foil::Component& {
+      try {
+        return foil::Registry::instance().find(kind, name, place);
+      } catch (const foil::Error& error) {
+        if (refused_.empty()) throw;
+        std::string text = error.what();
+        for (const foil::Refused& refused : refused_) text += "\nrefused: " + refused.reason;
+        throw foil::Error(text, foil::Exit::plugin);
+      }
+    };
+  }
+  void print() const {
+    for (const foil::Component* c : foil::Registry::instance().all()) std::printf("%-14s %-22s %s\n", c->kind.c_str(), c->name.c_str(), c->origin.c_str());
+    for (const foil::Refused& refused : refused_) std::printf("refused: %s\n", refused.reason.c_str());
+    for (const std::string& folder : folders_) std::printf("looked in %s\n", folder.c_str());
+  }
+
+ private:
+  std::vector<std::string> folders_;
+  std::vector<foil::Refused> refused_;
+};
+
+int describe(const std::string& name) {
+  std::vector<std::string> names;
+  bool found = false;
+  for (const foil::Component* c : foil::Registry::instance().all()) {
+    names.push_back(c->name);
+    if (c->name != name) continue;
+    found = true;
+    std::printf("%s %s (%s)\n%s", c->kind.c_str(), c->name.c_str(), c->origin.c_str(), foil::describe_text(foil::describe(c->describe)).c_str());
+  }
+  if (!found) foil::fail(foil::Exit::usage, "unknown component '", name, "'.", foil::known_names("names", name, names));
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"foil: research on contrastive losses"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", foil::version_text());
+  app.failure_message(CLI::FailureMessage::simple);
+  foil::TrainOptions train;
+  foil::EvaluateCommand evaluate;
+  foil::AblateOptions ablate;
+  foil::CompareOptions compare;
+  foil::CommonOptions common;
+  std::string file, trial, name;
+  bool trust = false, verbose = false;
+
+  const auto shared = [&](CLI::App* verb) {
+    verb->add_option("--set", common.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")->allow_extra_args(false);
+    verb->add_option("--device", common.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
+    verb->add_flag("--quiet", common.quiet, "no progress and no log");
+    verb->add_flag("--verbose", verbose, "also LibTorch's own log");
+    verb->add_flag("--trust", trust, "load plugins that others may write");
+  };
+  CLI::App* on_train = app.add_subcommand("train", "train one experiment, or go on with it");
+  on_train->add_option("FILE", file, "experiment file")->required();
+  on_train->add_option("--nproc", train.nproc, "start this many ranks on this machine")->check(CLI::Range(1, 1024));
+  on_train->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
+  on_train->add_flag("--restart", train.restart, "begin anew; an existing run folder is kept aside");
+  shared(on_train);
+  CLI::App* on_evaluate = app.add_subcommand("evaluate", "evaluate a checkpoint of a run");
+  on_evaluate->add_option("RUN", evaluate.run, "run folder")->required();
+  on_evaluate->add_option("--checkpoint", evaluate.checkpoint, "a checkpoint of it; the newest");
+  shared(on_evaluate);
+  CLI::App* on_ablate = app.add_subcommand("ablate", "run every trial of a sweep, then compare");
+  on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
+  on_ablate->add_flag("--dry-run", ablate.dry_run, "list the trials and an estimate");
+  on_ablate->add_option("--nproc", ablate.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
+  shared(on_ablate);
+  CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
+  on_compare->add_option("DIR", compare.folders, "run or study folders")->required();
+  on_compare->add_option("--format", compare.format, "table, csv, json or markdown");
+  on_compare->add_option("--report", compare.report, "folder for report.html");
+  CLI::App* on_config = app.add_subcommand("config", "print the resolved experiment with the origin of every value");
+  on_config->add_option("FILE", file, "experiment file")->required();
+  on_config->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
+  shared(on_config);
+  CLI::App* on_plugins = app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
+  shared(on_plugins);
+  CLI::App* on_describe = app.add_subcommand("describe", "print the options of a component");
+  on_describe->add_option("NAME", name, "of a loss, encoder, augmentation, data set or sampler")->required();
+  shared(on_describe);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(foil::Exit::usage);
+  }
+  if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+
+  Plugins plugins;
+  std::vector<std::string> paths;
+  if (*on_train || *on_ablate || *on_config) paths = foil::plugin_paths(foil::load_experiment(file, common.sets));
+  if (*on_evaluate) paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
+  plugins.load(paths, trust);
+  common.find = plugins.finder();
+  if (*on_train) {
+    static_cast<foil::CommonOptions&>(train) = common;
+    train.file = file;
+    train.trial = trial;
+    train.arguments.assign(argv, argv + argc);
+    return foil::train_command(train);
+  }
+  if (*on_evaluate) {
+    static_cast<foil::CommonOptions&>(evaluate) = common;
+    return foil::evaluate_command(evaluate);
+  }
+  if (*on_ablate) {
+    static_cast<foil::CommonOptions&>(ablate) = common;
+    ablate.file = file;
+    for (const std::string& set : common.sets) ablate.passed_on.insert(ablate.passed_on.end(), {"--set", set});
+    if (!common.device.empty()) ablate.passed_on.insert(ablate.passed_on.end(), {"--device", common.device});
+    if (common.quiet) ablate.passed_on.push_back("--quiet");
+    if (trust) ablate.passed_on.push_back("--trust");
+    return foil::ablate_command(ablate);
+  }
+  if (*on_compare) return foil::compare_command(compare);
+  if (*on_config) return foil::config_command(common, file, trial);
+  if (*on_plugins) return plugins.print(), 0;
+  return describe(name);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    const char* rank = std::getenv("RANK");  // what fails before the ranks have met fails on all of them: one says it
+    return foil::report_failure(error, rank == nullptr || std::string(rank) == "0");
+  }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "model/tower.h"
+
+#include "model/weights.h"
+#include "run/safetensors.h"
+
+#include <foil/batch_norm.h>
+
+#include <ATen/autocast_mode.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+namespace foil {
+namespace {
+
+// bf16 autocast on one kind of device for as long as it lives; then the cache of cast weights is cleared.
+class Autocast {
+ public:
+  Autocast(at::DeviceType device, bool on)
+      : device_(device), enabled_(at::autocast::is_autocast_enabled(device)), dtype_(at::autocast::get_autocast_dtype(device)) {
+    at::autocast::increment_nesting();
+    at::autocast::set_autocast_enabled(device_, on);
+    if (on) at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+  }
+  ~Autocast() {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device_, enabled_);
+    at::autocast::set_autocast_dtype(device_, dtype_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  at::DeviceType device_;
+  bool enabled_;
+  at::ScalarType dtype_;
+};
+
+Tensor at_least_fp32(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+
+bool fit_together(const View& a, const View& b) {
+  return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) && a.params.defined() == b.params.defined();
+}
+
+View concatenate(const Views& views, const std::vector<size_t>& which) {
+  if (which.size() == 1) return views[which[0]];
+  View all{views[which[0]].modality, {}, {}, {}};
+  std::vector<Tensor> data, params;
+  for (size_t v : which) {
+    data.push_back(views[v].data);
+    if (views[v].params.defined()) params.push_back(views[v].params);
+  }
+  all.data = torch::cat(data);
+  if (!params.empty()) all.params = torch::cat(params);
+  return all;
+}
+
+}  // namespace
+
+void HeadOptions::describe(Fields& f) {
+  f.choice("kind", kind, {"nonlinear", "linear", "none"},
+           "the projection head: hidden layers and a last one, the last one alone, or z = h");
+  f.integers("dims", dims, "widths of the layers; the last one is the width of z", at_least(1));
+  f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
+  f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer");
+}
+
+void ModelOptions::describe(Fields& f) {
+  f.choice("batch_norm", batch_norm, {"all_views", "per_view"},
+           "whether batch statistics are taken over all views together or view by view");
+  f.path("weights", weights, "a safetensors file with the encoder's weights under their published names");
+  f.flag("frozen", frozen, "the encoder does not learn and stays in evaluation mode");
+  f.number("learning_rate_factor", learning_rate_factor, "times the learning rate for encoder and head", at_least(0));
+}
+
+Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model)
+    : encoder_(register_module("encoder", std::move(encoder))), options_(std::move(model)), z_dim_(encoder_->feature_dim()) {
+  if (!options_.weights.empty()) left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
+  if (head.kind != "none") build_head(head);
+  if (options_.frozen) {
+    for (Tensor& parameter : encoder_->parameters()) parameter.requires_grad_(false);
+    encoder_->eval();
+  }
+}
+
+void Tower::build_head(const HeadOptions& options) {
+  if (options.dims.empty()) fail(Exit::usage, "head.dims is empty, allowed: at least one width.");
+  head_ = register_module("head", torch::nn::Sequential());
+  const auto layer = [&](int64_t width, bool batch_norm) {
+    head_->push_back(torch::nn::Linear(torch::nn::LinearOptions(z_dim_, width).bias(!batch_norm)));
+    if (batch_norm) head_->push_back(BatchNorm(width));
+    z_dim_ = width;
+  };
+  for (size_t i = 0; options.kind == "nonlinear" && i + 1 < options.dims.size(); ++i) {
+    layer(options.dims[i], options.batch_norm);
+    head_->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
+  }
+  layer(options.dims.back(), options.last_batch_norm);
+}
+
+Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
+  Output out{std::vector<Tensor>(views.size()), std::vector<Tensor>(views.size())};
+  std::vector<std::vector<size_t>> batches;  // the views that run together
+  for (size_t v = 0; v < views.size(); ++v) {
+    const auto mates = std::find_if(batches.begin(), batches.end(), [&](const std::vector<size_t>& batch) {
+      return options_.batch_norm == "all_views" && fit_together(views[batch[0]], views[v]);
+    });
+    if (mates == batches.end()) {
+      batches.push_back({v});
+    } else {
+      mates->push_back(v);
+    }
+  }
+  for (const std::vector<size_t>& batch : batches) {
+    std::vector<int64_t> sizes;
+    for (size_t v : batch) sizes.push_back(views[v].size());
+    const View together = concatenate(views, batch);
+    Tensor h, z;
+    {
+      const Autocast autocast(together.data.device().type(), bf16_autocast);
+      h = encoder_->forward(together).pooled;
+      z = head_.is_empty() ? h : head_->forward(h);
+    }
+    const std::vector<Tensor> h_parts = at_least_fp32(h).split_with_sizes(sizes),
+                              z_parts = at_least_fp32(z).split_with_sizes(sizes);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      out.h[batch[i]] = h_parts[i];
+      out.z[batch[i]] = z_parts[i];
+    }
+  }
+  return out;
+}
+
+void Tower::train(bool on) {
+  Module::train(on);
+  if (options_.frozen) encoder_->eval();
+}
+
+Tensor unit(const Tensor& x) {
+  const Tensor wide = at_least_fp32(x);
+  return wide / wide.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
+}
+
+void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks) {
+  for (const auto& item : module.named_modules("", /*include_self=*/false)) {
+    torch::nn::Module* part = item.value().get();
+    if (auto* norm = dynamic_cast<BatchNorm*>(part)) norm->set_ranks(ranks);
+    if (dynamic_cast<torch::nn::BatchNorm1dImpl*>(part) || dynamic_cast<torch::nn::BatchNorm2dImpl*>(part) ||
+        dynamic_cast<torch::nn::BatchNorm3dImpl*>(part)) {
+      fail(Exit::usage, item.key(), " is a ", part->name(), ", allowed: foil::BatchNorm, whose statistics are those of all ranks.");
+    }
+  }
+}
+
+}  // namespace foil

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tower: encoder + projection head, from views to features h and projections z. It normalises nothing and knows no loss.
+#pragma once
+
+#include <foil/encoder.h>
+#include <foil/fields.h>
+#include <foil/ranks.h>
+#include <torch/nn/modules/container/sequential.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace foil {
+
+struct HeadOptions {
+  std::string kind = "nonlinear";
+  std::vector<int64_t> dims = {128, 128};
+  bool batch_norm = true;
+  bool last_batch_norm = false;
+  void describe(Fields& f);
+};
+
+struct ModelOptions {
+  std::string batch_norm = "all_views";
+  std::string weights;
+  bool frozen = false;
+  double learning_rate_factor = 1;
+  void describe(Fields& f);
+};
+
+// Parameters are called encoder.* (the encoder's published names) and head.N.* (N counts linear layers, norms and ReLUs).
+// The head is the non-linear one of SimCLR (Chen et al., 2020, section 2.1, z = W2 relu(W1 h)), with batch norm after each hidden
+// layer; a linear layer in front of a batch norm has no bias.
+class Tower : public torch::nn::Module {
+ public:
+  // The encoder has been set up; here it gets its weights, when ModelOptions names a file.
+  Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model);
+
+  struct Output {
+    std::vector<Tensor> h;  // V x [B_v, F]
+    std::vector<Tensor> z;  // V x [B_v, D], as the head gives it; h itself without a head
+  };
+  // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view: one by one, as in MoCo
+  // and BYOL. With bf16_autocast, encoder and head run under autocast and both outputs are fp32.
+  Output forward(const Views& views, bool bf16_autocast = false);
+
+  int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
+  int64_t z_dim() const { return z_dim_; }                         // D
+  double learning_rate_factor() const { return options_.learning_rate_factor; }
+  const std::vector<std::string>& weights_left_out() const { return left_out_; }  // names in ModelOptions::weights not loaded
+
+  // A frozen encoder stays in evaluation mode.
+  void train(bool on = true) override;
+
+ private:
+  void build_head(const HeadOptions& options);
+
+  std::shared_ptr<Encoder> encoder_;
+  torch::nn::Sequential head_{nullptr};
+  ModelOptions options_;
+  int64_t z_dim_;
+  std::vector<std::string> left_out_;
+};
+
+// x / max(||x||, 1e-12) along the last dimension, in fp32 or wider.
+Tensor unit(const Tensor& x);
+
+// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a torch::nn::BatchNorm,
+// whose statistics would be those of one rank.
+void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks);
+
+}  // namespace foil

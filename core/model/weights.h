@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Weights by name: what a module holds, and how the tensors of a file come into it. Reading a file is core/run/safetensors.h.
+#pragma once
+
+#include <foil/error.h>
+#include <torch/nn/module.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace foil {
+
+// Parameters and buffers of a module under their dotted names. The tensors are the module's own, not copies.
+std::map<std::string, at::Tensor> named_tensors(const torch::nn::Module& module);
+
+// Copies every tensor of `from` into the one of that name in `into`. Names, shapes and dtypes must be the same on both sides: else
+// one Error (Exit::data), led by `place`, lists every difference, and nothing is written.
+void copy_exactly(const std::map<std::string, at::Tensor>& from, const std::map<std::string, at::Tensor>& into,
+                  const std::string& place);
+
+// Loads published weights into a module, strictly: after the two rules below the names and shapes must be the same on both sides,
+// else one Error (Exit::data), led by `place`, lists every difference, and nothing is written. Floating dtypes are converted.
+//  1. A name that the module does not have loses these prefixes, as often as they occur:
+//     module. backbone. encoder. encoder_q. _orig_mod.
+//  2. What then starts with fc. head. (a classifier or projection head) encoder_k. queue (MoCo's momentum encoder and queue) and is
+//     no name of the module is left out.
+// Returns the names in the file that were left out.
+std::vector<std::string> load_weights(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights,
+                                      const std::string& place);
+
+}  // namespace foil

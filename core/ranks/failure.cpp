@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm, stopped/R = R's collective ended
+// in an error, late = one of these errors was a timeout, heard/R = R knows the reason, speaker = the rank that prints it.
+#include "ranks/failure.h"
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+#include <algorithm>
+
+namespace foil {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kWatch{100};        // between two looks of the watcher
+constexpr milliseconds kRollCall{2000};    // for the ranks to answer an alarm
+constexpr milliseconds kFarewell{3000};    // for the ranks to hear the reason
+
+std::string with_rank(const char* key, int rank) { return std::string(key) + "/" + std::to_string(rank); }
+
+}  // namespace
+
+std::string rank_names(const std::vector<int>& ranks) {
+  std::string names = ranks.size() == 1 ? "rank " : "ranks ";
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (i > 0) names += i + 1 == ranks.size() ? " and " : ", ";
+    names += std::to_string(ranks[i]);
+  }
+  return names;
+}
+
+void post_failure(c10d::Store& store, const std::string& message, int code) {
+  store.compareSet("failed", "", std::to_string(code) + " " + message);
+  store.set("alarm", "1");
+}
+
+bool failure_was_spoken(c10d::Store& store) { return store.check({"speaker"}); }
+
+c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id, int restart_count) {
+  return c10::make_intrusive<c10d::PrefixStore>("foil/" + run_id + "/" + std::to_string(restart_count), store);
+}
+
+Failure::Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store, std::chrono::seconds timeout,
+                 std::function<void()> free_waiters)
+    : store_(store), rank_(rank), size_(size), hosts_store_(hosts_store), timeout_(timeout), free_waiters_(std::move(free_waiters)) {
+  watcher_ = std::thread([this, own = store->clone()] { watch(own); });
+}
+
+Failure::~Failure() { stop_watching(); }
+
+void Failure::stop_watching() {
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  stop_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void Failure::watch(const c10::intrusive_ptr<c10d::Store>& store) {
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(lock, kWatch, [this] { return stopped_; })) {
+    lock.unlock();
+    try {
+      if (store->check({"alarm"})) {
+        store->set(with_rank("alive", rank_), "1");
+        free_once();
+        return;
+      }
+    } catch (const std::exception&) {  // the store is gone, and its rank with it
+      free_once();
+      return;
+    }
+    lock.lock();
+  }
+}
+
+void Failure::free_once() { std::call_once(freed_, free_waiters_); }
+
+void Failure::raise_alarm() {
+  store_->set(with_rank("alive", rank_), "1");
+  store_->set("alarm", "1");
+  free_once();
+}
+
+Error Failure::agree(const std::string& message, Exit code) {
+  post_failure(*store_, message, static_cast<int>(code));
+  const std::string posted = store_->get_to_str("failed");
+  const size_t space = posted.find(' ');
+  raise_alarm();
+  return Error(posted.substr(space + 1), static_cast<Exit>(std::stoi(posted.substr(0, space))));
+}
+
+Error Failure::post(const std::string& message, Exit code) {
+  try {
+    return agree(size_ > 1 ? "rank " + std::to_string(rank_) + ": " + message : message, code);
+  } catch (const std::exception&) {
+    free_once();
+    return Error("rank " + std::to_string(rank_) + ": " + message, code);
+  }
+}
+
+std::string Failure::missing(const std::string& key, milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  std::vector<int> ranks;
+  do {
+    ranks.clear();
+    for (int r = 0; r < size_; ++r) {
+      if (r != rank_ && !store_->check({with_rank(key.c_str(), r)})) ranks.push_back(r);
+    }
+    if (ranks.empty()) return "";
+    std::this_thread::sleep_for(milliseconds(20));
+  } while (std::chrono::steady_clock::now() < end && (key != "stopped" || !store_->check({"failed"})));
+  return rank_names(ranks);
+}
+
+Error Failure::lost(const std::string& what, const std::string& cause) {
+  try {
+    if (cause.find("imed out") != std::string::npos || cause.find("imeout") != std::string::npos) store_->set("late", "1");
+    store_->set(with_rank("stopped", rank_), "1");
+    raise_alarm();
+    const std::string absent = missing("stopped", kRollCall), silent = missing("alive", milliseconds(0));
+    std::string reason = what + ": the connection between the ranks was lost: " + cause;
+    if (!silent.empty()) {
+      reason = silent + " ended or cannot be reached; the other ranks cannot go on without.";
+    } else if (!absent.empty() && store_->check({"late"})) {
+      reason = what + ": " + absent + " did not come within " + std::to_string(timeout_.count()) + " s, the other ranks wait.";
+    }
+    return agree(reason, Exit::failure);
+  } catch (const std::exception&) {
+    free_once();
+    return Error("rank " + std::to_string(rank_) + ": the store of the ranks is gone, and with it most likely rank 0: " + cause);
+  }
+}
+
+bool Failure::claim_speech() {
+  try {
+    store_->set(with_rank("heard", rank_), "1");
+    if (rank_ != 0) {
+      const auto end = std::chrono::steady_clock::now() + kFarewell;
+      while (!store_->check({"speaker"}) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(20));
+    }
+    const std::string me = std::to_string(rank_);
+    const bool speaks = store_->compareSet("speaker", "", me) == me;
+    if (hosts_store_) missing("heard", kFarewell);
+    return speaks;
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+}  // namespace foil

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ranks/process_groups.h"
+
+#include <foil/error.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <set>
+#include <tuple>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace foil {
+namespace {
+
+// A TCP connection of this process: descriptor, own port, the other end's port. The ports tell a reused descriptor from the old one.
+using Connection = std::tuple<int, int, int>;
+
+int port_of(int descriptor, int (*name)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (name(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  return 0;
+}
+
+Connection connection(int descriptor) { return {descriptor, port_of(descriptor, ::getsockname), port_of(descriptor, ::getpeername)}; }
+
+std::set<Connection> connections() {
+  std::set<Connection> open;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const Connection one = connection(std::stoi(entry.path().filename()));
+    if (std::get<2>(one) != 0) open.insert(one);
+  }
+  return open;
+}
+
+// Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its sockets down wakes both
+// ends at once with "Connection closed by peer". The sockets are those that appeared while the group connected.
+class AbortableGloo final : public c10d::ProcessGroupGloo {
+ public:
+  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, const c10::intrusive_ptr<Options>& options)
+      : AbortableGloo(store, rank, size, options, connections()) {}
+
+  void abort() override {
+    for (const Connection& one : own_) {
+      if (connection(std::get<0>(one)) == one) ::shutdown(std::get<0>(one), SHUT_RDWR);
+    }
+  }
+
+ private:
+  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, const c10::intrusive_ptr<Options>& options,
+                const std::set<Connection>& before)
+      : ProcessGroupGloo(store, rank, size, options) {
+    for (const Connection& one : connections()) {
+      if (!before.count(one)) own_.push_back(one);
+    }
+  }
+
+  std::vector<Connection> own_;
+};
+
+c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings) {
+  const bool one_host = settings.local_world_size == settings.world_size && !std::getenv("GLOO_SOCKET_IFNAME");
+  auto options = one_host ? c10d::ProcessGroupGloo::Options::create(settings.timeout)
+                          : c10d::ProcessGroupGloo::Options::create_default(settings.timeout);
+  if (one_host) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
+  return c10::make_intrusive<AbortableGloo>(store, settings.rank, settings.world_size, options);
+}
+
+}  // namespace
+
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store, const std::string& name,
+                                                          const GroupSettings& settings) {
+  using c10d::ProcessGroup;
+  const auto prefix = [&](const char* backend) { return c10::make_intrusive<c10d::PrefixStore>(name + "/" + backend, store); };
+  auto group = c10::make_intrusive<ProcessGroup>(store, settings.rank, settings.world_size);
+  const auto gloo = make_gloo(prefix("gloo"), settings);
+  group->setBackend(at::kCPU, ProcessGroup::GLOO, gloo);
+  group->setDefaultBackend(ProcessGroup::GLOO);
+  if (settings.device.is_cuda()) {
+    const bool own_device = static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
+    if (own_device) group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
+    else group->setBackend(at::kCUDA, ProcessGroup::GLOO, gloo);
+  }
+  return group;
+}
+
+#ifndef FOIL_CUDA
+c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>&, const GroupSettings&) {
+  fail(Exit::usage, "this foil was built without CUDA: ranks on CUDA devices need a build with nvcc.");
+}
+#endif
+
+}  // namespace foil

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Process groups: c10d's, made for one device, with an abort that frees waiting ranks also where Gloo carries the collectives.
+#pragma once
+
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <chrono>
+#include <string>
+
+namespace foil {
+
+// What every group of a world has in common.
+struct GroupSettings {
+  int rank = 0;
+  int world_size = 1;
+  int local_world_size = 1;  // ranks of this host
+  at::Device device = at::kCPU;
+  std::chrono::seconds timeout{0};
+};
+
+// A group whose CPU tensors go through Gloo, and whose CUDA tensors go through NCCL where every rank of this host has a device of
+// its own, else through Gloo. Every rank must call it in the same order; `name` keeps the groups of one store apart.
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store, const std::string& name,
+                                                          const GroupSettings& settings);
+
+// The NCCL half, in a file of its own for the sake of its headers.
+c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings);
+
+}  // namespace foil

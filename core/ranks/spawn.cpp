@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The parent of `--nproc N` keeps the store, so that the reason of a failure outlives every rank; it takes no part in training.
+#include "ranks/spawn.h"
+
+#include "ranks/failure.h"
+
+#include <nlohmann/json.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <thread>
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace foil {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::vector<std::string> without_nproc(const std::vector<std::string>& argv) {
+  std::vector<std::string> kept;
+  for (size_t i = 1; i < argv.size(); ++i) {
+    if (argv[i] == "--nproc") ++i;
+    else if (argv[i].rfind("--nproc=", 0) != 0) kept.push_back(argv[i]);
+  }
+  return kept;
+}
+
+// This process's environment with `changes`.
+std::vector<std::string> environment(const std::map<std::string, std::string>& changes) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string text = *entry;
+    if (!changes.count(text.substr(0, text.find('=')))) result.push_back(text);
+  }
+  for (const auto& [name, value] : changes) result.push_back(name + "=" + value);
+  return result;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// fork and exec. The child is the leader of a process group of its own: a Ctrl-C reaches it once, from here, and not also from the terminal.
+pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, const sigset_t& mask) {
+  const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) fail(Exit::failure, "--nproc: cannot start a process: ", std::strerror(errno), ".");
+  if (child > 0) return child;
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // the parent died before the line above
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  execve("/proc/self/exe", argv.data(), env.data());
+  _exit(127);
+}
+
+// The ranks that run, by process.
+class Family {
+ public:
+  explicit Family(c10d::Store& store) : store_(store) {}
+  ~Family() {
+    send(SIGKILL);
+    while (!ranks_.empty()) reap(0);
+  }
+  void add(pid_t process, int rank) { ranks_[process] = rank; }
+  bool empty() const { return ranks_.empty(); }
+  void send(int signal) const {
+    for (const auto& [process, rank] : ranks_) kill(process, signal);
+  }
+  // Takes note of ended ranks; with WNOHANG without waiting for one.
+  void reap(int options) {
+    int status = 0;
+    for (pid_t process; !ranks_.empty() && (process = waitpid(-1, &status, options)) > 0;) {
+      const auto it = ranks_.find(process);
+      if (it == ranks_.end()) continue;
+      const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+      if (code != 0 && code_ == 0) failed(it->second, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+      ranks_.erase(it);
+      if (options == 0) return;
+    }
+  }
+  int code() const { return code_; }
+  const std::string& killed() const { return killed_; }
+
+ private:
+  void failed(int rank, int code, int signal) {
+    code_ = code;
+    if (signal == 0) return;
+    killed_ = "rank " + std::to_string(rank) + ": killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ").";
+    post_failure(store_, killed_, code);
+  }
+
+  c10d::Store& store_;
+  std::map<pid_t, int> ranks_;
+  int code_ = 0;
+  std::string killed_;
+};
+
+bool is_agreed_stop(int code) { return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted); }
+
+}  // namespace
+
+int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::milliseconds grace) {
+  if (nproc < 1) fail(Exit::usage, "--nproc ", nproc, ", allowed: an integer > 0.");
+  sigset_t handled, before;
+  sigemptyset(&handled);
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&handled, signal);
+  sigprocmask(SIG_BLOCK, &handled, &before);
+
+  c10d::TCPStoreOptions options;
+  options.port = 0;  // any free one
+  options.isServer = true;
+  options.waitWorkers = false;
+  const auto server = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+  const auto store = keys_of_launch(server, "", 0);
+
+  std::vector<std::string> arguments = without_nproc(argv);
+  arguments.insert(arguments.begin(), argv.empty() ? "foil" : argv[0]);
+  std::map<std::string, std::string> variables = {{"WORLD_SIZE", std::to_string(nproc)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
+                                                  {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", std::to_string(server->getPort())},
+                                                  {"FOIL_LAUNCHER", "--nproc"}, {"TORCHELASTIC_RUN_ID", ""},
+                                                  {"TORCHELASTIC_RESTART_COUNT", "0"}};
+  if (!std::getenv("OMP_NUM_THREADS")) {
+    variables["OMP_NUM_THREADS"] = std::to_string(std::max(1u, std::thread::hardware_concurrency() / static_cast<unsigned>(nproc)));
+  }
+  Family family(*store);
+  for (int rank = 0; rank < nproc; ++rank) {
+    variables["RANK"] = variables["LOCAL_RANK"] = std::to_string(rank);
+    family.add(start(arguments, environment(variables), before), rank);
+  }
+
+  int sent = 0;  // what the survivors of a failure got: nothing, SIGTERM, SIGKILL
+  Clock::time_point failed_at{};
+  while (!family.empty()) {
+    const timespec quarter{0, 250'000'000};
+    const int signal = sigtimedwait(&handled, nullptr, &quarter);
+    if (signal > 0 && signal != SIGCHLD) family.send(signal);
+    family.reap(WNOHANG);
+    if (family.code() == 0 || is_agreed_stop(family.code())) continue;
+    if (failed_at == Clock::time_point{}) failed_at = Clock::now();
+    const auto since = Clock::now() - failed_at;
+    const int due = since > 2 * grace ? SIGKILL : since > grace ? SIGTERM : 0;
+    if (due != sent) family.send(sent = due);
+  }
+  if (!family.killed().empty() && !failure_was_spoken(*store)) std::cerr << "foil: " << family.killed() << std::endl;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return family.code();
+}
+
+void write_error_file(const std::string& message, int code) {
+  const char* path = std::getenv("TORCHELASTIC_ERROR_FILE");
+  if (!path || !*path) return;
+  const nlohmann::json error = {{"message",
+                                 {{"message", message},
+                                  {"errorCode", code},
+                                  {"extraInfo", {{"py_callstack", message}, {"timestamp", std::to_string(std::time(nullptr))}}}}}};
+  std::ofstream(path) << error.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace foil

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// results.json: what evaluate() measured, with the headline numbers by their short names.
+#pragma once
+
+#include "experiment.h"
+
+#include <nlohmann/json.hpp>
+
+namespace foil {
+
+// {"protocol", "metrics": {"knn", "linear", "features.alignment", ...}, "measured": all that evaluate() said, "step", "loss"}. The headline
+// numbers are those of the features; the protocol names the data set and how they were measured.
+nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, double loss);
+
+}  // namespace foil

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Recorder: where a run's numbers go on rank 0: metrics.jsonl, TensorBoard events, the progress line. On other ranks it does nothing.
+#pragma once
+
+#include "run/checkpoint.h"
+#include "run/metrics.h"
+#include "run/progress.h"
+#include "run/tensorboard.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace foil {
+
+class Recorder {
+ public:
+  // `folder`: the run folder; empty on ranks other than 0.
+  Recorder(std::string folder, int64_t keep_checkpoints, bool quiet);
+
+  // The newest checkpoint that is whole; says on stderr which damaged ones were passed over.
+  std::optional<Checkpoint> newest_checkpoint();
+  // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off.
+  void begin(int64_t step, int64_t total);
+  // One row after `step` steps: metrics.jsonl, a scalar per number, and the numbers of the progress line.
+  void row(int64_t step, const nlohmann::json& values);
+  void progress(int64_t step);
+  // Writes the checkpoint; the rows up to it are on disk before it.
+  void save(const Checkpoint& checkpoint);
+  void finish();
+  // One line on stderr, beside the progress line; nothing when quiet.
+  void say(const std::string& line);
+
+  const std::string& folder() const { return folder_; }
+
+ private:
+  std::string folder_;
+  bool quiet_;
+  std::optional<Checkpoints> checkpoints_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<EventWriter> events_;
+  std::unique_ptr<Progress> progress_;
+  std::vector<std::pair<std::string, double>> shown_;
+};
+
+}  // namespace foil

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Gathers a comparison from folders.
+#include "study/comparison.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include <foil/error.h>
+
+#include "study/results.h"
+#include "study/store.h"
+
+namespace foil {
+namespace fs = std::filesystem;
+namespace {
+
+// One run as found on disk. `place` is the folder that groups runs: the study, or the parent of a single run.
+struct Found {
+  std::string place, variant, folder;
+  int64_t seed = 0;
+  bool baseline = false;
+  std::optional<TrialResults> results;
+  Unfinished unfinished;  // when there are no results
+};
+
+std::optional<int64_t> integer(std::string_view text) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
+}
+
+std::string unquoted(const std::string& toml) {
+  const bool quoted = toml.size() >= 2 && toml.front() == '"' && toml.back() == '"';
+  return quoted ? toml.substr(1, toml.size() - 2) : toml;
+}
+
+bool is_run(const fs::path& folder) {
+  return fs::exists(folder / "results.json") || fs::exists(folder / "status") || fs::exists(folder / "config.resolved.toml");
+}
+
+std::vector<fs::path> sorted_runs(const fs::path& folder) {
+  std::vector<fs::path> runs;
+  if (!fs::is_directory(folder)) return runs;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const bool kept_aside = entry.path().filename().string().find(".old-") != std::string::npos;  // by a restart
+    if (!kept_aside && is_run(entry.path())) runs.push_back(entry.path());
+  }
+  std::sort(runs.begin(), runs.end());
+  return runs;
+}
+
+// Results from the folder, where a later evaluation may have renewed them, or else from `stored`. Damage makes an unfinished trial.
+void read_results(Found& found, const std::string& stored = "") {
+  const std::string path = found.folder + "/results.json";
+  const std::string text = read_text(path).value_or(stored);
+  if (text.empty()) {
+    found.unfinished = {found.seed, "failed", "results.json is missing"};
+    return;
+  }
+  try {
+    found.results = parse_results(text, path);
+  } catch (const Error& error) {
+    found.unfinished = {found.seed, "failed", error.what()};
+  }
+}
+
+Found from_record(const TrialRecord& record, const std::string& study, bool being_written) {
+  Found found{study, record.variant, record.folder, record.seed, false, std::nullopt, {}};
+  if (record.state == TrialState::complete) {
+    read_results(found, record.results);
+  } else if (record.state == TrialState::running && !being_written) {
+    found.unfinished = {record.seed, "killed", "last seen " + record.heartbeat + "; the same command continues it"};
+  } else if (record.state == TrialState::running) {
+    found.unfinished = {record.seed, "running", "since " + record.started};
+  } else {
+    found.unfinished = {record.seed, to_string(record.state), record.reason};
+  }
+  return found;
+}
+
+// baselines/untrained-seed1 is "untrained" with seed 1, baselines/raw-pixels is "raw pixels" with seed 0.
+Found from_baseline(const fs::path& folder, const std::string& study) {
+  std::string name = folder.filename();
+  int64_t seed = 0;
+  if (const auto at = name.rfind("-seed"); at != std::string::npos) {
+    if (const auto number = integer(std::string_view(name).substr(at + 5))) {
+      seed = *number;
+      name.resize(at);
+    }
+  }
+  std::replace(name.begin(), name.end(), '-', ' ');
+  Found found{study, name, folder, seed, true, std::nullopt, {}};
+  read_results(found);
+  return found;
+}
+
+Found from_run(const fs::path& folder, const ReadConfig& read_config) {
+  const fs::path place = folder.parent_path();
+  if (place.filename() == "baselines") return from_baseline(folder, place.parent_path());
+  if (TrialStore::exists(place)) {
+    for (const auto& record : TrialStore(place, TrialStore::Access::read).trials()) {
+      if (fs::path(record.folder).filename() == folder.filename()) {
+        return from_record(record, place, TrialStore::is_being_written(place));
+      }
+    }
+  }
+  Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}};
+  if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
+    const auto config = read_config(path);
+    if (const auto name = config.find("run.name"); name != config.end()) found.variant = unquoted(name->second);
+    if (const auto seed = config.find("run.seed"); seed != config.end()) found.seed = integer(seed->second).value_or(0);
+  }
+  const auto status = read_trial_status(folder);
+  if (status.state == "failed" || !fs::exists(folder / "results.json")) {
+    found.unfinished = {found.seed, status.state.empty() ? "unfinished" : status.state, status.reason};
+  } else {
+    read_results(found);
+  }
+  return found;
+}
+
+std::vector<Found> find_runs(const std::string& given, const ReadConfig& read_config) {
+  if (!fs::is_directory(given)) fail(Exit::data, given, ": no such folder");
+  const fs::path folder = fs::canonical(given);
+  std::vector<Found> found;
+  if (TrialStore::exists(folder)) {
+    for (const auto& path : sorted_runs(folder / "baselines")) found.push_back(from_baseline(path, folder));
+    const bool being_written = TrialStore::is_being_written(folder);
+    for (const auto& record : TrialStore(folder, TrialStore::Access::read).trials()) {
+      found.push_back(from_record(record, folder, being_written));
+    }
+  } else if (is_run(folder)) {
+    found.push_back(from_run(folder, read_config));
+  } else {
+    for (const auto& path : sorted_runs(folder)) found.push_back(from_run(path, read_config));
+  }
+  if (found.empty())
+    fail(Exit::data, given, ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
+  return found;
+}
+
+void add(Comparison& comparison, const Found& found, const std::string& name, const ReadConfig& read_config) {
+  const std::string protocol = found.results ? found.results->protocol : "";
+  // A trial without results has no protocol: it stands in any row of its name, and the row takes the protocol of the first that
+  // has.
+  auto row = std::find_if(comparison.rows.begin(), comparison.rows.end(), [&](const Row& r) {
+    return r.name == name && r.baseline == found.baseline && (r.protocol == protocol || r.protocol.empty() || protocol.empty());
+  });
+  if (row == comparison.rows.end()) {
+    comparison.rows.push_back({name, protocol, found.baseline, {}, {}, {}, {}});
+    row = comparison.rows.end() - 1;
+  }
+  if (row->protocol.empty()) row->protocol = protocol;
+  if (!found.results) {
+    row->unfinished.push_back(found.unfinished);
+  } else if (const auto [other, is_new] = row->folders.emplace(found.seed, found.folder); !is_new) {
+    fail(Exit::usage, "two runs of '", name, "' with seed ", found.seed, ": ", other->second, " and ", found.folder);
+  } else {
+    for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
+  }
+  const std::string path = found.folder + "/config.resolved.toml";
+  if (row->config.empty() && fs::exists(path)) row->config = read_config(path);
+}
+
+}  // namespace
+
+Comparison load_comparison(const std::vector<std::string>& folders, const ReadConfig& read_config) {
+  std::vector<Found> all;
+  std::set<std::string> known;
+  for (const auto& folder : folders) {
+    for (auto& found : find_runs(folder, read_config)) {
+      if (known.insert(found.folder).second) all.push_back(std::move(found));
+    }
+  }
+  std::map<std::string, std::set<std::string>> places;
+  for (const auto& found : all) places[found.variant].insert(found.place);
+  std::stable_partition(all.begin(), all.end(), [](const Found& found) { return found.baseline; });
+  Comparison comparison;
+  for (const auto& found : all) {
+    const bool ambiguous = places[found.variant].size() > 1;
+    add(comparison, found, ambiguous ? fs::path(found.place).filename().string() + "/" + found.variant : found.variant,
+        read_config);
+  }
+  return comparison;
+}
+
+}  // namespace foil

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is compared: variants, each with its metrics by seed, gathered from study folders and single run folders.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "study/statistics.h"
+
+namespace foil {
+
+// A trial that has no results (yet).
+struct Unfinished {
+  int64_t seed = 0;
+  std::string state, reason;  // state as in the store or the run's status, or "killed"
+};
+
+// One variant under one evaluation protocol.
+struct Row {
+  std::string name;
+  std::string protocol;   // id from results.json, empty when no trial has results
+  bool baseline = false;  // raw pixels, untrained: a reference that was not trained, never tested against
+  std::map<std::string, BySeed> metrics;
+  std::vector<Unfinished> unfinished;
+  std::map<int64_t, std::string> folders;     // by seed, of the trials with results
+  std::map<std::string, std::string> config;  // dotted key -> value as TOML, of the first trial that has a config file
+};
+
+struct Comparison {
+  std::vector<Row> rows;  // baselines first, then the variants in the order of the plan
+};
+
+// Reads config.resolved.toml into dotted keys and values as TOML.
+using ReadConfig = std::function<std::map<std::string, std::string>(const std::string& path)>;
+
+// Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks), a run (results.json,
+// status or config.resolved.toml) or a folder of runs. A trial of a study may be given alone; a run outside a study takes its
+// variant from run.name and its seed from run.seed. A variant name that comes from two places is written PLACE/NAME. Two runs of
+// one variant with one seed, and a folder that is nothing of this, are Errors.
+Comparison load_comparison(const std::vector<std::string>& folders, const ReadConfig& read_config);
+
+}  // namespace foil

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writes the HTML report.
+#include "study/report.h"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include <fmt/format.h>
+#include <foil/error.h>
+#include <nlohmann/json.hpp>
+
+#include "study/plot.h"
+#include "study/results.h"
+#include "study/table.h"
+
+namespace foil {
+namespace {
+
+constexpr const char* page_style = R"(
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #1f2328; background: #fff }
+table { border-collapse: collapse; margin: 1em 0 }
+th, td { text-align: left; white-space: nowrap; padding: .3em 1em .3em 0; border-bottom: 1px solid #8886; vertical-align: top }
+td.best { font-weight: bold }
+td.value { font-family: ui-monospace, monospace; font-size: .9em; white-space: pre-wrap }
+svg { max-width: 100%; height: auto }
+.failed { color: #b3261e }
+.note { opacity: .75; font-size: .9em }
+@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117 } .failed { color: #ff8a80 } }
+)";
+
+std::string element(const std::string& tag, const std::string& text, const std::string& css_class = "") {
+  return fmt::format("<{}{}>{}</{}>", tag, css_class.empty() ? "" : " class=\"" + css_class + "\"", escape_markup(text), tag);
+}
+
+std::string picture(const ComparisonTable& table) {
+  DotTable dots{table.protocol.empty() ? "" : "protocol " + table.protocol, {}, {}};
+  for (const auto& row : table.rows) dots.names.push_back(row.name);
+  for (const auto& metric : table.headline) {
+    DotColumn column{metric_title(metric), {}};
+    for (const auto& row : table.rows) {
+      DotCell& dot = column.cells.emplace_back();
+      dot.text = cell_text(row, metric);
+      const auto cell = row.cells.find(metric);
+      if (cell == row.cells.end()) continue;
+      for (const auto& [seed, value] : cell->second.values) dot.points.push_back(value);
+      dot.mean = cell->second.mean;
+      dot.spread = cell->second.spread;
+      dot.best = cell->second.best;
+    }
+    dots.columns.push_back(std::move(column));
+  }
+  DotColumn n{"n", {}}, p{table.headline.empty() ? "" : p_title(table), {}};
+  for (const auto& row : table.rows) {
+    n.cells.push_back({std::to_string(row.n), {}});
+    p.cells.push_back({table.headline.empty() ? "" : p_text(table, row), {}});
+  }
+  dots.columns.push_back(std::move(n));
+  dots.columns.push_back(std::move(p));
+  return dot_table(dots);
+}
+
+std::string results_section(const ComparisonTable& table) {
+  std::string out = "<h2>Results</h2>\n" + picture(table);
+  out +=
+      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not start "
+      "at zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
+  std::string notes;
+  for (const auto& row : table.rows) {
+    for (const auto& trial : row.unfinished) {
+      notes += element("li", unfinished_text(row.name, trial), trial.state == "failed" ? "failed" : "") + "\n";
+    }
+  }
+  if (!notes.empty()) out += "<ul>\n" + notes + "</ul>\n";
+  if (table.metrics.empty()) return out;
+  out += "<details open=\"\"><summary>All metrics</summary>\n<table>\n<tr><th>variant</th>";
+  for (const auto& metric : table.metrics) out += element("th", metric);
+  out += "</tr>\n";
+  for (const auto& row : table.rows) {
+    out += "<tr>" + element("td", row.name);
+    for (const auto& metric : table.metrics) {
+      const auto cell = row.cells.find(metric);
+      std::string text;
+      if (cell != row.cells.end()) {
+        text = fmt::format("{:.5g}", cell->second.mean);
+        if (cell->second.values.size() > 1) text += fmt::format(" ± {:.2g}", cell->second.spread);
+      }
+      out += element("td", text, cell != row.cells.end() && cell->second.best ? "best" : "");
+    }
+    out += "</tr>\n";
+  }
+  return out + "</table>\n</details>\n";
+}
+
+std::string curves_section(const Comparison& comparison) {
+  std::string out;
+  for (const auto& [key, label] : {std::pair("loss", "loss"), std::pair("knn", "kNN %")}) {
+    LineChart chart{fmt::format("{} over steps, a line a seed", label), "step", label, {}};
+    for (const auto& row : comparison.rows) {
+      for (const auto& [seed, folder] : row.folders) {
+        if (auto curve = read_curve(folder, key); !curve.empty()) chart.series.push_back({row.name, std::move(curve)});
+      }
+    }
+    if (!chart.series.empty()) out += line_chart(chart);
+  }
+  return out.empty() ? out : "<h2>Curves</h2>\n" + out;
+}
+
+std::string config_section(const Comparison& comparison) {
+  std::vector<const Row*> rows;
+  std::set<std::string> keys;
+  for (const auto& row : comparison.rows) {
+    if (row.config.empty()) continue;
+    rows.push_back(&row);
+    for (const auto& [key, value] : row.config) keys.insert(key);
+  }
+  if (rows.empty()) return "";
+  const auto value_of = [](const Row& row, const std::string& key) {
+    const auto at = row.config.find(key);
+    return at == row.config.end() ? std::string("(not set)") : at->second;
+  };
+  std::string differences, all;
+  for (const auto& key : keys) {
+    const std::string first = value_of(*rows[0], key);
+    all += "<tr>" + element("td", key) + element("td", first, "value") + "</tr>\n";
+    const bool equal = std::all_of(rows.begin(), rows.end(), [&](const Row* row) { return value_of(*row, key) == first; });
+    if (equal || key == "run.seed") continue;  // a variant's config is that of one of its seeds
+    differences += "<tr>" + element("td", key);
+    for (const auto* row : rows) differences += element("td", value_of(*row, key), "value");
+    differences += "</tr>\n";
+  }
+  std::string out = "<h2>Configuration</h2>\n";
+  if (differences.empty()) {
+    out += "<p>The variants' configurations are equal.</p>\n";
+  } else {
+    out += "<table>\n<tr><th>differs in</th>";
+    for (const auto* row : rows) out += element("th", row->name);
+    out += "</tr>\n" + differences + "</table>\n";
+  }
+  return out + "<details><summary>" + escape_markup("All of " + rows[0]->name) + "</summary>\n<table>\n" + all +
+         "</table>\n</details>\n";
+}
+
+// env.json of every run, flattened; a key with more than one value shows them all.
+std::string environment_section(const Comparison& comparison) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const auto& row : comparison.rows) {
+    for (const auto& [seed, folder] : row.folders) {
+      const auto json = nlohmann::json::parse(read_text(folder + "/env.json").value_or(""), nullptr, false);
+      if (!json.is_object() || json.empty()) continue;
+      const auto flat = json.flatten();
+      for (const auto& [path, value] : flat.items()) {
+        std::string key = path.substr(1);
+        std::replace(key.begin(), key.end(), '/', '.');
+        values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
+      }
+    }
+  }
+  if (values.empty()) return "";
+  std::string out = "<h2>Hardware and versions</h2>\n<table>\n";
+  for (const auto& [key, distinct] : values) {
+    std::string text;
+    for (const auto& value : distinct) text += (text.empty() ? "" : " | ") + value;
+    out += "<tr>" + element("td", key) + element("td", text, "value") + "</tr>\n";
+  }
+  return out + "</table>\n";
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) fail(Exit::failure, path, ": cannot be written");
+}
+
+}  // namespace
+
+std::string report_html(const Comparison& comparison, const std::string& title) {
+  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" + element("title", title) +
+                    "\n<style>" + page_style + "</style>\n</head>\n<body>\n" + element("h1", title) + "\n";
+  for (const auto& table : tabulate(comparison)) out += results_section(table);
+  out += curves_section(comparison) + config_section(comparison) + environment_section(comparison);
+  return out + "</body>\n</html>\n";
+}
+
+std::string write_report(const Comparison& comparison, const std::string& title, const std::string& folder) {
+  int number = 0;
+  for (const auto& table : tabulate(comparison)) {
+    ++number;
+    write_text(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg", picture(table));
+  }
+  const std::string path = folder + "/report.html";
+  write_text(path, report_html(comparison, title));
+  return path;
+}
+
+}  // namespace foil

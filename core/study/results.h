@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a finished or stopped run left in its folder, as far as comparing runs needs it: results.json, status, metrics.jsonl. Reads
+// only; who runs writes them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace foil {
+
+// results.json: {"protocol": "...", "metrics": {"knn": 86.1, "linear": 90.2, "features.alignment": 0.7}, "step": 938, "loss": 4.2}.
+struct TrialResults {
+  std::string protocol;
+  std::map<std::string, double> metrics;  // finite ones; a metric that is null or not finite is left out
+  int64_t step = 0;
+};
+
+// `place` is named in the Error (Exit::data) when the text is not such an object.
+TrialResults parse_results(const std::string& text, const std::string& place);
+
+// status: {"state": "failed", "step": 512, "reason": "..."}. All empty when the file is missing or damaged.
+struct TrialStatus {
+  std::string state, reason;
+  int64_t step = 0;
+};
+TrialStatus read_trial_status(const std::string& folder);
+
+// The whole file, nothing when there is none.
+std::optional<std::string> read_text(const std::string& path);
+
+// (step, value) of `key` from metrics.jsonl, rows without a finite number left out, thinned to at most `limit` points: means over
+// equally many neighbours. Empty when there is no file.
+std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key, size_t limit = 400);
+
+}  // namespace foil

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The comparison as tables: one per evaluation protocol, because numbers of two protocols do not compare.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "study/comparison.h"
+
+namespace foil {
+
+struct TableCell {
+  BySeed values;  // never empty
+  double mean = 0, spread = 0;
+  bool best = false;               // highest mean of a headline metric that several rows have
+  std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
+};
+
+struct TableRow {
+  std::string name;
+  bool baseline = false;
+  int64_t n = 0;                           // trials with results
+  std::map<std::string, TableCell> cells;  // by metric
+  std::vector<Unfinished> unfinished;
+};
+
+struct ComparisonTable {
+  std::string protocol;
+  std::string reference;              // the first variant that is no baseline, empty when there is none
+  std::vector<std::string> headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
+  std::vector<std::string> metrics;   // all of them, the headline first
+  std::vector<TableRow> rows;
+};
+
+std::vector<ComparisonTable> tabulate(const Comparison& comparison);
+
+enum class Format { table, csv, json, markdown };
+Format parse_format(const std::string& name);  // Exit::usage for an unknown one
+
+// Ends with a newline.
+std::string render(const Comparison& comparison, Format format);
+
+// What the formats share with the report.
+std::string metric_title(const std::string& metric);  // "knn" -> "kNN %"
+std::string p_title(const ComparisonTable& table);    // "p (kNN vs infonce)"
+std::string p_text(const ComparisonTable& table, const TableRow& row);
+std::string cell_text(const TableRow& row, const std::string& metric);             // "86.1 ± 0.2", "" when there is none
+std::string unfinished_text(const std::string& variant, const Unfinished& trial);  // "failed: dcl seed 1: reason"
+
+}  // namespace foil

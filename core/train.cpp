@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint, stop.
+// It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces provide.
+#include "train.h"
+
+#include "data/loader.h"
+#include "model/schedule.h"
+#include "model/weights.h"
+#include "ranks/agree.h"
+#include "ranks/reducer.h"
+#include "resume.h"
+#include "run/safetensors.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <chrono>
+
+namespace foil {
+namespace {
+
+// Where the time of a step goes, as shares of the whole; host time, so on CUDA what the host waits for.
+class Shares {
+ public:
+  void mark(const char* what) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds_[what] += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+  std::string text(int64_t steps, int64_t samples) const {
+    double total = 0;
+    for (const auto& [what, s] : seconds_) total += s;
+    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total, 1e3 * total / static_cast<double>(steps));
+    for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
+    return line;
+  }
+
+ private:
+  std::map<std::string, double> seconds_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// What every loss of the experiment sees of this step.
+std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch, const Tower::Output& out, int64_t step) {
+  std::vector<Tensor> unit_z;
+  for (const Tensor& z : out.z) unit_z.push_back(unit(z));
+  std::vector<LossInput> inputs(x.losses.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    LossInput& input = inputs[i];
+    const Needs needs = x.losses[i].loss->needs();
+    input.z = needs.raw_z ? out.z : unit_z;
+    input.h = out.h;
+    input.index = batch.index.to(x.device);
+    if (needs.labels) input.label = batch.label;
+    input.step = step;
+    input.epoch = step / x.steps_per_epoch;
+    input.seed = static_cast<uint64_t>(x.plan.run.seed);
+    input.slot = i;
+    input.sizes = x.sizes;
+    input.ranks = world;
+  }
+  return inputs;
+}
+
+// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it reported.
+class StepValues {
+ public:
+  void add(const std::string& name, const Tensor& value) {
+    names_.push_back(name);
+    values_.push_back(value.detach().to(torch::kDouble).reshape({}));
+  }
+  nlohmann::json average(World& world) const {
+    const Tensor mean = (world.sum(torch::stack(values_)) / static_cast<double>(world.world_size())).cpu();
+    nlohmann::json row;
+    for (size_t i = 0; i < names_.size(); ++i) row[names_[i]] = mean[static_cast<int64_t>(i)].item<double>();
+    return row;
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<Tensor> values_;
+};
+
+// The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.
+std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& losses) {
+  const auto bad = [](const Tensor& t) { return t.defined() && !t.isfinite().all().item<bool>(); };
+  for (size_t v = 0; v < views.size(); ++v) if (bad(views[v].data)) return fmt::format("view {}", v);
+  for (size_t v = 0; v < out.h.size(); ++v) if (bad(out.h[v])) return fmt::format("features h[{}]", v);
+  for (size_t v = 0; v < out.z.size(); ++v) if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
+  for (size_t i = 0; i < losses.size(); ++i) if (bad(losses[i])) return fmt::format("loss {}", i);
+  return {};
+}
+
+// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of the rank that has it.
+[[noreturn]] void stop_non_finite(const Experiment& x, World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch, const Views& views) {
+  std::string mine;
+  if (!what.empty()) {
+    mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
+    const std::string folder = world.broadcast_text(record.folder());
+    std::map<std::string, Tensor> saved{{"index", batch.index}};
+    for (size_t v = 0; v < views.size(); ++v) saved["view." + std::to_string(v)] = views[v].data;
+    const std::string path = fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
+    save_tensors(path, saved, {{"step", std::to_string(step)}, {"what", what}});
+    mine += "; its batch is in " + path;
+  } else {
+    world.broadcast_text(record.folder());
+  }
+  const std::string first = world.first_error(mine);
+  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite gradient of experiment '{}'", step, x.plan.run.name) : first);
+}
+
+}  // namespace
+
+TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record, const SignalScope& signals) {
+  const Plan& plan = x.plan;
+  const bool bf16 = plan.run.precision == "bf16";
+
+  // 1. The model and the losses, equal on every rank, and what moves them.
+  share_ranks(*x.tower, world);
+  std::vector<ParameterGroup> groups{parameter_group(*x.tower, "tower.", plan.model.learning_rate_factor)};
+  std::vector<Tensor> replicated;
+  for (const auto& [name, tensor] : named_tensors(*x.tower)) replicated.push_back(tensor);
+  for (size_t i = 0; i < x.losses.size(); ++i) {
+    share_ranks(*x.losses[i].loss, world);
+    groups.push_back(parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
+    for (const auto& [name, tensor] : named_tensors(*x.losses[i].loss)) replicated.push_back(tensor);
+  }
+  world->broadcast(replicated);
+  std::vector<std::pair<std::string, Tensor>> parameters;
+  for (const ParameterGroup& group : groups) parameters.insert(parameters.end(), group.parameters.begin(), group.parameters.end());
+  Optimizer optimizer(plan.optimizer, groups);
+  GradientReducer reducer(parameters, world);
+
+  // 2. From the newest checkpoint, or from the start.
+  TrainResult result;
+  result.step = restore(record.newest_checkpoint(), x, optimizer, *world, [&](const std::string& line) { record.say(line); });
+  record.begin(result.step, x.total_steps);
+  Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
+  const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;
+  const int64_t start = result.step;
+  Shares shares;
+  int64_t saved = start;
+
+  x.tower->train();
+  for (int64_t step = start; step < x.total_steps; ++step) {
+    // 3. This rank's block of the global batch, and its views.
+    const Batch batch = loader.next();
+    shares.mark("data");
+    Views views;
+    for (int64_t v = 0; v < plan.views.count; ++v) views.push_back(training_view(x, batch.raw.at(0), batch.index, step, v));
+    shares.mark("augment");
+
+    // 4. Embeddings, and the losses on them.
+    const Tower::Output out = x.tower->forward(views, bf16);
+    shares.mark("encoder");
+    std::vector<LossInput> inputs = loss_inputs(x, world, batch, out, step);
+    Tensor total = torch::zeros({}, out.z[0].options());
+    std::vector<Tensor> values;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      values.push_back(inputs[i].join(x.losses[i].loss->forward(inputs[i])));
+      total = total + x.losses[i].weight * values.back();
+    }
+    StepValues numbers;
+    numbers.add("loss", total);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs.size() > 1) numbers.add(fmt::format("loss.{}.{}", i, x.losses[i].name), values[i]);
+      for (const auto& [name, value] : inputs[i].reports()) numbers.add(fmt::format("{}.{}", x.losses[i].name, name), value);
+    }
+    numbers.add("stop.interrupt", torch::tensor(signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
+    numbers.add("stop.again", torch::tensor(signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
+    nlohmann::json row = numbers.average(*world);
+    shares.mark("loss");
+
+    // 5. The guard: a non-finite loss on any rank stops all of them before the update.
+    if (!std::isfinite(row["loss"].get<double>())) {
+      stop_non_finite(x, *world, record, step, first_bad(views, out, values), batch, views);
+    }
+
+    // 6. Gradients, averaged over ranks while they are made.
+    optimizer.zero_grad();
+    reducer.prepare(total);
+    if (total.requires_grad()) total.backward();
+    shares.mark("backward");
+    const double gradient_norm = optimizer.clip();
+    if (!std::isfinite(gradient_norm)) stop_non_finite(x, *world, record, step, "", batch, views);
+
+    // 7. The update, and then the state of the losses.
+    const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
+    optimizer.step(rate);
+    {
+      torch::NoGradGuard no_grad;
+      for (size_t i = 0; i < inputs.size(); ++i) x.losses[i].loss->after_step(inputs[i]);
+    }
+    result.step = step + 1;
+    result.loss = row["loss"];
+    shares.mark("update");
+
+    // ---- Above: what changes weights and state. Below: what only measures, saves and stops. ----
+
+    // Once in a while: a row of numbers.
+    const Stop stop = row["stop.interrupt"] > 0.0 ? Stop::interrupt : row["stop.again"] > 0.0 ? Stop::again : Stop::none;
+    row.erase("stop.interrupt");
+    row.erase("stop.again");
+    if (result.step % plan.log.every == 0 || result.step == x.total_steps) {
+      row["epoch"] = step / x.steps_per_epoch;
+      row["learning_rate"] = rate;
+      row["gradient_norm"] = gradient_norm;
+      record.row(result.step, row);
+    }
+    record.progress(result.step);
+
+    // Once in a while: a checkpoint; also before a stop and at the end.
+    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none) {
+      const Checkpoint checkpoint = capture(x, optimizer, *world, result.step);
+      on_rank_0(*world, [&] { record.save(checkpoint); });
+      saved = result.step;
+    }
+    shares.mark("record");
+    if (stop != Stop::none && result.step < x.total_steps) {
+      result.exit = stop == Stop::interrupt ? Exit::interrupted : Exit::again;
+      break;
+    }
+  }
+  if (saved == 0) {  // no step at all: the untrained weights are the result
+    const Checkpoint checkpoint = capture(x, optimizer, *world, result.step);
+    on_rank_0(*world, [&] { record.save(checkpoint); });
+  }
+  record.finish();
+  if (result.step > start) record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
+  return result;
+}
+
+namespace {
+
+nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode, const EvaluationProgress& progress) {
+  torch::NoGradGuard no_grad;
+  Subject subject;
+  subject.encode = encode;
+  subject.prepare = [&](const Views& raw) { return evaluation_view(x, raw.at(0)).data; };
+  subject.preparation = x.preparation;
+  if (!x.augment.empty()) {
+    // Two views of a sample as in training, keyed by a step that training never has.
+    subject.encode_pair = [&](Split split, const Tensor& index) {
+      const View raw = x.dataset->read(split, index).at(0);
+      return std::pair{encode(training_view(x, raw, index, -1, 0).data), encode(training_view(x, raw, index, -1, 1).data)};
+    };
+    subject.augmentation = "training-views";
+  }
+  return evaluate(subject, *x.dataset, x.plan.evaluate, world, progress);
+}
+
+}  // namespace
+
+nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
+  x.tower->eval();
+  const bool bf16 = x.plan.run.precision == "bf16";
+  return evaluate_with(x, world, [&](const Tensor& images) {
+    View view;
+    view.data = images;
+    const Tower::Output out = x.tower->forward({view}, bf16);
+    return Encoded{out.h[0], out.z[0]};
+  }, progress);
+}
+
+nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {
+  return evaluate_with(x, world, raw_pixels, progress);
+}
+
+}  // namespace foil

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A small convolutional network for small images: for each width a 3x3 convolution with stride 2 and padding 1, batch norm, ReLU;
+// then the mean over all places:  h = mean_{y,x} relu(BN(W_3 * relu(BN(W_2 * relu(BN(W_1 * x))))))
+// 28x28 -> 14 -> 7 -> 4. The scheme of convolution, batch norm, ReLU: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
+//
+//   [encoder]
+//   name = "small_cnn"
+//   widths = [32, 64, 128]
+#include <foil/plugin.h>
+
+#include <torch/torch.h>
+
+namespace {
+
+class SmallCNN final : public foil::Encoder {
+ public:
+  struct Options {
+    std::vector<int64_t> widths = {32, 64, 128};
+    void describe(foil::Fields& f) {
+      f.integers("widths", widths, "channels after each convolution; the last one is the width of h", foil::at_least(1));
+    }
+  };
+
+  explicit SmallCNN(Options options) : options_(std::move(options)) {
+    if (options_.widths.empty()) foil::fail(foil::Exit::usage, "small_cnn: encoder.widths is empty, allowed: at least one width.");
+  }
+
+  void setup(const foil::EncoderSizes& sizes) override {
+    channels_ = sizes.channels;
+    int64_t in = channels_;
+    for (size_t i = 0; i < options_.widths.size(); ++i) {
+      const int64_t width = options_.widths[i];
+      const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);
+      convolutions_.push_back(register_module("conv" + std::to_string(i + 1), torch::nn::Conv2d(options)));
+      norms_.push_back(register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
+      // Channels last throughout, so that no layer converts the layout of the one before.
+      at::Tensor& weight = convolutions_.back()->weight;
+      weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+      in = width;
+    }
+  }
+
+  foil::Features forward(const foil::View& view) override {
+    if (view.data.dim() != 4 || view.data.size(1) != channels_) {
+      foil::fail(foil::Exit::failure, "small_cnn: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
+    }
+    at::Tensor x = view.data.contiguous(at::MemoryFormat::ChannelsLast);  // [B, C, H, W]
+    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward(convolutions_[i]->forward(x)).relu_();
+    return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H', W']
+  }
+
+  int64_t feature_dim() const override { return options_.widths.back(); }
+
+ private:
+  Options options_;
+  int64_t channels_ = 0;
+  std::vector<torch::nn::Conv2d> convolutions_;
+  std::vector<std::shared_ptr<foil::BatchNorm>> norms_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.encoder<SmallCNN>("small_cnn"); }

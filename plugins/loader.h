@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Loader: shared libraries -> registry. What a library was built for is read from its ELF note before it is loaded.
+#pragma once
+
+#include "registry.h"
+
+namespace foil {
+
+// What this program is built for; a plugin must carry the same text.
+const char* program_abi();
+
+// The text of the ELF note of a plugin, read from the file without loading it. Throws Error (Exit::plugin) when the file is missing, is
+// not an ELF shared library, is damaged, or is not a foil plugin.
+std::string plugin_abi(const std::string& file);
+
+// Refuses, or loads for ever and registers. A refusal is an Error (Exit::plugin) that says what the file was built for, what this
+// program is, and what to do. A file that others may write is refused unless `trust`.
+void load_plugin(const std::string& file, Registry& registry, bool trust = false);
+
+struct Refused {
+  std::string file, reason;
+};
+
+// Loads every *.so of the folders in byte order, skipping folders that do not exist and files that are not plugins of foil at all.
+// A refused library does not stop the others: its name may not be needed. Returns the refusals.
+std::vector<Refused> load_plugins(const std::vector<std::string>& folders, Registry& registry, bool trust = false);
+
+// Where plugins are looked for: `paths` ([plugins] path), FOIL_PLUGIN_PATH (colon separated), and the folders of the program itself:
+// plugins/ beside the program (build) and ../lib/foil/plugins (installed).
+std::vector<std::string> plugin_folders(const std::vector<std::string>& paths);
+
+}  // namespace foil

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "registry.h"
+
+namespace foil {
+namespace {
+
+// Collects what one library registers.
+class Collector final : public Plugin {
+ public:
+  std::vector<Component> components;
+
+ protected:
+  void add(Component component) override { components.push_back(std::move(component)); }
+};
+
+}  // namespace
+
+Registry& Registry::instance() {
+  static Registry* registry = new Registry;
+  return *registry;
+}
+
+void Registry::enter(const std::string& origin, const std::function<void(Plugin&)>& enter) {
+  Collector collector;
+  enter(collector);
+  for (size_t i = 0; i < collector.components.size(); ++i) {
+    const Component& c = collector.components[i];
+    const auto taken = components_.find({c.kind, c.name});
+    if (taken != components_.end()) {
+      fail(Exit::plugin, origin, ": the ", c.kind, " '", c.name, "' is already registered by ", taken->second->origin, ".");
+    }
+    for (size_t j = 0; j < i; ++j) {
+      if (collector.components[j].kind == c.kind && collector.components[j].name == c.name) {
+        fail(Exit::plugin, origin, ": registers the ", c.kind, " '", c.name, "' twice.");
+      }
+    }
+  }
+  for (Component& c : collector.components) {
+    c.origin = origin;
+    const std::pair key{c.kind, c.name};
+    components_[key] = std::make_unique<Component>(std::move(c));
+  }
+}
+
+const Component& Registry::find(const std::string& kind, const std::string& name, const std::string& place) const {
+  const auto it = components_.find({kind, name});
+  if (it == components_.end()) fail(Exit::usage, place, ": unknown ", kind, " '", name, "'.", known_names("names", name, names(kind)));
+  return *it->second;
+}
+
+std::vector<std::string> Registry::names(const std::string& kind) const {
+  std::vector<std::string> out;
+  for (const auto& [key, component] : components_) {
+    if (key.first == kind) out.push_back(key.second);
+  }
+  return out;
+}
+
+std::vector<const Component*> Registry::all() const {
+  std::vector<const Component*> out;
+  for (const auto& [key, component] : components_) out.push_back(component.get());
+  return out;
+}
+
+}  // namespace foil

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/sweep.h"
+
+#include "config/dump.h"
+#include "config/load.h"
+#include "config/override.h"
+#include "config/parse.h"
+#include "tests/core/config/folder.h"
+
+namespace foil {
+namespace {
+
+using test::refusal;
+
+std::string at(const Node& root, const std::string& path) {
+  const Node* node = at_path(root, path);
+  return node ? to_toml(*node) : "(absent)";
+}
+
+// The names of the trials, one a line.
+std::string names(const std::string& toml, const std::vector<std::string>& sets = {}) {
+  Node root = parse_toml(toml, "a.toml");
+  for (const std::string& set : sets) {
+    const size_t equals = set.find('=');
+    Node value = parse_toml("v = " + set.substr(equals + 1), "--set").table()[0].second;
+    override_value(root, set.substr(0, equals), value);
+  }
+  std::string out;
+  for (const Trial& trial : expand(root, set_keys(sets))) out += trial.name + "\n";
+  return out;
+}
+
+const std::string kBase = "[run]\nseed = 4\n[[loss]]\nname = \"infonce\"\ntemperature = 0.5\n[sweep]\n";
+
+TEST(Sweep, WithoutOneIsOneTrialOfTheRunsOwnSeed) {
+  const auto trials = expand(parse_toml("[run]\nname = \"quick\"\nseed = 4\n", "a.toml"));
+  ASSERT_EQ(trials.size(), 1u);
+  EXPECT_EQ(trials[0].name, "seed4");
+  EXPECT_EQ(trials[0].variant, "quick");
+  EXPECT_EQ(trials[0].seed, 4);
+  EXPECT_TRUE(trials[0].sets.empty());
+  EXPECT_EQ(expand(parse_toml("", "a.toml"))[0].name, "seed0");
+  EXPECT_EQ(expand(parse_toml("", "a.toml"))[0].variant, "default");
+}
+
+TEST(Sweep, CountsSeedsFromTheRunsOwnOrTakesAList) {
+  EXPECT_EQ(names(kBase + "seeds = 3\n"), "seed4\nseed5\nseed6\n");
+  EXPECT_EQ(names(kBase + "seeds = [9, 2]\n"), "seed9\nseed2\n");
+}
+
+TEST(Sweep, WalksTheGridFirstKeySlowestThenZipThenSeeds) {
+  const Node root =
+      parse_toml(kBase +
+                     "seeds = [1, 2]\ngrid = { \"loss.temperature\" = [0.1, 1], \"loss.name\" = [\"infonce\", \"dcl\"] }\n"
+                     "zip = { \"data.batch_size\" = [64, 128], \"optimizer.learning_rate\" = [0.3, 0.6] }\n",
+                 "a.toml");
+  const auto trials = expand(root);
+  ASSERT_EQ(trials.size(), 16u);
+  EXPECT_EQ(trials[0].variant, "temperature=0.1 infonce batch_size=64 learning_rate=0.3");
+  EXPECT_EQ(trials[0].name, "temperature=0.1-infonce-batch_size=64-learning_rate=0.3-seed1");
+  EXPECT_EQ(trials[1].name, "temperature=0.1-infonce-batch_size=64-learning_rate=0.3-seed2");
+  EXPECT_EQ(trials[2].variant, "temperature=0.1 infonce batch_size=128 learning_rate=0.6");
+  EXPECT_EQ(trials[4].variant, "temperature=0.1 dcl batch_size=64 learning_rate=0.3");
+  EXPECT_EQ(trials[15].variant, "temperature=1 dcl batch_size=128 learning_rate=0.6");
+  EXPECT_EQ(trials[15].sets, (std::vector<std::string>{"loss.temperature=1", "loss.name=\"dcl\"", "data.batch_size=128",
+                                                       "optimizer.learning_rate=0.6", "run.seed=2"}));
+  EXPECT_EQ(at(trials[15].root, "loss"), "[{name = \"dcl\", temperature = 1}]");
+  EXPECT_EQ(at(trials[15].root, "run.seed"), "2");
+  EXPECT_EQ(at(trials[15].root, "data.batch_size"), "128");
+  EXPECT_EQ(trials[15].root.find("sweep"), nullptr);
+  EXPECT_EQ(at_path(trials[15].root, "loss.temperature")->origin.text(), "a.toml:8:37");
+}
+
+TEST(Sweep, NamesASingleTextByItself) {
+  EXPECT_EQ(names(kBase + "grid = { \"loss.name\" = [\"infonce\", \"dcl\"] }\n"), "infonce-seed4\ndcl-seed4\n");
+  EXPECT_EQ(names(kBase + "grid = { \"data.path\" = [\"../a b\", \"../a/b\", \"/\"] }\n"),
+            "a-b-seed4\na-b-2-seed4\nvariant-seed4\n");
+  EXPECT_EQ(names(kBase + "grid = { \"data.subset\" = [10, 20] }\n"), "subset=10-seed4\nsubset=20-seed4\n");
+}
+
+TEST(Sweep, UsesTheShortestTailsThatTellKeysApart) {
+  const std::string toml =
+      "[[loss]]\n[[loss]]\n[sweep.grid]\n\"loss.0.weight\" = [1]\n\"loss.1.weight\" = [2]\n\"head.dims\" = [[8, 4]]\n";
+  const auto trials = expand(parse_toml(toml, "a.toml"));
+  ASSERT_EQ(trials.size(), 1u);
+  EXPECT_EQ(trials[0].variant, "0.weight=1 1.weight=2 dims=[8, 4]");
+  EXPECT_EQ(trials[0].name, "0.weight=1-1.weight=2-dims=-8-4-seed0");
+}
+
+TEST(Sweep, TakesNestedTablesForDottedKeys) {
+  EXPECT_EQ(names(kBase + "[sweep.grid]\nloss.temperature = [0.1]\n"), "temperature=0.1-seed4\n");
+}
+
+TEST(Sweep, SweepsWholeListsOfTables) {
+  const auto trials =
+      expand(parse_toml(kBase + "grid = { loss = [[{name = \"a\"}], [{name = \"a\"}, {name = \"b\"}]] }\n", "a.toml"));
+  ASSERT_EQ(trials.size(), 2u);
+  EXPECT_EQ(at(trials[1].root, "loss.1.name"), "\"b\"");
+}
+
+TEST(Sweep, LetsTheCommandLineWin) {
+  const std::string grid =
+      kBase + "seeds = 2\ngrid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.2] }\n";
+  EXPECT_EQ(names(grid, {"loss.name=\"dcl\""}),
+            "dcl-temperature=0.1-seed4\ndcl-temperature=0.1-seed5\ndcl-temperature=0.2-seed4\ndcl-temperature=0.2-seed5\n");
+  EXPECT_EQ(names(grid, {"loss.0.name=\"dcl\"", "loss.temperature=0.7", "run.seed=8"}), "dcl-temperature=0.7-seed8\n");
+  EXPECT_EQ(names(grid, {"loss={name = \"dcl\"}"}), "dcl-seed4\ndcl-seed5\n");
+  const std::string zip = kBase + "zip = { \"data.subset\" = [1, 2, 3], \"loss.temperature\" = [5, 6, 6] }\n";
+  EXPECT_EQ(names(zip, {"data.subset=9"}), "subset=9-temperature=5-seed4\nsubset=9-temperature=6-seed4\n");
+  const std::string steps = "[run]\nsteps = 1\n[sweep]\ngrid = { \"run.steps\" = [10, 20] }\n";
+  EXPECT_EQ(names(steps, {"run.epochs=2"}), "seed0\n");
+}
+
+TEST(Sweep, KeepsWhatTheCommandLineSetsInsideASweptTable) {
+  Node root = parse_toml(kBase + "grid = { loss = [{name = \"a\"}, {name = \"b\"}] }\n", "a.toml");
+  override_value(root, "loss.temperature", {0.9, {"--set loss.temperature=0.9", 0, 0}, {}});
+  const auto trials = expand(root, {"loss.temperature"});
+  ASSERT_EQ(trials.size(), 2u);
+  EXPECT_EQ(at(trials[1].root, "loss"), "[{name = \"b\", temperature = 0.9}]");
+  EXPECT_EQ(at_path(trials[1].root, "loss.temperature")->origin.text(), "--set loss.temperature=0.9");
+}
+
+TEST(Sweep, ReplacesEpochsBySweptSteps) {
+  const auto trials = expand(parse_toml("[run]\nepochs = 1\n[sweep]\ngrid = { \"run.steps\" = [10] }\n", "a.toml"));
+  EXPECT_EQ(at(trials[0].root, "run"), "{steps = 10}");
+}
+
+TEST(Sweep, RefusesNamingThePlace) {
+  const struct {
+    std::string line, message;
+  } cases[] = {
+      {"sedes = 3", "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip. Did you mean 'seeds'?"},
+      {"seeds = 0", "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = 20240131", "a.toml:7:9: sweep.seeds = 20240131, allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = \"3\"", "a.toml:7:9: sweep.seeds = \"3\", allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = []", "a.toml:7:9: sweep.seeds = [], allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = [1, -1]", "a.toml:7:9: sweep.seeds = [1, -1], allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = [1, 2, 1]", "a.toml:7:16: sweep.seeds lists 1 twice."},
+      {"grid = 3", "a.toml:7:8: sweep.grid = 3 (an integer), allowed: a table."},
+      {"grid = { \"loss.name\" = \"dcl\" }", "a.toml:7:24: sweep.grid.loss.name = \"dcl\", allowed: a list of one or more values."},
+      {"grid = { \"loss.name\" = [] }", "a.toml:7:24: sweep.grid.loss.name = [], allowed: a list of one or more values."},
+      {"grid = { \"loss.name\" = [\"a\", \"a\"] }", "a.toml:7:24: sweep.grid.loss.name lists a value twice."},
+      {"grid = { \"run.seed\" = [1, 2] }", "a.toml:7:10: sweep.grid.run.seed: seeds are listed in sweep.seeds."},
+      {"grid = { \"loss.3.name\" = [1, 2] }", "a.toml:7:27: loss has 1 element, allowed: loss.0."},
+      {"zip = { \"a.b\" = [1, 2], \"c.d\" = [1] }",
+       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths."},
+      {"grid = { \"a.b\" = [1] }\nzip = { \"a.b\" = [1] }", "a.toml:8:9: sweep.zip.a.b is in sweep.grid too."},
+  };
+  for (const auto& test : cases) EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + test.line + "\n", "a.toml")); }), test.message);
+  EXPECT_EQ(refusal([] { expand(parse_toml("sweep = 1\n", "a.toml")); }), "a.toml:1:9: sweep = 1 (an integer), allowed: a table.");
+  EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = -1\n", "a.toml")); }),
+            "a.toml:2:8: run.seed = -1, allowed: an integer >= 0.");
+}
+
+}  // namespace
+}  // namespace foil

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the tests of the readers share: a folder that goes away, files made byte by byte, the expected error.
+#pragma once
+
+#include <foil/error.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace foil::test {
+
+using Bytes = std::vector<uint8_t>;
+
+// A new folder under the system's temporary one; removed with what is in it.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "foil_data_XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::string path(const std::string& name = "") const { return name.empty() ? path_.string() : (path_ / name).string(); }
+  // Writes a file, and the folders that lead to it; returns its path.
+  std::string write(const std::string& name, const Bytes& bytes) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return path(name);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline Bytes gzip(const Bytes& plain) {
+  z_stream stream{};
+  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  Bytes out(deflateBound(&stream, plain.size()));
+  stream.next_in = const_cast<uint8_t*>(plain.data());
+  stream.avail_in = static_cast<unsigned>(plain.size());
+  stream.next_out = out.data();
+  stream.avail_out = static_cast<unsigned>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+// An IDX file of unsigned bytes.
+inline Bytes idx(const std::vector<uint32_t>& sizes, const Bytes& payload) {
+  Bytes out{0, 0, 8, static_cast<uint8_t>(sizes.size())};
+  for (uint32_t n : sizes) {
+    for (int shift : {24, 16, 8, 0}) out.push_back(static_cast<uint8_t>(n >> shift));
+  }
+  out.insert(out.end(), payload.begin(), payload.end());
+  return out;
+}
+
+// Bytes without a period that a wrong stride could hide behind.
+inline Bytes noise(size_t count, uint32_t seed = 1) {
+  Bytes out(count);
+  for (uint8_t& byte : out) {
+    seed = seed * 1664525u + 1013904223u;
+    byte = static_cast<uint8_t>(seed >> 24);
+  }
+  return out;
+}
+
+// What `work` threw: "EXIT CODE message"; "nothing thrown" when it did not.
+inline std::string error_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  }
+  return "nothing thrown";
+}
+
+// An environment variable for the length of a scope; null = not set.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) {
+    if (const char* old = std::getenv(name)) {
+      old_ = old;
+      was_set_ = true;
+    }
+    value ? setenv(name, value, 1) : unsetenv(name);
+  }
+  ~Environment() { was_set_ ? setenv(name_, old_.c_str(), 1) : unsetenv(name_); }
+
+ private:
+  const char* name_;
+  std::string old_;
+  bool was_set_ = false;
+};
+
+}  // namespace foil::test

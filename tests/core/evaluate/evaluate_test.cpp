@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// evaluate() as a whole: the same result for any world size, protocol ids, what is left out without labels or projections.
+#include "evaluate/evaluate.h"
+
+#include "data/memory.h"
+#include "evaluate/geometry.h"
+#include "tests/support/in_process_ranks.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <torch/torch.h>
+
+#include <mutex>
+
+namespace foil {
+namespace {
+
+// Images [C, 3, 3] of five classes, weakly told apart.
+Table images(int64_t count, uint64_t seed) {
+  torch::manual_seed(seed);
+  const Tensor label = torch::randint(5, {count});
+  const Tensor noise = torch::randint(200, {count, 2, 3, 3});
+  const Tensor pattern = torch::arange(18).view({1, 2, 3, 3}) % (label + 2).view({-1, 1, 1, 1});
+  return {(noise + 12 * pattern).clamp_max(255).to(torch::kByte), label};
+}
+
+MemoryDataset data_set(int64_t train, int64_t test) {
+  return MemoryDataset({images(train, 1), test > 0 ? images(test, 2) : Table{}, {"a", "b", "c", "d", "e"}});
+}
+
+// A small convolutional encoder with a projection, in fp32.
+Subject small_encoder() {
+  torch::manual_seed(3);
+  const Tensor kernel = torch::randn({11, 2, 2, 2}), head = torch::randn({11, 7});
+  const auto encode = [kernel, head](const Tensor& x) {
+    const Tensor h = torch::conv2d(x, kernel).relu().mean({2, 3});
+    return Encoded{h, h.mm(head)};
+  };
+  const auto prepare = [](const Views& views) { return views.at(0).data.to(torch::kFloat) / 255; };
+  return {encode, prepare, "resize-none", {}, ""};
+}
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Evaluate, IsTheSameForAnyWorldSize) {
+  const MemoryDataset data = data_set(1203, 10001);
+  Subject subject = small_encoder();
+  subject.encode_pair = [&](Split split, const Tensor& index) {
+    const Tensor x = subject.prepare(data.read(split, index));
+    return std::pair{subject.encode(x), subject.encode(x.flip(3))};
+  };
+  subject.augmentation = "flip";
+  const nlohmann::json one = evaluate(subject, data, {}, *World::single());
+  EXPECT_EQ(one.size(), 12U);
+  EXPECT_GT(one["features.knn"]["value"].get<double>(), 25);
+  EXPECT_LT(one["features.knn"]["value"].get<double>(), 95);
+  for (int world_size : {2, 3}) {
+    std::mutex mutex;
+    std::vector<nlohmann::json> results;
+    in_process_ranks(world_size, [&](World& world) {
+      torch::set_num_threads(1);
+      const nlohmann::json mine = evaluate(subject, data, {}, world);
+      const std::lock_guard lock(mutex);
+      results.push_back(mine);
+    });
+    ASSERT_EQ(results.size(), static_cast<size_t>(world_size));
+    for (const nlohmann::json& result : results) EXPECT_EQ(result, one) << nlohmann::json::diff(one, result);
+  }
+}
+
+TEST(Evaluate, EncodesEverySampleOnceInWholeBatches) {
+  const MemoryDataset data = data_set(23, 19);
+  EvaluateOptions options;
+  options.batch_size = 8;
+  options.knn.neighbours = 3;
+  options.linear = false;
+  for (int world_size : {1, 2, 3, 5}) {  // five ranks: some have no batch
+    std::mutex mutex;
+    std::vector<nlohmann::json> results;
+    in_process_ranks(world_size, [&](World& world) {
+      torch::set_num_threads(1);
+      Subject subject = small_encoder();
+      const auto encode = subject.encode;
+      subject.encode = [&](const Tensor& x) {
+        EXPECT_TRUE(x.size(0) == 8 || x.size(0) == 23 % 8 || x.size(0) == 19 % 8) << x.sizes();
+        EXPECT_FALSE(torch::GradMode::is_enabled());
+        return encode(x);
+      };
+      const nlohmann::json mine = evaluate(subject, data, options, world);
+      const std::lock_guard lock(mutex);
+      results.push_back(mine);
+    });
+    const Encoded all = small_encoder().encode(small_encoder().prepare(data.read(Split::test, torch::arange(19))));
+    for (const nlohmann::json& result : results) {
+      EXPECT_EQ(result["features.std"]["protocol"], "std-per-dimension/features/test19/resize-none/v1");
+      EXPECT_NEAR(result["projections.uniformity"]["value"].get<double>(), uniformity(all.z), 1e-6);
+      EXPECT_EQ(result, results.front());
+    }
+  }
+}
+
+TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
+  const MemoryDataset data = data_set(61, 30);
+  EvaluateOptions options;
+  options.knn.neighbours = 9;
+  const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
+  const auto id = [&](const char* key) { return result.at(key).at("protocol").get<std::string>(); };
+  EXPECT_EQ(id("features.knn"), "knn-cosine-k9-T0.07-weighted/features/train61/test30/resize-none/v1");
+  EXPECT_EQ(
+      id("projections.linear"),
+      "linear-lbfgs-l2from100to1e-06by9-heldout0.1-seed0-tolerance0.0001-iterations300/projections/train61/test30/resize-none/v1");
+  EXPECT_EQ(id("features.uniformity"), "uniformity-t2/features/test30/resize-none/v1");
+  EXPECT_EQ(id("features.effective_rank"), "effective-rank/features/test30/resize-none/v1");
+  EXPECT_EQ(id("features.std"), "std-per-dimension/features/test30/resize-none/v1");
+  EXPECT_EQ(result["features.std"]["dimensions"], 11);
+  EXPECT_FALSE(result.contains("features.alignment"));
+  options.knn.vote = "majority";
+  EXPECT_EQ(evaluate(small_encoder(), data, options, *World::single())["features.knn"]["protocol"],
+            "knn-cosine-k9-majority/features/train61/test30/resize-none/v1");
+}
+
+TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
+  const MemoryDataset data = data_set(61, 30);
+  Subject subject = small_encoder();
+  Tensor seen;
+  subject.encode_pair = [&](Split split, const Tensor& index) {
+    EXPECT_EQ(split, Split::test);
+    seen = index;
+    const Tensor x = subject.prepare(data.read(split, index));
+    return std::pair{subject.encode(x), subject.encode(x.flip(3))};
+  };
+  subject.augmentation = "flip";
+  EvaluateOptions options;
+  options.linear = false;
+  const nlohmann::json result = evaluate(subject, data, options, *World::single());
+  const Tensor x = subject.prepare(data.read(Split::test, torch::arange(30)));
+  EXPECT_TRUE(seen.equal(torch::arange(30)));
+  EXPECT_DOUBLE_EQ(result["features.alignment"]["value"].get<double>(),
+                   alignment(subject.encode(x).h, subject.encode(x.flip(3)).h));
+  EXPECT_DOUBLE_EQ(result["projections.alignment"]["value"].get<double>(),
+                   alignment(subject.encode(x).z, subject.encode(x.flip(3)).z));
+  EXPECT_EQ(result["projections.alignment"]["protocol"], "alignment-a2/projections/test30/flip/v1");
+}
+
+TEST(Evaluate, MeasuresOnlyGeometryWithoutLabels) {
+  Table train = images(40, 1), test = images(20, 2);
+  train.label = test.label = Tensor();
+  const nlohmann::json result = evaluate(small_encoder(), MemoryDataset({train, test, {}}), {}, *World::single());
+  EXPECT_FALSE(result.contains("features.knn"));
+  EXPECT_FALSE(result.contains("features.linear"));
+  EXPECT_EQ(result["projections.std"]["protocol"], "std-per-dimension/projections/test20/resize-none/v1");
+}
+
+TEST(Evaluate, TakesTrainForGeometryWhereThereIsNoTest) {
+  const nlohmann::json result = evaluate(small_encoder(), data_set(40, 0), {}, *World::single());
+  EXPECT_FALSE(result.contains("features.knn"));
+  EXPECT_EQ(result["features.std"]["protocol"], "std-per-dimension/features/train40/resize-none/v1");
+}
+
+TEST(Evaluate, LeavesSamplesWithoutLabelOutOfTheVote) {
+  Table train = images(60, 1), test = images(30, 2), fewer = train;
+  train.label.narrow(0, 50, 10).fill_(-1);
+  fewer.data = fewer.data.narrow(0, 0, 50).contiguous();
+  fewer.label = fewer.label.narrow(0, 0, 50).contiguous();
+  EvaluateOptions options;
+  options.batch_size = 60;
+  const auto knn = [&](const Table& bank) {
+    return evaluate(small_encoder(), MemoryDataset({bank, test, {"a", "b", "c", "d", "e"}}), options,
+                    *World::single())["features.knn"];
+  };
+  EXPECT_EQ(knn(train), knn(fewer));
+  EXPECT_EQ(knn(train)["protocol"], "knn-cosine-k20-T0.07-weighted/features/train50/test30/resize-none/v1");
+}
+
+TEST(Evaluate, GivesRawPixelsTheSameProtocol) {
+  const MemoryDataset data = data_set(61, 30);
+  Subject pixels = small_encoder();
+  pixels.encode = raw_pixels;
+  const nlohmann::json result = evaluate(pixels, data, {}, *World::single());
+  EXPECT_EQ(result["features.std"]["dimensions"], 18);
+  EXPECT_EQ(result["features.knn"]["protocol"], evaluate(small_encoder(), data, {}, *World::single())["features.knn"]["protocol"]);
+  for (const auto& [key, value] : result.items()) EXPECT_EQ(key.rfind("features.", 0), 0U) << key;  // no projections
+}
+
+TEST(Evaluate, MeasuresWhatIsAsked) {
+  EvaluateOptions options;
+  options.linear = options.geometry = false;
+  options.on = {"projections"};
+  const nlohmann::json result = evaluate(small_encoder(), data_set(61, 30), options, *World::single());
+  EXPECT_EQ(result.size(), 1U);
+  EXPECT_TRUE(result.contains("projections.knn"));
+  options.on = {"projection"};
+  EXPECT_EQ(message_of([&] { evaluate(small_encoder(), data_set(61, 30), options, *World::single()); }),
+            "unknown entry 'projection' in evaluate.on. Known entries: features, projections. Did you mean 'projections'?");
+}
+
+TEST(Evaluate, RejectsAnEncoderThatLosesRows) {
+  Subject subject = small_encoder();
+  subject.encode = [](const Tensor& x) { return Encoded{x.flatten(1).narrow(0, 0, x.size(0) - 1), {}}; };
+  EXPECT_EQ(message_of([&] { evaluate(subject, data_set(61, 30), {}, *World::single()); }),
+            "encode train: 60 embeddings for 61 samples.");
+}
+
+TEST(Evaluate, ReportsItsProgress) {
+  std::vector<std::string> lines;
+  EvaluateOptions options;
+  options.batch_size = 32;
+  options.linear = false;
+  options.on = {"features"};
+  evaluate(small_encoder(), data_set(61, 30), options, *World::single(), [&](const std::string& what, int64_t done, int64_t all) {
+    lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all));
+  });
+  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1", "features kNN 0/1",
+                                             "features kNN 1/1", "features geometry 0/1", "features geometry 1/1"}));
+}
+
+}  // namespace
+}  // namespace foil

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Ranks as real processes. This program is also the parent (`--parent GRACE_MS SCENE`) and the rank (`--rank SCENE`) that the tests start.
+#include "ranks/reducer.h"
+#include "ranks/spawn.h"
+#include "ranks/world.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <torch/torch.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using at::Tensor;
+using foil::World;
+
+// ---- A rank
+
+volatile std::sig_atomic_t got_signal = 0;
+
+void sleep_for_ever() {
+  while (true) pause();
+}
+
+struct Fails : torch::autograd::Function<Fails> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x * 1.0; }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list) {
+    throw foil::Error("no gradient today", foil::Exit::non_finite);
+  }
+};
+
+void one_step(World& world, bool fails) {
+  const Tensor weight = torch::ones({4, 4}, torch::kDouble).requires_grad_();
+  foil::GradientReducer reducer({{"weight", weight}}, world.shared_from_this());
+  const Tensor z = world.gather(torch::matmul(torch::ones({3, 4}, torch::kDouble), weight));
+  const Tensor loss = fails ? Fails::apply(z).sum() : z.sum();
+  reducer.prepare(loss);
+  loss.backward();
+  world.barrier();
+}
+
+int play(const std::string& scene, World& world) {
+  const int64_t rank = world.rank();
+  if (scene == "trains") {
+    one_step(world, false);
+    if (rank == 0) std::cout << "trained " << world.world_size() << "\n";
+  } else if (scene == "fails_in_backward") {
+    one_step(world, rank == 1);
+  } else if (scene == "fails_on_rank_0") {
+    one_step(world, rank == 0);
+  } else if (scene == "fails_alone") {  // the others are in no collective: they get SIGTERM
+    if (rank == 1) throw foil::Error("alone", foil::Exit::data);
+    sleep_for_ever();
+  } else if (scene == "killed") {
+    if (rank == 2) raise(SIGKILL);
+    world.barrier();
+  } else if (scene == "late") {
+    if (rank == 2) sleep_for_ever();
+    world.barrier();
+  } else if (scene == "nan_on_rank_2") {
+    const std::string error = world.first_error(rank == 2 ? "step 7: the loss is nan" : "");
+    if (!error.empty()) throw foil::Error(error, foil::Exit::non_finite);
+  }
+  return 0;
+}
+
+int rank_main(const std::string& scene) {
+  const foil::Launch launch = foil::read_launch();
+  // Scenes without a world: processes alone.
+  if (scene == "stubborn") {
+    if (launch.rank == 0) return 5;
+    std::signal(SIGTERM, SIG_IGN);
+    sleep_for_ever();
+  }
+  if (scene == "waits") {
+    for (int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, [](int s) { got_signal = s; });
+    std::cout << "ready " + std::to_string(getpid()) + " " + std::to_string(launch.local_rank) + "/" +
+                     std::to_string(launch.local_world_size) + "\n" << std::flush;
+    while (true) {
+      const int signal = std::exchange(got_signal, 0);
+      if (signal) std::cout << "signal " + std::to_string(signal) + ".\n" << std::flush;
+      if (signal == SIGTERM) {
+        std::this_thread::sleep_for(400ms * launch.rank);  // one rank ends well before the other
+        std::cout << "end\n" << std::flush;
+        return 75;
+      }
+      std::this_thread::sleep_for(10ms);
+    }
+  }
+  std::shared_ptr<World> world;
+  try {
+    if (scene == "never_comes" && launch.rank == 2) sleep_for_ever();
+    const bool short_patience = scene == "late" || scene == "never_comes";
+    world = World::make(launch, at::kCPU, short_patience ? 3s : 600s);  // a test that needs the 600 s fails
+    const int code = play(scene, *world);
+    world->close();
+    return code;
+  } catch (const std::exception& e) {
+    const foil::Error reason = world ? world->explain(e) : foil::Error(e.what());
+    if (!world || world->speaks()) std::cerr << "foil: " << reason.what() << std::endl;
+    foil::write_error_file(reason.what(), static_cast<int>(reason.code()));
+    return static_cast<int>(reason.code());
+  }
+}
+
+// ---- A test's view of a process
+
+struct Process {
+  pid_t id;
+  std::string output;  // file: stdout and stderr
+  std::string read() const {
+    std::ifstream file(output);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  int wait() const {
+    int status = 0;
+    waitpid(id, &status, 0);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  void wait_for(const std::string& text, size_t times) const {
+    while (count(text) < times) std::this_thread::sleep_for(10ms);
+  }
+  size_t count(const std::string& text) const {
+    size_t n = 0;
+    const std::string all = read();
+    for (size_t at = all.find(text); at != std::string::npos; at = all.find(text, at + 1)) ++n;
+    return n;
+  }
+};
+
+Process start(std::vector<std::string> arguments, const std::vector<std::pair<std::string, std::string>>& variables = {}) {
+  static int files = 0;
+  const std::string output = testing::TempDir() + "spawn_test." + std::to_string(getpid()) + "." + std::to_string(files++);
+  arguments.insert(arguments.begin(), "spawn_test");
+  const pid_t id = fork();
+  if (id != 0) return {id, output};
+  for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+  if (!freopen(output.c_str(), "w", stdout)) _exit(126);
+  dup2(STDOUT_FILENO, STDERR_FILENO);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  execv("/proc/self/exe", argv.data());
+  _exit(127);
+}
+
+Process start_parent(const std::string& scene, const std::string& grace_ms = "300000") {
+  return start({"--parent", grace_ms, scene, "--nproc", "3"});
+}
+
+bool alive(pid_t process) {
+  std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
+  std::string line;
+  return std::getline(stat, line) && line.substr(line.rfind(')') + 2, 1) != "Z";
+}
+
+int free_port() {
+  const int s = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  bind(s, reinterpret_cast<sockaddr*>(&address), size);
+  getsockname(s, reinterpret_cast<sockaddr*>(&address), &size);
+  close(s);
+  return ntohs(address.sin_port);
+}
+
+// Three ranks as a launcher without a store of its own starts them: rank 0 keeps the store.
+std::vector<Process> start_ranks(const std::string& scene, const std::vector<std::pair<std::string, std::string>>& more = {}) {
+  const std::string port = std::to_string(free_port());
+  std::vector<Process> ranks;
+  for (const char* rank : {"0", "1", "2"}) {
+    std::vector<std::pair<std::string, std::string>> variables = {{"RANK", rank}, {"LOCAL_RANK", rank}, {"WORLD_SIZE", "3"},
+                                                                  {"LOCAL_WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", port}};
+    for (const auto& [name, value] : more) variables.emplace_back(name, value + rank);
+    ranks.push_back(start({"--rank", scene}, variables));
+  }
+  return ranks;
+}
+
+}  // namespace
+
+TEST(Spawn, TrainsAndReturnsZero) {
+  const Process parent = start_parent("trains");
+  EXPECT_EQ(parent.wait(), 0);
+  EXPECT_EQ(parent.read(), "trained 3\n") << "nothing else is printed";
+}
+
+TEST(Spawn, OneRankFailingInBackwardEndsAllWithOneMessage) {
+  const Process parent = start_parent("fails_in_backward");
+  EXPECT_EQ(parent.wait(), 4);
+  EXPECT_EQ(parent.read(), "foil: rank 1: no gradient today\n");
+}
+
+TEST(Spawn, AnAgreedErrorIsPrintedOnce) {
+  const Process parent = start_parent("nan_on_rank_2");
+  EXPECT_EQ(parent.wait(), 4);
+  EXPECT_EQ(parent.count("rank 2: step 7: the loss is nan\n"), 1u) << parent.read();
+}
+
+TEST(Spawn, NamesTheRankThatWasKilled) {
+  const Process parent = start_parent("killed");
+  EXPECT_EQ(parent.wait(), 128 + SIGKILL);
+  EXPECT_EQ(parent.read(), "foil: rank 2: killed by signal 9 (Killed).\n");
+}
+
+TEST(Spawn, ARankThatFailsAloneSpeaksForItself) {
+  const Process parent = start_parent("fails_alone", "500");
+  EXPECT_EQ(parent.wait(), 5);
+  EXPECT_EQ(parent.read(), "foil: rank 1: alone\n");
+}
+
+TEST(Spawn, NamesTheLateRank) {
+  const Process parent = start_parent("late", "500");
+  EXPECT_EQ(parent.wait(), 1);
+  EXPECT_EQ(parent.read(), "foil: barrier: rank 2 did not come within 3 s, the other ranks wait.\n");
+}
+
+TEST(Spawn, NamesTheRankThatNeverComes) {
+  const Process parent = start_parent("never_comes", "500");
+  EXPECT_EQ(parent.wait(), 1);
+  EXPECT_NE(parent.read().find("foil: rank 2 of 3 did not come to 127.0.0.1:"), std::string::npos) << parent.read();
+}
+
+TEST(Spawn, KillsARankThatIgnoresSigtermAndReturnsTheCodeOfTheFirst) {
+  EXPECT_EQ(start_parent("stubborn", "300").wait(), 5);
+}
+
+TEST(Spawn, ForwardsSignalsOnceAndWaitsForRanksThatStopByAgreement) {
+  const Process parent = start_parent("waits", "1");  // a failure would get SIGKILL after 2 ms
+  parent.wait_for("ready", 3);
+  EXPECT_EQ(parent.count(" 2/3\n"), 1u) << parent.read();
+  for (int signal : {SIGUSR1, SIGINT, SIGTERM}) {
+    kill(parent.id, signal);
+    parent.wait_for("signal " + std::to_string(signal) + ".", 3);
+  }
+  EXPECT_EQ(parent.wait(), 75);
+  EXPECT_EQ(parent.count("signal "), 9u) << parent.read();
+  EXPECT_EQ(parent.count("end"), 3u) << parent.read();
+}
+
+TEST(Spawn, LeavesNoOrphan) {
+  const Process parent = start_parent("waits");
+  parent.wait_for("ready", 3);
+  std::vector<pid_t> ranks;
+  std::istringstream words(parent.read());
+  for (std::string word; words >> word;) {
+    if (word == "ready") words >> word, ranks.push_back(std::stoi(word));
+  }
+  ASSERT_EQ(ranks.size(), 3u);
+  for (pid_t rank : ranks) EXPECT_TRUE(alive(rank));
+  kill(parent.id, SIGKILL);
+  EXPECT_EQ(parent.wait(), 128 + SIGKILL);
+  for (pid_t rank : ranks) {
+    while (alive(rank)) std::this_thread::sleep_for(10ms);  // an orphan hangs here
+  }
+}
+
+TEST(Launched, RanksMeetAtTheStoreOfRank0) {
+  const auto ranks = start_ranks("trains");
+  for (const Process& rank : ranks) EXPECT_EQ(rank.wait(), 0) << rank.read();
+  EXPECT_EQ(ranks[0].read(), "trained 3\n");
+}
+
+TEST(Launched, TheStoreOutlivesTheFailureOfRank0) {
+  const std::string file = testing::TempDir() + "spawn_test.error." + std::to_string(getpid()) + ".";
+  const auto ranks = start_ranks("fails_on_rank_0", {{"TORCHELASTIC_ERROR_FILE", file}});
+  for (const Process& rank : ranks) EXPECT_EQ(rank.wait(), 4) << rank.read();
+  EXPECT_EQ(ranks[0].read() + ranks[1].read() + ranks[2].read(), "foil: rank 0: no gradient today\n");
+  for (const char* rank : {"0", "1", "2"}) {
+    const nlohmann::json error = nlohmann::json::parse(std::ifstream(file + rank));
+    EXPECT_EQ(error["message"]["message"], "rank 0: no gradient today");
+    EXPECT_EQ(error["message"]["errorCode"], 4);
+    EXPECT_GT(std::stoll(error["message"]["extraInfo"]["timestamp"].get<std::string>()), 1'700'000'000);
+  }
+}
+
+TEST(Launched, NamesTheRankWhoseProcessEnded) {
+  const auto ranks = start_ranks("killed");
+  EXPECT_EQ(ranks[2].wait(), 128 + SIGKILL);
+  for (int r : {0, 1}) EXPECT_EQ(ranks[static_cast<size_t>(r)].wait(), 1);
+  EXPECT_EQ(ranks[0].read() + ranks[1].read(), "foil: rank 2 ended or cannot be reached; the other ranks cannot go on without.\n");
+}
+
+int main(int argc, char** argv) {
+  const std::string role = argc > 2 ? argv[1] : "";
+  try {
+    if (role == "--rank") return rank_main(argv[2]);
+    if (role == "--parent") return foil::spawn_ranks(3, {argv[0], "--rank", argv[3], "--nproc", "3"}, std::chrono::milliseconds(std::stoi(argv[2])));
+  } catch (const std::exception& e) {
+    std::cerr << e.what() << std::endl;
+    return 99;
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Collectives of 1, 2 and 3 ranks as threads, against the same computation on the concatenated batch.
+#include "tests/support/in_process_ranks.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <atomic>
+#include <numeric>
+
+namespace {
+
+using at::Tensor;
+using foil::in_process_ranks;
+using foil::World;
+
+Tensor random(at::IntArrayRef shape, uint64_t seed) {
+  return torch::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kDouble);
+}
+
+// The rows of rank r when the batch is cut into these sizes.
+Tensor shard(const Tensor& all, const std::vector<int64_t>& sizes, int64_t r) {
+  return all.narrow(0, std::accumulate(sizes.begin(), sizes.begin() + r, int64_t{0}), sizes[static_cast<size_t>(r)]);
+}
+
+const std::vector<std::vector<int64_t>> kShards = {{7}, {4, 3}, {0, 7}, {3, 2, 2}, {0, 5, 2}, {7, 0, 0}, {1, 0, 6}};
+
+void expect_error(const std::function<void()>& run, const std::string& expected) {
+  try {
+    run();
+    FAIL() << "no error, expected: " << expected;
+  } catch (const foil::Error& e) {
+    EXPECT_EQ(std::string(e.what()), expected);
+  }
+}
+
+}  // namespace
+
+TEST(World, GathersUnevenAndEmptyShardsInRankOrder) {
+  const Tensor all = random({7, 2, 3}, 1);
+  for (const auto& sizes : kShards) {
+    in_process_ranks(static_cast<int>(sizes.size()), [&](World& world) {
+      EXPECT_TRUE(torch::equal(world.gather(shard(all, sizes, world.rank())), all)) << sizes;
+      EXPECT_EQ(world.counts(sizes[static_cast<size_t>(world.rank())]), sizes);
+    });
+  }
+}
+
+TEST(World, GathersEveryType) {
+  const std::vector<int64_t> sizes = {3, 0, 4};
+  for (auto type : {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong, torch::kHalf, torch::kBFloat16, torch::kFloat}) {
+    const Tensor all = (random({7, 5}, 2) * 3).to(type);
+    in_process_ranks(3, [&](World& world) {
+      const Tensor got = world.gather(shard(all, sizes, world.rank()));
+      EXPECT_EQ(got.scalar_type(), type);
+      EXPECT_TRUE(torch::equal(got, all)) << type;
+    });
+  }
+}
+
+TEST(World, GathersViewsVectorsAndNothing) {
+  const Tensor all = random({7, 6}, 3), columns = all.t().contiguous().t();
+  const std::vector<int64_t> sizes = {2, 4, 1};
+  in_process_ranks(3, [&](World& world) {
+    EXPECT_TRUE(torch::equal(world.gather(shard(columns, sizes, world.rank())), all)) << "not contiguous";
+    EXPECT_TRUE(torch::equal(world.gather(shard(all.select(1, 4), sizes, world.rank())), all.select(1, 4))) << "one-dimensional";
+    EXPECT_EQ(world.gather(torch::empty({0, 4})).sizes(), (std::vector<int64_t>{0, 4})) << "all shards empty";
+    EXPECT_EQ(world.gather(torch::empty({2, 0})).sizes(), (std::vector<int64_t>{6, 0})) << "rows of no bytes";
+  });
+}
+
+// The objective is a sum over ranks whose terms each use the whole batch, weighted by rank: a gradient that is not sum-reduced, or
+// not of the own rows, differs.
+TEST(World, GatherHasTheGradientOfOneRank) {
+  const Tensor all = random({7, 3}, 4), weights = random({3, 7, 3}, 5);
+  for (const auto& sizes : kShards) {
+    const auto world_size = static_cast<int64_t>(sizes.size());
+    const Tensor whole = all.clone().requires_grad_();
+    Tensor objective = torch::zeros({}, torch::kDouble);
+    for (int64_t r = 0; r < world_size; ++r) objective = objective + (weights[r] * whole.pow(3)).sum();
+    objective.backward();
+    in_process_ranks(static_cast<int>(world_size), [&](World& world) {
+      const Tensor own = shard(all, sizes, world.rank()).clone().requires_grad_();
+      (weights[world.rank()] * world.gather(own).pow(3)).sum().backward();
+      EXPECT_TRUE(torch::allclose(own.grad(), shard(whole.grad(), sizes, world.rank()), 1e-13, 1e-13)) << sizes;
+    });
+  }
+}
+
+TEST(World, SumHasTheGradientOfOneRank) {
+  const Tensor parts = random({3, 4}, 6), weights = random({3, 4}, 7);
+  for (int world_size : {1, 2, 3}) {
+    const Tensor whole = parts.slice(0, 0, world_size).clone().requires_grad_();
+    const Tensor total = whole.sum(0);
+    (weights.slice(0, 0, world_size) * total.square()).sum().backward();
+    in_process_ranks(world_size, [&](World& world) {
+      const Tensor own = parts[world.rank()].clone().requires_grad_();
+      const Tensor sum = world.sum(own);
+      EXPECT_TRUE(torch::allclose(sum, total, 1e-14, 1e-14));
+      (weights[world.rank()] * sum.square()).sum().backward();
+      EXPECT_TRUE(torch::allclose(own.grad(), whole.grad()[world.rank()], 1e-13, 1e-13));
+    });
+  }
+}
+
+TEST(World, SumsScalarsIntegersBoolsAndNarrowFloats) {
+  in_process_ranks(3, [](World& world) {
+    EXPECT_EQ(world.sum(torch::tensor(world.rank() + 1, torch::kLong)).item<int64_t>(), 6);
+    EXPECT_EQ(world.sum(torch::tensor({true, world.rank() == 1})).equal(torch::tensor({3, 1}, torch::kLong)), true);
+    // In bf16 256 + 1 + 1 is 256 in either order; in fp32, rounded once at the end, it is 258.
+    const Tensor narrow = torch::tensor({world.rank() == 0 ? 256.0 : 1.0}, torch::kBFloat16);
+    EXPECT_EQ(world.sum(narrow).scalar_type(), torch::kBFloat16);
+    EXPECT_EQ(world.sum(narrow).item<double>(), 258.0);
+    EXPECT_EQ(narrow.item<double>(), world.rank() == 0 ? 256.0 : 1.0) << "the input stays";
+  });
+}
+
+TEST(World, BroadcastsIntoTheOthers) {
+  in_process_ranks(3, [](World& world) {
+    const Tensor base = random({4, 5}, 8 + static_cast<uint64_t>(world.rank())), expected = random({4, 5}, 10);
+    std::vector<Tensor> tensors = {base.clone(), base.clone().t(), base.to(torch::kBFloat16), base > 0, torch::empty({0}), base.sum()};
+    world.broadcast(tensors, 2);
+    EXPECT_TRUE(torch::equal(tensors[0], expected));
+    EXPECT_TRUE(torch::equal(tensors[1], expected.t())) << "not contiguous";
+    EXPECT_TRUE(torch::equal(tensors[2], expected.to(torch::kBFloat16)));
+    EXPECT_TRUE(torch::equal(tensors[3], expected > 0));
+    EXPECT_TRUE(torch::equal(tensors[5], expected.sum()));
+    EXPECT_EQ(world.broadcast_text(world.rank() == 1 ? "fünf\n" : "", 1), "fünf\n");
+    EXPECT_EQ(world.broadcast_text(world.rank() == 0 ? "" : "not this"), "");
+    EXPECT_EQ(world.broadcast_int(world.rank() * 10 - 1), -1);
+    EXPECT_EQ(world.all_reduce_max(torch::tensor({static_cast<double>(world.rank()), -1.0})).sum().item<double>(), 1.0);
+    EXPECT_TRUE(world.any(world.rank() == 1));
+    EXPECT_FALSE(world.any(false));
+  });
+}
+
+TEST(World, BroadcastsParametersThatRequireGradient) {
+  in_process_ranks(2, [](World& world) {
+    std::vector<Tensor> parameters = {torch::full({3}, static_cast<double>(world.rank())).requires_grad_()};
+    world.broadcast(parameters, 1);
+    EXPECT_EQ(parameters[0].sum().item<double>(), 3.0);
+    EXPECT_TRUE(parameters[0].requires_grad());
+  });
+}
+
+TEST(World, OfOneRankIsTheIdentity) {
+  const auto world = World::single();
+  const Tensor x = random({3, 2}, 11).requires_grad_();
+  EXPECT_TRUE(world->gather(x).is_same(x));
+  EXPECT_TRUE(world->sum(x).is_same(x));
+  EXPECT_EQ(world->counts(5), std::vector<int64_t>{5});
+  EXPECT_EQ(world->broadcast_text("a"), "a");
+  EXPECT_EQ(world->first_error("bad"), "bad");
+  world->barrier();
+  world->close();
+  EXPECT_EQ(std::string(world->explain(foil::Error("bad", foil::Exit::data)).what()), "bad");
+  EXPECT_TRUE(world->speaks());
+}
+
+TEST(World, AgreesOnTheErrorOfTheLowestRank) {
+  in_process_ranks(3, [](World& world) {
+    EXPECT_EQ(world.first_error(""), "");
+    EXPECT_EQ(world.first_error(world.rank() == 2 ? "loss is nan" : ""), "rank 2: loss is nan");
+    EXPECT_EQ(world.first_error(world.rank() > 0 ? "no " + std::to_string(world.rank()) : ""), "rank 1: no 1");
+  });
+}
+
+TEST(World, RefusesRowsThatDiffer) {
+  in_process_ranks(2, [](World& world) {
+    expect_error([&] { world.gather(torch::zeros({2, 3 + world.rank()})); },
+                 "gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
+  });
+}
+
+TEST(World, RefusesToGatherAScalar) {
+  const auto world = World::single();
+  expect_error([&] { world->gather(torch::zeros({})); }, "gather: a scalar has no rows; unsqueeze(0) makes it one.");
+}
+
+TEST(World, ReportsTheFailingRankToThoseThatWait) {
+  std::atomic<int> speakers = 0;
+  const auto run = [&] {
+    in_process_ranks(3, [&](World& world) {
+      try {
+        if (world.rank() == 1) throw foil::Error("bad data", foil::Exit::data);
+        world.barrier();
+        FAIL() << "the barrier was passed";
+      } catch (const std::exception& e) {
+        const foil::Error reason = world.explain(e);
+        EXPECT_EQ(std::string(reason.what()), "rank 1: bad data");
+        EXPECT_EQ(reason.code(), foil::Exit::data);
+        speakers += world.speaks();
+        throw;
+      }
+    });
+  };
+  expect_error(run, "rank 1: bad data");
+  EXPECT_EQ(speakers, 1);
+}
+
+TEST(World, NamesTheLateRank) {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  std::mutex mutex;
+  std::condition_variable told;
+  int waiting = 2;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 3; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto world = World::make(store, rank, 3, at::kCPU, std::chrono::seconds(2));
+      if (rank == 1) {  // alive, but it comes only after the others have given up
+        std::unique_lock lock(mutex);
+        told.wait(lock, [&] { return waiting == 0; });
+        return;
+      }
+      expect_error([&] { world->gather(torch::ones({2, 2})); }, "gathering counts: rank 1 did not come within 2 s, the other ranks wait.");
+      std::lock_guard lock(mutex);
+      --waiting;
+      told.notify_all();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The report: self-contained, well formed, and it says what it must.
+#include "study/report.h"
+
+#include <gtest/gtest.h>
+
+#include <foil/error.h>
+
+#include "folder.h"
+
+using foil_test::Folder;
+
+namespace {
+
+// Two variants with two seeds, a failed trial, names and values full of markup.
+foil::Comparison sample(const Folder& folder) {
+  foil::Comparison comparison;
+  comparison.rows.resize(3);
+  comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}}, {}};
+  comparison.rows[1] = {"infonce", "knn20", false, {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
+                        {},        {},      {}};
+  comparison.rows[2] = {
+      "dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}};
+  comparison.rows[1].config = {{"loss.name", "infonce"}, {"optimizer.name", "adamw"}};
+  comparison.rows[2].config = {{"loss.name", "dcl"}, {"loss.mask", "<exact>"}, {"optimizer.name", "adamw"}};
+  for (size_t row = 1; row < 3; ++row) {
+    for (const int64_t seed : {0, 1}) {
+      const std::string name = "run" + std::to_string(row) + std::to_string(seed);
+      std::string metrics;
+      for (int step = 1; step <= 400; ++step) {
+        metrics += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(1.5 * row + 4.0 / step + 0.1 * seed);
+        metrics += step % 100 == 0 ? ", \"knn\": " + std::to_string(80 + step / 100 + row) + "}\n" : "}\n";
+      }
+      folder.write(name + "/metrics.jsonl", metrics);
+      folder.write(name + "/env.json", R"({"foil": "0.1.0", "hardware": {"cpu": "EPYC", "threads": )" + std::to_string(row) + "}}");
+      comparison.rows[row].folders[seed] = folder.at(name);
+    }
+  }
+  return comparison;
+}
+
+// The first tag that closes another than the one last opened, empty when all are closed in order. Empty elements are written <x/>.
+std::string first_unbalanced(const std::string& html) {
+  std::vector<std::string> open;
+  for (size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
+    const std::string tag = html.substr(at + 1, html.find('>', at) - at - 1);
+    if (tag.empty() || tag.back() == '/' || tag[0] == '!') continue;
+    if (tag[0] != '/') {
+      open.push_back(tag.substr(0, tag.find_first_of(" \n")));
+    } else {
+      if (open.empty() || "/" + open.back() != tag) return tag;
+      open.pop_back();
+    }
+  }
+  return open.empty() ? "" : open.back();
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST(Report, IsSelfContainedAndWellFormed) {
+  Folder folder;
+  const auto html = foil::report_html(sample(folder), "quick & dirty");
+  EXPECT_EQ(first_unbalanced(html), "");
+  const std::string xml_name = "xmlns=\"http://www.w3.org/2000/svg\"";  // a name and not an address
+  EXPECT_EQ(count(html, "//"), count(html, xml_name));
+  for (const std::string outside : {"src=", "href=", "url(", "@import", "<script", "<link", "<iframe"})
+    EXPECT_EQ(count(html, outside), 0u) << outside;
+  EXPECT_NE(html.find("<h1>quick &amp; dirty</h1>"), std::string::npos);
+  EXPECT_NE(html.find("failed: dcl &lt;b&gt;&amp;&quot; seed 2: &lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
+}
+
+TEST(Report, DrawsEverySeedAndEveryCurve) {
+  Folder folder;
+  const auto html = foil::report_html(sample(folder), "quick");
+  EXPECT_EQ(count(html, "<circle"), 5u);    // a dot a seed
+  EXPECT_EQ(count(html, "<polyline"), 8u);  // loss and kNN of four trials
+}
+
+TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {
+  Folder folder;
+  const auto html = foil::report_html(sample(folder), "quick");
+  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td class=\"value\">&lt;exact&gt;</td></tr>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>optimizer.name</td><td class=\"value\">adamw</td></tr>"),
+            std::string::npos);  // in all of the first, once
+}
+
+TEST(Report, ShowsHardwareAndWhereItDiffered) {
+  Folder folder;
+  auto comparison = sample(folder);
+  folder.write("run11/env.json", "{}");  // a run that was stopped before it knew
+  const auto html = foil::report_html(comparison, "quick");
+  EXPECT_NE(html.find("<tr><td>hardware.cpu</td><td class=\"value\">EPYC</td></tr>"), std::string::npos);
+  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">1 | 2</td></tr>"), std::string::npos);
+}
+
+TEST(Report, WritesTheFileAndAPictureAProtocol) {
+  Folder folder;
+  auto comparison = sample(folder);
+  comparison.rows[2].protocol = "knn200";
+  EXPECT_EQ(foil::write_report(comparison, "quick", folder.path()), folder.at("report.html"));
+  EXPECT_EQ(folder.read("report.html"), foil::report_html(comparison, "quick"));
+  EXPECT_NE(folder.read("comparison.svg").find("protocol knn20<"), std::string::npos);
+  EXPECT_NE(folder.read("comparison-2.svg").find("protocol knn200<"), std::string::npos);
+  EXPECT_EQ(first_unbalanced(folder.read("comparison.svg")), "");
+  EXPECT_EQ(foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); }),
+            "1: " + folder.at("none/comparison.svg") + ": cannot be written");
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The trial store: states across reopening and kills, one writer, schema versions.
+#include "study/store.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include <foil/error.h>
+
+#include "folder.h"
+
+using foil::PlannedTrial;
+using foil::TrialState;
+using foil::TrialStore;
+using foil_test::error_of;
+using foil_test::Folder;
+
+namespace {
+
+const std::vector<PlannedTrial> four = {{"infonce-seed0", "infonce", 0, "a0"},
+                                        {"infonce-seed1", "infonce", 1, "a1"},
+                                        {"dcl-seed0", "dcl", 0, "b0"},
+                                        {"dcl-seed1", "dcl", 1, "b1"}};
+
+void execute(const std::string& path, const std::string& sql) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+  sqlite3_close(database);
+}
+
+// Runs `work` in a child process that then says so and waits; returns its PID.
+template <class Work>
+pid_t child_after(const Work& work) {
+  int ready[2];
+  if (::pipe(ready) != 0) throw std::runtime_error("pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    work();
+    [[maybe_unused]] const auto written = ::write(ready[1], "x", 1);
+    for (;;) ::pause();
+  }
+  ::close(ready[1]);
+  char byte = 0;
+  if (::read(ready[0], &byte, 1) != 1) throw std::runtime_error("the child died");
+  ::close(ready[0]);
+  return child;
+}
+
+void kill_9(pid_t child) {
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+}  // namespace
+
+TEST(TrialStore, KeepsEveryStateAcrossReopening) {
+  Folder folder;
+  {
+    TrialStore store(folder.path());
+    store.plan(four);
+    store.start("infonce-seed0");
+    store.complete("infonce-seed0", R"({"protocol": "p"})");
+    store.start("infonce-seed1");
+    store.fail("infonce-seed1", "loss is nan at step 3");
+    store.start("dcl-seed0");
+    store.stop("dcl-seed0", "interrupted");
+  }
+  const auto trials = TrialStore(folder.path(), TrialStore::Access::read).trials();
+  ASSERT_EQ(trials.size(), 4u);
+  EXPECT_EQ(trials[0].name, "infonce-seed0");
+  EXPECT_EQ(trials[0].variant, "infonce");
+  EXPECT_EQ(trials[0].config_hash, "a0");
+  EXPECT_EQ(trials[0].state, TrialState::complete);
+  EXPECT_EQ(trials[0].results, R"({"protocol": "p"})");
+  EXPECT_EQ(trials[0].folder, folder.at("infonce-seed0"));
+  EXPECT_EQ(trials[1].seed, 1);
+  EXPECT_EQ(trials[1].state, TrialState::failed);
+  EXPECT_EQ(trials[1].reason, "loss is nan at step 3");
+  EXPECT_EQ(trials[2].state, TrialState::waiting);
+  EXPECT_EQ(trials[2].reason, "interrupted");
+  EXPECT_NE(trials[2].started, "");
+  EXPECT_EQ(trials[2].finished, "");
+  EXPECT_EQ(trials[3].state, TrialState::waiting);
+  EXPECT_EQ(trials[3].started, "");
+}
+
+TEST(TrialStore, WritesTimesInUtc) {
+  Folder folder;
+  TrialStore store(folder.path());
+  store.plan(four);
+  ::setenv("TZ", "Asia/Tokyo", 1);
+  ::tzset();
+  const time_t before = ::time(nullptr);
+  store.start("dcl-seed1");
+  store.complete("dcl-seed1", "{}");
+  const time_t after = ::time(nullptr);
+  const auto seconds = [](const std::string& text) {
+    std::tm parts{};
+    EXPECT_EQ(*::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts), '\0') << text;
+    return ::timegm(&parts);
+  };
+  const auto trial = store.trials()[3];
+  EXPECT_GE(seconds(trial.started), before);
+  EXPECT_LE(seconds(trial.finished), after);
+  EXPECT_EQ(trial.heartbeat, trial.finished);
+}
+
+TEST(TrialStore, LeavesAKilledTrialRunningAndItsStudyFree) {
+  Folder folder;
+  const pid_t child = child_after([&] {
+    static TrialStore store(folder.path());
+    store.plan(four);
+    store.start("infonce-seed1");
+  });
+  EXPECT_TRUE(TrialStore::is_being_written(folder.path()));
+  kill_9(child);
+  EXPECT_FALSE(TrialStore::is_being_written(folder.path()));
+  TrialStore store(folder.path());
+  const auto trials = store.trials();
+  EXPECT_EQ(trials[0].state, TrialState::waiting);
+  EXPECT_EQ(trials[1].state, TrialState::running);
+  store.start("infonce-seed1");
+  store.complete("infonce-seed1", "{}");
+  EXPECT_EQ(store.trials()[1].state, TrialState::complete);
+}
+
+TEST(TrialStore, SurvivesAKillInTheMiddleOfItsWrites) {
+  Folder folder;
+  { TrialStore(folder.path()).plan(four); }
+  for (int round = 0; round < 8; ++round) {
+    const pid_t child = child_after([&] {
+      static TrialStore store(folder.path());
+      store.start("dcl-seed0");
+      std::thread([] {
+        for (;;) {
+          store.fail("dcl-seed0", std::string(20'000, 'x'));
+          store.start("dcl-seed0");
+        }
+      }).detach();
+    });
+    ::usleep(7'000 * round);
+    kill_9(child);
+    const auto trial = TrialStore(folder.path(), TrialStore::Access::read).trials()[2];
+    EXPECT_TRUE(trial.state == TrialState::running || trial.state == TrialState::failed);
+    EXPECT_EQ(trial.reason.size(), trial.state == TrialState::failed ? 20'000u : 0u);
+  }
+}
+
+TEST(TrialStore, RefusesASecondWriterNamingTheFirst) {
+  Folder folder;
+  const pid_t child = child_after([&] { static TrialStore store(folder.path()); });
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  const auto open = [&] { TrialStore store(folder.path()); };
+  EXPECT_EQ(error_of<foil::Error>(open), "1: " + folder.path() + ": this study is being written by PID " + std::to_string(child) +
+                                             " on host " + host + ". Wait for it or end it.");
+  EXPECT_EQ(TrialStore(folder.path(), TrialStore::Access::read).trials().size(), 0u);  // a reader is welcome
+  kill_9(child);
+  EXPECT_EQ(error_of<foil::Error>(open), "");
+  const TrialStore first(folder.path());
+  EXPECT_EQ(error_of<foil::Error>(open).substr(0, 3 + folder.path().size()), "1: " + folder.path());  // in one process too
+}
+
+TEST(TrialStore, RefusesANewerSchema) {
+  Folder folder;
+  { TrialStore store(folder.path()); }
+  execute(folder.at("study.sqlite"), "PRAGMA user_version = 7");
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
+            "1: " + folder.at("study.sqlite") +
+                ": schema version 7, this program knows versions up to 1. Use the foil that wrote it, or a newer one.");
+  EXPECT_FALSE(TrialStore::is_being_written(folder.path()));  // the refusal gave the lock back
+}
+
+TEST(TrialStore, RefusesWhatIsNoStudy) {
+  Folder folder;
+  execute(folder.at("study.sqlite"), "CREATE TABLE other (x)");
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
+            "5: " + folder.at("study.sqlite") + ": not a study of foil");
+  folder.write("study.sqlite", std::string(4096, 'x'));
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
+            "5: " + folder.at("study.sqlite") + ": file is not a database");
+}
+
+TEST(TrialStore, ReadingCreatesNothing) {
+  Folder folder;
+  EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.at("none"), TrialStore::Access::read); }),
+            "1: " + folder.at("none/study.sqlite") + ": unable to open database file");
+  EXPECT_FALSE(std::filesystem::exists(folder.at("none")));
+  EXPECT_FALSE(TrialStore::is_being_written(folder.at("none")));
+}
+
+TEST(TrialStore, RefusesToKeepResultsOfAnotherConfiguration) {
+  Folder folder;
+  TrialStore store(folder.path());
+  store.plan(four);
+  store.start("dcl-seed0");
+  store.complete("dcl-seed0", "{}");
+  auto changed = four;
+  changed[2].config_hash = "other";
+  EXPECT_EQ(error_of<foil::Error>([&] { store.plan(changed); }),
+            "2: " + folder.path() +
+                ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or start it anew with "
+                "--restart.");
+  EXPECT_EQ(store.trials()[2].config_hash, "b0");  // nothing of the refused plan stays
+  changed = four;
+  changed[3].config_hash = "other";  // not complete: may change
+  store.plan(changed);
+  EXPECT_EQ(store.trials()[3].config_hash, "other");
+}
+
+TEST(TrialStore, FollowsAChangedPlanAndForgetsOnlyUnfinishedTrials) {
+  Folder folder;
+  TrialStore store(folder.path());
+  store.plan(four);
+  store.start("infonce-seed0");
+  store.complete("infonce-seed0", "{}");
+  store.start("infonce-seed1");
+  store.fail("infonce-seed1", "no");
+  store.plan({{"supcon-seed0", "supcon", 0, "c0"}, four[3], four[2]});
+  std::vector<std::string> names;
+  for (const auto& trial : store.trials()) names.push_back(trial.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"supcon-seed0", "dcl-seed1", "dcl-seed0", "infonce-seed0"}));
+}
+
+TEST(TrialStore, RefusesTwoTrialsOfOneName) {
+  Folder folder;
+  TrialStore store(folder.path());
+  EXPECT_EQ(error_of<foil::Error>([&] {
+              store.plan({four[0], four[1], four[0]});
+            }),
+            "2: " + folder.path() + ": two trials are named 'infonce-seed0'");
+  EXPECT_TRUE(store.trials().empty());
+}
+
+TEST(TrialStore, AddsUpTheSecondsOfAllAttempts) {
+  Folder folder;
+  const auto set_back = [&](const char* seconds, bool heartbeat_too) {
+    const std::string earlier = std::string("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-") + seconds + " seconds')";
+    execute(folder.at("study.sqlite"),
+            "UPDATE trials SET started = " + earlier +
+                (heartbeat_too ? ", heartbeat = strftime('%Y-%m-%dT%H:%M:%SZ', " + earlier + ", '+60 seconds')" : std::string()));
+  };
+  TrialStore store(folder.path());
+  store.plan({four[0]});
+  store.start("infonce-seed0");
+  set_back("1000", false);
+  store.stop("infonce-seed0", "interrupted");  // 1000 s
+  store.start("infonce-seed0");
+  set_back("5000", true);  // killed after 60 s of signs of life
+  store.start("infonce-seed0");
+  set_back("200", false);
+  store.complete("infonce-seed0", "{}");
+  EXPECT_NEAR(store.trials()[0].seconds, 1260, 5);
+}

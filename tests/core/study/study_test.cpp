@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The runner, with functions that stand for runs.
+#include "study/study.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include <foil/error.h>
+
+#include "folder.h"
+
+using foil::PlannedTrial;
+using foil::TrialRecord;
+using foil::TrialState;
+using foil::TrialStore;
+using foil_test::Folder;
+
+namespace {
+
+const std::vector<PlannedTrial> four = {{"infonce-seed0", "infonce", 0, "a0", 938},
+                                        {"infonce-seed1", "infonce", 1, "a1", 938},
+                                        {"dcl-seed0", "dcl", 0, "b0", 938},
+                                        {"dcl-seed1", "dcl", 1, "b1", 938}};
+const std::string good = R"({"protocol": "p", "metrics": {"knn": 86.5}, "step": 938, "loss": 4.25})";
+
+// Runs that note their order and end as the test says; those not named in `codes` succeed.
+struct FakeRuns {
+  Folder folder;
+  std::map<std::string, int> codes;
+  std::vector<std::string> ran;
+  std::ostringstream log;
+
+  int operator()(const PlannedTrial& trial, const std::string& where) {
+    ran.push_back(trial.name);
+    EXPECT_EQ(where, folder.at(trial.name));
+    const int code = codes.count(trial.name) ? codes.at(trial.name) : 0;
+    if (code == 0) folder.write(trial.name + "/results.json", good);
+    return code;
+  }
+  int study() {
+    TrialStore store(folder.path());
+    return foil::run_study(four, std::ref(*this), store, log);
+  }
+  std::vector<TrialRecord> trials() const { return TrialStore(folder.path(), TrialStore::Access::read).trials(); }
+};
+
+}  // namespace
+
+TEST(RunStudy, RunsAllTrialsInOrderAndSkipsThemTheNextTime) {
+  FakeRuns runs;
+  EXPECT_EQ(runs.study(), 0);
+  EXPECT_EQ(runs.ran, (std::vector<std::string>{"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1"}));
+  EXPECT_EQ(runs.log.str(), "[1/4] infonce seed 0\n[2/4] infonce seed 1\n[3/4] dcl seed 0\n[4/4] dcl seed 1\n");
+  for (const auto& trial : runs.trials()) {
+    EXPECT_EQ(trial.state, TrialState::complete);
+    EXPECT_EQ(trial.results, good);
+  }
+  runs.ran.clear();
+  runs.log.str("");
+  EXPECT_EQ(runs.study(), 0);
+  EXPECT_TRUE(runs.ran.empty());
+  EXPECT_EQ(runs.log.str().substr(0, 39), "[1/4] infonce seed 0: complete already\n");
+}
+
+TEST(RunStudy, GoesOnAfterAFailedTrialAndTriesItAgainNextTime) {
+  FakeRuns runs;
+  runs.codes["infonce-seed1"] = 4;
+  runs.folder.write("infonce-seed1/status", R"({"state": "failed", "step": 3, "reason": "loss is nan at step 3"})");
+  EXPECT_EQ(runs.study(), 1);
+  EXPECT_EQ(runs.ran.size(), 4u);
+  EXPECT_EQ(runs.trials()[1].state, TrialState::failed);
+  EXPECT_EQ(runs.trials()[1].reason, "loss is nan at step 3");
+  EXPECT_EQ(runs.trials()[3].state, TrialState::complete);
+  EXPECT_NE(runs.log.str().find("[2/4] infonce seed 1 failed: loss is nan at step 3\n"), std::string::npos);
+  runs.ran.clear();
+  runs.codes.clear();
+  EXPECT_EQ(runs.study(), 0);
+  EXPECT_EQ(runs.ran, (std::vector<std::string>{"infonce-seed1"}));
+}
+
+TEST(RunStudy, StopsAtAnInterruptedTrialAndContinuesIt) {
+  for (const int code : {130, 75}) {
+    FakeRuns runs;
+    runs.codes["infonce-seed1"] = code;
+    EXPECT_EQ(runs.study(), code);
+    EXPECT_EQ(runs.ran, (std::vector<std::string>{"infonce-seed0", "infonce-seed1"}));
+    EXPECT_EQ(runs.trials()[1].state, TrialState::waiting);
+    EXPECT_EQ(runs.trials()[2].started, "");
+    runs.ran.clear();
+    runs.codes.clear();
+    runs.log.str("");
+    EXPECT_EQ(runs.study(), 0);
+    EXPECT_EQ(runs.ran, (std::vector<std::string>{"infonce-seed1", "dcl-seed0", "dcl-seed1"}));
+    EXPECT_NE(runs.log.str().find("[2/4] infonce seed 1, continued\n[3/4] dcl seed 0\n"), std::string::npos);
+  }
+}
+
+TEST(RunStudy, ContinuesATrialThatWasKilled) {
+  FakeRuns runs;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    TrialStore store(runs.folder.path());
+    const auto die_in_the_third = [&](const PlannedTrial& trial, const std::string& where) {
+      if (trial.name == "dcl-seed0") ::raise(SIGKILL);
+      return runs(trial, where);
+    };
+    foil::run_study(four, die_in_the_third, store, runs.log);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(runs.trials()[2].state, TrialState::running);
+  EXPECT_EQ(runs.study(), 0);
+  EXPECT_EQ(runs.ran, (std::vector<std::string>{"dcl-seed0", "dcl-seed1"}));
+  EXPECT_NE(runs.log.str().find("[3/4] dcl seed 0, continued\n"), std::string::npos);
+}
+
+TEST(RunStudy, TakesAnExceptionAsAFailureWithItsMessage) {
+  FakeRuns runs;
+  TrialStore store(runs.folder.path());
+  const auto run = [&](const PlannedTrial& trial, const std::string& where) -> int {
+    if (trial.name == "infonce-seed0") foil::fail(foil::Exit::plugin, "dcl.so: refused");
+    if (trial.name == "infonce-seed1") throw std::runtime_error("from LibTorch");
+    return runs(trial, where);
+  };
+  EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
+  EXPECT_EQ(store.trials()[0].reason, "dcl.so: refused");
+  EXPECT_EQ(store.trials()[1].reason, "from LibTorch");
+  EXPECT_EQ(store.trials()[3].state, TrialState::complete);
+  const auto interrupted = [&](const PlannedTrial&, const std::string&) -> int { foil::fail(foil::Exit::interrupted, "Ctrl-C"); };
+  EXPECT_EQ(foil::run_study(four, interrupted, store, runs.log), 130);
+  EXPECT_EQ(store.trials()[0].state, TrialState::waiting);
+  EXPECT_EQ(store.trials()[1].state, TrialState::failed);
+}
+
+TEST(RunStudy, FailsATrialThatLeavesNoReadableResults) {
+  FakeRuns runs;
+  TrialStore store(runs.folder.path());
+  const auto run = [&](const PlannedTrial& trial, const std::string& where) {
+    if (trial.name == "infonce-seed0") return 0;
+    if (trial.name == "infonce-seed1") runs.folder.write(trial.name + "/results.json", "{\"metrics\": {}}");
+    return trial.name == "infonce-seed1" ? 0 : trial.name == "dcl-seed0" ? 9 : runs(trial, where);
+  };
+  EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
+  const auto trials = store.trials();
+  EXPECT_EQ(trials[0].reason, runs.folder.at("infonce-seed0/results.json") + ": missing after the trial ended");
+  EXPECT_EQ(trials[1].reason.find(runs.folder.at("infonce-seed1/results.json") + ": not the results of a run: "), 0u);
+  EXPECT_EQ(trials[2].reason, "exit code 9");
+  EXPECT_EQ(trials[3].state, TrialState::complete);
+}
+
+TEST(RunStudy, RunsNothingWhenACompleteTrialHasAnotherConfiguration) {
+  FakeRuns runs;
+  EXPECT_EQ(runs.study(), 0);
+  runs.ran.clear();
+  auto changed = four;
+  changed[0].config_hash = "other";
+  changed.push_back({"new", "new", 0, "n"});
+  TrialStore store(runs.folder.path());
+  EXPECT_THROW(foil::run_study(changed, std::ref(runs), store, runs.log), foil::Error);
+  EXPECT_TRUE(runs.ran.empty());
+}
+
+TEST(DryRun, ListsTrialsAndStepsWithoutATimeWhenNoneIsKnown) {
+  EXPECT_EQ(foil::dry_run(four, {}),
+            "infonce-seed0  938 steps  waiting\n"
+            "infonce-seed1  938 steps  waiting\n"
+            "dcl-seed0      938 steps  waiting\n"
+            "dcl-seed1      938 steps  waiting\n"
+            "4 of 4 trials to run, 3,752 steps\n");
+}
+
+TEST(DryRun, EstimatesTheTimeFromCompleteTrials) {
+  std::vector<TrialRecord> known(3);
+  for (size_t i = 0; i < 3; ++i) known[i].name = four[i].name;
+  known[0].state = TrialState::complete;
+  known[0].seconds = 100;
+  known[0].results = good;
+  known[1].state = TrialState::failed;
+  known[1].seconds = 1;
+  known[2].state = TrialState::running;
+  EXPECT_EQ(foil::dry_run(four, known),
+            "infonce-seed0  938 steps  complete\n"
+            "infonce-seed1  938 steps  failed\n"
+            "dcl-seed0      938 steps  running\n"
+            "dcl-seed1      938 steps  waiting\n"
+            "3 of 4 trials to run, 2,814 steps, about 5 min 0 s at 9.38 steps/s\n");
+}
+
+TEST(DryRun, SaysWhenStepsAreNotKnown) {
+  EXPECT_EQ(foil::dry_run({{"a", "a", 0, "h"}}, {}), "a  steps not known  waiting\n1 of 1 trials to run\n");
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The comparison as whole texts, in each format.
+#include "study/table.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <foil/error.h>
+
+#include "folder.h"
+
+using foil::Comparison;
+using foil::Format;
+using foil::render;
+using foil::Row;
+
+namespace {
+
+Row row(const std::string& name, const std::map<std::string, foil::BySeed>& metrics, const std::string& protocol = "knn20") {
+  Row made;
+  made.name = name;
+  made.protocol = metrics.empty() ? "" : protocol;
+  made.metrics = metrics;
+  for (const auto& [metric, values] : metrics) {
+    for (const auto& [seed, value] : values) made.folders[seed] = "";
+  }
+  return made;
+}
+
+Row baseline(const std::string& name, const std::map<std::string, foil::BySeed>& metrics) {
+  Row made = row(name, metrics);
+  made.baseline = true;
+  return made;
+}
+
+Comparison quickstart() {
+  Comparison comparison;
+  comparison.rows = {
+      baseline("raw pixels", {{"knn", {{0, 84.51}}}, {"linear", {{0, 84.0}}}}),
+      baseline("untrained", {{"knn", {{0, 80.75}, {1, 81.0}}}, {"linear", {{0, 83.0}, {1, 83.5}}}}),
+      row("infonce",
+          {{"features.rank", {{0, 30.5}, {1, 31.0}}}, {"knn", {{0, 86.0}, {1, 86.25}}}, {"linear", {{0, 88.5}, {1, 88.0}}}}),
+      row("dcl", {{"knn", {{0, 86.5}, {1, 86.25}}}, {"linear", {{0, 87.0}}}})};
+  comparison.rows[3].unfinished = {{2, "failed", "loss is nan at step 12"}, {3, "waiting", ""}};
+  return comparison;
+}
+
+// Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 / sqrt(18) =
+// 0.0571909584.
+Comparison three_seeds() {
+  Comparison comparison;
+  comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}, {2, 86.5}}}}),
+                     row("dcl", {{"knn", {{0, 87.0}, {1, 86.75}, {2, 87.0}}}})};
+  return comparison;
+}
+
+}  // namespace
+
+TEST(Table, IsPlainTextWithTheBestMarked) {
+  EXPECT_EQ(render(quickstart(), Format::table),
+            "protocol knn20\n"
+            "variant        kNN %          linear %     n   p (kNN vs infonce)\n"
+            "raw pixels     84.5           84.0         1\n"
+            "untrained      80.9 ± 0.2     83.2 ± 0.4   2\n"
+            "infonce        86.1 ± 0.2   * 88.2 ± 0.4   2   -\n"
+            "dcl          * 86.4 ± 0.2     87.0 (n=1)   2   n < 3\n"
+            "failed: dcl seed 2: loss is nan at step 12\n"
+            "waiting: dcl seed 3\n");
+}
+
+TEST(Table, TestsAgainstTheFirstVariantFromThreeSeedsOn) {
+  EXPECT_EQ(render(three_seeds(), Format::table),
+            "protocol knn20\n"
+            "variant     kNN %        n   p (kNN vs infonce)\n"
+            "infonce     86.2 ± 0.2   3   -\n"
+            "dcl       * 86.9 ± 0.1   3   0.057\n");
+}
+
+TEST(Table, IsMarkdownWithTheBestBold) {
+  EXPECT_EQ(render(quickstart(), Format::markdown),
+            "Protocol: `knn20`\n\n"
+            "| variant | kNN % | linear % | n | p (kNN vs infonce) |\n"
+            "| --- | --- | --- | --- | --- |\n"
+            "| raw pixels | 84.5 | 84.0 | 1 |  |\n"
+            "| untrained | 80.9 ± 0.2 | 83.2 ± 0.4 | 2 |  |\n"
+            "| infonce | 86.1 ± 0.2 | **88.2 ± 0.4** | 2 | - |\n"
+            "| dcl | **86.4 ± 0.2** | 87.0 (n=1) | 2 | n \\< 3 |\n"
+            "\n"
+            "- failed: dcl seed 2: loss is nan at step 12\n"
+            "- waiting: dcl seed 3\n");
+}
+
+TEST(Table, IsCsvWithALineAMetric) {
+  auto comparison = three_seeds();
+  comparison.rows.push_back(row("supcon, \"hard\"", {}));
+  comparison.rows.back().unfinished = {{0, "failed", "no labels"}, {1, "failed", "no labels"}};
+  EXPECT_EQ(render(comparison, Format::csv),
+            "protocol,variant,metric,n,mean,spread,best,pairs,p,values,unfinished\n"
+            "knn20,infonce,knn,3,86.25,0.25,0,,,0:86 1:86.25 2:86.5,\n"
+            "knn20,dcl,knn,3,86.91666667,0.1443375673,1,3,0.05719095842,0:87 1:86.75 2:87,\n"
+            "knn20,\"supcon, \"\"hard\"\"\",,0,,,,,,,\"failed: supcon, \"\"hard\"\" seed 0: no labels; "
+            "failed: supcon, \"\"hard\"\" seed 1: no labels\"\n");
+}
+
+TEST(Table, IsJsonThatReadsBack) {
+  const auto json = nlohmann::json::parse(render(quickstart(), Format::json));
+  const auto& table = json.at("tables").at(0);
+  EXPECT_EQ(table.at("protocol"), "knn20");
+  EXPECT_EQ(table.at("reference"), "infonce");
+  const auto& infonce = table.at("rows").at(2);
+  EXPECT_EQ(infonce.at("metrics").at("features.rank").at("mean"), 30.75);
+  EXPECT_EQ(infonce.at("metrics").at("features.rank").at("best"), false);
+  const auto expected = nlohmann::json::parse(R"({"variant": "dcl", "baseline": false, "n": 2, "metrics": {
+      "knn": {"n": 2, "mean": 86.375, "spread": 0.1767766952966369, "best": true, "p": null, "values": {"0": 86.5, "1": 86.25}},
+      "linear": {"n": 1, "mean": 87.0, "spread": null, "best": false, "p": null, "values": {"0": 87.0}}},
+      "unfinished": [{"seed": 2, "state": "failed", "reason": "loss is nan at step 12"}, {"seed": 3, "state": "waiting", "reason": ""}]})");
+  EXPECT_EQ(table.at("rows").at(3), expected);
+  EXPECT_EQ(table.at("rows").at(0).at("baseline"), true);
+}
+
+TEST(Table, NeverMixesProtocols) {
+  Comparison comparison;
+  comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}}}}, "knn20"), row("dcl", {{"knn", {{0, 99.0}}}}, "knn200"),
+                     row("supcon", {{"knn", {{0, 86.5}}}}, "knn20"), row("mixco", {{"knn", {{0, 98.0}}}}, "knn200")};
+  EXPECT_EQ(render(comparison, Format::table),
+            "protocol knn20\n"
+            "variant     kNN %        n   p (kNN vs infonce)\n"
+            "infonce     86.1 ± 0.2   2   -\n"
+            "supcon    * 86.5         1   n < 3\n"
+            "\n"
+            "protocol knn200\n"
+            "variant     kNN %   n   p (kNN vs dcl)\n"
+            "dcl       * 99.0    1   -\n"
+            "mixco       98.0    1   n < 3\n");
+}
+
+TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
+  Comparison comparison;
+  comparison.rows = {row("infonce", {}), row("dcl", {{"knn", {{0, 86.0}}}})};
+  comparison.rows[0].unfinished = {{0, "failed", "two\nlines"}};
+  EXPECT_EQ(render(comparison, Format::table),
+            "protocol knn20\n"
+            "variant     kNN %   n   p (kNN vs infonce)\n"
+            "infonce             0   -\n"
+            "dcl         86.0    1   n < 3\n"
+            "failed: infonce seed 0: two lines\n");
+  comparison.rows.pop_back();
+  EXPECT_EQ(render(comparison, Format::table),
+            "variant   n\n"
+            "infonce   0\n"
+            "failed: infonce seed 0: two lines\n");
+}
+
+TEST(Table, OrdersKnnThenLinearThenOtherMetricsThenDiagnostics) {
+  Comparison comparison;
+  comparison.rows = {row("a", {{"auc", {{0, 1}}}, {"features.a", {{0, 1}}}, {"linear", {{0, 1}}}, {"knn", {{0, 1}}}})};
+  const auto table = foil::tabulate(comparison).at(0);
+  EXPECT_EQ(table.metrics, (std::vector<std::string>{"knn", "linear", "auc", "features.a"}));
+  EXPECT_EQ(table.headline, (std::vector<std::string>{"knn", "linear", "auc"}));
+}
+
+TEST(Table, MarksEveryRowOfATie) {
+  Comparison comparison;
+  comparison.rows = {row("a", {{"knn", {{0, 86.0}}}}), row("b", {{"knn", {{0, 85.0}}}}),
+                     row("c", {{"knn", {{0, 85.5}, {1, 86.5}}}})};
+  const auto table = foil::tabulate(comparison).at(0);
+  EXPECT_TRUE(table.rows[0].cells.at("knn").best);
+  EXPECT_FALSE(table.rows[1].cells.at("knn").best);
+  EXPECT_TRUE(table.rows[2].cells.at("knn").best);
+}
+
+TEST(Table, NamesTheFormatsItKnows) {
+  EXPECT_EQ(foil::parse_format("json"), Format::json);
+  EXPECT_EQ(foil::parse_format("markdown"), Format::markdown);
+  EXPECT_EQ(foil_test::error_of<foil::Error>([] { foil::parse_format("markdwn"); }),
+            "2: unknown format markdwn. Known formats: table, csv, json, markdown. Did you mean 'markdown'?");
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "encoders/mlp.cpp"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using at::Tensor;
+
+TEST(MLP, EqualsLinearNormReluWrittenOut) {
+  torch::manual_seed(1);
+  MLP net({{7, 5}, true});
+  net.setup({2, 3, 1});
+  net.to(torch::kDouble);
+  const Tensor image = torch::randn({9, 2, 3, 1}, torch::kDouble);
+  Tensor x = image.reshape({9, 6});
+  for (const char* name : {"layers.0.weight", "layers.3.weight"}) {
+    x = x.matmul(net.named_parameters()[name].t());
+    x = ((x - x.mean(0)) / (x.var(0, /*unbiased=*/false) + 1e-5).sqrt()).clamp_min(0);
+  }
+  const foil::Features got = net.forward({"image", image, {}, {}});
+  EXPECT_TRUE(torch::allclose(got.pooled, x, 0, 1e-12));
+  EXPECT_FALSE(got.map.defined());
+  EXPECT_EQ(net.feature_dim(), 5);
+}
+
+TEST(MLP, WithoutBatchNormHasBiases) {
+  torch::manual_seed(1);
+  MLP net({{4}, false});
+  net.setup({6, 0, 0});  // vectors
+  std::vector<std::string> names;
+  for (const auto& item : net.named_parameters()) names.push_back(item.key());
+  EXPECT_EQ(names, (std::vector<std::string>{"layers.0.weight", "layers.0.bias"}));
+  const Tensor x = torch::randn({3, 6});
+  const auto w = net.named_parameters();
+  EXPECT_TRUE(torch::allclose(net.forward({"vector", x, {}, {}}).pooled,
+                              (x.matmul(w["layers.0.weight"].t()) + w["layers.0.bias"]).clamp_min(0), 0, 1e-6));
+}
+
+TEST(MLP, RefusesAViewOfAnotherWidth) {
+  MLP net({{4}, true});
+  net.setup({6, 0, 0});
+  try {
+    net.forward({"vector", torch::zeros({3, 5}), {}, {}});
+    FAIL() << "no error";
+  } catch (const foil::Error& error) {
+    EXPECT_STREQ(error.what(), "mlp: the view is [3, 5], allowed: 6 numbers for each sample.");
+  }
+}
+
+TEST(MLP, RefusesNoWidths) { EXPECT_THROW(MLP({{}, true}), foil::Error); }
+
+}  // namespace

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/dcl.cpp"
+
+#include "ranks/world.h"
+#include "tests/support/ranks_equal_one.h"
+
+#include <torch/torch.h>
+
+namespace {
+
+std::vector<Tensor> unit_views(int64_t n, int64_t d) {
+  torch::manual_seed(5);
+  std::vector<Tensor> z;
+  for (int v = 0; v < 2; ++v) {
+    const Tensor x = torch::randn({n, d}, torch::kDouble);
+    z.push_back(x / x.norm(2, {1}, true));
+  }
+  return z;
+}
+
+// One direction as the paper writes it, sample by sample; sigma = 0: without the von Mises-Fisher weight.
+double slow_direction(const Tensor& a, const Tensor& b, double temperature, double sigma) {
+  const int64_t n = a.size(0);
+  const auto dot = [](const Tensor& x, const Tensor& y) { return (x * y).sum().item<double>(); };
+  double shares = 0;
+  for (int64_t i = 0; i < n && sigma > 0; ++i) shares += std::exp(dot(a[i], b[i]) / sigma);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    double negatives = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      if (j != i) negatives += std::exp(dot(a[i], a[j]) / temperature) + std::exp(dot(a[i], b[j]) / temperature);
+    }
+    const double weight = sigma > 0 ? 2 - static_cast<double>(n) * std::exp(dot(a[i], b[i]) / sigma) / shares : 1;
+    sum += std::log(negatives) - weight * dot(a[i], b[i]) / temperature;
+  }
+  return sum / static_cast<double>(n);
+}
+
+Tensor forward(const std::vector<Tensor>& z, const DCL::Options& options) {
+  LossInput input;
+  input.z = z;
+  input.index = torch::arange(z[0].size(0));
+  input.ranks = foil::World::single();
+  return std::make_shared<DCL>(options)->forward(input);
+}
+
+DCL::Options weighted() {
+  DCL::Options options;
+  options.temperature = 0.2;
+  options.weighting = "von_mises_fisher";
+  return options;
+}
+
+TEST(DCL, EqualsTheLoopOverAllPairs) {
+  const auto z = unit_views(7, 5);
+  DCL::Options options;
+  const double sum = slow_direction(z[0], z[1], 0.1, 0) + slow_direction(z[1], z[0], 0.1, 0);
+  EXPECT_NEAR(forward(z, options).item<double>(), sum, 1e-12);
+  options.directions = "mean";
+  EXPECT_NEAR(forward(z, options).item<double>(), sum / 2, 1e-12);
+}
+
+TEST(DCL, WeightedEqualsTheLoopOverAllPairs) {
+  const auto z = unit_views(7, 5);
+  EXPECT_NEAR(forward(z, weighted()).item<double>(), slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5), 1e-12);
+}
+
+TEST(DCL, GradientEqualsFiniteDifferences) {
+  auto z = unit_views(5, 4);
+  for (Tensor& view : z) view.requires_grad_();
+  forward(z, weighted()).backward();
+  const double step = 1e-6;
+  for (const auto& [v, b, d] : {std::array<int64_t, 3>{0, 0, 0}, {1, 3, 2}, {0, 4, 3}}) {
+    torch::NoGradGuard no_grad;
+    std::vector<Tensor> up{z[0].clone(), z[1].clone()}, down{z[0].clone(), z[1].clone()};
+    up[v][b][d] += step;
+    down[v][b][d] -= step;
+    const double difference = (forward(up, weighted()) - forward(down, weighted())).item<double>() / (2 * step);
+    EXPECT_NEAR(z[v].grad()[b][d].item<double>(), difference, 1e-7);
+  }
+}
+
+TEST(DCL, IsTheSameOnOneTwoAndThreeRanks) {
+  for (const char* weighting : {"none", "von_mises_fisher"}) {
+    foil::expect_ranks_equal_one(
+        [&] {
+          DCL::Options options;
+          options.weighting = weighting;
+          return std::make_shared<DCL>(options);
+        },
+        unit_views(7, 5), {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
+  }
+}
+
+TEST(DCL, AdditiveMaskLeaksOnlyAtTinyTemperatures) {
+  const auto z = unit_views(6, 4);
+  DCL::Options exact, additive;
+  additive.mask = "additive";
+  EXPECT_NEAR(forward(z, exact).item<double>(), forward(z, additive).item<double>(), 1e-12);
+  exact.temperature = additive.temperature = 0.005;
+  EXPECT_GT((forward(z, additive) - forward(z, exact)).item<double>(), 1);
+}
+
+TEST(DCL, OneSampleHasNoNegatives) {
+  auto z = unit_views(1, 4);
+  for (Tensor& view : z) view.requires_grad_();
+  const Tensor value = forward(z, {});
+  value.backward();
+  EXPECT_TRUE(value.isfinite().item<bool>());
+  EXPECT_TRUE(z[0].grad().isfinite().all().item<bool>());
+}
+
+}  // namespace

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Golden vectors: what a mapping from a published implementation's saved case to ours may see, and how it registers.
+// A mapping knows the metadata `loss` and `params` and the inputs; never a file's name, size or expected values.
+#pragma once
+
+#include <foil/foil.h>
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace foil::golden {
+
+using Tensors = std::map<std::string, Tensor>;
+
+struct Case {
+  nlohmann::json params;
+  Tensors inputs;  // every in.*, step<i>.in.* and *.before of the file
+};
+
+struct Mapping {
+  std::string component;                                   // the loss that is checked, for --require
+  std::function<Tensors(const Case&)> run;                 // everything the file may expect, by the file's own names
+  std::map<std::string, std::string> left_out = {};        // a name -> the reason why it is not compared
+};
+
+// All mappings by metadata `loss`.
+std::map<std::string, Mapping>& mappings();
+struct Register {
+  Register(const std::string& loss, Mapping mapping) { mappings().emplace(loss, std::move(mapping)); }
+};
+
+// The registered loss `name` with these options (a JSON object; unknown keys and bad values throw).
+std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& options);
+
+// What one rank gives on raw embeddings z (V x [N, D]), normalised as the host does.
+struct Result {
+  Tensor loss;
+  std::vector<Tensor> gradients;  // with respect to the raw z
+  std::map<std::string, Tensor> reports;
+};
+Result run(Loss& loss, const std::vector<Tensor>& raw);
+
+}  // namespace foil::golden
