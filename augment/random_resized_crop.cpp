@@ -209,7 +209,8 @@ class RandomResizedCrop final : public foil::Augmentation {
   // In evaluation: the largest centred box of the result's shape.
   foil::View evaluate(const foil::View& view) override {
     return cropped(view, [&](int64_t, int64_t height, int64_t width) {
-      const double factor = std::min(static_cast<double>(height) / static_cast<double>(height_), static_cast<double>(width) / static_cast<double>(width_));
+      const double factor = std::min(static_cast<double>(height) / static_cast<double>(height_),
+                                     static_cast<double>(width) / static_cast<double>(width_));
       const auto h = std::min(height, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(height_))));
       const auto w = std::min(width, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(width_))));
       return Box{(height - h) / 2, (width - w) / 2, std::max<int64_t>(h, 1), std::max<int64_t>(w, 1)};
@@ -231,8 +232,7 @@ class RandomResizedCrop final : public foil::Augmentation {
   Tensor from_batch(const Tensor& images, const BoxOf& box_of) const {
     const Tensor x = images.scalar_type() == at::kByte && images.dim() == 4 ? images : foil::as_float_image(images);
     std::vector<Box> boxes;
-    for (int64_t b = 0; b < x.size(0); ++b)
-      boxes.push_back(box_of(b, x.size(2), x.size(3)));
+    for (int64_t b = 0; b < x.size(0); ++b) boxes.push_back(box_of(b, x.size(2), x.size(3)));
     return crop(x, boxes, height_, width_);
   }
 

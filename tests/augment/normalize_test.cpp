@@ -23,6 +23,13 @@ TEST(Normalize, OneNumberServesAllChannels) {
   EXPECT_TRUE(applied(one, images, place(3)).equal(applied(each, images, place(3))));
 }
 
+TEST(Normalize, EvaluatesAsItTrains) {
+  Normalize normalize({.mean = imagenet_mean, .std = imagenet_std});
+  foil::View view;
+  view.data = random_images({3, 3, 4, 5}, 1);
+  EXPECT_TRUE(normalize.evaluate(view).data.equal(applied(normalize, view.data, place(3))));
+}
+
 TEST(Normalize, DependsOnTheSampleAlone) {
   Normalize normalize({.mean = imagenet_mean, .std = imagenet_std});
   expect_only_the_sample_matters(normalize, random_images({11, 3, 5, 7}, 2));

@@ -142,6 +142,21 @@ TEST(RandomResizedCrop, TakesImagesOfDifferentSizesAsItTakesEachAlone) {
   at::set_num_threads(1);
 }
 
+TEST(RandomResizedCrop, EvaluatesOnTheLargestCentredBoxOfTheResultsShape) {
+  RandomResizedCrop square({.size = {3}}), wide({.size = {2, 4}});
+  foil::View view;
+  view.data = random_images({2, 3, 6, 11}, 9).to(at::kDouble) / 255;
+  const std::vector<Box> squares(2, Box{0, 2, 6, 6}), wides(2, Box{0, 0, 6, 11});  // 6 x 11 is cut to 5.5 x 11, rounded
+  expect_near(square.evaluate(view).data, crop(view.data, squares, 3, 3), 0);
+  expect_near(wide.evaluate(view).data, crop(view.data, wides, 2, 4), 0);
+  foil::View ragged;
+  ragged.ragged = {random_images({3, 7, 3}, 10), random_images({3, 1, 5}, 11)};
+  const Tensor got = square.evaluate(ragged).data;
+  expect_near(got[0], crop(ragged.ragged[0].unsqueeze(0), {Box{2, 0, 3, 3}}, 3, 3)[0], 0);
+  expect_near(got[1], crop(ragged.ragged[1].unsqueeze(0), {Box{0, 2, 1, 1}}, 3, 3)[0], 0);
+  EXPECT_EQ(wide.evaluation_name(), "centre2x4");
+}
+
 TEST(RandomResizedCrop, RefusesImagesThatDoNotFitTogether) {
   RandomResizedCrop crop({.size = {4}});
   foil::View view;
