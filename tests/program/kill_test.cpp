@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A run that is killed, damaged or out of disk, and started again by the same command, ends with the bits of the uninterrupted one.
+#include "tests/core/run/scratch_folder.h"
+#include "tests/support/watched_run.h"
+
+namespace foil {
+namespace {
+
+constexpr int64_t kSteps = 60, kEvery = 3;  // an epoch has four steps: most checkpoints are inside one
+
+struct Recipe {
+  std::string name;
+  std::vector<std::string> sets;
+};
+
+// A head of 8 MB, so that a checkpoint takes its time; both optimizers keep state.
+Recipe infonce_with_adamw() { return {"infonce", {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001"}}; }
+Recipe dcl_with_momentum() { return {"dcl", {}}; }
+
+class Run : public Workplace, public RunView {
+ public:
+  explicit Run(const Recipe& recipe, int64_t width = 1024, const std::string& precision = "fp32") : RunView(static_cast<const Workplace&>(*this)) {
+    write("small.toml", small_experiment("", recipe.name));
+    command_ = {"train", "small.toml", "--set", "run.steps=" + std::to_string(kSteps), "--set", "checkpoint.every=" + std::to_string(kEvery),
+                "--set", "head.dims=[" + std::to_string(width) + "," + std::to_string(width) + ",8]", "--set", "run.precision=" + precision};
+    command_.insert(command_.end(), recipe.sets.begin(), recipe.sets.end());
+  }
+  pid_t start(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> command = command_;
+    command.insert(command.end(), more.begin(), more.end());
+    return start_foil(command);
+  }
+  Outcome finish(const std::vector<std::string>& more = {}) const { return wait_within(*this, start(more)); }
+
+  // Starts it and kills it as soon as `now` is true. False when it ended before.
+  bool killed_when(const std::function<bool()>& now) const {
+    const pid_t pid = start();
+    siginfo_t info{};
+    while (!now()) {
+      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid) break;
+      std::this_thread::yield();
+    }
+    ::kill(pid, SIGKILL);
+    return wait(pid).code == 128 + SIGKILL;
+  }
+  bool killed_after_rows(int64_t wanted) const {
+    return killed_when([&] { return rows() >= wanted; });
+  }
+  std::vector<std::filesystem::path> half_written() const { return files_ending(folder_of_checkpoints(), ".tmp"); }
+  std::filesystem::path folder_of_checkpoints() const { return RunView::folder / "checkpoints"; }
+
+ private:
+  std::vector<std::string> command_;
+};
+
+// The last checkpoint, the rows and the results, byte for byte.
+void expect_same_end(const Run& got, const Run& wanted) {
+  EXPECT_EQ(got.metrics(), wanted.metrics());
+  ASSERT_EQ(got.checkpoints().size(), wanted.checkpoints().size());
+  EXPECT_EQ(got.newest_tensors().filename(), wanted.newest_tensors().filename());
+  EXPECT_TRUE(slurp(got.newest_tensors()) == slurp(wanted.newest_tensors())) << "weights, optimizer and generators differ";
+  EXPECT_EQ(got.results()["metrics"], wanted.results()["metrics"]);
+}
+
+void expect_eight_kills_to_change_nothing(const Recipe& recipe) {
+  const Run whole(recipe), broken(recipe);
+  const Outcome outcome = whole.finish();
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_EQ(whole.rows(), kSteps);
+
+  int kills = 0, inside_a_write = 0;
+  const auto strike_at = [&](int64_t row) {
+    ASSERT_TRUE(broken.killed_after_rows(row)) << "the run ended before row " << row;
+    ++kills;
+  };
+  const auto strike_inside_a_write = [&](int wanted) {
+    for (int tries = 0; inside_a_write < wanted && tries < 12; ++tries) {  // a kill may come a moment too late
+      const auto before = broken.half_written();
+      ASSERT_TRUE(broken.killed_when([&] {
+        const auto now = broken.half_written();
+        return !now.empty() && now != before;
+      })) << "the run ended before a kill hit a write";
+      ++kills;
+      if (!broken.half_written().empty()) ++inside_a_write;
+    }
+    ASSERT_EQ(inside_a_write, wanted);
+  };
+  strike_at(1);  // before the first checkpoint: from the start again
+  strike_at(5);
+  strike_inside_a_write(1);
+  strike_at(20);
+  strike_at(27);
+  strike_inside_a_write(2);
+  strike_at(45);
+  strike_at(58);
+  EXPECT_GE(kills, 8);
+  const Outcome last = broken.finish();
+  ASSERT_EQ(last.code, 0) << last.err;
+  expect_same_end(broken, whole);
+  EXPECT_TRUE(broken.half_written().empty()) << "what killed writes left is removed";
+}
+
+TEST(Kill, EightTimesTwoOfThemInsideACheckpointChangesNoBitOfInfonceWithAdamW) { expect_eight_kills_to_change_nothing(infonce_with_adamw()); }
+TEST(Kill, EightTimesTwoOfThemInsideACheckpointChangesNoBitOfDclWithMomentum) { expect_eight_kills_to_change_nothing(dcl_with_momentum()); }
+
+void flip_a_byte(const std::filesystem::path& path) {
+  std::string bytes = slurp(path);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_plainly(path, bytes);
+}
+void truncate_it(const std::filesystem::path& path) { std::filesystem::resize_file(path, std::filesystem::file_size(path) - 7); }
+
+TEST(Damage, InTheNewestCheckpointFallsBackSaysSoAndEndsWithTheSameBits) {
+  const Run whole(dcl_with_momentum(), 16);
+  ASSERT_EQ(whole.finish().code, 0);
+  for (const char* extension : {".safetensors", ".json"}) {
+    for (const auto damage : {flip_a_byte, truncate_it}) {
+      const Run broken(dcl_with_momentum(), 16);
+      ASSERT_TRUE(broken.killed_after_rows(3 * kEvery + 1));
+      const auto saved = broken.checkpoints();
+      ASSERT_EQ(saved.size(), 2u);
+      auto newest = saved[1];
+      damage(newest.replace_extension(extension));
+      const Outcome outcome = broken.finish();
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      const std::string fallback = "; falling back to " + saved[0].stem().string() + "\n";
+      EXPECT_NE(outcome.err.find("checkpoints/" + saved[1].stem().string()), std::string::npos) << outcome.err;
+      EXPECT_NE(outcome.err.find(fallback), std::string::npos) << outcome.err;
+      expect_same_end(broken, whole);
+    }
+  }
+}
+
+// In a child, because the file system is mounted for it alone.
+int fill_the_disk() {
+  const Run whole(dcl_with_momentum(), 256);
+  if (whole.finish().code != 0) return 10;
+  const Run run(dcl_with_momentum(), 256);
+  const std::filesystem::path disk = run.Workplace::folder / "runs";
+  std::filesystem::create_directory(disk);
+  make_small(disk.string(), 24 << 20);
+  const pid_t pid = run.start();
+  if (!Workplace::eventually([&] { return !run.checkpoints().empty(); })) return 11;
+  // Everything that is left, then a little less: what is short is room for a checkpoint, not for a row.
+  const std::string filler = disk / "filler";
+  std::string block(1 << 16, 'x');
+  std::ofstream file(filler, std::ios::binary);
+  while (file.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) continue;
+  file.close();
+  std::filesystem::resize_file(filler, std::filesystem::file_size(filler) - (48 << 10));
+  const Outcome outcome = wait_within(run, pid);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("checkpoints/step-"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find(": No space left on device\n"), std::string::npos) << outcome.err;
+  EXPECT_EQ(run.status()["state"], "failed");
+  EXPECT_TRUE(run.half_written().empty());
+  const auto saved = run.checkpoints();
+  if (saved.empty()) return 12;
+  EXPECT_NO_THROW(load_tensors(run.newest_tensors().string())) << "the old checkpoint is intact";
+
+  const Outcome full = run.finish();  // still full: fails the same way, and costs nothing
+  EXPECT_EQ(full.code, 1) << full.err;
+  EXPECT_EQ(run.checkpoints(), saved);
+  std::filesystem::remove(filler);
+  const Outcome again = run.finish();
+  EXPECT_EQ(again.code, 0) << again.err;
+  expect_same_end(run, whole);
+  return ::testing::Test::HasFailure() ? 1 : 0;
+}
+
+TEST(FullDisk, IsAClearErrorThatCostsNoCheckpointAndTheRunGoesOnOnceThereIsRoom) { EXPECT_EQ(exit_code_of_child(fill_the_disk), 0); }
+
+TEST(OtherWorldSize, ContinuesFromTheMiddleOfAnEpochAndSaysWhatIsLost) {
+  const Run whole(dcl_with_momentum(), 16, "fp64"), other(dcl_with_momentum(), 16, "fp64");
+  ASSERT_EQ(whole.finish().code, 0);
+  ASSERT_TRUE(other.killed_after_rows(2 * kEvery + 1));
+  const Outcome outcome = other.finish({"--nproc", "2"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("resumed with another setting of world size: 1 -> 2; results stay right, but bits may differ from an uninterrupted run"),
+            std::string::npos) << outcome.err;
+  expect_same_losses(other.losses(), whole.losses(), 1e-7);  // 60 steps: rounding has had time to grow
+}
+
+}  // namespace
+}  // namespace foil

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The world size does not change the experiment: one, two and three real processes train and measure the same.
+#include "data/builtin.h"
+#include "data/loader.h"
+#include "experiment.h"
+#include "plugins/loader.h"
+#include "tests/support/watched_run.h"
+
+namespace foil {
+namespace {
+
+const std::vector<std::string> kVonMisesFisher = {"--set", "loss.weighting=von_mises_fisher"};
+const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
+const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
+
+// Trains small_experiment with W = 1, 2, 3 and compares 2 and 3 with 1.
+void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance, const std::vector<std::string>& more,
+                                  double state_tolerance) {
+  std::unique_ptr<Workplace> alone;
+  for (const char* ranks : {"1", "2", "3"}) {
+    SCOPED_TRACE(std::string(ranks) + " ranks, " + loss + ", " + precision);
+    auto place = std::make_unique<Workplace>();
+    place->write("small.toml", small_experiment("", loss));
+    std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
+    command.insert(command.end(), more.begin(), more.end());
+    const Outcome outcome = foil_within(*place, command);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    if (!alone) {
+      alone = std::move(place);
+      ASSERT_EQ(RunView(*alone).losses().size(), 20u);
+      continue;
+    }
+    const RunView one(*alone), many(*place);
+    expect_same_losses(many.losses(), one.losses(), tolerance);
+    expect_same_state(many.state(), one.state(), state_tolerance);
+    const nlohmann::json expected = one.results()["metrics"], got = many.results()["metrics"];
+    ASSERT_EQ(got.size(), expected.size());
+    for (const auto& [name, value] : expected.items()) {
+      if (name == "knn" || name.ends_with(".knn")) {
+        EXPECT_EQ(got[name], value) << name;
+      } else {
+        EXPECT_NEAR(got[name].get<double>(), value.get<double>(), 1e3 * tolerance * std::abs(value.get<double>())) << name;
+      }
+    }
+  }
+}
+
+TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest, 1e-9); }
+TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kThreeViews, 1e-9); }
+TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher, 1e-9); }
+TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4, {}, 1e-2); }
+TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher, 1e-2); }
+
+// An experiment with every augmentation, built in this process.
+Experiment with_every_augmentation() {
+  Registry& registry = Registry::instance();
+  registry.enter("built in", register_builtin_data);
+  load_plugins(plugin_folders({}), registry);
+  Workplace place;
+  place.write("all.toml", small_experiment() +
+                              "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
+                              "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
+  const auto find = [&](const std::string& kind, const std::string& name, const std::string& where) -> const Component& {
+    return registry.find(kind, name, where);
+  };
+  return build(check(load_trials((place.folder / "all.toml").string(), {}).at(0).root, find), at::kCPU);
+}
+
+TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
+  at::set_num_threads(1);
+  const Experiment x = with_every_augmentation();
+  const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
+    return training_view(x, x.dataset->read(Split::train, index).at(0), index, step, v).data;
+  };
+  for (const int64_t step : {0, 7}) {
+    const Tensor index = x.sampler->batch(step);
+    ASSERT_EQ(index.size(0), 64);
+    for (const int64_t v : {0, 1}) {
+      const Tensor whole = view_of(index, step, v);
+      EXPECT_FALSE(torch::equal(whole, view_of(index, step + 1, v))) << "a step has draws of its own";
+      for (const int64_t world : {2, 3}) {
+        for (int64_t rank = 0; rank < world; ++rank) {
+          const auto [begin, end] = rank_block(64, world, rank);
+          EXPECT_TRUE(torch::equal(view_of(index.slice(0, begin, end).contiguous(), step, v), whole.slice(0, begin, end)))
+              << "rank " << rank << " of " << world << ", step " << step << ", view " << v;
+        }
+      }
+      const Tensor back = index.flip(0).contiguous();
+      EXPECT_TRUE(torch::equal(view_of(back, step, v), whole.flip(0))) << "batch in reverse";
+      for (const int64_t b : {0, 31, 63}) EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
+    }
+  }
+}
+
+TEST(Shards, OfThreeRanksAreUneven) {
+  EXPECT_EQ(rank_block(64, 3, 0), (std::pair<int64_t, int64_t>(0, 22)));
+  EXPECT_EQ(rank_block(64, 3, 1), (std::pair<int64_t, int64_t>(22, 43)));
+  EXPECT_EQ(rank_block(64, 3, 2), (std::pair<int64_t, int64_t>(43, 64)));
+}
+
+}  // namespace
+}  // namespace foil
