@@ -7,6 +7,7 @@
 #include "ranks/spawn.h"
 #include "results.h"
 #include "run/file.h"
+#include "run/run_folder.h"
 #include "study/report.h"
 #include "study/study.h"
 #include "study/table.h"
@@ -90,6 +91,10 @@ int ablate_command(const AblateOptions& options) {
     return 0;
   }
   std::printf("%s\n", study.c_str());
+  if (options.restart && fs::exists(study)) {
+    { const TrialStore held(study); }  // refuses while another process works on it
+    std::fprintf(stderr, "%s: the old study is kept as %s\n", study.c_str(), keep_aside(study).c_str());
+  }
   fs::create_directories(study);
   TrialStore store(study);
   if (with_baselines) baselines(options, trials, study);

@@ -36,6 +36,7 @@ int evaluate_command(const EvaluateCommand& options);
 struct AblateOptions : CommonOptions {
   std::string file;
   bool dry_run = false;
+  bool restart = false;
   int nproc = 1;
   std::vector<std::string> passed_on;  // arguments for the trials' processes
 };

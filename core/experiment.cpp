@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace foil {
 
@@ -112,14 +113,28 @@ std::vector<Trial> load_trials(const std::string& file, const std::vector<std::s
   return expand(load_experiment(file, sets), set_keys(sets));
 }
 
+std::vector<std::string> plugin_paths(const Node& root) {
+  std::vector<std::string> paths;
+  const Node* plugins = root.find("plugins");
+  const Node* list = plugins ? plugins->find("path") : nullptr;
+  if (!list || !list->is_array()) return paths;
+  for (const Node& item : list->array()) {
+    if (!item.is_text()) continue;
+    const std::filesystem::path base = item.origin.in_file() ? std::filesystem::path(item.origin.file).parent_path() : ".";
+    paths.push_back(std::filesystem::absolute(base / item.text()).lexically_normal().string());
+  }
+  return paths;
+}
+
 Plan check(const Node& root, const FindComponent& find) {
   Plan plan;
   Tables tables(root);
   tables.read("run", plan.run);
-  if (const Node* run = root.find("run"); run && run->find("steps") && run->find("epochs")) {
+  const Node* run = root.find("run");
+  if (run && run->find("epochs") && plan.run.steps >= 0 && plan.run.epochs > 0) {
     fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
   }
-  if (plan.run.steps < 0 && plan.run.epochs == 0 && !(root.find("run") && root.find("run")->find("epochs"))) plan.run.epochs = 1;
+  if (plan.run.steps < 0 && !(run && run->find("epochs"))) plan.run.epochs = 1;
 
   Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
   tables.resolved.set("data", data);
@@ -156,6 +171,7 @@ Plan check(const Node& root, const FindComponent& find) {
   tables.read("log", plan.log);
   PluginOptions plugins;
   tables.read("plugins", plugins);
+  if (Node* list = tables.resolved.find("plugins")->find("path")) list->value = list_node(plugin_paths(root)).value;
   tables.find("sweep");
   tables.finish();
   plan.resolved = std::move(tables.resolved);

@@ -83,6 +83,9 @@ struct Plan {
 // The trials of a file: those of its [sweep], or the one that it is. `sets` win over the sweep.
 std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets);
 
+// [plugins] path as absolute folders; what is not a list of texts is left to `check`.
+std::vector<std::string> plugin_paths(const Node& root);
+
 // Finds a registered component; the third argument is the place of the name, for the message.
 using FindComponent = std::function<const Component&(const std::string& kind, const std::string& name, const std::string& place)>;
 

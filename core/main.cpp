@@ -13,7 +13,6 @@
 #include <torch/torch.h>
 
 #include <cstdio>
-#include <filesystem>
 
 namespace {
 
@@ -48,21 +47,6 @@ class Plugins {
   std::vector<std::string> folders_;
   std::vector<foil::Refused> refused_;
 };
-
-// [plugins] path of an experiment file, before anything else of it is checked.
-std::vector<std::string> plugin_paths(const foil::Node& root) {
-  std::vector<std::string> paths;
-  const foil::Node* plugins = root.find("plugins");
-  const foil::Node* list = plugins ? plugins->find("path") : nullptr;
-  if (!list || !list->is_array()) return paths;
-  for (const foil::Node& item : std::get<foil::Node::Array>(list->value)) {
-    if (const auto* text = std::get_if<std::string>(&item.value)) {
-      const std::filesystem::path base = item.origin.line > 0 ? std::filesystem::path(item.origin.file).parent_path() : ".";
-      paths.push_back((base / *text).string());
-    }
-  }
-  return paths;
-}
 
 int describe(const std::string& name) {
   std::vector<std::string> names;
@@ -110,6 +94,7 @@ int run(int argc, char** argv) {
   CLI::App* on_ablate = app.add_subcommand("ablate", "run every trial of a sweep, then compare");
   on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
   on_ablate->add_flag("--dry-run", ablate.dry_run, "list the trials and an estimate");
+  on_ablate->add_flag("--restart", ablate.restart, "begin the study anew; its folder is kept aside");
   on_ablate->add_option("--nproc", ablate.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
   shared(on_ablate);
   CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
@@ -134,8 +119,8 @@ int run(int argc, char** argv) {
 
   Plugins plugins;
   std::vector<std::string> paths;
-  if (*on_train || *on_ablate || *on_config) paths = plugin_paths(foil::load_experiment(file, common.sets));
-  if (*on_evaluate) paths = plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
+  if (*on_train || *on_ablate || *on_config) paths = foil::plugin_paths(foil::load_experiment(file, common.sets));
+  if (*on_evaluate) paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
   plugins.load(paths, trust);
   common.find = plugins.finder();
   if (*on_train) {

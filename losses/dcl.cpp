@@ -59,7 +59,7 @@ class DCL final : public foil::Loss {
     const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({2});
     const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);                                      // [B, 2N]
     const Tensor lse = options_.mask == "exact" ? foil::masked_logsumexp(similarity, negative)
-                                                : torch::logsumexp(similarity + negative.logical_not() * std::log(1e-45), 1);
+                                                : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
     // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
     const Tensor push = torch::where(lse.isneginf(), torch::zeros_like(lse), lse);
     return input.mean(push - weight(input, cosine) * cosine / options_.temperature);

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <limits>
 
 namespace foil {
@@ -17,7 +18,8 @@ void check_embeddings(const char* what, const Tensor& x) {
   if (std::isfinite(x.sum(torch::kDouble).item<double>())) return;
   const Tensor bad = torch::isfinite(x).all(1).logical_not().nonzero();
   if (bad.size(0) > 0) {
-    fail(Exit::non_finite, what, ": ", bad.size(0), " of ", x.size(0), " rows hold nan or inf, the first is row ", bad[0][0].item<int64_t>(), ".");
+    fail(Exit::non_finite, what, ": ", bad.size(0), " of ", x.size(0), " rows hold nan or inf, the first is row ",
+         bad[0][0].item<int64_t>(), ".");
   }
 }
 

@@ -27,9 +27,10 @@ void check_places(const std::vector<std::string>& on) {
   }
 }
 
-// Whole embeddings of the first `count` samples, in order, on every rank. encode_rows: sample ids [B] -> some tensors [B, ...] each.
-std::vector<Tensor> encode_all(int64_t count, int64_t batch_size, const std::function<std::vector<Tensor>(const Tensor&)>& encode_rows,
-                               const std::string& what, Ranks& ranks, const Progress& progress) {
+// Whole embeddings of the first `count` samples, in order, on every rank. encode_rows: sample ids [B] -> tensors [B, ...].
+std::vector<Tensor> encode_all(int64_t count, int64_t batch_size,
+                               const std::function<std::vector<Tensor>(const Tensor&)>& encode_rows, const std::string& what,
+                               Ranks& ranks, const Progress& progress) {
   const int64_t batches = (count + batch_size - 1) / batch_size;
   const int64_t first = batches * ranks.rank() / ranks.world_size(), last = batches * (ranks.rank() + 1) / ranks.world_size();
   const auto ids = [&](int64_t batch) { return torch::arange(batch * batch_size, std::min(count, (batch + 1) * batch_size)); };
@@ -40,16 +41,20 @@ std::vector<Tensor> encode_all(int64_t count, int64_t batch_size, const std::fun
     const Tensor index = ids(mine ? b : 0);
     const std::vector<Tensor> rows = encode_rows(index);
     parts.resize(rows.size());
-    for (size_t i = 0; i < rows.size(); ++i) parts[i].push_back(mine ? rows[i] : rows[i].narrow(0, 0, 0));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].size(0) != index.size(0)) {
+        fail(Exit::failure, what, ": ", rows[i].size(0), " embeddings for ", index.size(0), " samples.");
+      }
+      parts[i].push_back(mine ? rows[i] : rows[i].narrow(0, 0, 0));
+    }
     seen.push_back(mine ? index : index.narrow(0, 0, 0));
     if (progress && mine) progress(what, b + 1 - first, last - first);
   }
   std::vector<Tensor> all;
   for (const std::vector<Tensor>& part : parts) all.push_back(ranks.gather(torch::cat(part)));
   const Tensor order = ranks.gather(torch::cat(seen).to(all.at(0).device())).cpu();
-  if (!order.equal(torch::arange(count))) fail(Exit::failure, what, ": the ranks returned ", order.numel(), " samples, not 0 to ", count - 1, " once each.");
-  for (const Tensor& rows : all) {
-    if (rows.size(0) != count) fail(Exit::failure, what, ": ", rows.size(0), " embeddings for ", count, " samples.");
+  if (!order.equal(torch::arange(count))) {
+    fail(Exit::failure, what, ": the ranks returned ", order.numel(), " samples, not 0 to ", count - 1, " once each.");
   }
   return all;
 }
@@ -88,13 +93,13 @@ nlohmann::json entry(double value, const char* unit, std::string protocol) {
   return {{"value", value}, {"unit", unit}, {"protocol", std::move(protocol)}};
 }
 
-nlohmann::json knn_entry(const Labelled& train, const Labelled& test, int64_t classes, const KnnOptions& knn, const std::string& data_id,
-                         Ranks& ranks) {
+nlohmann::json knn_entry(const Labelled& train, const Labelled& test, int64_t classes, const KnnOptions& knn,
+                         const std::string& data_id, Ranks& ranks) {
   const double accuracy = knn_accuracy(train.rows, train.label, test.rows, test.label, classes, knn, ranks);
   const std::string vote = knn.vote == "weighted" ? fmt::format("T{}-weighted", knn.temperature) : knn.vote;
-  nlohmann::json voted =
-      entry(100 * accuracy, "%", fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
-  voted.update({{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
+  nlohmann::json voted = entry(100 * accuracy, "%", fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
+  voted.update(
+      {{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
   return voted;
 }
 
@@ -102,10 +107,10 @@ nlohmann::json linear_entry(const Labelled& train, const Labelled& test, int64_t
                             const std::function<void(int64_t, int64_t)>& progress) {
   const LinearProbeOptions options;
   const LinearProbe probe = linear_probe(train.rows, train.label, test.rows, test.label, classes, options, progress);
-  nlohmann::json fitted =
-      entry(100 * probe.accuracy, "%",
-            fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}/{}", options.l2.front(), options.l2.back(),
-                        options.l2.size(), options.held_out, options.seed, options.tolerance, options.max_iterations, data_id));
+  nlohmann::json fitted = entry(100 * probe.accuracy, "%",
+                                fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}/{}",
+                                            options.l2.front(), options.l2.back(), options.l2.size(), options.held_out,
+                                            options.seed, options.tolerance, options.max_iterations, data_id));
   fitted.update({{"l2", probe.l2},
                  {"held_out", 100 * probe.held_out_accuracy},
                  {"iterations", probe.iterations},
@@ -135,7 +140,8 @@ void EvaluateOptions::describe(Fields& fields) {
 
 Encoded raw_pixels(const Tensor& images) { return {images.flatten(1), {}}; }
 
-nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks, const Progress& progress) {
+nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks,
+                        const Progress& progress) {
   torch::NoGradGuard no_grad;
   check_places(options.on);
   if (options.batch_size < 1) fail(Exit::usage, "evaluate.batch_size = ", options.batch_size, ", allowed: an integer >= 1.");
@@ -169,11 +175,14 @@ nlohmann::json evaluate(const Subject& subject, const Dataset& data, const Evalu
     if (!on(place)) continue;
     const std::string& name = kPlaces[place];
     const auto report = [&](const char* what) {
-      return [&, what](int64_t done, int64_t all) { if (progress) progress(name + what, done, all); };
+      return [&, what](int64_t done, int64_t all) {
+        if (progress) progress(name + what, done, all);
+      };
     };
     if (with_labels) {
       const Labelled bank = train.labelled(place), queries = test.labelled(place);
-      const std::string data_id = fmt::format("{}/train{}/test{}/{}/v1", name, bank.rows.size(0), queries.rows.size(0), subject.preparation);
+      const std::string data_id =
+          fmt::format("{}/train{}/test{}/{}/v1", name, bank.rows.size(0), queries.rows.size(0), subject.preparation);
       report(" kNN")(0, 1);
       result[name + ".knn"] = knn_entry(bank, queries, classes, options.knn, data_id, ranks);
       report(" kNN")(1, 1);

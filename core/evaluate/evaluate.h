@@ -49,7 +49,8 @@ Encoded raw_pixels(const Tensor& images);
 
 // Encodes train and test and returns one entry a measure, keyed "features.knn", "features.linear", "features.alignment",
 // "features.uniformity", "features.effective_rank", "features.std" and the same for "projections":
-//   {"features.knn": {"value": 84.5, "unit": "%", "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1", ...}}
+//   {"features.knn": {"value": 84.5, "unit": "%", ...
+//                     "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
 // The protocol id names everything that defines the number but the data set; values with different ids must not be compared.
 // kNN and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two are left out.
 // Geometry is of the test split, of train where there is no test. Alignment is of its first 2,048 samples.

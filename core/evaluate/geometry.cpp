@@ -16,7 +16,9 @@ double alignment(const Tensor& z1, const Tensor& z2, double alpha) {
   torch::NoGradGuard no_grad;
   check_embeddings("alignment, first view", z1);
   check_embeddings("alignment, second view", z2);
-  if (z1.sizes() != z2.sizes()) fail(Exit::failure, "alignment: the views are ", z1.sizes(), " and ", z2.sizes(), "; they must agree.");
+  if (z1.sizes() != z2.sizes()) {
+    fail(Exit::failure, "alignment: the views are ", z1.sizes(), " and ", z2.sizes(), "; they must agree.");
+  }
   return (unit_rows(z1) - unit_rows(z2)).norm(2, {1}).pow(alpha).mean().item<double>();
 }
 
@@ -25,13 +27,13 @@ double uniformity(const Tensor& z, double t, int64_t chunk_bytes) {
   check_embeddings("uniformity", z);
   const int64_t rows = z.size(0), chunk = std::max<int64_t>(1, chunk_bytes / 8 / rows);
   if (rows < 2) fail(Exit::failure, "uniformity: 1 row, allowed: 2 or more.");
-  const Tensor x = unit_rows(z);                 // [N, D]
-  const Tensor square = x.square().sum(1);       // [N]: 1, or 0 for a zero row
+  const Tensor x = unit_rows(z);            // [N, D]
+  const Tensor square = x.square().sum(1);  // [N]: 1, or 0 for a zero row
   double total = 0;
   for (int64_t i = 0; i < rows; i += chunk) {
     const int64_t count = std::min(chunk, rows - i);
-    const Tensor after = x.narrow(0, i, rows - i);                                                            // rows i, ..., N-1
-    Tensor distance = torch::addmm(square.narrow(0, i, rows - i), x.narrow(0, i, count), after.t(), 1, -2);  // [C, N-i]
+    const Tensor after = x.narrow(0, i, rows - i);  // [N-i, D]
+    Tensor distance = torch::addmm(square.narrow(0, i, rows - i), x.narrow(0, i, count), after.t(), 1, -2);
     distance.add_(square.narrow(0, i, count).unsqueeze(1)).clamp_min_(0);
     total += distance.mul_(-t).exp_().triu_(1).sum().item<double>();
   }

@@ -25,7 +25,7 @@ struct Neighbours {
   Tensor row;         // [C, k] int64, rows of the bank
 };
 
-Tensor exact_unit_rows(const Tensor& x) { return unit_rows(x).mul_(16777216.0).round_().div_(16777216.0); }
+Tensor exact_unit_rows(const Tensor& x) { return unit_rows(x).mul_(0x1p24).round_().mul_(0x1p-24); }
 
 // The k largest of each row (all when there are fewer): larger first, of equal ones the lower column first.
 Neighbours largest(const Tensor& similarity, int64_t k) {
@@ -76,40 +76,50 @@ int64_t voted_class(const double* similarity, const int64_t* row, const int64_t*
 
 }  // namespace
 
-double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels, int64_t classes,
-                    const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
+double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
+                    int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("kNN bank", bank);
   check_embeddings("kNN queries", queries);
   const Tensor bank_label = checked_labels("kNN bank", bank_labels, bank.size(0), classes);
   const Tensor query_label = checked_labels("kNN queries", query_labels, queries.size(0), classes);
   const int64_t k = options.neighbours;
-  if (queries.size(1) != bank.size(1)) fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(), "; last sizes must agree.");
+  if (queries.size(1) != bank.size(1)) {
+    fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(), "; last sizes must agree.");
+  }
   if (k < 1 || k > bank.size(0)) {
-    fail(Exit::usage, "evaluate.neighbours = ", k, ", allowed: 1 to ", bank.size(0), ", the samples with a label in the train split.");
+    fail(Exit::usage, "evaluate.neighbours = ", k, ", allowed: 1 to ", bank.size(0),
+         ", the samples with a label in the train split.");
   }
   const int64_t first = queries.size(0) * ranks.rank() / ranks.world_size();
   const int64_t last = queries.size(0) * (ranks.rank() + 1) / ranks.world_size();
+  // block x tile similarities, and tile x F unit rows, fill chunk_bytes.
   const int64_t block = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(chunk_bytes) / 64)));
-  const int64_t tile = 8 * block;  // block x tile doubles = chunk_bytes
+  const int64_t tile = std::clamp<int64_t>(chunk_bytes / 8 / bank.size(1), 1, 8 * block);
+
+  std::vector<Neighbours> best;  // of each block of queries
+  for (int64_t b = 0; b < bank.size(0); b += tile) {
+    const Tensor rows = exact_unit_rows(bank.narrow(0, b, std::min(tile, bank.size(0) - b))).t();  // [F, T]
+    for (int64_t q = first; q < last; q += block) {
+      Neighbours found = largest(exact_unit_rows(queries.narrow(0, q, std::min(block, last - q))).mm(rows), k);
+      found.row += b;
+      if (b == 0) {
+        best.push_back(found);
+      } else {
+        Neighbours& before = best[static_cast<size_t>((q - first) / block)];
+        before = merge(before, found, k);
+      }
+    }
+  }
 
   std::vector<double> votes(static_cast<size_t>(classes));
-  int64_t hits = 0;
-  for (int64_t q = first; q < last; q += block) {
-    const int64_t count = std::min(block, last - q);
-    const Tensor query = exact_unit_rows(queries.narrow(0, q, count));  // [C, F]
-    Neighbours best;
-    for (int64_t b = 0; b < bank.size(0); b += tile) {
-      const Tensor rows = exact_unit_rows(bank.narrow(0, b, std::min(tile, bank.size(0) - b)));  // [T, F]
-      Neighbours found = largest(query.mm(rows.t()), k);
-      found.row += b;
-      best = b == 0 ? found : merge(best, found, k);
-    }
-    const Tensor similarity = best.similarity.cpu().contiguous(), row = best.row.cpu().contiguous();
-    for (int64_t i = 0; i < count; ++i) {
+  int64_t hits = 0, query = first;
+  for (const Neighbours& part : best) {
+    const Tensor similarity = part.similarity.cpu().contiguous(), row = part.row.cpu().contiguous();
+    for (int64_t i = 0; i < row.size(0); ++i, ++query) {
       const int64_t voted = voted_class(similarity.const_data_ptr<double>() + i * k, row.const_data_ptr<int64_t>() + i * k,
                                         bank_label.const_data_ptr<int64_t>(), options, votes);
-      hits += voted == query_label.const_data_ptr<int64_t>()[q + i];
+      hits += voted == query_label.const_data_ptr<int64_t>()[query];
     }
   }
   const Tensor all = ranks.sum(torch::full({}, static_cast<double>(hits), queries.options().dtype(torch::kDouble)));

@@ -33,8 +33,8 @@ Tensor direction(const std::deque<Pair>& pairs, const Tensor& gradient) {
 
 }  // namespace
 
-Minimum minimise(const std::function<double(const Tensor&, Tensor&)>& value, Tensor start, const std::function<bool(const Tensor&)>& done,
-                 int64_t max_iterations, int64_t memory) {
+Minimum minimise(const std::function<double(const Tensor&, Tensor&)>& value, Tensor start,
+                 const std::function<bool(const Tensor&)>& done, int64_t max_iterations, int64_t memory) {
   Minimum at{std::move(start), 0, false};
   Tensor gradient = torch::empty_like(at.x), next_gradient = torch::empty_like(at.x);
   double f = value(at.x, gradient);

@@ -94,8 +94,8 @@ class Regression {
     for (int64_t i = 0; i < rows; i += chunk) {
       const int64_t count = std::min(chunk, rows - i);
       const Tensor x = x_.narrow(0, i, count).to(torch::kDouble), label = label_.narrow(0, i, count).unsqueeze(1);
-      const Tensor part = share.narrow(0, i, count).unsqueeze(1);                       // [C, 1]
-      const Tensor log_p = torch::addmm(bias, x, weight.t()).log_softmax(1);            // [C, classes]
+      const Tensor part = share.narrow(0, i, count).unsqueeze(1);             // [C, 1]
+      const Tensor log_p = torch::addmm(bias, x, weight.t()).log_softmax(1);  // [C, classes]
       loss -= (log_p.gather(1, label) * part).sum();
       const Tensor error = log_p.exp().scatter_add_(1, label, torch::full_like(part, -1)).mul_(part);  // (p - one_hot) share
       by_weight.addmm_(x.t(), error);
@@ -139,8 +139,9 @@ Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tenso
 
 }  // namespace
 
-LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const Tensor& test, const Tensor& test_labels, int64_t classes,
-                         const LinearProbeOptions& options, const std::function<void(int64_t, int64_t)>& progress) {
+LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const Tensor& test, const Tensor& test_labels,
+                         int64_t classes, const LinearProbeOptions& options,
+                         const std::function<void(int64_t, int64_t)>& progress) {
   torch::NoGradGuard no_grad;
   check_embeddings("linear probe, train", train);
   check_embeddings("linear probe, test", test);
@@ -156,7 +157,9 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   if (path.empty() || path.back() <= 0) fail(Exit::usage, "linear probe: l2 needs one or more values > 0.");
   const int64_t fits = path.size() > 1 ? static_cast<int64_t>(path.size()) + 1 : 1;
   int64_t fitted = 0;
-  auto report = [&] { if (progress) progress(++fitted, fits); };
+  auto report = [&] {
+    if (progress) progress(++fitted, fits);
+  };
 
   const Regression regression(train, label, classes, options);
   const auto wide = torch::TensorOptions(train.device()).dtype(torch::kDouble);
@@ -183,7 +186,8 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
       report();
     }
   }
-  const Fit fit = regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide), probe.l2, options.tolerance);
+  const Fit fit = regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide), probe.l2,
+                                 options.tolerance);
   report();
   probe.iterations += fit.iterations;
   probe.converged = fit.converged;

@@ -27,19 +27,6 @@ void create_folder(const std::string& path) {
   if (error) fail(Exit::failure, path, ": cannot create the folder: ", error.message());
 }
 
-// Renames the folder to PATH.old-YYYYmmddTHHMMSSZ, numbered when one second sees several.
-std::string keep_aside(const std::string& path) {
-  std::string now = utc_now();
-  std::erase_if(now, [](char c) { return c == '-' || c == ':'; });
-  const std::string name = path + ".old-" + now;
-  std::string aside = name;
-  for (int i = 2; fs::exists(aside); ++i) aside = name + "-" + std::to_string(i);
-  std::error_code error;
-  fs::rename(path, aside, error);
-  if (error) fail(Exit::failure, path, ": cannot be renamed to ", aside, ": ", error.message());
-  return aside;
-}
-
 void check_same(const std::string& path, const std::string& resolved_toml, const RunFolder::OpenOptions& options) {
   const std::string old_toml = read_file(path + kConfig);
   if (old_toml == resolved_toml) return;
@@ -53,6 +40,18 @@ void check_same(const std::string& path, const std::string& resolved_toml, const
 }
 
 }  // namespace
+
+std::string keep_aside(const std::string& path) {
+  std::string now = utc_now();
+  std::erase_if(now, [](char c) { return c == '-' || c == ':'; });
+  const std::string name = path + ".old-" + now;
+  std::string aside = name;
+  for (int i = 2; fs::exists(aside); ++i) aside = name + "-" + std::to_string(i);
+  std::error_code error;
+  fs::rename(path, aside, error);
+  if (error) fail(Exit::failure, path, ": cannot be renamed to ", aside, ": ", error.message());
+  return aside;
+}
 
 std::string to_string(RunState state) { return kStates[static_cast<size_t>(state)]; }
 

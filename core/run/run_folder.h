@@ -30,6 +30,9 @@ std::string to_string(RunState state);
 // The status of the run in a folder; none when it has none yet.
 std::optional<Status> read_status(const std::string& folder);
 
+// Renames a folder to PATH.old-YYYYmmddTHHMMSSZ and returns that name.
+std::string keep_aside(const std::string& path);
+
 class RunFolder {
  public:
   struct OpenOptions {

@@ -34,7 +34,7 @@ def small_cnn():
 
 torch.manual_seed(0)
 net = nn.Sequential(small_cnn(), nn.Linear(128, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 128))
-optimizer, loss_of = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-4, fused=True), NTXentLoss(temperature=0.2)
+optimizer, loss_of = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=1e-4, fused=True), NTXentLoss(temperature=0.2)
 batch = 256
 loader = iter(torch.utils.data.DataLoader(Views(), batch_size=batch, shuffle=True, num_workers=workers, drop_last=True))
 for step in range(-1, steps):

@@ -41,9 +41,9 @@ def augment(x):  # uint8 [B, C, H, W] -> float: crop of scale 0.4 to 1, flip, br
     theta[:, 0, 2], theta[:, 1, 2] = (1 - w) * (torch.rand(n) * 2 - 1), (1 - h) * (torch.rand(n) * 2 - 1)
     x = F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False, padding_mode="reflection")
     on = (torch.rand(n) < 0.8).float().view(-1, 1, 1, 1)
-    bright = 1 + on * torch.empty(n, 1, 1, 1).uniform_(-0.4, 0.4)
+    bright = 1 + on * torch.empty(n, 1, 1, 1).uniform_(-0.6, 0.6)
     x = (x * bright).clamp(0, 1)
-    contrast = 1 + on * torch.empty(n, 1, 1, 1).uniform_(-0.4, 0.4)
+    contrast = 1 + on * torch.empty(n, 1, 1, 1).uniform_(-0.6, 0.6)
     return (x * contrast + x.mean((1, 2, 3), keepdim=True) * (1 - contrast)).clamp(0, 1)
 
 
@@ -60,7 +60,7 @@ images = fashion_mnist() if model == "small_cnn" else torch.randint(0, 256, (409
 encoder, width = small_cnn() if model == "small_cnn" else resnet18()
 head = nn.Sequential(nn.Linear(width, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 128))
 net = nn.Sequential(encoder, head)
-optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-4, fused=True)
+optimizer = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=1e-4, fused=True)
 for step in range(-5, steps):
     if step == 0:
         begin = time.perf_counter()

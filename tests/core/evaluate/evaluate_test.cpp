@@ -113,8 +113,9 @@ TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
   const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
   const auto id = [&](const char* key) { return result.at(key).at("protocol").get<std::string>(); };
   EXPECT_EQ(id("features.knn"), "knn-cosine-k9-T0.07-weighted/features/train61/test30/resize-none/v1");
-  EXPECT_EQ(id("projections.linear"),
-            "linear-lbfgs-l2from100to1e-06by9-heldout0.1-seed0-tolerance0.0001-iterations300/projections/train61/test30/resize-none/v1");
+  EXPECT_EQ(
+      id("projections.linear"),
+      "linear-lbfgs-l2from100to1e-06by9-heldout0.1-seed0-tolerance0.0001-iterations300/projections/train61/test30/resize-none/v1");
   EXPECT_EQ(id("features.uniformity"), "uniformity-t2/features/test30/resize-none/v1");
   EXPECT_EQ(id("features.effective_rank"), "effective-rank/features/test30/resize-none/v1");
   EXPECT_EQ(id("features.std"), "std-per-dimension/features/test30/resize-none/v1");
@@ -141,8 +142,10 @@ TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
   const nlohmann::json result = evaluate(subject, data, options, *World::single());
   const Tensor x = subject.prepare(data.read(Split::test, torch::arange(30)));
   EXPECT_TRUE(seen.equal(torch::arange(30)));
-  EXPECT_DOUBLE_EQ(result["features.alignment"]["value"].get<double>(), alignment(subject.encode(x).h, subject.encode(x.flip(3)).h));
-  EXPECT_DOUBLE_EQ(result["projections.alignment"]["value"].get<double>(), alignment(subject.encode(x).z, subject.encode(x.flip(3)).z));
+  EXPECT_DOUBLE_EQ(result["features.alignment"]["value"].get<double>(),
+                   alignment(subject.encode(x).h, subject.encode(x.flip(3)).h));
+  EXPECT_DOUBLE_EQ(result["projections.alignment"]["value"].get<double>(),
+                   alignment(subject.encode(x).z, subject.encode(x.flip(3)).z));
   EXPECT_EQ(result["projections.alignment"]["protocol"], "alignment-a2/projections/test30/flip/v1");
 }
 
@@ -169,7 +172,8 @@ TEST(Evaluate, LeavesSamplesWithoutLabelOutOfTheVote) {
   EvaluateOptions options;
   options.batch_size = 60;
   const auto knn = [&](const Table& bank) {
-    return evaluate(small_encoder(), MemoryDataset({bank, test, {"a", "b", "c", "d", "e"}}), options, *World::single())["features.knn"];
+    return evaluate(small_encoder(), MemoryDataset({bank, test, {"a", "b", "c", "d", "e"}}), options,
+                    *World::single())["features.knn"];
   };
   EXPECT_EQ(knn(train), knn(fewer));
   EXPECT_EQ(knn(train)["protocol"], "knn-cosine-k20-T0.07-weighted/features/train50/test30/resize-none/v1");
@@ -200,7 +204,8 @@ TEST(Evaluate, MeasuresWhatIsAsked) {
 TEST(Evaluate, RejectsAnEncoderThatLosesRows) {
   Subject subject = small_encoder();
   subject.encode = [](const Tensor& x) { return Encoded{x.flatten(1).narrow(0, 0, x.size(0) - 1), {}}; };
-  EXPECT_EQ(message_of([&] { evaluate(subject, data_set(61, 30), {}, *World::single()); }), "encode train: 60 embeddings for 61 samples.");
+  EXPECT_EQ(message_of([&] { evaluate(subject, data_set(61, 30), {}, *World::single()); }),
+            "encode train: 60 embeddings for 61 samples.");
 }
 
 TEST(Evaluate, ReportsItsProgress) {
@@ -209,10 +214,11 @@ TEST(Evaluate, ReportsItsProgress) {
   options.batch_size = 32;
   options.linear = false;
   options.on = {"features"};
-  evaluate(small_encoder(), data_set(61, 30), options, *World::single(),
-           [&](const std::string& what, int64_t done, int64_t all) { lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all)); });
-  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1", "features kNN 0/1", "features kNN 1/1",
-                                             "features geometry 0/1", "features geometry 1/1"}));
+  evaluate(small_encoder(), data_set(61, 30), options, *World::single(), [&](const std::string& what, int64_t done, int64_t all) {
+    lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all));
+  });
+  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1", "features kNN 0/1",
+                                             "features kNN 1/1", "features geometry 0/1", "features geometry 1/1"}));
 }
 
 }  // namespace

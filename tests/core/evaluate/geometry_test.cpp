@@ -16,7 +16,8 @@ double distance(const Tensor& a, const Tensor& b) {  // of the unit vectors
     aa += std::pow(a[i].item<double>(), 2);
     bb += std::pow(b[i].item<double>(), 2);
   }
-  for (int64_t i = 0; i < a.size(0); ++i) sum += std::pow(a[i].item<double>() / std::sqrt(aa) - b[i].item<double>() / std::sqrt(bb), 2);
+  for (int64_t i = 0; i < a.size(0); ++i)
+    sum += std::pow(a[i].item<double>() / std::sqrt(aa) - b[i].item<double>() / std::sqrt(bb), 2);
   return std::sqrt(sum);
 }
 
@@ -57,7 +58,8 @@ TEST(Uniformity, EqualsTheLoopOverPairsForAnyChunk) {
     for (int64_t i = 0; i < 41; ++i) {
       for (int64_t j = i + 1; j < 41; ++j) sum += std::exp(-t * std::pow(distance(z[i], z[j]), 2));
     }
-    for (int64_t chunk_bytes : {1, 41 * 8 * 7, 1 << 20}) EXPECT_NEAR(uniformity(z, t, chunk_bytes), std::log(sum / (41 * 20)), 1e-12);
+    for (int64_t chunk_bytes : {1, 41 * 8 * 7, 1 << 20})
+      EXPECT_NEAR(uniformity(z, t, chunk_bytes), std::log(sum / (41 * 20)), 1e-12);
   }
 }
 

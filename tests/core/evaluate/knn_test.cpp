@@ -24,13 +24,14 @@ Tensor doubles(std::vector<std::vector<double>> rows) {
 
 // One label a query, from the definition: cosine, nearest first, lower row first, votes.
 std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const Tensor& queries, const KnnOptions& options) {
+  const auto query = queries.accessor<float, 2>(), row = bank.accessor<float, 2>();
   std::vector<int64_t> out;
   for (int64_t q = 0; q < queries.size(0); ++q) {
     std::vector<std::pair<double, int64_t>> order;  // (-cosine, row)
     for (int64_t n = 0; n < bank.size(0); ++n) {
       double dot = 0, qq = 0, nn = 0;
       for (int64_t f = 0; f < bank.size(1); ++f) {
-        const double a = queries[q][f].item<double>(), b = bank[n][f].item<double>();
+        const double a = query[q][f], b = row[n][f];
         dot += a * b;
         qq += a * a;
         nn += b * b;
@@ -40,8 +41,8 @@ std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const T
     std::sort(order.begin(), order.end());
     std::map<int64_t, double> votes;
     for (int64_t i = 0; i < options.neighbours; ++i) {
-      const auto [minus_cosine, row] = order[static_cast<size_t>(i)];
-      votes[labels[row].item<int64_t>()] += options.vote == "weighted" ? std::exp(-minus_cosine / options.temperature) : 1;
+      const auto [minus_cosine, n] = order[static_cast<size_t>(i)];
+      votes[labels[n].item<int64_t>()] += options.vote == "weighted" ? std::exp(-minus_cosine / options.temperature) : 1;
     }
     int64_t best = -1;
     for (int64_t i = 0; i < options.neighbours; ++i) {
@@ -54,8 +55,8 @@ std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const T
 }
 
 // Whether one query gets the class `expected`, with room for classes that nobody has.
-bool votes_for(int64_t expected, const Tensor& bank, const std::vector<int64_t>& labels, const Tensor& query, const KnnOptions& options,
-               int64_t chunk_bytes = kWhole) {
+bool votes_for(int64_t expected, const Tensor& bank, const std::vector<int64_t>& labels, const Tensor& query,
+               const KnnOptions& options, int64_t chunk_bytes = kWhole) {
   return knn_accuracy(bank, torch::tensor(labels), query.view({1, -1}), torch::tensor({expected}), 10, options, *World::single(),
                       chunk_bytes) == 1.0;
 }
@@ -107,9 +108,9 @@ TEST(Knn, TakesTheLowerRowOfEqualSimilarities) {
   bank.select(0, 1).mul_(2);
   for (int64_t chunk_bytes : {int64_t{64}, int64_t{600}, int64_t{5000}, kWhole}) {
     for (const char* vote : {"weighted", "majority"}) {
-      EXPECT_TRUE(votes_for(7, bank, labels, row, {7, 0.07, vote}, chunk_bytes)) << chunk_bytes;    // 4 against 3
-      EXPECT_TRUE(votes_for(7, bank, labels, row, {11, 0.07, vote}, chunk_bytes)) << chunk_bytes;   // 4, 3, 4: 7 is nearer
-      EXPECT_TRUE(votes_for(5, bank, labels, row, {12, 0.07, vote}, chunk_bytes)) << chunk_bytes;   // 4, 3, 5
+      EXPECT_TRUE(votes_for(7, bank, labels, row, {7, 0.07, vote}, chunk_bytes)) << chunk_bytes;   // 4 against 3
+      EXPECT_TRUE(votes_for(7, bank, labels, row, {11, 0.07, vote}, chunk_bytes)) << chunk_bytes;  // 4, 3, 4: 7 is nearer
+      EXPECT_TRUE(votes_for(5, bank, labels, row, {12, 0.07, vote}, chunk_bytes)) << chunk_bytes;  // 4, 3, 5
     }
   }
 }
@@ -171,17 +172,30 @@ TEST(Knn, DoesNotDependOnTheChunkSize) {
 
 TEST(Knn, RejectsMoreNeighboursThanTheBankHasRows) {
   const Tensor bank = doubles({{1, 0}, {0, 1}});
-  EXPECT_EQ(message_of([&] { votes_for(0, bank, {0, 1}, doubles({{1, 0}}), {3}); }, Exit::usage),
+  EXPECT_EQ(message_of(
+                [&] {
+                  votes_for(0, bank, {0, 1}, doubles({{1, 0}}), {3});
+                },
+                Exit::usage),
             "evaluate.neighbours = 3, allowed: 1 to 2, the samples with a label in the train split.");
 }
 
 TEST(Knn, RejectsWhatIsNoSetOfEmbeddings) {
   const Tensor bank = doubles({{1, 0}, {0, 1}, {1, NAN}, {INFINITY, 0}}), fine = doubles({{1, 0}});
-  EXPECT_EQ(message_of([&] { votes_for(0, bank, {0, 1, 0, 1}, fine, {1}); }, Exit::non_finite),
+  EXPECT_EQ(message_of(
+                [&] {
+                  votes_for(0, bank, {0, 1, 0, 1}, fine, {1});
+                },
+                Exit::non_finite),
             "kNN bank: 2 of 4 rows hold nan or inf, the first is row 2.");
-  EXPECT_EQ(message_of([&] { votes_for(0, fine, {10}, fine, {1}); }, Exit::data), "kNN bank: labels from 10 to 10, allowed: 0 to 9.");
+  EXPECT_EQ(message_of([&] { votes_for(0, fine, {10}, fine, {1}); }, Exit::data),
+            "kNN bank: labels from 10 to 10, allowed: 0 to 9.");
   EXPECT_EQ(message_of([&] { votes_for(0, fine, {1, 1}, fine, {1}); }, Exit::failure), "kNN bank: 2 labels for 1 rows.");
-  EXPECT_EQ(message_of([&] { votes_for(0, fine, {1}, doubles({{1, 0, 0}}), {1}); }, Exit::failure),
+  EXPECT_EQ(message_of(
+                [&] {
+                  votes_for(0, fine, {1}, doubles({{1, 0, 0}}), {1});
+                },
+                Exit::failure),
             "kNN: queries are [1, 3] but the bank is [1, 2]; last sizes must agree.");
 }
 

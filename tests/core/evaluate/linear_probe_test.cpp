@@ -20,7 +20,8 @@ struct Problem {
 Problem overlapping(int64_t rows, int64_t width, uint64_t seed) {
   torch::manual_seed(seed);
   const Tensor y = torch::randint(3, {rows}), centre = torch::randn({3, width}, torch::kDouble);
-  const Tensor mixed = (centre.index_select(0, y) + 1.5 * torch::randn({rows, width}, torch::kDouble)).mm(torch::randn({width, width}, torch::kDouble));
+  const Tensor mixed = (centre.index_select(0, y) + 1.5 * torch::randn({rows, width}, torch::kDouble))
+                           .mm(torch::randn({width, width}, torch::kDouble));
   return {mixed * torch::logspace(-2, 2, width, 10.0, torch::kDouble) + 3, y};
 }
 
@@ -36,7 +37,8 @@ Tensor newton(const Tensor& x, const Tensor& y, double l2) {
     for (int64_t a = 0; a < 3; ++a) {
       for (int64_t b = 0; b < 3; ++b) {
         const Tensor weight = p.select(1, a) * ((a == b ? 1.0 : 0.0) - p.select(1, b));
-        hessian.narrow(0, a * (width + 1), width + 1).narrow(1, b * (width + 1), width + 1) = standard.t().mm(standard * weight.unsqueeze(1)) / n;
+        hessian.narrow(0, a * (width + 1), width + 1).narrow(1, b * (width + 1), width + 1) =
+            standard.t().mm(standard * weight.unsqueeze(1)) / n;
       }
       const Tensor error = p.select(1, a) - (y == a).to(torch::kDouble);
       gradient.narrow(0, a * (width + 1), width + 1) = standard.t().mv(error) / n;
@@ -88,7 +90,8 @@ TEST(LinearProbe, CountsHitsOnTest) {
   const Tensor test = train.x.narrow(0, 0, 71);
   const LinearProbe probe = linear_probe(train.x, train.y, test, train.y.narrow(0, 0, 71), 3);
   int64_t hits = 0;
-  for (int64_t i = 0; i < 71; ++i) hits += (probe.weight.mv(test[i]) + probe.bias).argmax().item<int64_t>() == train.y[i].item<int64_t>();
+  for (int64_t i = 0; i < 71; ++i)
+    hits += (probe.weight.mv(test[i]) + probe.bias).argmax().item<int64_t>() == train.y[i].item<int64_t>();
   EXPECT_EQ(probe.accuracy, static_cast<double>(hits) / 71);
   EXPECT_GT(hits, 30);
   EXPECT_LT(hits, 71);
@@ -161,7 +164,8 @@ TEST(LinearProbe, DoesNotDependOnScaleOffsetOrChunk) {
 TEST(LinearProbe, LeavesConstantFeaturesOut) {
   const Problem train = overlapping(103, 5, 10);
   const Tensor wider = torch::cat({train.x, torch::full({103, 1}, 0.1), torch::zeros({103, 1})}, 1);
-  const LinearProbe probe = linear_probe(wider, train.y, wider, train.y, 3), without = linear_probe(train.x, train.y, train.x, train.y, 3);
+  const LinearProbe probe = linear_probe(wider, train.y, wider, train.y, 3),
+                    without = linear_probe(train.x, train.y, train.x, train.y, 3);
   EXPECT_EQ(probe.weight.narrow(1, 5, 2).abs().max().item<double>(), 0);
   EXPECT_EQ(probe.l2, without.l2);
   EXPECT_EQ(probe.accuracy, without.accuracy);
@@ -190,8 +194,10 @@ TEST(LinearProbe, RejectsBadLabelsAndShapes) {
   };
   EXPECT_EQ(message([&] { linear_probe(x, y, x, y, 2); }), "linear probe, train: labels from 0 to 2, allowed: 0 to 1.");
   EXPECT_EQ(message([&] { linear_probe(x, y, x, -y, 3); }), "linear probe, test: labels from -2 to 0, allowed: 0 to 2.");
-  EXPECT_EQ(message([&] { linear_probe(x, y, x.narrow(1, 0, 2), y, 3); }), "linear probe: test is [4, 2] but train is [4, 3]; last sizes must agree.");
-  EXPECT_EQ(message([&] { linear_probe(x / 0.0, y, x, y, 3); }), "linear probe, train: 4 of 4 rows hold nan or inf, the first is row 0.");
+  EXPECT_EQ(message([&] { linear_probe(x, y, x.narrow(1, 0, 2), y, 3); }),
+            "linear probe: test is [4, 2] but train is [4, 3]; last sizes must agree.");
+  EXPECT_EQ(message([&] { linear_probe(x / 0.0, y, x, y, 3); }),
+            "linear probe, train: 4 of 4 rows hold nan or inf, the first is row 0.");
   EXPECT_EQ(message([&] { linear_probe(x, y * 0, x, y * 0, 1); }), "linear probe: 1 class, allowed: 2 or more.");
 }
 
