@@ -23,6 +23,18 @@ std::vector<Box> drawn_boxes(int64_t n, int64_t height, int64_t width, const std
   return boxes;
 }
 
+TEST(RandomResizedCrop, TakesTheLargestCentredBoxInEvaluation) {
+  RandomResizedCrop crop({.size = {4, 2}});
+  foil::View view;
+  view.data = at::arange(2 * 6 * 7, at::kFloat).view({1, 2, 6, 7}) / 84;
+  const Tensor got = crop.evaluate(view).data;  // the box is 6 x 3, columns 2 to 4
+  ASSERT_EQ(got.sizes(), (at::IntArrayRef{1, 2, 4, 2}));
+  const Tensor box = view.data.slice(3, 2, 5);
+  EXPECT_NEAR((got.mean() - box.mean()).item<double>(), 0, 1e-6);
+  RandomResizedCrop same({.size = {6, 7}});
+  EXPECT_TRUE(at::equal(same.evaluate(view).data, view.data));
+}
+
 }  // namespace
 
 TEST(RandomResizedCrop, EqualsTorchvision) {
@@ -115,7 +127,7 @@ TEST(RandomResizedCrop, OneNumberIsASquare) {
 TEST(RandomResizedCrop, TakesImagesOfDifferentSizesAsItTakesEachAlone) {
   RandomResizedCrop crop({.size = {9, 4}});
   ASSERT_TRUE(crop.accepts_ragged());
-  const Tensor index = at::tensor({4, 400, 7, 1});
+  const Tensor index = at::tensor({4, 400, 7, 1}, at::kLong);
   foil::View view;
   view.ragged = {random_images({3, 5, 90}, 5), random_images({3, 1, 1}, 6), random_images({21, 13, 3}, 7).permute({2, 0, 1}),
                  random_images({3, 9, 4}, 8)};
