@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Configures the tree on a machine that seems to have no CUDA compiler, and compiles one file with what that chose.
 #   configures_without_nvcc.sh SOURCE BUILD
-# nvcc is hidden where CMake looks: PATH keeps only folders without it, CUDACXX and CUDA's own variables are unset, and a toolkit in a
-# standard place (/usr/local/cuda) is masked by searching for no program there. FOIL_WITH_CUDA stays ON: the tree must find out by itself.
+# nvcc is hidden wherever CMake looks: PATH keeps only folders without it, CUDACXX and CUDA's own variables are unset, and the toolkit's
+# usual place is left out of every search. FOIL_WITH_CUDA stays ON: the tree must find out by itself.
 set -euo pipefail
 source=$1 build=$2
 work=$(mktemp -d)
