@@ -34,6 +34,7 @@ class Shares {
     for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
     return line;
   }
+  const std::map<std::string, double>& seconds() const { return seconds_; }
 
  private:
   std::map<std::string, double> seconds_;
@@ -226,6 +227,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     on_rank_0(*world, [&] { record.save(checkpoint); });
   }
   record.finish();
+  result.seconds = shares.seconds();
   if (result.step > start) record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
   return result;
 }

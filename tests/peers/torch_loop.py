@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A plain batched PyTorch loop with the recipe of experiments/quickstart.toml: NT-Xent, the same CNN, optimizer and augmentations, the
 augmentations vectorised over the batch. Prints images per second (samples, two views each) over the measured steps.
-usage: torch_loop.py [steps] [small_cnn|resnet18]"""
+usage: torch_loop.py [steps] [small_cnn|resnet18] [batch]"""
 import gzip, sys, time
 import torch, torch.nn as nn, torch.nn.functional as F
 
 torch.set_num_threads(2)
+batch = int(sys.argv[3]) if len(sys.argv) > 3 else 256
 steps, model = int(sys.argv[1]) if len(sys.argv) > 1 else 60, sys.argv[2] if len(sys.argv) > 2 else "small_cnn"
 size, channels = (28, 1) if model == "small_cnn" else (32, 3)
 
@@ -60,7 +61,6 @@ encoder, width = small_cnn() if model == "small_cnn" else resnet18()
 head = nn.Sequential(nn.Linear(width, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 128))
 net = nn.Sequential(encoder, head)
 optimizer = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=1e-4, fused=True)
-batch = 256
 for step in range(-5, steps):
     if step == 0:
         begin = time.perf_counter()
