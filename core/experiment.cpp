@@ -130,11 +130,10 @@ Plan check(const Node& root, const FindComponent& find) {
   Plan plan;
   Tables tables(root);
   tables.read("run", plan.run);
-  const Node* run = root.find("run");
-  if (run && run->find("epochs") && plan.run.steps >= 0 && plan.run.epochs > 0) {
+  if (const Node* run = root.find("run"); run && run->find("steps") && run->find("epochs")) {
     fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
   }
-  if (plan.run.steps < 0 && !(run && run->find("epochs"))) plan.run.epochs = 1;
+  tables.resolved.find("run")->erase(plan.run.steps >= 0 ? "epochs" : "steps");  // the one in force remains: what is printed reads back
 
   Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
   tables.resolved.set("data", data);
