@@ -63,7 +63,7 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
       if (!options.quiet) std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
       const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
-      return results_of(x.plan, measured, 0, 0);
+      return results_of(x.plan, measured, 0, {});
     };
     if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, [&] { return measure(true); });
     evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, [&] { return measure(false); });

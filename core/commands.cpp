@@ -166,7 +166,7 @@ int evaluate_command(const EvaluateCommand& options) {
   }
   if (!checkpoint) fail(Exit::data, options.run, ": has no checkpoint.");
   restore_weights(*checkpoint, x);
-  const nlohmann::json results = results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, 0);
+  const nlohmann::json results = results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, {});
   if (world->rank() == 0) {
     const std::string file = fmt::format("{}/evaluation-step{}.json", options.run, checkpoint->step);
     write_atomically(file, results.dump(2) + "\n");
