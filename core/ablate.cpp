@@ -106,7 +106,10 @@ int ablate_command(const AblateOptions& options) {
     return spawn_ranks(options.nproc, arguments);
   };
   const int code = run_study(planned, run, store, std::cerr);
-  if (code != 0 && code != 1) return code;
+  if (code != 0 && code != 1) {
+    std::fprintf(stderr, "stopped; the same command goes on with the study\n");
+    return code;
+  }
   const Comparison comparison = load_comparison({study}, read_config);
   std::printf("%s", render(comparison, Format::table).c_str());
   std::printf("%s\n", write_report(comparison, fs::path(study).filename().string(), study).c_str());
