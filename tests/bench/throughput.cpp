@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <foil/batch_norm.h>
 #include <torch/torch.h>
 
 #include <unistd.h>
