@@ -63,7 +63,7 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
       if (!options.quiet) std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
       const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
-      return results_of(x.plan, measured, 0, 0);
+      return results_of(x.plan, measured, 0, {});
     };
     if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, [&] { return measure(true); });
     evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, [&] { return measure(false); });
@@ -106,7 +106,10 @@ int ablate_command(const AblateOptions& options) {
     return spawn_ranks(options.nproc, arguments);
   };
   const int code = run_study(planned, run, store, std::cerr);
-  if (code != 0 && code != 1) return code;
+  if (code != 0 && code != 1) {
+    std::fprintf(stderr, "stopped; the same command goes on with the study\n");
+    return code;
+  }
   const Comparison comparison = load_comparison({study}, read_config);
   std::printf("%s", render(comparison, Format::table).c_str());
   std::printf("%s\n", write_report(comparison, fs::path(study).filename().string(), study).c_str());

@@ -73,8 +73,25 @@ std::function<void(const std::string&, int64_t, int64_t)> evaluation_progress(co
   };
 }
 
+// An argument as a shell reads it.
+std::string quoted(const std::string& argument) {
+  const bool plain = !argument.empty() && argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
+  if (plain) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
+}
+
+// The command that started this process, or the one that started all ranks of this machine.
+std::string command_line(const std::vector<std::string>& arguments, const Launch& launch) {
+  std::string line;
+  for (const std::string& argument : arguments) line += (line.empty() ? "" : " ") + quoted(argument);
+  return launch.source == "--nproc" && launch.world_size > 1 ? fmt::format("{} --nproc {}", line, launch.world_size) : line;
+}
+
 // What a run has reached, for the status that it leaves.
 struct Run {
+  std::string command;              // that goes on with it
   std::optional<RunFolder> folder;  // of rank 0, once it is open
   TrainResult trained;
 };
@@ -119,9 +136,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
   }
   if (folder) {
     folder->set_status(run.trained.exit == Exit::interrupted ? RunState::interrupted : RunState::again, run.trained.step);
-    std::string again;
-    for (const std::string& argument : options.arguments) again += (again.empty() ? "" : " ") + argument;
-    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step), again.c_str());
+    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step), run.command.c_str());
   }
   return static_cast<int>(run.trained.exit);
 }
@@ -138,7 +153,7 @@ int train_command(const TrainOptions& options) {
   const at::Device device = choose_device(options.device, launch.local_rank);
   const auto world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
   if (launch.rank == 0 && launch.world_size > 1 && !options.quiet) std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
-  Run run;
+  Run run{command_line(options.arguments, launch), {}, {}};
   try {
     const int code = train_in(run, options, std::move(plan), trial, world, device);
     world->close();
@@ -166,7 +181,7 @@ int evaluate_command(const EvaluateCommand& options) {
   }
   if (!checkpoint) fail(Exit::data, options.run, ": has no checkpoint.");
   restore_weights(*checkpoint, x);
-  const nlohmann::json results = results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, 0);
+  const nlohmann::json results = results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, {});
   if (world->rank() == 0) {
     const std::string file = fmt::format("{}/evaluation-step{}.json", options.run, checkpoint->step);
     write_atomically(file, results.dump(2) + "\n");

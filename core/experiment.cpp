@@ -130,11 +130,10 @@ Plan check(const Node& root, const FindComponent& find) {
   Plan plan;
   Tables tables(root);
   tables.read("run", plan.run);
-  const Node* run = root.find("run");
-  if (run && run->find("epochs") && plan.run.steps >= 0 && plan.run.epochs > 0) {
+  if (const Node* run = root.find("run"); run && run->find("steps") && run->find("epochs")) {
     fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
   }
-  if (plan.run.steps < 0 && !(run && run->find("epochs"))) plan.run.epochs = 1;
+  tables.resolved.find("run")->erase(plan.run.steps >= 0 ? "epochs" : "steps");  // the one in force remains: what is printed reads back
 
   Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
   tables.resolved.set("data", data);
@@ -198,9 +197,7 @@ EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
   return {shape.at(0), shape.at(1), shape.at(2)};
 }
 
-}  // namespace
-
-Experiment build(Plan plan, at::Device device) {
+Experiment construct(Plan plan, at::Device device) {
   Experiment x;
   x.device = device;
   x.dtype = plan.run.precision == "fp64" ? at::kDouble : at::kFloat;
@@ -248,6 +245,22 @@ Experiment build(Plan plan, at::Device device) {
   x.tower->to(device, x.dtype);
   x.plan = std::move(plan);
   return x;
+}
+
+}  // namespace
+
+Experiment build(Plan plan, at::Device device) {
+  const Node resolved = plan.resolved;
+  try {
+    return construct(std::move(plan), device);
+  } catch (const Error& error) {  // one that begins with a key, "data.batch_size = 64, allowed: ...", does not know its place
+    const std::string text = error.what(), key = text.substr(0, text.find_first_of(" :"));
+    const Node* value = at_path(resolved, key);
+    if (!value || key.find('.') == std::string::npos) throw;
+    const Node* table = at_path(resolved, key.substr(0, key.rfind('.')));
+    const bool given = value->origin.text() != "default";
+    throw Error((given ? value : table)->origin.text() + ": " + text, error.code());
+  }
 }
 
 namespace {

@@ -18,8 +18,8 @@ namespace foil {
 struct RunOptions {
   std::string name = "run";
   int64_t seed = 0;
-  int64_t epochs = 0;
-  int64_t steps = -1;
+  int64_t epochs = 1;
+  int64_t steps = -1;  // when given, epochs do not count
   std::string output = "runs";
   std::string precision = "fp32";
   bool deterministic = false;

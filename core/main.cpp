@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace {
@@ -110,6 +111,11 @@ int run(int argc, char** argv) {
   CLI::App* on_describe = app.add_subcommand("describe", "print the options of a component");
   on_describe->add_option("NAME", name, "of a loss, encoder, augmentation, data set or sampler")->required();
   shared(on_describe);
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
+  if (argc > 1 && argv[1][0] != '-' && std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end()) {
+    foil::fail(foil::Exit::usage, "unknown verb '", argv[1], "'.", foil::known_names("verbs", argv[1], verbs));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

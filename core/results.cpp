@@ -3,7 +3,7 @@
 
 namespace foil {
 
-nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, double loss) {
+nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, std::optional<double> loss) {
   nlohmann::json metrics = nlohmann::json::object();
   std::string protocol = plan.data.component->name;
   for (const auto& [key, entry] : measured.items()) {
@@ -12,7 +12,9 @@ nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int6
     metrics[headline ? key.substr(key.find('.') + 1) : key] = entry["value"];
     if (headline) protocol += " " + entry["protocol"].get<std::string>();
   }
-  return {{"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}, {"loss", loss}};
+  nlohmann::json results = {{"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
+  if (loss) results["loss"] = *loss;
+  return results;
 }
 
 }  // namespace foil

@@ -135,6 +135,10 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   // 2. From the newest checkpoint, or from the start.
   TrainResult result;
   result.step = restore(record.newest_checkpoint(), x, optimizer, *world, [&](const std::string& line) { record.say(line); });
+  {
+    const Checkpoint like = capture(x, optimizer, *world, result.step);
+    on_rank_0(*world, [&] { record.require_space(like); });
+  }
   record.begin(result.step, x.total_steps);
   Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
   const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;

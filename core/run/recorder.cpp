@@ -5,13 +5,17 @@
 
 namespace foil {
 
-Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet) : folder_(std::move(folder)), quiet_(quiet) {
-  if (!folder_.empty()) checkpoints_.emplace(folder_ + "/checkpoints", keep_checkpoints);
+Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet) : folder_(std::move(folder)), quiet_(quiet), keep_(keep_checkpoints) {
+  if (!folder_.empty()) checkpoints_.emplace(folder_ + "/checkpoints", keep_);
 }
 
 std::optional<Checkpoint> Recorder::newest_checkpoint() {
   if (folder_.empty()) return std::nullopt;
   return checkpoints_->load_newest([](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+}
+
+void Recorder::require_space(const Checkpoint& like) {
+  if (!folder_.empty()) say(foil::require_space(folder_ + "/checkpoints", bytes(like), keep_));
 }
 
 void Recorder::begin(int64_t step, int64_t total) {

@@ -20,6 +20,8 @@ class Recorder {
 
   // The newest checkpoint that is whole; says on stderr which damaged ones were passed over.
   std::optional<Checkpoint> newest_checkpoint();
+  // Says what the checkpoints will take on disk, `like` being one of them; throws when that does not fit.
+  void require_space(const Checkpoint& like);
   // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off.
   void begin(int64_t step, int64_t total);
   // One row after `step` steps: metrics.jsonl, a scalar per number, and the numbers of the progress line.
@@ -36,6 +38,7 @@ class Recorder {
  private:
   std::string folder_;
   bool quiet_;
+  int64_t keep_;
   std::optional<Checkpoints> checkpoints_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<EventWriter> events_;

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// foil ablate and foil compare, on a sweep of two losses and two seeds over tiny synthetic images.
+#include "tests/support/run_foil.h"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+
+namespace {
+
+namespace fs = std::filesystem;
+using foil::Outcome;
+using foil::slurp;
+using foil::small_experiment;
+using foil::Workplace;
+
+std::string experiment(const std::string& sweep) {
+  std::string text = small_experiment() + "baselines = true\n[sweep]\nseeds = 2\n" + sweep;
+  return text.replace(text.find("classes = 3"), 11, "classes = 20");  // so many that no two rows are equal
+}
+const std::string two_losses = "grid = { \"loss.name\" = [\"infonce\", \"dcl\"] }\n";
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> all;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) all.push_back(line);
+  return all;
+}
+
+// Where a line begins with `text`; -1 when none does.
+int64_t line_of(const std::string& all, const std::string& text) {
+  const auto each = lines(all);
+  for (size_t i = 0; i < each.size(); ++i) {
+    if (each[i].rfind(text, 0) == 0) return static_cast<int64_t>(i);
+  }
+  return -1;
+}
+
+int64_t count(const std::string& text, const std::string& part) {
+  int64_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// One finished study, made once: the tests that only read share it.
+const Workplace& finished(Outcome* outcome = nullptr) {
+  static Outcome first;
+  static const Workplace& place = *new Workplace;
+  static const bool made = [] {
+    place.write("e.toml", experiment(two_losses));
+    first = place.foil({"ablate", "e.toml"});
+    return true;
+  }();
+  (void)made;
+  if (outcome) *outcome = first;
+  return place;
+}
+
+class Finished : public ::testing::Environment {
+ public:
+  void TearDown() override { fs::remove_all(finished().folder); }
+};
+const auto* const finished_environment = ::testing::AddGlobalTestEnvironment(new Finished);
+
+TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
+  Outcome outcome;
+  const Workplace& place = finished(&outcome);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(lines(outcome.out).front(), "runs/small");
+  EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
+  EXPECT_GT(slurp(place.folder / "runs/small/report.html").size(), 1000u);
+  const int64_t header = line_of(outcome.out, "variant"), pixels = line_of(outcome.out, "raw pixels"), untrained = line_of(outcome.out, "untrained"),
+                infonce = line_of(outcome.out, "infonce"), dcl = line_of(outcome.out, "dcl");
+  EXPECT_EQ(lines(outcome.out)[1].rfind("protocol synthetic knn-cosine-k5-", 0), 0u) << outcome.out;
+  EXPECT_EQ(header, 2) << outcome.out;
+  EXPECT_LT(header, pixels);
+  EXPECT_LT(pixels, untrained);
+  EXPECT_LT(untrained, infonce);
+  EXPECT_LT(infonce, dcl);
+  const std::string titles = lines(outcome.out)[2];
+  EXPECT_EQ(titles.find("kNN %"), titles.find_first_not_of(' ', std::string("variant").size())) << "kNN is the first column";
+  EXPECT_NE(lines(outcome.out)[static_cast<size_t>(dcl)].find("n < 3"), std::string::npos) << outcome.out;
+  for (const std::string header_of : {"[1/4] infonce seed 0", "[2/4] infonce seed 1", "[3/4] dcl seed 0", "[4/4] dcl seed 1"}) {
+    EXPECT_GE(line_of(outcome.err, header_of), 0) << header_of;
+  }
+}
+
+TEST(Ablate, GivesTheUntrainedEncoderOfEachSeedAndTheRawPixelsTheSameEvaluation) {
+  const fs::path study = finished().folder / "runs/small";
+  std::map<std::string, nlohmann::json> results;
+  for (const std::string name : {"baselines/raw-pixels", "baselines/untrained-seed0", "baselines/untrained-seed1", "infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1"}) {
+    results[name] = nlohmann::json::parse(slurp(study / name / "results.json"));
+    EXPECT_EQ(results[name]["protocol"], results["baselines/raw-pixels"]["protocol"]) << name;
+  }
+  EXPECT_NE(results["baselines/untrained-seed0"]["measured"], results["baselines/untrained-seed1"]["measured"]);
+  EXPECT_NE(results["baselines/untrained-seed0"]["measured"], results["infonce-seed0"]["measured"]);
+}
+
+TEST(Ablate, SkipsWhatIsFinished) {
+  Outcome first;
+  const Workplace& place = finished(&first);
+  const auto written = [&] {
+    std::map<std::string, fs::file_time_type> files;
+    for (const std::string trial : {"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1", "baselines/raw-pixels", "baselines/untrained-seed1"}) {
+      files[trial] = fs::last_write_time(place.folder / "runs/small" / trial / "results.json");
+    }
+    return files;
+  };
+  const auto before = written();
+  const Outcome again = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(again.code, 0);
+  EXPECT_EQ(again.out, first.out);
+  EXPECT_EQ(count(again.err, ": complete already\n"), 4) << again.err;
+  EXPECT_EQ(again.err.find("train "), std::string::npos) << again.err;
+  EXPECT_TRUE(written() == before);
+}
+
+TEST(Ablate, DryRunListsTheTrialsAndCreatesNothing) {
+  const Workplace place;
+  place.write("e.toml", experiment(two_losses));
+  const Outcome outcome = place.foil({"ablate", "e.toml", "--dry-run"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out,
+            "infonce-seed0  20 steps  waiting\n"
+            "infonce-seed1  20 steps  waiting\n"
+            "dcl-seed0      20 steps  waiting\n"
+            "dcl-seed1      20 steps  waiting\n"
+            "4 of 4 trials to run, 80 steps\n");
+  EXPECT_FALSE(fs::exists(place.folder / "runs"));
+  EXPECT_EQ(lines(finished().foil({"ablate", "e.toml", "--dry-run"}).out).back(), "0 of 4 trials to run");
+}
+
+TEST(Ablate, AFailedTrialDoesNotStopTheOthersAndItsReasonIsInTheTable) {
+  const Workplace place;
+  place.write("e.toml", experiment("grid = { \"optimizer.learning_rate\" = [1e30, 0.05] }\n"));
+  const Outcome outcome = place.foil({"ablate", "e.toml", "--set", "evaluate.baselines=false"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_EQ(count(outcome.out, "failed: learning_rate=1e+30 seed 0: step "), 1) << outcome.out;
+  EXPECT_EQ(count(outcome.out, "failed: learning_rate=1e+30 seed 1: step "), 1) << outcome.out;
+  EXPECT_EQ(count(outcome.out, ": non-finite "), 2) << outcome.out;
+  EXPECT_GE(line_of(outcome.out, "learning_rate=0.05"), 0) << outcome.out;
+  EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
+  for (const std::string seed : {"seed0", "seed1"}) EXPECT_TRUE(fs::exists(place.folder / "runs/small/learning_rate=0.05-seed0/results.json")) << seed;
+  EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "runs/small/learning_rate=1e+30-seed0/status"))["state"], "failed");
+  const Outcome later = place.foil({"compare", "runs/small"});
+  EXPECT_EQ(later.code, 0);
+  EXPECT_EQ(count(later.out, ": non-finite "), 2) << later.out;
+}
+
+TEST(Ablate, GoesOnAfterBeingKilled) {
+  const Workplace place;
+  place.write("e.toml", experiment(two_losses));
+  const fs::path study = place.folder / "runs/small";
+  const pid_t pid = place.start_foil({"ablate", "e.toml"});
+  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed1/metrics.jsonl")).size() >= 2; })) << slurp(place.folder / "stderr.txt");
+  ::kill(-pid, SIGKILL);
+  EXPECT_EQ(place.wait(pid).code, 128 + SIGKILL);
+  const auto first_written = fs::last_write_time(study / "infonce-seed0/results.json");
+  const Outcome outcome = place.foil({"ablate", "e.toml"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_GE(line_of(outcome.err, "[1/4] infonce seed 0: complete already"), 0) << outcome.err;
+  EXPECT_GE(line_of(outcome.err, "[2/4] infonce seed 1, continued"), 0) << outcome.err;
+  EXPECT_EQ(fs::last_write_time(study / "infonce-seed0/results.json"), first_written);
+  Outcome uninterrupted;
+  finished(&uninterrupted);
+  EXPECT_EQ(outcome.out, uninterrupted.out);
+  EXPECT_EQ(slurp(study / "infonce-seed1/metrics.jsonl"), slurp(finished().folder / "runs/small/infonce-seed1/metrics.jsonl"));
+}
+
+TEST(Ablate, CtrlCStopsTheTrialAtItsStepAndTheStudyWithIt) {
+  const Workplace place;
+  place.write("e.toml", experiment(two_losses));
+  const fs::path study = place.folder / "runs/small";
+  const pid_t pid = place.start_foil({"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"});
+  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed0/metrics.jsonl")).size() >= 5; })) << slurp(place.folder / "stderr.txt");
+  ::kill(pid, SIGINT);
+  const Outcome outcome = place.wait(pid);
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_EQ(outcome.out, "runs/small\n");
+  EXPECT_EQ(lines(outcome.err).back(), "stopped; the same command goes on with the study");
+  EXPECT_EQ(nlohmann::json::parse(slurp(study / "infonce-seed0/status"))["state"], "interrupted");
+  EXPECT_FALSE(fs::exists(study / "infonce-seed1"));
+}
+
+TEST(Compare, PrintsJsonThatParses) {
+  const Outcome outcome = finished().foil({"compare", "runs/small", "--format", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const nlohmann::json table = nlohmann::json::parse(outcome.out)["tables"].at(0);
+  std::vector<std::string> variants;
+  for (const auto& row : table["rows"]) variants.push_back(row["variant"]);
+  EXPECT_EQ(variants, (std::vector<std::string>{"raw pixels", "untrained", "infonce", "dcl"}));
+  EXPECT_EQ(table["reference"], "infonce");
+  const nlohmann::json dcl = table["rows"][3]["metrics"]["knn"];
+  EXPECT_EQ(dcl["n"], 2);
+  EXPECT_EQ(dcl["values"]["1"], nlohmann::json::parse(slurp(finished().folder / "runs/small/dcl-seed1/results.json"))["metrics"]["knn"]);
+}
+
+TEST(Compare, PrintsCsvWithAsManyFieldsInEveryLine) {
+  const Outcome outcome = finished().foil({"compare", "runs/small", "--format", "csv"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto all = lines(outcome.out);
+  ASSERT_GT(all.size(), 4u);
+  const auto fields = [](const std::string& line) {  // commas outside quotes
+    bool quoted = false;
+    int64_t n = 1;
+    for (const char c : line) {
+      if (c == '"') quoted = !quoted;
+      n += c == ',' && !quoted;
+    }
+    return n;
+  };
+  for (const std::string& line : all) EXPECT_EQ(fields(line), fields(all[0])) << line;
+  for (const std::string variant : {"raw pixels", "untrained", "infonce", "dcl"}) EXPECT_GT(count(outcome.out, variant + ","), 0) << outcome.out;
+}
+
+TEST(Compare, PrintsMarkdownAndTheSameTableAsAblate) {
+  const Outcome markdown = finished().foil({"compare", "runs/small", "--format", "markdown"});
+  ASSERT_EQ(markdown.code, 0) << markdown.err;
+  const int64_t header = line_of(markdown.out, "| variant");
+  ASSERT_GE(header, 0) << markdown.out;
+  const auto all = lines(markdown.out);
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(count(all.at(static_cast<size_t>(header) + i), "|"), count(all[static_cast<size_t>(header)], "|")) << markdown.out;
+  Outcome ablate;
+  const Outcome table = finished(&ablate).foil({"compare", "runs/small", "--report", "elsewhere"});
+  EXPECT_EQ("runs/small\n" + table.out + "runs/small/report.html\n", ablate.out);
+  EXPECT_TRUE(fs::exists(finished().folder / "elsewhere/report.html"));
+}
+
+TEST(Compare, OfSingleRunsNamesThemByTheirExperiment) {
+  const Outcome outcome = finished().foil({"compare", "runs/small/infonce-seed0", "runs/small/dcl-seed0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_LT(line_of(outcome.out, "infonce"), line_of(outcome.out, "dcl")) << outcome.out;
+}
+
+}  // namespace
