@@ -160,7 +160,10 @@ int train_command(const TrainOptions& options) {
     return code;
   } catch (const std::exception& error) {
     const Error told = world->explain(error);
-    if (run.folder) run.folder->set_status(RunState::failed, run.trained.step, told.what());
+    try {
+      if (run.folder) run.folder->set_status(RunState::failed, run.trained.step, told.what());
+    } catch (const Error&) {  // on a full disk the status cannot be written either: what failed first is what counts
+    }
     return report_failure(told, world->speaks());
   }
 }

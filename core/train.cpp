@@ -92,8 +92,16 @@ std::string first_bad(const Views& views, const Tower::Output& out, const std::v
   return {};
 }
 
-// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of the rank that has it.
-[[noreturn]] void stop_non_finite(const Experiment& x, World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch, const Views& views) {
+// The first parameter with a nan or inf in its gradient. Gradients are averaged over ranks: every rank finds the same.
+std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>& parameters) {
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.grad().defined() && !parameter.grad().isfinite().all().item<bool>()) return "gradient of " + name;
+  }
+  return "norm of the gradients";
+}
+
+// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of each rank that has one.
+[[noreturn]] void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch, const Views& views) {
   std::string mine;
   if (!what.empty()) {
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
@@ -107,7 +115,7 @@ std::string first_bad(const Views& views, const Tower::Output& out, const std::v
     world.broadcast_text(record.folder());
   }
   const std::string first = world.first_error(mine);
-  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite gradient of experiment '{}'", step, x.plan.run.name) : first);
+  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite sum of losses that are finite", step) : first);
 }
 
 }  // namespace
@@ -178,7 +186,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
     // 5. The guard: a non-finite loss on any rank stops all of them before the update.
     if (!std::isfinite(row["loss"].get<double>())) {
-      stop_non_finite(x, *world, record, step, first_bad(views, out, values), batch, views);
+      stop_non_finite(*world, record, step, first_bad(views, out, values), batch, views);
     }
 
     // 6. Gradients, averaged over ranks while they are made.
@@ -187,7 +195,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     if (total.requires_grad()) total.backward();
     shares.mark("backward");
     const double gradient_norm = optimizer.clip();
-    if (!std::isfinite(gradient_norm)) stop_non_finite(x, *world, record, step, "", batch, views);
+    if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
     // 7. The update, and then the state of the losses.
     const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
