@@ -10,8 +10,9 @@
 
 namespace foil {
 
-// {"protocol", "metrics": {"knn", "linear", "features.alignment", ...}, "measured": all that evaluate() said, "step", "loss" (of training, when given)}. The headline
-// numbers are those of the features; the protocol names the data set and how they were measured.
+// {"protocol", "metrics": {"knn", "linear", "features.alignment", ...}, "measured": all that evaluate() said, "step", "loss" (of
+// training, when given)}. The headline numbers are those of the features; the protocol names the data set and how they were
+// measured.
 nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, std::optional<double> loss);
 
 }  // namespace foil

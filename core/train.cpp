@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint, stop.
-// It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces provide.
+// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint,
+// stop. It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces
+// provide.
 #include "train.h"
 
 #include "data/loader.h"
@@ -30,7 +31,8 @@ class Shares {
   std::string text(int64_t steps, int64_t samples) const {
     double total = 0;
     for (const auto& [what, s] : seconds_) total += s;
-    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total, 1e3 * total / static_cast<double>(steps));
+    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total,
+                                   1e3 * total / static_cast<double>(steps));
     for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
     return line;
   }
@@ -42,7 +44,8 @@ class Shares {
 };
 
 // What every loss of the experiment sees of this step.
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch, const Tower::Output& out, int64_t step) {
+std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch,
+                                   const Tower::Output& out, int64_t step) {
   std::vector<Tensor> unit_z;
   for (const Tensor& z : out.z) unit_z.push_back(unit(z));
   std::vector<LossInput> inputs(x.losses.size());
@@ -63,7 +66,8 @@ std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<Wo
   return inputs;
 }
 
-// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it reported.
+// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it
+// reported.
 class StepValues {
  public:
   void add(const std::string& name, const Tensor& value) {
@@ -85,10 +89,14 @@ class StepValues {
 // The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.
 std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& losses) {
   const auto bad = [](const Tensor& t) { return t.defined() && !t.isfinite().all().item<bool>(); };
-  for (size_t v = 0; v < views.size(); ++v) if (bad(views[v].data)) return fmt::format("view {}", v);
-  for (size_t v = 0; v < out.h.size(); ++v) if (bad(out.h[v])) return fmt::format("features h[{}]", v);
-  for (size_t v = 0; v < out.z.size(); ++v) if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
-  for (size_t i = 0; i < losses.size(); ++i) if (bad(losses[i])) return fmt::format("loss {}", i);
+  for (size_t v = 0; v < views.size(); ++v)
+    if (bad(views[v].data)) return fmt::format("view {}", v);
+  for (size_t v = 0; v < out.h.size(); ++v)
+    if (bad(out.h[v])) return fmt::format("features h[{}]", v);
+  for (size_t v = 0; v < out.z.size(); ++v)
+    if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
+  for (size_t i = 0; i < losses.size(); ++i)
+    if (bad(losses[i])) return fmt::format("loss {}", i);
   return {};
 }
 
@@ -101,7 +109,8 @@ std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>
 }
 
 // Stops every rank before the update: names the step and the first bad tensor, and saves the batch of each rank that has one.
-[[noreturn]] void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch, const Views& views) {
+[[noreturn]] void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch,
+                                  const Views& views) {
   std::string mine;
   if (!what.empty()) {
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
@@ -246,7 +255,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
 namespace {
 
-nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode, const EvaluationProgress& progress) {
+nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode,
+                             const EvaluationProgress& progress) {
   torch::NoGradGuard no_grad;
   Subject subject;
   subject.encode = encode;
@@ -268,12 +278,15 @@ nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<En
 nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
   x.tower->eval();
   const bool bf16 = x.plan.run.precision == "bf16";
-  return evaluate_with(x, world, [&](const Tensor& images) {
-    View view;
-    view.data = images;
-    const Tower::Output out = x.tower->forward({view}, bf16);
-    return Encoded{out.h[0], out.z[0]};
-  }, progress);
+  return evaluate_with(
+      x, world,
+      [&](const Tensor& images) {
+        View view;
+        view.data = images;
+        const Tower::Output out = x.tower->forward({view}, bf16);
+        return Encoded{out.h[0], out.z[0]};
+      },
+      progress);
 }
 
 nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {

@@ -69,8 +69,9 @@ TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
   EXPECT_EQ(lines(outcome.out).front(), "runs/small");
   EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
   EXPECT_GT(slurp(place.folder / "runs/small/report.html").size(), 1000u);
-  const int64_t header = line_of(outcome.out, "variant"), pixels = line_of(outcome.out, "raw pixels"), untrained = line_of(outcome.out, "untrained"),
-                infonce = line_of(outcome.out, "infonce"), dcl = line_of(outcome.out, "dcl");
+  const int64_t header = line_of(outcome.out, "variant"), pixels = line_of(outcome.out, "raw pixels"),
+                untrained = line_of(outcome.out, "untrained"), infonce = line_of(outcome.out, "infonce"),
+                dcl = line_of(outcome.out, "dcl");
   EXPECT_EQ(lines(outcome.out)[1].rfind("protocol synthetic knn-cosine-k5-", 0), 0u) << outcome.out;
   EXPECT_EQ(header, 2) << outcome.out;
   EXPECT_LT(header, pixels);
@@ -88,7 +89,8 @@ TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
 TEST(Ablate, GivesTheUntrainedEncoderOfEachSeedAndTheRawPixelsTheSameEvaluation) {
   const fs::path study = finished().folder / "runs/small";
   std::map<std::string, nlohmann::json> results;
-  for (const std::string name : {"baselines/raw-pixels", "baselines/untrained-seed0", "baselines/untrained-seed1", "infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1"}) {
+  for (const std::string name : {"baselines/raw-pixels", "baselines/untrained-seed0", "baselines/untrained-seed1", "infonce-seed0",
+                                 "infonce-seed1", "dcl-seed0", "dcl-seed1"}) {
     results[name] = nlohmann::json::parse(slurp(study / name / "results.json"));
     EXPECT_EQ(results[name]["protocol"], results["baselines/raw-pixels"]["protocol"]) << name;
   }
@@ -101,7 +103,8 @@ TEST(Ablate, SkipsWhatIsFinished) {
   const Workplace& place = finished(&first);
   const auto written = [&] {
     std::map<std::string, fs::file_time_type> files;
-    for (const std::string trial : {"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1", "baselines/raw-pixels", "baselines/untrained-seed1"}) {
+    for (const std::string trial :
+         {"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1", "baselines/raw-pixels", "baselines/untrained-seed1"}) {
       files[trial] = fs::last_write_time(place.folder / "runs/small" / trial / "results.json");
     }
     return files;
@@ -140,7 +143,8 @@ TEST(Ablate, AFailedTrialDoesNotStopTheOthersAndItsReasonIsInTheTable) {
   EXPECT_EQ(count(outcome.out, ": non-finite "), 2) << outcome.out;
   EXPECT_GE(line_of(outcome.out, "learning_rate=0.05"), 0) << outcome.out;
   EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
-  for (const std::string seed : {"seed0", "seed1"}) EXPECT_TRUE(fs::exists(place.folder / "runs/small/learning_rate=0.05-seed0/results.json")) << seed;
+  for (const std::string seed : {"seed0", "seed1"})
+    EXPECT_TRUE(fs::exists(place.folder / "runs/small/learning_rate=0.05-seed0/results.json")) << seed;
   EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "runs/small/learning_rate=1e+30-seed0/status"))["state"], "failed");
   const Outcome later = place.foil({"compare", "runs/small"});
   EXPECT_EQ(later.code, 0);
@@ -152,7 +156,8 @@ TEST(Ablate, GoesOnAfterBeingKilled) {
   place.write("e.toml", experiment(two_losses));
   const fs::path study = place.folder / "runs/small";
   const pid_t pid = place.start_foil({"ablate", "e.toml"});
-  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed1/metrics.jsonl")).size() >= 2; })) << slurp(place.folder / "stderr.txt");
+  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed1/metrics.jsonl")).size() >= 2; }))
+      << slurp(place.folder / "stderr.txt");
   ::kill(-pid, SIGKILL);
   EXPECT_EQ(place.wait(pid).code, 128 + SIGKILL);
   const auto first_written = fs::last_write_time(study / "infonce-seed0/results.json");
@@ -172,7 +177,8 @@ TEST(Ablate, CtrlCStopsTheTrialAtItsStepAndTheStudyWithIt) {
   place.write("e.toml", experiment(two_losses));
   const fs::path study = place.folder / "runs/small";
   const pid_t pid = place.start_foil({"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"});
-  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed0/metrics.jsonl")).size() >= 5; })) << slurp(place.folder / "stderr.txt");
+  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed0/metrics.jsonl")).size() >= 5; }))
+      << slurp(place.folder / "stderr.txt");
   ::kill(pid, SIGINT);
   const Outcome outcome = place.wait(pid);
   EXPECT_EQ(outcome.code, 130) << outcome.err;
@@ -192,7 +198,8 @@ TEST(Compare, PrintsJsonThatParses) {
   EXPECT_EQ(table["reference"], "infonce");
   const nlohmann::json dcl = table["rows"][3]["metrics"]["knn"];
   EXPECT_EQ(dcl["n"], 2);
-  EXPECT_EQ(dcl["values"]["1"], nlohmann::json::parse(slurp(finished().folder / "runs/small/dcl-seed1/results.json"))["metrics"]["knn"]);
+  EXPECT_EQ(dcl["values"]["1"],
+            nlohmann::json::parse(slurp(finished().folder / "runs/small/dcl-seed1/results.json"))["metrics"]["knn"]);
 }
 
 TEST(Compare, PrintsCsvWithAsManyFieldsInEveryLine) {
@@ -210,7 +217,8 @@ TEST(Compare, PrintsCsvWithAsManyFieldsInEveryLine) {
     return n;
   };
   for (const std::string& line : all) EXPECT_EQ(fields(line), fields(all[0])) << line;
-  for (const std::string variant : {"raw pixels", "untrained", "infonce", "dcl"}) EXPECT_GT(count(outcome.out, variant + ","), 0) << outcome.out;
+  for (const std::string variant : {"raw pixels", "untrained", "infonce", "dcl"})
+    EXPECT_GT(count(outcome.out, variant + ","), 0) << outcome.out;
 }
 
 TEST(Compare, PrintsMarkdownAndTheSameTableAsAblate) {
@@ -219,7 +227,8 @@ TEST(Compare, PrintsMarkdownAndTheSameTableAsAblate) {
   const int64_t header = line_of(markdown.out, "| variant");
   ASSERT_GE(header, 0) << markdown.out;
   const auto all = lines(markdown.out);
-  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(count(all.at(static_cast<size_t>(header) + i), "|"), count(all[static_cast<size_t>(header)], "|")) << markdown.out;
+  for (size_t i = 0; i < 6; ++i)
+    EXPECT_EQ(count(all.at(static_cast<size_t>(header) + i), "|"), count(all[static_cast<size_t>(header)], "|")) << markdown.out;
   Outcome ablate;
   const Outcome table = finished(&ablate).foil({"compare", "runs/small", "--report", "elsewhere"});
   EXPECT_EQ("runs/small\n" + table.out + "runs/small/report.html\n", ablate.out);

@@ -38,7 +38,8 @@ std::set<pid_t> processes_in(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     std::error_code gone;
-    if (name.find_first_not_of("0123456789") == std::string::npos && fs::read_symlink(entry.path() / "cwd", gone) == folder) found.insert(std::stoi(name));
+    if (name.find_first_not_of("0123456789") == std::string::npos && fs::read_symlink(entry.path() / "cwd", gone) == folder)
+      found.insert(std::stoi(name));
   }
   return found;
 }
@@ -95,7 +96,8 @@ TEST_F(Manners, ResultsGoToStdoutFromTheRunFolderToWhereTheyAreAndTheRestToStder
   const nlohmann::json status = read_json(run_ / "status");
   EXPECT_EQ(status["state"], "finished");
   EXPECT_EQ(status["step"], 20);
-  EXPECT_TRUE(std::regex_match(status["utc"].get<std::string>(), std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")));
+  EXPECT_TRUE(
+      std::regex_match(status["utc"].get<std::string>(), std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")));
 }
 
 TEST_F(Manners, QuietLeavesStderrEmpty) {
@@ -126,7 +128,8 @@ TEST_F(Manners, AnotherExperimentInTheSameFolderIsRefusedNamingTheKeys) {
   const Outcome other = place_.foil({"train", "e.toml", "--set", "loss.temperature=0.5", "--set", "optimizer.learning_rate=0.1"});
   EXPECT_EQ(other.code, 2);
   EXPECT_EQ(replaced(other.err, "runs/small/seed0", "RUN"),
-            "RUN: holds a run of another experiment, which differs in loss.temperature: 0.2 -> 0.5, optimizer.learning_rate: 0.05 -> 0.1. Choose another run.name, or "
+            "RUN: holds a run of another experiment, which differs in loss.temperature: 0.2 -> 0.5, optimizer.learning_rate: 0.05 "
+            "-> 0.1. Choose another run.name, or "
             "--restart to keep the old folder aside and begin anew.\n");
   EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
 }
@@ -167,13 +170,15 @@ TEST_F(Manners, CtrlCEndsTheStepAndTheCommandThatItPrintsGoesOnToTheSameEnd) {
 
 TEST_F(Manners, ASecondCtrlCStopsAtOnce) {
   place_.write("slow.toml",
-               "[run]\nname = \"small\"\nsteps = 1000\nthreads = 1\n[data]\nname = \"synthetic\"\nsamples = 512\nfeatures = 64\nbatch_size = 512\n"
+               "[run]\nname = \"small\"\nsteps = 1000\nthreads = 1\n[data]\nname = \"synthetic\"\nsamples = 512\nfeatures = "
+               "64\nbatch_size = 512\n"
                "[encoder]\nname = \"mlp\"\nwidths = [2048, 2048, 2048]\n[[loss]]\nname = \"infonce\"\n");
   const pid_t pid = place_.start_foil({"train", "slow.toml"});
   ASSERT_TRUE(Workplace::eventually([&] { return rows(run_) >= 1; }));
   fs::remove_all(run_ / "checkpoints");
   std::thread insist([&] {  // a signal that is still pending swallows the next
-    while (::kill(pid, SIGINT) == 0 && fs::exists("/proc/" + std::to_string(pid) + "/fd/0")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (::kill(pid, SIGINT) == 0 && fs::exists("/proc/" + std::to_string(pid) + "/fd/0"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
   });
   const Outcome outcome = place_.wait(pid);
   insist.join();
@@ -212,7 +217,8 @@ TEST_F(Manners, RanksGetTheSignalsAndAgreeOnTheStep) {
 
 TEST_F(Manners, TheCodeOfTheFailingRankIsReturnedAndItsReasonToldOnce) {
   const std::string error_file = (place_.folder / "error.json").string();
-  const Outcome outcome = place_.foil({"train", "e.toml", "--nproc", "2", "--set", "optimizer.learning_rate=1e30"}, {"TORCHELASTIC_ERROR_FILE=" + error_file});
+  const Outcome outcome = place_.foil({"train", "e.toml", "--nproc", "2", "--set", "optimizer.learning_rate=1e30"},
+                                      {"TORCHELASTIC_ERROR_FILE=" + error_file});
   EXPECT_EQ(outcome.code, 4) << outcome.err;
   std::vector<std::string> told;
   for (const std::string& line : lines(outcome.err)) {
@@ -239,13 +245,17 @@ TEST_F(Manners, ARunningRunKeepsItsFolderAndADeadOneLosesIt) {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   const Workplace elsewhere;  // whose stdout.txt is another
-  const Outcome second = elsewhere.foil({"train", (place_.folder / "long.toml").string(), "--set", "run.output=" + (place_.folder / "runs").string(), "--set", "checkpoint.every=4"});
+  const Outcome second = elsewhere.foil({"train", (place_.folder / "long.toml").string(), "--set",
+                                         "run.output=" + (place_.folder / "runs").string(), "--set", "checkpoint.every=4"});
   EXPECT_EQ(second.code, 1);
-  EXPECT_EQ(second.err, run_.string() + ": another run is working here: process " + std::to_string(pid) + " on host " + host + "\n");
+  EXPECT_EQ(second.err,
+            run_.string() + ": another run is working here: process " + std::to_string(pid) + " on host " + host + "\n");
   EXPECT_EQ(signalled(pid, SIGKILL).code, 128 + SIGKILL);
   const Outcome third = place_.foil({"train", "long.toml", "--set", "checkpoint.every=4"});
   EXPECT_EQ(third.code, 0);
-  EXPECT_NE(third.err.find("runs/small/seed0: took over the lock of process " + std::to_string(pid) + ", which is dead\n"), std::string::npos) << third.err;
+  EXPECT_NE(third.err.find("runs/small/seed0: took over the lock of process " + std::to_string(pid) + ", which is dead\n"),
+            std::string::npos)
+      << third.err;
   expect_as_uninterrupted({"--set", "checkpoint.every=4"});
 }
 
@@ -273,8 +283,10 @@ TEST_F(Manners, StepsAndEpochsReplaceEachOther) {
 }
 
 TEST_F(Manners, TrainTakesTheFirstTrialOfASweepAndSetWinsOverIt) {
-  place_.write("sweep.toml", replaced(small_experiment(), "steps = 20", "steps = 1") +
-                                 "[sweep]\nseeds = [7, 8]\ngrid = { \"loss.temperature\" = [0.3, 0.4], \"loss.name\" = [\"dcl\", \"infonce\"] }\n");
+  place_.write(
+      "sweep.toml",
+      replaced(small_experiment(), "steps = 20", "steps = 1") +
+          "[sweep]\nseeds = [7, 8]\ngrid = { \"loss.temperature\" = [0.3, 0.4], \"loss.name\" = [\"dcl\", \"infonce\"] }\n");
   const auto resolved = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments{"train", "sweep.toml", "--quiet"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -304,7 +316,10 @@ TEST_F(Manners, EvaluateGivesTheNumbersOfTheRunAgain) {
   EXPECT_GT(trained.erase("loss"), 0u);  // which only training knows
   EXPECT_GT(trained["metrics"].size(), 3u);
   EXPECT_EQ(evaluated, trained);
-  EXPECT_EQ(place_.foil({"evaluate", "runs/small/seed0", "--quiet", "--checkpoint", "runs/small/seed0/checkpoints/step-00000016.json"}).code, 0);
+  EXPECT_EQ(
+      place_.foil({"evaluate", "runs/small/seed0", "--quiet", "--checkpoint", "runs/small/seed0/checkpoints/step-00000016.json"})
+          .code,
+      0);
   EXPECT_NE(read_json(run_ / "evaluation-step16.json")["metrics"], trained["metrics"]);
 }
 
@@ -335,7 +350,9 @@ TEST_F(Manners, EveryVerbHasHelpAndTheProgramAVersion) {
   }
   const Outcome version = place_.foil({"--version"});
   EXPECT_EQ(version.code, 0);
-  EXPECT_TRUE(std::regex_match(version.out, std::regex("foil [0-9.]+ \\(commit [0-9a-z]+\\), LibTorch [0-9.]+, (CUDA [0-9.]+|without CUDA)\n"))) << version.out;
+  EXPECT_TRUE(std::regex_match(version.out,
+                               std::regex("foil [0-9.]+ \\(commit [0-9a-z]+\\), LibTorch [0-9.]+, (CUDA [0-9.]+|without CUDA)\n")))
+      << version.out;
 }
 
 }  // namespace
