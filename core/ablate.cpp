@@ -60,7 +60,8 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
     Plan plan = check(trial.root, options.find);
     const std::string hash = checksum(dump(plan.resolved, false));
     const auto measure = [&](bool pixels) {
-      if (!options.quiet) std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
+      if (!options.quiet)
+        std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
       const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
       return results_of(x.plan, measured, 0, {});
@@ -82,12 +83,14 @@ int ablate_command(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     with_baselines = plan.evaluate.baselines;
-    planned.push_back({trial.name, trial.variant, trial.seed, checksum(dump(plan.resolved, false)), std::max<int64_t>(plan.run.steps, 0)});
+    planned.push_back(
+        {trial.name, trial.variant, trial.seed, checksum(dump(plan.resolved, false)), std::max<int64_t>(plan.run.steps, 0)});
     if (options.dry_run) planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
   }
   if (options.dry_run) {
     const bool there = TrialStore::exists(study);
-    std::printf("%s", dry_run(planned, there ? TrialStore(study, TrialStore::Access::read).trials() : std::vector<TrialRecord>{}).c_str());
+    std::printf(
+        "%s", dry_run(planned, there ? TrialStore(study, TrialStore::Access::read).trials() : std::vector<TrialRecord>{}).c_str());
     return 0;
   }
   std::printf("%s\n", study.c_str());

@@ -56,7 +56,9 @@ std::vector<std::string> plugin_files(const Plan& plan) {
 }
 
 void print_results(const nlohmann::json& results) {
-  for (const auto& [name, value] : results["metrics"].items()) std::printf("%-28s %s\n", name.c_str(), value.is_number() ? fmt::format("{:.4g}", value.get<double>()).c_str() : value.dump().c_str());
+  for (const auto& [name, value] : results["metrics"].items())
+    std::printf("%-28s %s\n", name.c_str(),
+                value.is_number() ? fmt::format("{:.4g}", value.get<double>()).c_str() : value.dump().c_str());
   std::fflush(stdout);
 }
 
@@ -64,7 +66,8 @@ std::function<void(const std::string&, int64_t, int64_t)> evaluation_progress(co
   if (quiet || world.rank() != 0) return {};
   auto line = std::make_shared<std::pair<std::string, std::unique_ptr<Progress>>>();
   return [line](const std::string& what, int64_t done, int64_t all) {
-    if (line->first != what || !line->second) *line = {what, std::make_unique<Progress>(what, all, 0, Progress::options_for_stderr(false))};
+    if (line->first != what || !line->second)
+      *line = {what, std::make_unique<Progress>(what, all, 0, Progress::options_for_stderr(false))};
     line->second->update(done, {});
     if (done >= all) {
       line->second->finish();
@@ -75,7 +78,9 @@ std::function<void(const std::string&, int64_t, int64_t)> evaluation_progress(co
 
 // An argument as a shell reads it.
 std::string quoted(const std::string& argument) {
-  const bool plain = !argument.empty() && argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
+  const bool plain =
+      !argument.empty() &&
+      argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
   if (plain) return argument;
   std::string text = "'";
   for (const char c : argument) text += c == '\'' ? "'\\''" : std::string(1, c);
@@ -97,7 +102,8 @@ struct Run {
 };
 
 // Trains and evaluates in the run folder.
-int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& trial, const std::shared_ptr<World>& world, at::Device device) {
+int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& trial, const std::shared_ptr<World>& world,
+             at::Device device) {
   const std::string path = (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
   const std::string resolved = dump(plan.resolved, false);
   Experiment x = build(std::move(plan), device);
@@ -106,7 +112,9 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
   on_rank_0(*world, [&] {
     RunFolder::OpenOptions how;
     how.restart = options.restart;
-    how.say = [&](const std::string& line) { if (!options.quiet) std::fprintf(stderr, "%s\n", line.c_str()); };
+    how.say = [&](const std::string& line) {
+      if (!options.quiet) std::fprintf(stderr, "%s\n", line.c_str());
+    };
     how.differences = [](const std::string& before, const std::string& now) {
       return differences(parse_toml(before, "config.resolved.toml"), parse_toml(now, "the experiment"), {"run.output"});
     };
@@ -117,7 +125,8 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
     if (!finished) folder->write_env(environment(plugin_files(x.plan)));
   });
   if (world->broadcast_int(finished) == 1) {
-    if (folder) std::printf("finished at step %ld\n%s\n", static_cast<long>(folder->found()->step), folder->file("results.json").c_str());
+    if (folder)
+      std::printf("finished at step %ld\n%s\n", static_cast<long>(folder->found()->step), folder->file("results.json").c_str());
     return 0;
   }
   SignalScope signals;
@@ -136,7 +145,8 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
   }
   if (folder) {
     folder->set_status(run.trained.exit == Exit::interrupted ? RunState::interrupted : RunState::again, run.trained.step);
-    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step), run.command.c_str());
+    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step),
+                 run.command.c_str());
   }
   return static_cast<int>(run.trained.exit);
 }
@@ -152,7 +162,8 @@ int train_command(const TrainOptions& options) {
   set_threads(plan, launch);
   const at::Device device = choose_device(options.device, launch.local_rank);
   const auto world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
-  if (launch.rank == 0 && launch.world_size > 1 && !options.quiet) std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
+  if (launch.rank == 0 && launch.world_size > 1 && !options.quiet)
+    std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
   Run run{command_line(options.arguments, launch), {}, {}};
   try {
     const int code = train_in(run, options, std::move(plan), trial, world, device);
@@ -160,7 +171,10 @@ int train_command(const TrainOptions& options) {
     return code;
   } catch (const std::exception& error) {
     const Error told = world->explain(error);
-    if (run.folder) run.folder->set_status(RunState::failed, run.trained.step, told.what());
+    try {
+      if (run.folder) run.folder->set_status(RunState::failed, run.trained.step, told.what());
+    } catch (const Error&) {  // on a full disk the status cannot be written either: what failed first is what counts
+    }
     return report_failure(told, world->speaks());
   }
 }
@@ -177,11 +191,14 @@ int evaluate_command(const EvaluateCommand& options) {
   if (!options.checkpoint.empty()) {
     checkpoint = Checkpoints::load(options.checkpoint);
   } else {
-    checkpoint = Checkpoints(options.run + "/checkpoints", 1).load_newest([](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    checkpoint = Checkpoints(options.run + "/checkpoints", 1).load_newest([](const std::string& line) {
+      std::fprintf(stderr, "%s\n", line.c_str());
+    });
   }
   if (!checkpoint) fail(Exit::data, options.run, ": has no checkpoint.");
   restore_weights(*checkpoint, x);
-  const nlohmann::json results = results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, {});
+  const nlohmann::json results =
+      results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, {});
   if (world->rank() == 0) {
     const std::string file = fmt::format("{}/evaluation-step{}.json", options.run, checkpoint->step);
     write_atomically(file, results.dump(2) + "\n");

@@ -37,7 +37,9 @@ std::string cuda_version() {
 
 }  // namespace
 
-std::string version_text() { return fmt::format("foil {} (commit {}), LibTorch {}, {}", FOIL_VERSION, FOIL_COMMIT, TORCH_VERSION, cuda_version()); }
+std::string version_text() {
+  return fmt::format("foil {} (commit {}), LibTorch {}, {}", FOIL_VERSION, FOIL_COMMIT, TORCH_VERSION, cuda_version());
+}
 
 nlohmann::json environment(const std::vector<std::string>& plugins) {
   char host[256] = {};
@@ -65,7 +67,8 @@ nlohmann::json environment(const std::vector<std::string>& plugins) {
   }
 #endif
   for (const std::string& file : plugins) {
-    if (std::filesystem::is_regular_file(file)) env["plugins"][std::filesystem::path(file).filename().string()] = checksum(read_file(file));
+    if (std::filesystem::is_regular_file(file))
+      env["plugins"][std::filesystem::path(file).filename().string()] = checksum(read_file(file));
   }
   return env;
 }

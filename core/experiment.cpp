@@ -49,8 +49,8 @@ class Tables {
 
   // A table that chooses a component by its `name`. `host`: the keys that the host reads itself.
   template <class Choice>
-  Node choose(const Node* table, const std::string& prefix, const std::string& kind, std::string fallback, const FindComponent& find,
-              Choice& choice, const std::function<void(Fields&)>& host = {}) {
+  Node choose(const Node* table, const std::string& prefix, const std::string& kind, std::string fallback,
+              const FindComponent& find, Choice& choice, const std::function<void(Fields&)>& host = {}) {
     TableReader reader(table, prefix);
     reader.text("name", fallback, "what is chosen");
     choice.prefix = prefix;
@@ -133,9 +133,11 @@ Plan check(const Node& root, const FindComponent& find) {
   if (const Node* run = root.find("run"); run && run->find("steps") && run->find("epochs")) {
     fail(Exit::usage, run->find("steps")->key_origin.text(), ": run.steps and run.epochs are both given; give one.");
   }
-  tables.resolved.find("run")->erase(plan.run.steps >= 0 ? "epochs" : "steps");  // the one in force remains: what is printed reads back
+  tables.resolved.find("run")->erase(plan.run.steps >= 0 ? "epochs"
+                                                         : "steps");  // the one in force remains: what is printed reads back
 
-  Node data = tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
+  Node data =
+      tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, [&](Fields& f) { plan.selection.describe(f); });
   tables.resolved.set("data", data);
   tables.resolved.set("sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
   tables.read("views", plan.views);
@@ -184,12 +186,14 @@ void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, con
   const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
   const int64_t views = plan.views.count;
   if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
-    std::string range = needs.max_views == 0                ? "at least " + std::to_string(needs.min_views)
-                        : needs.max_views == needs.min_views ? std::to_string(needs.min_views)
-                                                             : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
+    std::string range = needs.max_views == 0 ? "at least " + std::to_string(needs.min_views)
+                        : needs.max_views == needs.min_views
+                            ? std::to_string(needs.min_views)
+                            : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
     fail(Exit::usage, what, range, " views, views.count = ", views, ".");
   }
-  if (needs.labels && sizes.classes == 0) fail(Exit::usage, what, "labels, the data set '", plan.data.component->name, "' has none.");
+  if (needs.labels && sizes.classes == 0)
+    fail(Exit::usage, what, "labels, the data set '", plan.data.component->name, "' has none.");
 }
 
 EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
@@ -216,7 +220,8 @@ Experiment construct(Plan plan, at::Device device) {
   for (const Chosen& chosen : plan.augment) {
     x.augment.push_back(chosen.make<Augmentation>());
     shape = x.augment.back()->shape_after(shape);
-    if (const std::string name = x.augment.back()->evaluation_name(); !name.empty()) x.preparation += (x.preparation.empty() ? "" : "-") + name;
+    if (const std::string name = x.augment.back()->evaluation_name(); !name.empty())
+      x.preparation += (x.preparation.empty() ? "" : "-") + name;
   }
   if (x.preparation.empty()) x.preparation = "none";
   if (std::find(shape.begin(), shape.end(), -1) != shape.end()) {

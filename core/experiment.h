@@ -48,8 +48,8 @@ struct LogOptions {
 struct Chosen {
   const Component* component = nullptr;
   Node table;
-  std::string prefix;             // "loss", "augment.2": how messages name the table
-  std::string place;              // file:line:column of its name
+  std::string prefix;  // "loss", "augment.2": how messages name the table
+  std::string place;   // file:line:column of its name
   template <class Interface>
   std::shared_ptr<Interface> make() const {
     TableReader reader(&table, prefix);
@@ -109,7 +109,7 @@ struct Experiment {
   std::vector<std::shared_ptr<Augmentation>> augment;
   std::shared_ptr<Tower> tower;
   std::vector<LossTerm> losses;
-  std::string preparation;           // names what evaluation_view does, for protocol ids
+  std::string preparation;  // names what evaluation_view does, for protocol ids
   Sizes sizes;
   int64_t total_steps = 0;
   int64_t steps_per_epoch = 1;

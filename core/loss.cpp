@@ -78,8 +78,8 @@ void LossInput::report(const std::string& name, const Tensor& value) const { not
 
 Tensor LossInput::join(const Tensor& value) const {
   Tensor joined = value;
-  // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind them are collectives of the
-  // encoder (synchronised batch norm).
+  // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind them are collectives of
+  // the encoder (synchronised batch norm).
   const auto add = [&](const std::vector<Tensor>& tensors) {
     for (const Tensor& t : tensors) {
       if (t.requires_grad()) joined = joined + t.flatten().slice(0, 0, 0).sum().to(value.scalar_type());

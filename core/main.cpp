@@ -39,7 +39,8 @@ class Plugins {
     };
   }
   void print() const {
-    for (const foil::Component* c : foil::Registry::instance().all()) std::printf("%-14s %-22s %s\n", c->kind.c_str(), c->name.c_str(), c->origin.c_str());
+    for (const foil::Component* c : foil::Registry::instance().all())
+      std::printf("%-14s %-22s %s\n", c->kind.c_str(), c->name.c_str(), c->origin.c_str());
     for (const foil::Refused& refused : refused_) std::printf("refused: %s\n", refused.reason.c_str());
     for (const std::string& folder : folders_) std::printf("looked in %s\n", folder.c_str());
   }
@@ -56,7 +57,8 @@ int describe(const std::string& name) {
     names.push_back(c->name);
     if (c->name != name) continue;
     found = true;
-    std::printf("%s %s (%s)\n%s", c->kind.c_str(), c->name.c_str(), c->origin.c_str(), foil::describe_text(foil::describe(c->describe)).c_str());
+    std::printf("%s %s (%s)\n%s", c->kind.c_str(), c->name.c_str(), c->origin.c_str(),
+                foil::describe_text(foil::describe(c->describe)).c_str());
   }
   if (!found) foil::fail(foil::Exit::usage, "unknown component '", name, "'.", foil::known_names("names", name, names));
   return 0;

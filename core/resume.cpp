@@ -117,8 +117,9 @@ int64_t restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer&
     const nlohmann::json now = conditions(x, world), then = from->state.value("conditions", nlohmann::json::object());
     for (const auto& [key, value] : now.items()) {
       if (then.contains(key) && then[key] != value) {
-        warn(fmt::format("resumed with another setting of {}: {} -> {}; results stay right, but bits may differ from an uninterrupted run", key,
-                         then[key].dump(), value.dump()));
+        warn(fmt::format(
+            "resumed with another setting of {}: {} -> {}; results stay right, but bits may differ from an uninterrupted run", key,
+            then[key].dump(), value.dump()));
       }
     }
   }

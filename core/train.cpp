@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint, stop.
-// It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces provide.
+// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint,
+// stop. It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces
+// provide.
 #include "train.h"
 
 #include "data/loader.h"
@@ -30,7 +31,8 @@ class Shares {
   std::string text(int64_t steps, int64_t samples) const {
     double total = 0;
     for (const auto& [what, s] : seconds_) total += s;
-    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total, 1e3 * total / static_cast<double>(steps));
+    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total,
+                                   1e3 * total / static_cast<double>(steps));
     for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
     return line;
   }
@@ -42,7 +44,8 @@ class Shares {
 };
 
 // What every loss of the experiment sees of this step.
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch, const Tower::Output& out, int64_t step) {
+std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch,
+                                   const Tower::Output& out, int64_t step) {
   std::vector<Tensor> unit_z;
   for (const Tensor& z : out.z) unit_z.push_back(unit(z));
   std::vector<LossInput> inputs(x.losses.size());
@@ -63,7 +66,8 @@ std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<Wo
   return inputs;
 }
 
-// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it reported.
+// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it
+// reported.
 class StepValues {
  public:
   void add(const std::string& name, const Tensor& value) {
@@ -85,15 +89,28 @@ class StepValues {
 // The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.
 std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& losses) {
   const auto bad = [](const Tensor& t) { return t.defined() && !t.isfinite().all().item<bool>(); };
-  for (size_t v = 0; v < views.size(); ++v) if (bad(views[v].data)) return fmt::format("view {}", v);
-  for (size_t v = 0; v < out.h.size(); ++v) if (bad(out.h[v])) return fmt::format("features h[{}]", v);
-  for (size_t v = 0; v < out.z.size(); ++v) if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
-  for (size_t i = 0; i < losses.size(); ++i) if (bad(losses[i])) return fmt::format("loss {}", i);
+  for (size_t v = 0; v < views.size(); ++v)
+    if (bad(views[v].data)) return fmt::format("view {}", v);
+  for (size_t v = 0; v < out.h.size(); ++v)
+    if (bad(out.h[v])) return fmt::format("features h[{}]", v);
+  for (size_t v = 0; v < out.z.size(); ++v)
+    if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
+  for (size_t i = 0; i < losses.size(); ++i)
+    if (bad(losses[i])) return fmt::format("loss {}", i);
   return {};
 }
 
-// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of the rank that has it.
-[[noreturn]] void stop_non_finite(const Experiment& x, World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch, const Views& views) {
+// The first parameter with a nan or inf in its gradient. Gradients are averaged over ranks: every rank finds the same.
+std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>& parameters) {
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.grad().defined() && !parameter.grad().isfinite().all().item<bool>()) return "gradient of " + name;
+  }
+  return "norm of the gradients";
+}
+
+// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of each rank that has one.
+[[noreturn]] void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch,
+                                  const Views& views) {
   std::string mine;
   if (!what.empty()) {
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
@@ -107,7 +124,7 @@ std::string first_bad(const Views& views, const Tower::Output& out, const std::v
     world.broadcast_text(record.folder());
   }
   const std::string first = world.first_error(mine);
-  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite gradient of experiment '{}'", step, x.plan.run.name) : first);
+  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite sum of losses that are finite", step) : first);
 }
 
 }  // namespace
@@ -178,7 +195,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
     // 5. The guard: a non-finite loss on any rank stops all of them before the update.
     if (!std::isfinite(row["loss"].get<double>())) {
-      stop_non_finite(x, *world, record, step, first_bad(views, out, values), batch, views);
+      stop_non_finite(*world, record, step, first_bad(views, out, values), batch, views);
     }
 
     // 6. Gradients, averaged over ranks while they are made.
@@ -187,7 +204,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     if (total.requires_grad()) total.backward();
     shares.mark("backward");
     const double gradient_norm = optimizer.clip();
-    if (!std::isfinite(gradient_norm)) stop_non_finite(x, *world, record, step, "", batch, views);
+    if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
     // 7. The update, and then the state of the losses.
     const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
@@ -238,7 +255,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
 namespace {
 
-nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode, const EvaluationProgress& progress) {
+nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode,
+                             const EvaluationProgress& progress) {
   torch::NoGradGuard no_grad;
   Subject subject;
   subject.encode = encode;
@@ -260,12 +278,15 @@ nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<En
 nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
   x.tower->eval();
   const bool bf16 = x.plan.run.precision == "bf16";
-  return evaluate_with(x, world, [&](const Tensor& images) {
-    View view;
-    view.data = images;
-    const Tower::Output out = x.tower->forward({view}, bf16);
-    return Encoded{out.h[0], out.z[0]};
-  }, progress);
+  return evaluate_with(
+      x, world,
+      [&](const Tensor& images) {
+        View view;
+        view.data = images;
+        const Tower::Output out = x.tower->forward({view}, bf16);
+        return Encoded{out.h[0], out.z[0]};
+      },
+      progress);
 }
 
 nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {

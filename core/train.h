@@ -16,7 +16,8 @@ struct TrainResult {
   Exit exit = Exit::ok;  // ok, interrupted or again: the two last after a checkpoint
   int64_t step = 0;
   double loss = 0;  // of the last step, over the global batch
-  std::map<std::string, double> seconds;  // where the time of the steps went: data, augment, encoder, loss, backward, update, record
+  std::map<std::string, double>
+      seconds;  // where the time of the steps went: data, augment, encoder, loss, backward, update, record
 };
 
 using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;

@@ -2,13 +2,14 @@
 // DCL and DCLW: decoupled contrastive learning, InfoNCE without the positive in the denominator.
 // Yeh et al., "Decoupled contrastive learning", ECCV 2022: L_DC (equation 6) and L_DCW (section 3.3).
 //
-//   direction a -> b:  L_ab = mean over i of ( -w_i <a_i,b_i>/temperature + log sum over j != i of [exp <a_i,a_j>/temperature + exp <a_i,b_j>/temperature] )
-//   w_i = 1 (weighting = "none"), or 2 - N softmax_i(<a_i,b_i>/sigma) over the global batch ("von_mises_fisher": DCLW, mean weight 1)
-//   L = L_12 + L_21 (directions = "sum", as the published training script), or their mean
+//   direction a -> b:  L_ab = mean over i of ( -w_i <a_i,b_i>/temperature + log sum over j != i of [exp <a_i,a_j>/temperature + exp
+//   <a_i,b_j>/temperature] ) w_i = 1 (weighting = "none"), or 2 - N softmax_i(<a_i,b_i>/sigma) over the global batch
+//   ("von_mises_fisher": DCLW, mean weight 1) L = L_12 + L_21 (directions = "sum", as the published training script), or their mean
 //
-// z is unit norm. Against the published code (raminnakhli/Decoupled-Contrastive-Learning): it masks by adding log(1e-45) to the self and
-// positive logits, which leaks below temperature 0.01; here they are left out exactly, and mask = "additive" reproduces the leak.
-// Its weight carries gradient, as here; detach_weight = true treats it as a constant, as lightly does. N in the weight is the global batch.
+// z is unit norm. Against the published code (raminnakhli/Decoupled-Contrastive-Learning): it masks by adding log(1e-45) to the
+// self and positive logits, which leaks below temperature 0.01; here they are left out exactly, and mask = "additive" reproduces
+// the leak. Its weight carries gradient, as here; detach_weight = true treats it as a constant, as lightly does. N in the weight is
+// the global batch.
 //
 //   [[loss]]
 //   name = "dcl"
@@ -50,16 +51,17 @@ class DCL final : public foil::Loss {
 
  private:
   Tensor direction(const LossInput& input, int64_t from, int64_t to) const {
-    const Tensor& a = input.z[static_cast<size_t>(from)];                                                 // [B, D]
-    const Tensor& b = input.z[static_cast<size_t>(to)];                                                   // [B, D]
-    const Tensor cosine = (a * b).sum(1);                                                                 // [B]
-    const Tensor candidates = torch::cat({input.everyone(from), input.everyone(to)});                     // [2N, D]
-    const Tensor similarity = torch::matmul(a, candidates.t()) / options_.temperature;                    // [B, 2N]
+    const Tensor& a = input.z[static_cast<size_t>(from)];                               // [B, D]
+    const Tensor& b = input.z[static_cast<size_t>(to)];                                 // [B, D]
+    const Tensor cosine = (a * b).sum(1);                                               // [B]
+    const Tensor candidates = torch::cat({input.everyone(from), input.everyone(to)});   // [2N, D]
+    const Tensor similarity = torch::matmul(a, candidates.t()) / options_.temperature;  // [B, 2N]
     const Tensor own = torch::arange(input.offset(), input.offset() + a.size(0), a.options().dtype(torch::kLong));
     const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({2});
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);                                      // [B, 2N]
-    const Tensor lse = options_.mask == "exact" ? foil::masked_logsumexp(similarity, negative)
-                                                : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
+    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, 2N]
+    const Tensor lse = options_.mask == "exact"
+                           ? foil::masked_logsumexp(similarity, negative)
+                           : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
     // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
     const Tensor push = torch::where(lse.isneginf(), torch::zeros_like(lse), lse);
     return input.mean(push - weight(input, cosine) * cosine / options_.temperature);
@@ -68,7 +70,7 @@ class DCL final : public foil::Loss {
   // w_i of the local anchors: [B].
   Tensor weight(const LossInput& input, const Tensor& cosine) const {
     if (options_.weighting == "none") return torch::ones_like(cosine);
-    const Tensor logits = input.gather(cosine / options_.sigma);                                          // [N]
+    const Tensor logits = input.gather(cosine / options_.sigma);  // [N]
     const Tensor share = (cosine / options_.sigma - logits.logsumexp(0)).exp();
     const Tensor w = 2 - static_cast<double>(input.global_batch()) * share;
     return options_.detach_weight ? w.detach() : w;

@@ -34,17 +34,17 @@ class InfoNCE final : public foil::Loss {
     const size_t views = input.z.size();
     std::vector<Tensor> everyone;
     for (size_t v = 0; v < views; ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
-    const Tensor candidates = torch::cat(everyone);                                                        // [V*N, D], view-major
+    const Tensor candidates = torch::cat(everyone);  // [V*N, D], view-major
     const int64_t batch = input.z[0].size(0), global = input.global_batch();
     const Tensor own = torch::arange(input.offset(), input.offset() + batch, input.z[0].options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(global, own.options()).repeat({static_cast<int64_t>(views)});      // [V*N]
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);                                       // [B, V*N]
+    const Tensor sample = torch::arange(global, own.options()).repeat({static_cast<int64_t>(views)});  // [V*N]
+    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);                                   // [B, V*N]
 
     std::vector<Tensor> terms;
     for (size_t v = 0; v < views; ++v) {
-      const Tensor similarity = torch::matmul(input.z[v], candidates.t()) / options_.temperature;          // [B, V*N]
-      const Tensor negatives = foil::masked_logsumexp(similarity, negative);                               // [B]
-      std::vector<Tensor> positives;                                                                       // V-1 of [B]
+      const Tensor similarity = torch::matmul(input.z[v], candidates.t()) / options_.temperature;  // [B, V*N]
+      const Tensor negatives = foil::masked_logsumexp(similarity, negative);                       // [B]
+      std::vector<Tensor> positives;                                                               // V-1 of [B]
       for (size_t u = 0; u < views; ++u) {
         if (u != v) positives.push_back((input.z[v] * input.z[u]).sum(1) / options_.temperature);
       }
@@ -53,7 +53,7 @@ class InfoNCE final : public foil::Loss {
         for (size_t q = 0; q < positives.size(); ++q) {
           if (q != p) others = torch::logaddexp(others, positives[q]);
         }
-        terms.push_back(foil::softplus(others - positives[p]));                                            // [B]
+        terms.push_back(foil::softplus(others - positives[p]));  // [B]
       }
     }
     return input.mean(torch::stack(terms));

@@ -29,14 +29,16 @@ std::string read_all(const std::string& file) {
 template <class T>
 T at(const std::string& file, const std::string& bytes, uint64_t offset) {
   T value;
-  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
+  if (offset > bytes.size() || bytes.size() - offset < sizeof(T))
+    fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
   std::memcpy(&value, bytes.data() + offset, sizeof(T));
   return value;
 }
 
 // The description of the first note named "foil" in bytes[offset, offset + size); empty when there is none.
 std::string find_note(const std::string& file, const std::string& bytes, uint64_t offset, uint64_t size) {
-  if (offset > bytes.size() || bytes.size() - offset < size) fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
+  if (offset > bytes.size() || bytes.size() - offset < size)
+    fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
   const uint64_t end = offset + size;
   while (offset + sizeof(Elf64_Nhdr) <= end) {
     const auto note = at<Elf64_Nhdr>(file, bytes, offset);
@@ -61,14 +63,16 @@ std::string plugin_abi(const std::string& file) {
   if (!fs::exists(file)) {
     std::vector<std::string> beside;
     std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(fs::path(file).parent_path().empty() ? "." : fs::path(file).parent_path(), ignored)) {
+    for (const auto& entry :
+         fs::directory_iterator(fs::path(file).parent_path().empty() ? "." : fs::path(file).parent_path(), ignored)) {
       if (entry.path().extension() == ".so") beside.push_back(entry.path().filename().string());
     }
     std::sort(beside.begin(), beside.end());
     fail(Exit::plugin, file, ": does not exist.", known_names("plugins there", fs::path(file).filename().string(), beside));
   }
   const std::string bytes = read_all(file);
-  if (bytes.size() < SELFMAG || std::memcmp(bytes.data(), ELFMAG, SELFMAG) != 0) fail(Exit::plugin, file, ": is not a shared library (no ELF header).");
+  if (bytes.size() < SELFMAG || std::memcmp(bytes.data(), ELFMAG, SELFMAG) != 0)
+    fail(Exit::plugin, file, ": is not a shared library (no ELF header).");
   const auto header = at<Elf64_Ehdr>(file, bytes, 0);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr)) {
     fail(Exit::plugin, file, ": is not a 64-bit shared library.");
@@ -88,7 +92,8 @@ std::string plugin_abi(const std::string& file) {
 void load_plugin(const std::string& file, Registry& registry, bool trust) {
   const std::string built_for = plugin_abi(file);
   if (built_for != program_abi()) {
-    fail(Exit::plugin, file, ": built for [", built_for, "], this program is [", program_abi(), "]. Rebuild: cmake --build its build folder, against this foil.");
+    fail(Exit::plugin, file, ": built for [", built_for, "], this program is [", program_abi(),
+         "]. Rebuild: cmake --build its build folder, against this foil.");
   }
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) && !trust) {

@@ -9,8 +9,8 @@ namespace foil {
 // What this program is built for; a plugin must carry the same text.
 const char* program_abi();
 
-// The text of the ELF note of a plugin, read from the file without loading it. Throws Error (Exit::plugin) when the file is missing, is
-// not an ELF shared library, is damaged, or is not a foil plugin.
+// The text of the ELF note of a plugin, read from the file without loading it. Throws Error (Exit::plugin) when the file is
+// missing, is not an ELF shared library, is damaged, or is not a foil plugin.
 std::string plugin_abi(const std::string& file);
 
 // Refuses, or loads for ever and registers. A refusal is an Error (Exit::plugin) that says what the file was built for, what this
@@ -25,8 +25,8 @@ struct Refused {
 // A refused library does not stop the others: its name may not be needed. Returns the refusals.
 std::vector<Refused> load_plugins(const std::vector<std::string>& folders, Registry& registry, bool trust = false);
 
-// Where plugins are looked for: `paths` ([plugins] path), FOIL_PLUGIN_PATH (colon separated), and the folders of the program itself:
-// plugins/ beside the program (build) and ../lib/foil/plugins (installed).
+// Where plugins are looked for: `paths` ([plugins] path), FOIL_PLUGIN_PATH (colon separated), and the folders of the program
+// itself: plugins/ beside the program (build) and ../lib/foil/plugins (installed).
 std::vector<std::string> plugin_folders(const std::vector<std::string>& paths);
 
 }  // namespace foil

@@ -44,7 +44,8 @@ void Registry::enter(const std::string& origin, const std::function<void(Plugin&
 
 const Component& Registry::find(const std::string& kind, const std::string& name, const std::string& place) const {
   const auto it = components_.find({kind, name});
-  if (it == components_.end()) fail(Exit::usage, place, ": unknown ", kind, " '", name, "'.", known_names("names", name, names(kind)));
+  if (it == components_.end())
+    fail(Exit::usage, place, ": unknown ", kind, " '", name, "'.", known_names("names", name, names(kind)));
   return *it->second;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// c10d::Reducer from C++, as DistributedDataParallel sets it up, with two differences: a parameter may always be unused, and buckets
-// are never rebuilt.
+// c10d::Reducer from C++, as DistributedDataParallel sets it up, with two differences: a parameter may always be unused, and
+// buckets are never rebuilt.
 #include "ranks/reducer.h"
 
 #include <torch/csrc/distributed/c10d/logger.hpp>

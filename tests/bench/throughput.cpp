@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast foil trains: the whole training step of an experiment file (the real train(), into a temporary folder) beside forward and
-// backward of the same tower on the same batch shape alone, in alternation; where the time of a step goes; what ranks cost; whether
-// memory grows. It measures one machine at one moment: the ratios are what counts.
+// How fast foil trains: the whole training step of an experiment file (the real train(), into a temporary folder) beside forward
+// and backward of the same tower on the same batch shape alone, in alternation; where the time of a step goes; what ranks cost;
+// whether memory grows. It measures one machine at one moment: the ratios are what counts.
 #include "data/builtin.h"
 #include "environment.h"
 #include "plugins/loader.h"
@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <foil/batch_norm.h>
 #include <torch/torch.h>
 
 #include <unistd.h>
@@ -53,8 +54,11 @@ class TemporaryFolder {
 // The sampler of the experiment, asking somebody to look at each step before it is taken.
 class WatchedSampler final : public Sampler {
  public:
-  WatchedSampler(std::shared_ptr<Sampler> inner, std::function<void(int64_t)> look) : inner_(std::move(inner)), look_(std::move(look)) {}
-  void setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const Tensor& labels) override { inner_->setup(seed, batch_size, dataset_size, labels); }
+  WatchedSampler(std::shared_ptr<Sampler> inner, std::function<void(int64_t)> look)
+      : inner_(std::move(inner)), look_(std::move(look)) {}
+  void setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const Tensor& labels) override {
+    inner_->setup(seed, batch_size, dataset_size, labels);
+  }
   Tensor batch(int64_t step) override {
     look_(step);
     return inner_->batch(step);
@@ -109,20 +113,21 @@ double total(const std::map<std::string, double>& seconds) {
   return sum;
 }
 
-// Seconds of `steps` times forward and backward of the tower on two views of random pixels, nothing else.
+// Seconds of `steps` times forward and backward of the tower on the views of one batch, and nothing else. The gradient of z is
+// noise: a constant one would vanish in the batch norms, and the arithmetic of tiny numbers is not that of training.
 double encoder_seconds(Experiment& x, int64_t steps) {
-  Views views(static_cast<size_t>(x.plan.views.count));
-  const View raw = training_view(x, x.dataset->read(Split::train, torch::arange(x.plan.selection.batch_size)).at(0), torch::arange(x.plan.selection.batch_size), 0, 0);
-  for (View& view : views) {
-    view = raw;
-    view.data = torch::rand_like(raw.data);
-  }
+  const Tensor index = x.sampler->batch(0);
+  Views views;
+  for (int64_t v = 0; v < x.plan.views.count; ++v)
+    views.push_back(training_view(x, x.dataset->read(Split::train, index).at(0), index, 0, v));
+  const Tensor gradient =
+      torch::randn({x.plan.views.count * index.size(0), x.sizes.z_dim}, at::TensorOptions(x.device).dtype(x.dtype));
   x.tower->train();
   const bool bf16 = x.plan.run.precision == "bf16";
   const double begin = now(x.device);
   for (int64_t step = 0; step < steps; ++step) {
     for (Tensor& parameter : x.tower->parameters()) parameter.mutable_grad().reset();
-    torch::cat(x.tower->forward(views, bf16).z).sum().backward();
+    torch::cat(x.tower->forward(views, bf16).z).backward(gradient);
   }
   return now(x.device) - begin;
 }
@@ -148,9 +153,12 @@ void measure_rates(const Settings& settings) {
     for (const auto& [what, s] : seconds) fmt::print("share.{} {:.4f}\n", what, s / total(seconds));
     return;
   }
-  fmt::print("{}, {} views x {}, {}, {} threads: medians of {} pairs of {} steps\n", settings.file, x.plan.views.count, x.plan.selection.batch_size,
-             x.device.is_cuda() ? environment({})["gpus"].dump() : environment({})["processor"].get<std::string>(), at::get_num_threads(), settings.pairs, settings.steps);
-  fmt::print("  whole training step           {:10.0f} images/s  ({:.1f} ms a step)\n", median(training), 1e3 * static_cast<double>(x.plan.selection.batch_size) / median(training));
+  fmt::print("{}, {} views x {}, {}, {} threads: medians of {} pairs of {} steps\n", settings.file, x.plan.views.count,
+             x.plan.selection.batch_size,
+             x.device.is_cuda() ? environment({})["gpus"].dump() : environment({})["processor"].get<std::string>(),
+             at::get_num_threads(), settings.pairs, settings.steps);
+  fmt::print("  whole training step           {:10.0f} images/s  ({:.1f} ms a step)\n", median(training),
+             1e3 * static_cast<double>(x.plan.selection.batch_size) / median(training));
   fmt::print("  encoder forward and backward  {:10.0f} images/s\n", median(encoder));
   fmt::print("  training / encoder alone      {:10.3f}\n", median(ratio));
   fmt::print("  shares of a step, %:         ");
@@ -180,7 +188,8 @@ void measure_ranks(const Settings& settings) {
       }
     }
     const Tensor flat = torch::cat(gradients);
-    const Tensor z = torch::zeros({x.plan.selection.batch_size / world.world_size(), x.sizes.z_dim}), all_z = torch::zeros({x.plan.selection.batch_size, x.sizes.z_dim});
+    const Tensor z = torch::zeros({x.plan.selection.batch_size / world.world_size(), x.sizes.z_dim}),
+                 all_z = torch::zeros({x.plan.selection.batch_size, x.sizes.z_dim});
     torch::NoGradGuard no_grad;
     world.barrier();
     const double begin = now(at::kCPU);
@@ -202,8 +211,10 @@ void measure_ranks(const Settings& settings) {
     fmt::print("share.communication {:.4f}\n", communication / step);
     return;
   }
-  fmt::print("  {} ranks in this process, one thread each: {:.1f} ms a step; its collectives alone, not overlapped: {:.2f} ms = {:.1f} %\n", settings.ranks, 1e3 * step,
-             1e3 * communication, 100 * communication / step);
+  fmt::print(
+      "  {} ranks in this process, one thread each: {:.1f} ms a step; its collectives alone, not overlapped: {:.2f} ms = {:.1f} "
+      "%\n",
+      settings.ranks, 1e3 * step, 1e3 * communication, 100 * communication / step);
 }
 
 void measure_memory(const Settings& settings) {
@@ -218,7 +229,8 @@ void measure_memory(const Settings& settings) {
     fmt::print("memory.growth {:.1f}\n", resident[1999] - resident[200]);
     return;
   }
-  fmt::print("  resident memory at step 200: {:.1f} MiB, at step 1000: {:+.1f} MiB, at step 2000: {:+.1f} MiB\n", resident[200], resident[1000] - resident[200], resident[1999] - resident[200]);
+  fmt::print("  resident memory at step 200: {:.1f} MiB, at step 1000: {:+.1f} MiB, at step 2000: {:+.1f} MiB\n", resident[200],
+             resident[1000] - resident[200], resident[1999] - resident[200]);
 }
 
 }  // namespace
@@ -239,7 +251,8 @@ int main(int argc, char** argv) {
   try {
     foil::Registry& registry = foil::Registry::instance();
     registry.enter("built in", foil::register_builtin_data);
-    for (const foil::Refused& refused : foil::load_plugins(foil::plugin_folders({}), registry)) std::fprintf(stderr, "%s\n", refused.reason.c_str());
+    for (const foil::Refused& refused : foil::load_plugins(foil::plugin_folders({}), registry))
+      std::fprintf(stderr, "%s\n", refused.reason.c_str());
     if (settings.memory) {
       foil::measure_memory(settings);
     } else {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // golden [--require A,B] FOLDER...: compares every *.safetensors of the folders that has a mapping with what our losses give.
-// A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error state_error`; error = max |difference| / max(max |reference|, 1e-12).
-// The last line counts. Exit 0 only when nothing fails, something was found, and every required loss has a mapping.
+// A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error state_error`; error = max |difference| / max(max
+// |reference|, 1e-12). The last line counts. Exit 0 only when nothing fails, something was found, and every required loss has a
+// mapping.
 #include "plugins/loader.h"
 #include "run/safetensors.h"
 #include "tests/support/golden.h"
@@ -24,9 +25,7 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 bool ends_with(const std::string& text, const std::string& tail) {
   return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
-bool is_input(const std::string& name) {
-  return name.rfind("in.", 0) == 0 || contains(name, ".in.") || ends_with(name, ".before");
-}
+bool is_input(const std::string& name) { return name.rfind("in.", 0) == 0 || contains(name, ".in.") || ends_with(name, ".before"); }
 
 struct Errors {
   double value = -1, gradient = -1, state = -1;  // -1: nothing of the kind in the file
@@ -109,7 +108,8 @@ int main(int argc, char** argv) {
       const std::string stem = path.stem().string();
       const foil::TensorFile file = foil::load_tensors(path.string());
       const auto loss = file.metadata.find("loss");
-      const auto mapping = loss == file.metadata.end() ? foil::golden::mappings().end() : foil::golden::mappings().find(loss->second);
+      const auto mapping =
+          loss == file.metadata.end() ? foil::golden::mappings().end() : foil::golden::mappings().find(loss->second);
       if (mapping == foil::golden::mappings().end()) {
         fmt::print("unknown {} - - -\n", stem);
         ++unknown;
@@ -123,13 +123,15 @@ int main(int argc, char** argv) {
       Errors errors;
       const auto type = file.metadata.find("dtype");
       try {
-        errors = compare(file.tensors, mapping->second.run(test), mapping->second, type != file.metadata.end() && type->second == "float32" ? 2e-5 : 1e-9);
+        errors = compare(file.tensors, mapping->second.run(test), mapping->second,
+                         type != file.metadata.end() && type->second == "float32" ? 2e-5 : 1e-9);
       } catch (const std::exception& error) {
         errors.problems.push_back(error.what());
       }
       const bool ok = errors.problems.empty();
       ok ? ++passed : ++failed;
-      fmt::print("{} {} {} {} {}\n", ok ? "ok" : "FAIL", stem, printed(errors.value), printed(errors.gradient), printed(errors.state));
+      fmt::print("{} {} {} {} {}\n", ok ? "ok" : "FAIL", stem, printed(errors.value), printed(errors.gradient),
+                 printed(errors.state));
       for (const std::string& problem : errors.problems) fmt::print(stderr, "  {}: {}\n", stem, problem);
     }
   } catch (const std::exception& error) {

@@ -20,19 +20,20 @@ Tensors block(const Case& test, nlohmann::json options, const std::string& prefi
 }
 
 const Register dcl("dcl", {"dcl", [](const Case& test) {
-  Tensors all = block(test, {{"mask", "additive"}}, "", true);
-  all.merge(block(test, nlohmann::json::object(), "lightly_x2_exact_mask.", false));
-  return all;
-}});
+                             Tensors all = block(test, {{"mask", "additive"}}, "", true);
+                             all.merge(block(test, nlohmann::json::object(), "lightly_x2_exact_mask.", false));
+                             return all;
+                           }});
 
 const Register dclw("dclw", {"dcl", [](const Case& test) {
-  const nlohmann::json weighted = {{"weighting", "von_mises_fisher"}, {"sigma", test.params.at("sigma")}, {"mask", "additive"}};
-  nlohmann::json detached = weighted;
-  detached["detach_weight"] = true;
-  detached["mask"] = "exact";
-  Tensors all = block(test, weighted, "", true);
-  all.merge(block(test, detached, "lightly_x2_detached_weight.", false));
-  return all;
-}});
+                               const nlohmann::json weighted = {
+                                   {"weighting", "von_mises_fisher"}, {"sigma", test.params.at("sigma")}, {"mask", "additive"}};
+                               nlohmann::json detached = weighted;
+                               detached["detach_weight"] = true;
+                               detached["mask"] = "exact";
+                               Tensors all = block(test, weighted, "", true);
+                               all.merge(block(test, detached, "lightly_x2_detached_weight.", false));
+                               return all;
+                             }});
 
 }  // namespace

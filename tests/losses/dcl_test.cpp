@@ -62,7 +62,8 @@ TEST(DCL, EqualsTheLoopOverAllPairs) {
 
 TEST(DCL, WeightedEqualsTheLoopOverAllPairs) {
   const auto z = unit_views(7, 5);
-  EXPECT_NEAR(forward(z, weighted()).item<double>(), slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5), 1e-12);
+  EXPECT_NEAR(forward(z, weighted()).item<double>(), slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5),
+              1e-12);
 }
 
 TEST(DCL, GradientEqualsFiniteDifferences) {

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 class Loader : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("foil_loader_" + std::to_string(::getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::temp_directory_path() /
+              ("foil_loader_" + std::to_string(::getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::create_directories(folder_);
     std::ifstream in(FOIL_TEST_PLUGIN, std::ios::binary);
     bytes_.assign(std::istreambuf_iterator<char>(in), {});
@@ -48,11 +49,14 @@ class Loader : public ::testing::Test {
   foil::Registry registry_;
 };
 
-TEST_F(Loader, ReadsTheNoteOfAPluginWithoutLoadingIt) { EXPECT_EQ(foil::plugin_abi(write("infonce.so", bytes_)), foil::program_abi()); }
+TEST_F(Loader, ReadsTheNoteOfAPluginWithoutLoadingIt) {
+  EXPECT_EQ(foil::plugin_abi(write("infonce.so", bytes_)), foil::program_abi());
+}
 
 TEST_F(Loader, RefusesAFileThatDoesNotExistNamingTheNearest) {
   write("infonce.so", bytes_);
-  EXPECT_EQ(refusal((folder_ / "infonse.so").string()), "infonse.so: does not exist. Known plugins there: infonce.so. Did you mean 'infonce.so'?");
+  EXPECT_EQ(refusal((folder_ / "infonse.so").string()),
+            "infonse.so: does not exist. Known plugins there: infonce.so. Did you mean 'infonce.so'?");
 }
 
 TEST_F(Loader, RefusesAFileThatIsNoLibrary) {

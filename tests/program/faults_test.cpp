@@ -61,7 +61,7 @@ TEST(Fault, ANanOnRank2StopsAllBeforeTheUpdateAndSavesItsBatch) {
   EXPECT_EQ(ended.run.rows(), 5) << "steps 0 to 4";
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
   const TensorFile batch = load_tensors((ended.run.folder / "non_finite-step5-rank2.safetensors").string());
-  Uniform sampler;
+  Uniform sampler({});
   sampler.setup(0, 64, 257, {});
   const auto [begin, end] = rank_block(64, 3, 2);
   EXPECT_TRUE(torch::equal(batch.tensors.at("index"), sampler.batch(5).slice(0, begin, end)));

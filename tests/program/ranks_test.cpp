@@ -14,8 +14,7 @@ const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
 // Trains small_experiment with W = 1, 2, 3 and compares 2 and 3 with 1.
-void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance, const std::vector<std::string>& more,
-                                  double state_tolerance) {
+void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance, const std::vector<std::string>& more = {}) {
   std::unique_ptr<Workplace> alone;
   for (const char* ranks : {"1", "2", "3"}) {
     SCOPED_TRACE(std::string(ranks) + " ranks, " + loss + ", " + precision);
@@ -32,7 +31,7 @@ void expect_world_size_is_nothing(const std::string& loss, const std::string& pr
     }
     const RunView one(*alone), many(*place);
     expect_same_losses(many.losses(), one.losses(), tolerance);
-    expect_same_state(many.state(), one.state(), state_tolerance);
+    if (precision == "fp64") expect_same_state(many.state(), one.state(), tolerance);
     const nlohmann::json expected = one.results()["metrics"], got = many.results()["metrics"];
     ASSERT_EQ(got.size(), expected.size());
     for (const auto& [name, value] : expected.items()) {
@@ -45,11 +44,11 @@ void expect_world_size_is_nothing(const std::string& loss, const std::string& pr
   }
 }
 
-TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest, 1e-9); }
-TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kThreeViews, 1e-9); }
-TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher, 1e-9); }
-TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4, {}, 1e-2); }
-TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher, 1e-2); }
+TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest); }
+TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kThreeViews); }
+TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher); }
+TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4); }
+TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher); }
 
 // An experiment with every augmentation, built in this process.
 Experiment with_every_augmentation() {

@@ -78,7 +78,7 @@ TEST(Torchrun, GivesTheBitsOfNprocWithEitherStore) {
 void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   Workplace whole, place;
   std::vector<std::string> train = kTrain;
-  train.insert(train.end(), {"--set", "run.steps=60", "--set", "checkpoint.every=2"});
+  train.insert(train.end(), {"--set", "run.steps=60", "--set", "checkpoint.every=2", "--set", "checkpoint.keep=100"});
   for (const Workplace* p : {&whole, &place}) p->write("small.toml", small_experiment());
   std::vector<std::string> command = train;
   command.insert(command.end(), {"--nproc", "2"});
@@ -87,13 +87,16 @@ void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   const pid_t torchrun = start_torchrun(place, rendezvous, train, {"--max-restarts", "1"});
   const RunView run(place);
   ASSERT_TRUE(Workplace::eventually([&] { return run.rows() >= 5; })) << slurp(place.folder / "stderr.txt");
+  const auto first = run.checkpoints().at(0);
+  const auto first_written = std::filesystem::last_write_time(first);
   const auto workers = workers_of(torchrun);
   ASSERT_EQ(workers.size(), 2u);
   ASSERT_EQ(::kill(workers.at(rank), SIGKILL), 0);
   const Outcome outcome = wait_within(place, torchrun);
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(run.status()["state"], "finished");
-  EXPECT_EQ(run.metrics(), RunView(whole).metrics()) << "resumed from its checkpoint, with the bits of the uninterrupted run";
+  EXPECT_EQ(run.metrics(), RunView(whole).metrics());
+  EXPECT_EQ(std::filesystem::last_write_time(first), first_written) << "it began anew instead of going on from its checkpoint";
 }
 
 TEST(Torchrun, StartsAgainWhenRank1IsKilledAndTheRunGoesOn) { expect_to_survive_a_kill(Rendezvous::rank_0, "1"); }

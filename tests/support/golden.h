@@ -20,9 +20,9 @@ struct Case {
 };
 
 struct Mapping {
-  std::string component;                                   // the loss that is checked, for --require
-  std::function<Tensors(const Case&)> run;                 // everything the file may expect, by the file's own names
-  std::map<std::string, std::string> left_out = {};        // a name -> the reason why it is not compared
+  std::string component;                             // the loss that is checked, for --require
+  std::function<Tensors(const Case&)> run;           // everything the file may expect, by the file's own names
+  std::map<std::string, std::string> left_out = {};  // a name -> the reason why it is not compared
 };
 
 // All mappings by metadata `loss`.

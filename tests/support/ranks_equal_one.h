@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The invariant of every loss: W ranks with uneven and empty shards give the value and the gradients of one rank on the whole batch.
+// The invariant of every loss: W ranks with uneven and empty shards give the value and the gradients of one rank on the whole
+// batch.
 #pragma once
 
 #include "tests/support/in_process_ranks.h"
@@ -12,7 +13,8 @@
 namespace foil {
 
 // z: V x [N, D], double. `make` makes the loss anew for each rank.
-inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>& make, const std::vector<Tensor>& z, const std::vector<std::vector<int64_t>>& shards) {
+inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>& make, const std::vector<Tensor>& z,
+                                   const std::vector<std::vector<int64_t>>& shards) {
   const auto run = [&](World& world, std::shared_ptr<Ranks> ranks, int64_t begin, int64_t count) {
     LossInput input;
     std::vector<Tensor> leaves;
@@ -25,7 +27,8 @@ inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>&
     input.ranks = ranks;
     const Tensor value = input.join(make()->forward(input));
     std::vector<Tensor> result{value.detach()};
-    for (Tensor& g : torch::autograd::grad({value}, leaves)) result.push_back(g / static_cast<double>(world.world_size()));  // as the Reducer averages
+    for (Tensor& g : torch::autograd::grad({value}, leaves))
+      result.push_back(g / static_cast<double>(world.world_size()));  // as the Reducer averages
     return result;
   };
   const std::vector<Tensor> one = run(*World::single(), World::single(), 0, z[0].size(0));
@@ -35,15 +38,18 @@ inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>&
     in_process_ranks(size, [&](World& world) {
       int64_t begin = 0;
       for (int64_t r = 0; r < world.rank(); ++r) begin += shard[static_cast<size_t>(r)];
-      all[static_cast<size_t>(world.rank())] = run(world, std::shared_ptr<Ranks>(std::shared_ptr<void>(), &world), begin, shard[static_cast<size_t>(world.rank())]);
+      all[static_cast<size_t>(world.rank())] =
+          run(world, std::shared_ptr<Ranks>(std::shared_ptr<void>(), &world), begin, shard[static_cast<size_t>(world.rank())]);
     });
     Tensor value = torch::zeros({}, torch::kDouble);
     for (const auto& result : all) value += result[0] / static_cast<double>(size);
-    EXPECT_LE((value - one[0]).abs().item<double>(), 1e-12 * std::max(1.0, one[0].abs().item<double>())) << "value, " << size << " ranks";
+    EXPECT_LE((value - one[0]).abs().item<double>(), 1e-12 * std::max(1.0, one[0].abs().item<double>()))
+        << "value, " << size << " ranks";
     for (size_t v = 0; v < z.size(); ++v) {
       std::vector<Tensor> parts;
       for (const auto& result : all) parts.push_back(result[v + 1]);
-      EXPECT_LE((torch::cat(parts) - one[v + 1]).abs().max().item<double>(), 1e-12) << "gradient of view " << v << ", " << size << " ranks";
+      EXPECT_LE((torch::cat(parts) - one[v + 1]).abs().max().item<double>(), 1e-12)
+          << "gradient of view " << v << ", " << size << " ranks";
     }
   }
 }

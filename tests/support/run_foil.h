@@ -56,7 +56,8 @@ class Workplace {
     if (pid != 0) return pid;
     if (::chdir(folder.c_str()) != 0) ::_exit(99);
     ::setpgid(0, 0);
-    const int out = ::open("stdout.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644), err = ::open("stderr.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    const int out = ::open("stdout.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644),
+              err = ::open("stderr.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(err, STDERR_FILENO);
     for (const std::string& variable : env) ::putenv(const_cast<char*>(variable.c_str()));
@@ -69,9 +70,12 @@ class Workplace {
   Outcome wait(pid_t pid) const {
     int status = 0;
     ::waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(folder / "stdout.txt"), slurp(folder / "stderr.txt")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(folder / "stdout.txt"),
+            slurp(folder / "stderr.txt")};
   }
-  Outcome run(const std::vector<std::string>& command, const std::vector<std::string>& env = {}) const { return wait(start(command, env)); }
+  Outcome run(const std::vector<std::string>& command, const std::vector<std::string>& env = {}) const {
+    return wait(start(command, env));
+  }
   Outcome foil(std::vector<std::string> arguments, const std::vector<std::string>& env = {}) const {
     arguments.insert(arguments.begin(), FOIL_PROGRAM);
     return run(arguments, env);
@@ -95,10 +99,14 @@ class Workplace {
 // A small experiment that trains in a second, on synthetic images: BatchNorm, momentum, three augmentations.
 inline std::string small_experiment(const std::string& more_run = "", const std::string& loss = "infonce") {
   return "[run]\nname = \"small\"\nsteps = 20\nthreads = 1\ndeterministic = true\n" + more_run +
-         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\nsize = 12\nbatch_size = 64\n"
-         "\n[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n[[augment]]\nname = \"horizontal_flip\"\n[[augment]]\nname = \"color_jitter\"\n"
+         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\nsize = 12\nbatch_size = "
+         "64\n"
+         "\n[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n[[augment]]\nname = "
+         "\"horizontal_flip\"\n[[augment]]\nname = \"color_jitter\"\n"
          "\n[encoder]\nname = \"small_cnn\"\nwidths = [8, 16]\n\n[head]\ndims = [16, 8]\n"
-         "\n[[loss]]\nname = \"" + loss + "\"\ntemperature = 0.2\n"
+         "\n[[loss]]\nname = \"" +
+         loss +
+         "\"\ntemperature = 0.2\n"
          "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\nmomentum = 0.9\n\n[evaluate]\nlinear = false\nneighbours = 5\n";
 }
 

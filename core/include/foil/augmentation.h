@@ -22,7 +22,8 @@ struct AugmentContext {
 
   // The Philox key of this place; combine with the sample id.
   uint64_t key() const {
-    return mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), static_cast<uint64_t>(view)), static_cast<uint64_t>(position));
+    return mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), static_cast<uint64_t>(view)),
+                   static_cast<uint64_t>(position));
   }
   // The draws of batch row b.
   Draws draws(int64_t b) const { return Draws(key(), static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b])); }
@@ -42,8 +43,8 @@ class FOIL_API Augmentation {
   // accepts_ragged() may be the first of a pipeline over images of different sizes: it then gets View::ragged and returns `data`.
   virtual View apply(const View& view, const AugmentContext& context) = 0;
   virtual bool accepts_ragged() const { return false; }
-  // The view in evaluation, without randomness; unchanged unless the augmentation also prepares (normalisation, sizes). What it does
-  // then is named by evaluation_name, which becomes part of the protocol of every result.
+  // The view in evaluation, without randomness; unchanged unless the augmentation also prepares (normalisation, sizes). What it
+  // does then is named by evaluation_name, which becomes part of the protocol of every result.
   virtual View evaluate(const View& view) { return view; }
   virtual std::string evaluation_name() const { return {}; }
   // Channels, height, width after this augmentation, from those before.
@@ -52,7 +53,8 @@ class FOIL_API Augmentation {
 
 // Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and double as they are.
 inline Tensor as_float_image(const Tensor& images) {
-  if (!images.defined()) fail(Exit::usage, "images of different sizes: the first augmentation must be one that brings them to one size");
+  if (!images.defined())
+    fail(Exit::usage, "images of different sizes: the first augmentation must be one that brings them to one size");
   if (images.dim() != 4) fail(Exit::usage, "an image augmentation got data ", images.sizes(), ", allowed: images [B, C, H, W]");
   const at::ScalarType type = images.scalar_type();
   if (type == at::kByte) return images.to(at::kFloat).div_(255);

@@ -17,11 +17,11 @@
 namespace foil {
 
 struct Component {
-  std::string kind;                                     // "loss", "encoder", "augmentation", "data set", "sampler"
-  std::string name;                                     // as in `name = "..."`
-  std::string origin;                                   // the file it came from; "built in"
-  std::function<void(Fields&)> describe;                // visits the options with their defaults
-  std::function<std::shared_ptr<void>(Fields&)> make;   // reads the options, then constructs; a pointer to the interface of `kind`
+  std::string kind;                                    // "loss", "encoder", "augmentation", "data set", "sampler"
+  std::string name;                                    // as in `name = "..."`
+  std::string origin;                                  // the file it came from; "built in"
+  std::function<void(Fields&)> describe;               // visits the options with their defaults
+  std::function<std::shared_ptr<void>(Fields&)> make;  // reads the options, then constructs; a pointer to the interface of `kind`
 };
 
 namespace detail {
@@ -29,7 +29,10 @@ template <class Interface, class T>
 Component component(const char* kind, const char* name) {
   static_assert(std::is_base_of_v<Interface, T>, "a component derives from the interface it is registered for");
   return {kind, name, "built in",
-          [](Fields& fields) { typename T::Options options; options.describe(fields); },
+          [](Fields& fields) {
+            typename T::Options options;
+            options.describe(fields);
+          },
           [](Fields& fields) -> std::shared_ptr<void> {
             typename T::Options options;
             options.describe(fields);
@@ -38,14 +41,30 @@ Component component(const char* kind, const char* name) {
 }
 }  // namespace detail
 
-// Where components are registered. A component class T has `struct Options { ...; void describe(Fields&); }` and a constructor T(Options).
+// Where components are registered. A component class T has `struct Options { ...; void describe(Fields&); }` and a constructor
+// T(Options).
 class FOIL_API Plugin {
  public:
-  template <class T> void loss(const char* name) { add(detail::component<Loss, T>("loss", name)); }
-  template <class T> void encoder(const char* name) { add(detail::component<Encoder, T>("encoder", name)); }
-  template <class T> void augmentation(const char* name) { add(detail::component<Augmentation, T>("augmentation", name)); }
-  template <class T> void dataset(const char* name) { add(detail::component<Dataset, T>("data set", name)); }
-  template <class T> void sampler(const char* name) { add(detail::component<Sampler, T>("sampler", name)); }
+  template <class T>
+  void loss(const char* name) {
+    add(detail::component<Loss, T>("loss", name));
+  }
+  template <class T>
+  void encoder(const char* name) {
+    add(detail::component<Encoder, T>("encoder", name));
+  }
+  template <class T>
+  void augmentation(const char* name) {
+    add(detail::component<Augmentation, T>("augmentation", name));
+  }
+  template <class T>
+  void dataset(const char* name) {
+    add(detail::component<Dataset, T>("data set", name));
+  }
+  template <class T>
+  void sampler(const char* name) {
+    add(detail::component<Sampler, T>("sampler", name));
+  }
   virtual ~Plugin() = default;
 
  protected:

@@ -16,12 +16,12 @@ namespace foil {
 // The exit codes of the program; an Error carries the one that fits its cause.
 enum class Exit : int {
   ok = 0,
-  failure = 1,      // anything without a code of its own
-  usage = 2,        // command line or experiment file
-  plugin = 3,       // a plugin was refused
-  non_finite = 4,   // stopped as non-finite or collapsed
-  data = 5,         // data missing or corrupt
-  again = 75,       // stopped by SIGTERM or SIGUSR1 after a checkpoint: run me again
+  failure = 1,     // anything without a code of its own
+  usage = 2,       // command line or experiment file
+  plugin = 3,      // a plugin was refused
+  non_finite = 4,  // stopped as non-finite or collapsed
+  data = 5,        // data missing or corrupt
+  again = 75,      // stopped by SIGTERM or SIGUSR1 after a checkpoint: run me again
   interrupted = 130
 };
 

@@ -34,7 +34,8 @@ class FOIL_API Fields {
   virtual void flag(const char* key, bool& value, const char* doc) = 0;
   virtual void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) = 0;
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
-  // A path in the file system: relative to the file that holds it (to the working directory on the command line); empty = not given.
+  // A path in the file system: relative to the file that holds it (to the working directory on the command line); empty = not
+  // given.
   virtual void path(const char* key, std::string& value, const char* doc) = 0;
   virtual void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed = anything()) = 0;
   virtual void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed = anything()) = 0;

@@ -18,9 +18,9 @@ namespace foil {
 // What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
 struct Needs {
   int64_t min_views = 2;
-  int64_t max_views = 2;   // 0 = any number
-  bool labels = false;     // LossInput::label
-  bool raw_z = false;      // z as the head gives it; unit norm otherwise
+  int64_t max_views = 2;  // 0 = any number
+  bool labels = false;    // LossInput::label
+  bool raw_z = false;     // z as the head gives it; unit norm otherwise
 };
 
 struct Sizes {
@@ -41,9 +41,9 @@ class FOIL_API LossInput {
   Tensor index;           // int64 [B], row in the training set
   int64_t step = 0;
   int64_t epoch = 0;
-  bool training = true;   // false: evaluation, where no state may move
+  bool training = true;  // false: evaluation, where no state may move
   uint64_t seed = 0;
-  uint64_t slot = 0;      // position of the loss in the experiment; keys its draws
+  uint64_t slot = 0;  // position of the loss in the experiment; keys its draws
   Sizes sizes;
   std::shared_ptr<Ranks> ranks;  // never null inside forward
 
@@ -51,13 +51,14 @@ class FOIL_API LossInput {
   Tensor everyone(int64_t v) const { return gather(z.at(static_cast<size_t>(v))); }
   // Any per-sample tensor [B, ...] -> [N, ...]; gradient flows back to the rank that owns the row.
   Tensor gather(const Tensor& local) const;
-  int64_t offset() const;       // global position of the first local row
-  int64_t global_batch() const; // N
+  int64_t offset() const;        // global position of the first local row
+  int64_t global_batch() const;  // N
 
-  // Mean over the global batch, written from local entries: sum(x) * W / (count over all ranks). The average over ranks of what each
-  // rank gets is the value of one rank on the whole batch, whatever the local counts; nothing anywhere gives 0.
+  // Mean over the global batch, written from local entries: sum(x) * W / (count over all ranks). The average over ranks of what
+  // each rank gets is the value of one rank on the whole batch, whatever the local counts; nothing anywhere gives 0.
   Tensor mean(const Tensor& x) const;
-  // The same over the entries where `valid` (bool, shape of x); an entry that is not valid contributes exactly 0, also to gradients.
+  // The same over the entries where `valid` (bool, shape of x); an entry that is not valid contributes exactly 0, also to
+  // gradients.
   Tensor mean(const Tensor& x, const Tensor& valid) const;
   // Differentiable sum over ranks of a replicated shape: correlations, masses.
   Tensor sum_ranks(const Tensor& x) const;
@@ -82,8 +83,8 @@ class FOIL_API LossInput {
  private:
   struct Notes {
     std::map<std::string, Tensor> kept, reports;
-    std::vector<Tensor> gathered, alive;    // alive: a cached key must not be reused by another tensor
-    std::map<const void*, Tensor> cache;    // one gather per tensor
+    std::vector<Tensor> gathered, alive;  // alive: a cached key must not be reused by another tensor
+    std::map<const void*, Tensor> cache;  // one gather per tensor
     std::vector<int64_t> counts;
   };
   const std::vector<int64_t>& counts() const;
@@ -101,8 +102,8 @@ class FOIL_API Loss : public torch::nn::Module {
   virtual void after_step(const LossInput&) {}
 };
 
-// log(sum_j exp(s[i, j])) over the columns j with allowed[i, j] (bool, broadcastable to s): [rows]. Masked exactly: an entry that is not
-// allowed has no part in the maximum, the sum or the gradient. A row without any allowed column gives -inf with gradient 0.
+// log(sum_j exp(s[i, j])) over the columns j with allowed[i, j] (bool, broadcastable to s): [rows]. Masked exactly: an entry that
+// is not allowed has no part in the maximum, the sum or the gradient. A row without any allowed column gives -inf with gradient 0.
 FOIL_API Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed);
 
 // log(1 + exp(x)), written as max(x, 0) + log1p(exp(-|x|)): exact to rounding for every x, with the right gradient at 0.

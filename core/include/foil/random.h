@@ -69,8 +69,8 @@ class Draws {
     }
     return block_.word[used_++];
   }
-  float uniform() { return unit_float(bits()); }                                        // [0, 1)
-  double uniform(double low, double high) { return low + (high - low) * uniform(); }    // [low, high)
+  float uniform() { return unit_float(bits()); }                                      // [0, 1)
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }  // [low, high)
   int64_t below(int64_t n) {  // {0, ..., n-1}, n < 2^32; bias below n * 2^-32
     return static_cast<int64_t>((static_cast<uint64_t>(bits()) * static_cast<uint64_t>(n)) >> 32);
   }

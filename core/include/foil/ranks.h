@@ -9,7 +9,8 @@
 
 namespace foil {
 
-// Collectives with gradient. Every rank must call them in the same order; shards may be uneven or empty. With one rank each is the identity.
+// Collectives with gradient. Every rank must call them in the same order; shards may be uneven or empty. With one rank each is the
+// identity.
 class FOIL_API Ranks {
  public:
   virtual ~Ranks() = default;

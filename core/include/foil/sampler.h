@@ -10,7 +10,8 @@ namespace foil {
 class FOIL_API Sampler {
  public:
   virtual ~Sampler() = default;
-  // Called once. `labels`: int64 [dataset_size] on the CPU, or undefined. Throws Error (Exit::usage) when it cannot make such batches.
+  // Called once. `labels`: int64 [dataset_size] on the CPU, or undefined. Throws Error (Exit::usage) when it cannot make such
+  // batches.
   virtual void setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const at::Tensor& labels) = 0;
   // The global batch of `step` (counted from 0 over the whole run): int64 [batch_size] on the CPU. Rank r takes a contiguous block.
   virtual at::Tensor batch(int64_t step) = 0;
