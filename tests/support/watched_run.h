@@ -31,7 +31,8 @@ inline Outcome wait_within(const Workplace& place, pid_t pid, int seconds = 240)
   return place.wait(pid);
 }
 
-inline Outcome foil_within(const Workplace& place, const std::vector<std::string>& arguments, const std::vector<std::string>& env = {}) {
+inline Outcome foil_within(const Workplace& place, const std::vector<std::string>& arguments,
+                           const std::vector<std::string>& env = {}) {
   return wait_within(place, place.start_foil(arguments, env));
 }
 
@@ -39,7 +40,8 @@ inline Outcome foil_within(const Workplace& place, const std::vector<std::string
 inline std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder, const std::string& ending) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator(folder, error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(folder, error); !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
     if (entry->path().filename().string().ends_with(ending)) files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
@@ -49,7 +51,8 @@ inline std::vector<std::filesystem::path> files_ending(const std::filesystem::pa
 // The run of small_experiment() in a workplace.
 struct RunView {
   std::filesystem::path folder;
-  explicit RunView(const Workplace& place, const std::string& output = "runs") : folder(place.folder / output / "small" / "seed0") {}
+  explicit RunView(const Workplace& place, const std::string& output = "runs")
+      : folder(place.folder / output / "small" / "seed0") {}
 
   std::string metrics() const { return slurp(folder / "metrics.jsonl"); }
   int64_t rows() const {
@@ -83,7 +86,8 @@ inline void expect_same_losses(const std::vector<double>& got, const std::vector
 }
 
 // Every tensor within `relative` of the wanted one's largest entry.
-inline void expect_same_state(const std::map<std::string, at::Tensor>& got, const std::map<std::string, at::Tensor>& wanted, double relative) {
+inline void expect_same_state(const std::map<std::string, at::Tensor>& got, const std::map<std::string, at::Tensor>& wanted,
+                              double relative) {
   ASSERT_EQ(got.size(), wanted.size());
   for (const auto& [name, tensor] : wanted) {
     ASSERT_TRUE(got.count(name)) << name;
