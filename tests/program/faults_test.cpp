@@ -28,13 +28,16 @@ struct Ended {
 Ended train_with(const std::string& fault, int ranks = 3, const std::string& run = "", const std::vector<std::string>& more = {}) {
   Ended ended;
   ended.place->write("small.toml", faulty_experiment(fault, run));
-  std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", std::to_string(ranks), "--set", "checkpoint.every=1"};
+  std::vector<std::string> command = {"train", "small.toml",        "--quiet", "--nproc", std::to_string(ranks),
+                                      "--set", "checkpoint.every=1"};
   command.insert(command.end(), more.begin(), more.end());
   ended.outcome = foil_within(*ended.place, command, kFindPlugins);
   return ended;
 }
 
-std::string on_rank(int rank, const std::string& fault) { return "fault = \"" + fault + "\"\nrank = " + std::to_string(rank) + "\n"; }
+std::string on_rank(int rank, const std::string& fault) {
+  return "fault = \"" + fault + "\"\nrank = " + std::to_string(rank) + "\n";
+}
 
 // The whole of stderr is one line that matches.
 void expect_one_line(const Outcome& outcome, const std::string& pattern) {
@@ -42,21 +45,23 @@ void expect_one_line(const Outcome& outcome, const std::string& pattern) {
 }
 
 TEST(Fault, RanksWithoutAnyValidAnchorAndAParameterThatOnlyOthersUseTrainAsOneRankDoes) {
-  const std::vector<std::string> in_double = {"--set", "run.precision=fp64", "--set", "optimizer.weight_decay=0.1",
-                                              "--set", "optimizer.decay_norms_and_biases=true"};
+  const std::vector<std::string> in_double = {
+      "--set", "run.precision=fp64", "--set", "optimizer.weight_decay=0.1", "--set", "optimizer.decay_norms_and_biases=true"};
   const Ended one = train_with("valid_below = 22\n", 1, "", in_double), many = train_with("valid_below = 22\n", 3, "", in_double);
   ASSERT_EQ(one.outcome.code, 0) << one.outcome.err;
   ASSERT_EQ(many.outcome.code, 0) << many.outcome.err;
   expect_same_losses(many.run.losses(), one.run.losses(), 1e-9);
   expect_same_state(many.run.state(), one.run.state(), 1e-9);  // holds loss.0.spare, which no rank ever uses
   EXPECT_TRUE(many.run.state().count("loss.0.spare"));
-  EXPECT_FALSE(torch::equal(many.run.state().at("loss.0.scale"), torch::ones({8}, torch::kDouble))) << "a parameter used on one rank learns";
+  EXPECT_FALSE(torch::equal(many.run.state().at("loss.0.scale"), torch::ones({8}, torch::kDouble)))
+      << "a parameter used on one rank learns";
 }
 
 TEST(Fault, ANanOnRank2StopsAllBeforeTheUpdateAndSavesItsBatch) {
   const Ended ended = train_with(on_rank(2, "nan"));
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(ended.outcome, "rank 2: step 5: non-finite loss 0 on rank 2; its batch is in .*/non_finite-step5-rank2.safetensors");
+  expect_one_line(ended.outcome,
+                  "rank 2: step 5: non-finite loss 0 on rank 2; its batch is in .*/non_finite-step5-rank2.safetensors");
   EXPECT_EQ(ended.run.status()["state"], "failed");
   EXPECT_EQ(ended.run.rows(), 5) << "steps 0 to 4";
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
@@ -85,9 +90,12 @@ TEST(Fault, WeightsThatOverflowAreFoundWhereTheyFirstShow) {
 TEST(Fault, ANanGradientUnderAFiniteLossNamesTheParameterAndSavesTheBatch) {
   const Ended ended = train_with(on_rank(2, "nan_gradient"));
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(ended.outcome, "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; its batch is in .*/non_finite-step5-rank0.safetensors");
+  expect_one_line(
+      ended.outcome,
+      "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; its batch is in .*/non_finite-step5-rank0.safetensors");
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
-  EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 3u) << "gradients are averaged: any rank's batch may be to blame";
+  EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 3u)
+      << "gradients are averaged: any rank's batch may be to blame";
 }
 
 TEST(Fault, OneRankThrowingInBackwardEndsAllWithItsMessage) {
@@ -127,7 +135,8 @@ TEST(Fault, TheRunGoesOnFromItsCheckpointOnceTheFaultIsGone) {
   const Ended ended = train_with(on_rank(1, "killed"));
   ASSERT_EQ(ended.outcome.code, 128 + SIGKILL);
   // Another process, another loss option: refused. The same experiment with the rank gone: one rank alone never meets the fault.
-  const Outcome other = foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1", "--set", "loss.fault=none"}, kFindPlugins);
+  const Outcome other =
+      foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1", "--set", "loss.fault=none"}, kFindPlugins);
   EXPECT_EQ(other.code, 2);
   EXPECT_NE(other.err.find("loss.fault"), std::string::npos) << other.err;
   const Outcome again = foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1"}, kFindPlugins);

@@ -14,7 +14,8 @@ const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
 // Trains small_experiment with W = 1, 2, 3 and compares 2 and 3 with 1.
-void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance, const std::vector<std::string>& more = {}) {
+void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance,
+                                  const std::vector<std::string>& more = {}) {
   std::unique_ptr<Workplace> alone;
   for (const char* ranks : {"1", "2", "3"}) {
     SCOPED_TRACE(std::string(ranks) + " ranks, " + loss + ", " + precision);
@@ -44,9 +45,13 @@ void expect_world_size_is_nothing(const std::string& loss, const std::string& pr
   }
 }
 
-TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest); }
+TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) {
+  expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest);
+}
 TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kThreeViews); }
-TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher); }
+TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) {
+  expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher);
+}
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4); }
 TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher); }
 
@@ -56,9 +61,10 @@ Experiment with_every_augmentation() {
   registry.enter("built in", register_builtin_data);
   load_plugins(plugin_folders({}), registry);
   Workplace place;
-  place.write("all.toml", small_experiment() +
-                              "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
-                              "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
+  place.write("all.toml",
+              small_experiment() +
+                  "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
+                  "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
   const auto find = [&](const std::string& kind, const std::string& name, const std::string& where) -> const Component& {
     return registry.find(kind, name, where);
   };
@@ -86,7 +92,8 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
       }
       const Tensor back = index.flip(0).contiguous();
       EXPECT_TRUE(torch::equal(view_of(back, step, v), whole.flip(0))) << "batch in reverse";
-      for (const int64_t b : {0, 31, 63}) EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
+      for (const int64_t b : {0, 31, 63})
+        EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
     }
   }
 }

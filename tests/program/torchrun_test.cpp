@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// torchrun as the launcher: it starts the ranks, keeps their store or leaves it to rank 0, and starts them again when one is killed.
+// torchrun as the launcher: it starts the ranks, keeps their store or leaves it to rank 0, and starts them again when one is
+// killed.
 #include "tests/support/watched_run.h"
 
 #include <netinet/in.h>
@@ -23,7 +24,8 @@ int free_port() {
 // Who keeps the store of the ranks.
 enum class Rendezvous { rank_0, agent };
 
-pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::vector<std::string>& train, const std::vector<std::string>& options = {}) {
+pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::vector<std::string>& train,
+                     const std::vector<std::string>& options = {}) {
   const char* python = std::getenv("FOIL_PYTHON");
   if (!python) throw std::runtime_error("FOIL_PYTHON is not set: run this by ctest");
   const std::string port = std::to_string(free_port());
@@ -31,7 +33,8 @@ pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::v
   if (rendezvous == Rendezvous::rank_0) {
     command.insert(command.end(), {"--master-addr", "127.0.0.1", "--master-port", port});
   } else {
-    command.insert(command.end(), {"--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:" + port, "--rdzv-id", "run", "--nnodes", "1"});
+    command.insert(command.end(),
+                   {"--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:" + port, "--rdzv-id", "run", "--nnodes", "1"});
   }
   command.insert(command.end(), options.begin(), options.end());
   command.push_back(FOIL_PROGRAM);

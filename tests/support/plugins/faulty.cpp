@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A loss that fails on purpose, on one rank at one step; only for tests. Without a fault it pulls the views of a sample together and
-// pushes the global mean away, over the anchors below `valid_below` in global order, which may leave ranks without any anchor.
+// A loss that fails on purpose, on one rank at one step; only for tests. Without a fault it pulls the views of a sample together
+// and pushes the global mean away, over the anchors below `valid_below` in global order, which may leave ranks without any anchor.
 //   nan            the value is nan
 //   nan_gradient   the value is finite, its gradient nan
 //   throws         backward throws
@@ -57,10 +57,10 @@ class Faulty final : public foil::Loss {
   }
 
   Tensor forward(const LossInput& input) override {
-    const Tensor &a = input.z[0], &b = input.z[1];                                                  // [B, D]
-    const Tensor centre = input.everyone(1).mean(0);                                                // [D]
+    const Tensor &a = input.z[0], &b = input.z[1];    // [B, D]
+    const Tensor centre = input.everyone(1).mean(0);  // [D]
     const Tensor position = torch::arange(input.offset(), input.offset() + a.size(0), torch::kLong);
-    const Tensor valid = position < options_.valid_below;                                           // [B]
+    const Tensor valid = position < options_.valid_below;  // [B]
     Tensor anchor = torch::zeros({a.size(0)}, a.options());
     if (valid.any().item<bool>()) anchor = ((a - b).square() * scale_.square() + a * centre).sum(1);
     const Tensor value = input.mean(anchor, valid);
