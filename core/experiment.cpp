@@ -3,7 +3,7 @@
 
 #include "config/load.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <filesystem>
