@@ -2,6 +2,7 @@
 #include "experiment.h"
 
 #include "config/load.h"
+#include "model/weights.h"
 
 #include <torch/torch.h>
 
@@ -244,10 +245,10 @@ Experiment construct(Plan plan, at::Device device) {
     auto loss = chosen.make<Loss>();
     require(loss->needs(), chosen, plan, x.sizes);
     loss->setup(x.sizes);
-    loss->to(device, x.dtype);
+    move_to(*loss, device, x.dtype);
     x.losses.push_back({chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor});
   }
-  x.tower->to(device, x.dtype);
+  move_to(*x.tower, device, x.dtype);
   x.plan = std::move(plan);
   return x;
 }

@@ -59,6 +59,13 @@ Tensors named_tensors(const torch::nn::Module& module) {
   return all;
 }
 
+// Module::to would make floats of integers too.
+void move_to(torch::nn::Module& module, at::Device device, at::ScalarType type) {
+  for (const auto& [name, tensor] : named_tensors(module)) {
+    tensor.set_data(tensor.to(device, tensor.is_floating_point() ? type : tensor.scalar_type()));
+  }
+}
+
 void copy_exactly(const Tensors& from, const Tensors& into, const std::string& place) { copy(from, into, place, false, ""); }
 
 std::vector<std::string> load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& place) {
