@@ -59,10 +59,9 @@ Tensors named_tensors(const torch::nn::Module& module) {
   return all;
 }
 
-// Module::to would make floats of integers too.
-void move_to(torch::nn::Module& module, at::Device device, at::ScalarType type) {
-  for (const auto& [name, tensor] : named_tensors(module)) {
-    tensor.set_data(tensor.to(device, tensor.is_floating_point() ? type : tensor.scalar_type()));
+void place(torch::nn::Module& module, at::Device device, at::ScalarType dtype) {
+  for (auto& [name, tensor] : named_tensors(module)) {
+    at::Tensor(tensor).set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
   }
 }
 

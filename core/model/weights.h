@@ -14,8 +14,9 @@ namespace foil {
 // Parameters and buffers of a module under their dotted names. The tensors are the module's own, not copies.
 std::map<std::string, at::Tensor> named_tensors(const torch::nn::Module& module);
 
-// Brings the parameters and buffers of a module to a device, those of a floating type also to `type`: a count stays an integer.
-void move_to(torch::nn::Module& module, at::Device device, at::ScalarType type);
+// Moves parameters and buffers to `device`, those of floating point to `dtype` too: counters and indices stay integers, which
+// Module::to would convert.
+void place(torch::nn::Module& module, at::Device device, at::ScalarType dtype);
 
 // Copies every tensor of `from` into the one of that name in `into`. Names, shapes and dtypes must be the same on both sides: else
 // one Error (Exit::data), led by `place`, lists every difference, and nothing is written.

@@ -70,7 +70,7 @@ Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, a
             .batch_size = kBatch};
   torch::manual_seed(17);
   loss_->setup(sizes_);
-  move_to(*loss_, device, type);
+  place(*loss_, device, type);
 }
 
 Batch Trial::batch(int64_t step) const {
