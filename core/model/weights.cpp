@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/weights.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>
@@ -57,6 +57,12 @@ Tensors named_tensors(const torch::nn::Module& module) {
   for (const auto& item : module.named_parameters()) all.emplace(item.key(), item.value());
   for (const auto& item : module.named_buffers()) all.emplace(item.key(), item.value());
   return all;
+}
+
+void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype) {
+  for (auto& [name, tensor] : named_tensors(module)) {
+    at::Tensor(tensor).set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
+  }
 }
 
 void copy_exactly(const Tensors& from, const Tensors& into, const std::string& place) { copy(from, into, place, false, ""); }

@@ -5,13 +5,13 @@
 #include "data/builtin.h"
 #include "environment.h"
 #include "plugins/loader.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 #include "train.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <foil/batch_norm.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <unistd.h>
 

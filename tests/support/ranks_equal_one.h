@@ -3,7 +3,7 @@
 // whole batch.
 #pragma once
 
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <foil/foil.h>
 #include <gtest/gtest.h>

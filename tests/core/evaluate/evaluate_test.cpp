@@ -5,11 +5,11 @@
 #include "data/memory.h"
 #include "evaluate/clustering.h"
 #include "evaluate/geometry.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <mutex>
 

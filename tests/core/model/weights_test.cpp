@@ -2,7 +2,7 @@
 #include "model/weights.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace {
 
@@ -92,6 +92,13 @@ TEST(Weights, ConvertFloatingDtypesAndKeepTheMemoryLayout) {
   EXPECT_EQ(conv.scalar_type(), torch::kFloat);
   EXPECT_EQ(conv.strides().vec(), strides);
   EXPECT_TRUE(torch::equal(conv, published("").at("conv.weight")));
+}
+
+TEST(Weights, PlaceLeavesACountAnInteger) {
+  Net net;
+  foil::place(net, at::kCPU, at::kDouble);
+  EXPECT_EQ(foil::named_tensors(net).at("encoder.weight").scalar_type(), at::kDouble);
+  EXPECT_EQ(foil::named_tensors(net).at("count").scalar_type(), at::kLong);
 }
 
 }  // namespace
