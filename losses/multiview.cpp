@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Many views by two-view parts: pairs, means of views, and poly-view contrast.
-// Shidani et al., "Poly-view contrastive learning", ICLR 2024, equations (15) and (16); baselines of Koromilas et al.,
+// Shidani et al., "Poly-view contrastive learning", ICLR 2024 (its arithmetic and geometric losses); baselines of Koromilas et al.,
 // "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   CE(a, p; C) = -log [ exp s(a,p) / ( exp s(a,p) + sum over c in C of exp s(a,c) ) ],   s(a,c) = <a, c> / temperature

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // MV-DHEL: all views of a sample attract each other at once, each view repels other samples in its own view only.
-// Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025, section 4.
+// Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   D(i,l) = log sum over j != i of exp s(i,l; j,l),   s(a; c) = <z_a, z_c> / temperature
 //   form = "joint"            L = mean_i [ -log sum over l < l' of exp s(i,l; i,l') + sum_l D(i,l) ]            (MV-DHEL)

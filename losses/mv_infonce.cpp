@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // MV-InfoNCE: one softmax a sample over all pairs of its views.
-// Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025, section 4.
+// Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   l(i) = -log [ sum over l != l' of exp s(i,l; i,l') / sum over l and (j,m) != (i,l) of exp s(i,l; j,m) ]
 //   L    = mean over samples i,   s(a; c) = <z_a, z_c> / temperature

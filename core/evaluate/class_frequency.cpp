@@ -16,9 +16,11 @@ std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t
   return groups;
 }
 
-double group_accuracy(const Tensor& hits, const Tensor& labels, const FrequencyGroup& group) {
-  const Tensor member = torch::isin(labels, torch::tensor(group.classes, torch::kLong));
-  return member.any().item<bool>() ? hits.masked_select(member).to(torch::kDouble).mean().item<double>() : -1;
+std::optional<double> group_mean(const Tensor& values, const Tensor& labels, const FrequencyGroup& group) {
+  const Tensor all = values.cpu().to(torch::kDouble);
+  const Tensor member = torch::isin(labels.cpu(), torch::tensor(group.classes, torch::kLong)).logical_and(all.isfinite());
+  if (!member.any().item<bool>()) return {};
+  return all.masked_select(member).mean().item<double>();
 }
 
 }  // namespace foil

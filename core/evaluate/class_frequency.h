@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Accuracy by class frequency: how a method serves the classes it has seen often and seldom. For long tails.
+// By class frequency: how a method serves the classes it has seen often and seldom. For long tails.
 #pragma once
 
 #include <foil/view.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ struct FrequencyGroup {
 // The first and last group have round(classes / 3), "medium" the rest; a group without classes is left out.
 std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t classes);
 
-// The share of hits (bool [M]) among the rows whose label is of the group, in [0, 1]; -1 where there are none.
-double group_accuracy(const Tensor& hits, const Tensor& labels, const FrequencyGroup& group);
+// The mean of a value a sample (floating or bool [M]) over the samples whose label is of the group; what is not finite takes no
+// part. Empty where nothing is left.
+std::optional<double> group_mean(const Tensor& values, const Tensor& labels, const FrequencyGroup& group);
 
 }  // namespace foil

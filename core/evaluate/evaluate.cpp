@@ -99,9 +99,10 @@ nlohmann::json entry(double value, const char* unit, std::string protocol) {
 void add_accuracy(nlohmann::json& result, const std::string& key, nlohmann::json whole, const Tensor& hits, const Tensor& labels,
                   const std::vector<FrequencyGroup>& groups) {
   for (const FrequencyGroup& group : groups) {
-    const double accuracy = group_accuracy(hits, labels, group);
-    if (accuracy < 0) continue;
-    nlohmann::json part = entry(100 * accuracy, "%", whole["protocol"].get<std::string>() + "/" + group.name + "-third-of-classes");
+    const std::optional<double> accuracy = group_mean(hits, labels, group);
+    if (!accuracy) continue;
+    nlohmann::json part =
+        entry(100 * *accuracy, "%", whole["protocol"].get<std::string>() + "/" + group.name + "-third-of-classes");
     part["classes"] = group.classes;
     result[key + "_" + group.name] = std::move(part);
   }

@@ -36,12 +36,18 @@ TEST(ClassFrequency, LeavesOutAGroupWithoutClasses) {
   EXPECT_EQ(groups[1].name, "few");
 }
 
-TEST(ClassFrequency, CountsTheHitsOfTheGroupOnly) {
+TEST(ClassFrequency, MeansOfAGroupAreOfItsSamplesOnly) {
   const Tensor hits = torch::tensor({true, false, true, true, true, false, false}), labels = ids({2, 2, 0, 1, 1, 0, 0});
-  EXPECT_DOUBLE_EQ(group_accuracy(hits, labels, {"many", {2}}), 1.0 / 2);
-  EXPECT_DOUBLE_EQ(group_accuracy(hits, labels, {"medium", {0, 2}}), 2.0 / 5);
-  EXPECT_DOUBLE_EQ(group_accuracy(hits, labels, {"few", {1}}), 1);
-  EXPECT_EQ(group_accuracy(hits, labels, {"few", {3}}), -1);
+  EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"many", {2}}).value(), 1.0 / 2);
+  EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"medium", {0, 2}}).value(), 2.0 / 5);
+  EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"few", {1}}).value(), 1);
+  EXPECT_FALSE(group_mean(hits, labels, {"few", {3}}).has_value());
+}
+
+TEST(ClassFrequency, WhatIsNotFiniteTakesNoPart) {
+  const Tensor values = torch::tensor({0.5, 1.5, -std::numeric_limits<double>::infinity(), 7.0}, torch::kDouble);
+  EXPECT_DOUBLE_EQ(group_mean(values, ids({0, 0, 0, 1}), {"many", {0}}).value(), 1);
+  EXPECT_FALSE(group_mean(values, ids({0, 0, 3, 1}), {"few", {3}}).has_value());
 }
 
 }  // namespace
