@@ -55,7 +55,7 @@ TEST(HardContrastive, TakesTheNearestOfWhatHasEnteredTheQueue) {
   HardContrastive loss({.temperature = 0.2, .kept_fraction = 0.3, .negatives = "queue", .queue_length = 9});
   const Tensor bank = foil::unit_views(1, 9, 4, 8)[0];
   for (const int64_t filled : {0, 1, 7}) {
-    input.queue = {{.data = bank, .filled = filled, .view = 1}};
+    input.queue = {{.data = bank, .label = {}, .index = {}, .filled = filled, .view = 1}};
     double sum = 0;
     for (int64_t i = 0; i < 5; ++i) {
       std::vector<double> negatives;
