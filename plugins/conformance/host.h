@@ -35,7 +35,8 @@ struct Outcome {
   Tensors reports;
 };
 
-// A loss as an experiment builds it, and its steps. Trials of one option set begin equal.
+// A loss as an experiment builds it, and its steps. Trials of one option set begin equal. With bf16 the heads give bf16 and, as in
+// training, the loss sees fp32.
 class Trial {
  public:
   Trial(const Component& loss, const OptionSet& set, at::ScalarType type = at::kDouble, at::Device device = at::kCPU);
@@ -53,13 +54,14 @@ class Trial {
   // Forward, backward, a step of gradient descent of the loss's own parameters, after_step.
   Outcome step(const Batch& batch, const std::shared_ptr<Ranks>& ranks);
   Outcome step(const Batch& batch);
-  // The value alone.
+  // The value alone, with its graph.
   Tensor value(const Batch& batch) const;
 
   Tensors state() const;            // copies of parameters and buffers
   void load(const Tensors& state);  // as a checkpoint does
 
  private:
+  at::ScalarType wide() const { return type_ == at::kBFloat16 ? at::kFloat : type_; }
   Outcome differentiate(const LossInput& input, Tensors leaves);
 
   std::shared_ptr<Loss> loss_;
