@@ -2,7 +2,7 @@
 #include "findings.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil::conformance {
 namespace {
@@ -87,7 +87,7 @@ std::string Item::text() const {
   if (failed()) {
     text += fmt::format("{} of {} checks", failures_, checks_);
   } else {
-    text += fmt::format("{} checks", checks_);
+    text += checks_ == 0 ? "nothing to check" : fmt::format("{} checks", checks_);
     if (closest_ > 0) text += fmt::format(", the closest at {:.2g} of its tolerance ({})", closest_, closest_at_);
   }
   for (const std::string& failure : shown_) text += "\n        " + failure;

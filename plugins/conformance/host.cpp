@@ -6,7 +6,8 @@
 #include "ranks/world.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/utils.h>
 
 namespace foil::conformance {
 namespace {

@@ -6,7 +6,7 @@
 #include "plugins/loader.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdio>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "outcomes.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil::conformance {
 
