@@ -8,7 +8,7 @@ namespace foil {
 
 at::Tensor sinkhorn(const at::Tensor& scores, double epsilon, int64_t iterations, Ranks& ranks) {
   torch::NoGradGuard no_grad;
-  at::Tensor log_code = scores / epsilon;  // [B, prototypes]
+  at::Tensor log_code = scores.detach() / epsilon;  // [B, prototypes]
   for (int64_t i = 0; i < iterations; ++i) {
     const at::Tensor own = log_code.size(0) > 0
                                ? log_code.logsumexp(0, /*keepdim=*/true)
@@ -16,7 +16,7 @@ at::Tensor sinkhorn(const at::Tensor& scores, double epsilon, int64_t iterations
     log_code = log_code - ranks.gather(own).logsumexp(0);  // the mass of each prototype
     log_code = log_code - log_code.logsumexp(1, /*keepdim=*/true);
   }
-  return log_code.exp();
+  return log_code.exp().detach();
 }
 
 }  // namespace foil

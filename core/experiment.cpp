@@ -286,7 +286,7 @@ Experiment construct(Plan plan, at::Device device) {
     predictor = predictor || needs.predictor;
     target = target || needs.target;
     loss->setup(x.sizes);
-    place(*loss, device, x.dtype);
+    move_to(*loss, device, x.dtype);
     LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}};
     for (const QueueNeed& need : needs.queues) {
       const uint64_t key = mix_key(mix_key(mix_key(seed, name_key("queue")), x.losses.size()), term.queues.size());
@@ -298,10 +298,10 @@ Experiment construct(Plan plan, at::Device device) {
   if (target) {
     x.momentum = make_tower(plan, shape);
     copy_tower(*x.tower, *x.momentum);
-    place(*x.momentum, device, x.dtype);
+    move_to(*x.momentum, device, x.dtype);
   }
   if (predictor) x.tower->add_predictor(plan.predictor);
-  place(*x.tower, device, x.dtype);
+  move_to(*x.tower, device, x.dtype);
   x.plan = std::move(plan);
   return x;
 }

@@ -59,7 +59,7 @@ Tensors named_tensors(const torch::nn::Module& module) {
   return all;
 }
 
-void place(torch::nn::Module& module, at::Device device, at::ScalarType dtype) {
+void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype) {
   for (auto& [name, tensor] : named_tensors(module)) {
     at::Tensor(tensor).set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
   }
