@@ -12,7 +12,7 @@
 namespace foil::conformance {
 namespace {
 
-constexpr double kLearningRate = 0.05;
+constexpr double kLearningRate = 0.05, kRounding = 6e-8;
 
 Tensor random(at::IntArrayRef shape, at::Generator& generator) { return torch::randn(shape, generator, torch::kDouble); }
 
@@ -71,7 +71,7 @@ Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, a
             .batch_size = kBatch};
   torch::manual_seed(17);
   loss_->setup(sizes_);
-  place(*loss_, device, wide());
+  move_to(*loss_, device, wide());
 }
 
 Batch Trial::batch(int64_t step) const {
@@ -102,7 +102,11 @@ LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, 
   const auto placed = [&](const Tensor& t) {
     return t.defined() ? t.to(device_, t.is_floating_point() ? type_ : t.scalar_type()) : t;
   };
-  const auto seen = [&](const Tensor& t) { return needs_.raw_z ? t.to(wide()) : unit(t); };
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(rounding_);
+  const auto rounded = [&](const Tensor& t) {
+    return rounding_ == 0 ? t : t * (1 + kRounding * torch::randn(t.sizes(), generator, torch::kDouble));
+  };
+  const auto seen = [&](const Tensor& t) { return rounded(needs_.raw_z ? t.to(wide()) : unit(t)); };
   const auto leaf = [&](const Tensor& t) { return placed(t).clone().requires_grad_(); };
   Batch made = batch;
   for (auto* tensors : {&made.z, &made.h, &made.p}) {
@@ -111,7 +115,7 @@ LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, 
   if (leaves) leaves->merge(inputs_of(made));
   LossInput input;
   for (const Tensor& t : made.z) input.z.push_back(seen(t));
-  for (const Tensor& t : made.h) input.h.push_back(t.to(wide()));
+  for (const Tensor& t : made.h) input.h.push_back(rounded(t.to(wide())));
   for (const Tensor& t : made.p) input.p.push_back(seen(t));
   for (const Tensor& t : made.target) input.target.push_back(seen(placed(t)));
   for (Queue queue : made.queue) {

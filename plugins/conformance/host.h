@@ -54,6 +54,8 @@ class Trial {
   // Forward, backward, a step of gradient descent of the loss's own parameters, after_step.
   Outcome step(const Batch& batch, const std::shared_ptr<Ranks>& ranks);
   Outcome step(const Batch& batch);
+  // From now on z, h and p are seen as fp32 would round them, by chance: what no formula can avoid.
+  void round_inputs(uint64_t seed) { rounding_ = seed; }
   // The value alone, with its graph.
   Tensor value(const Batch& batch) const;
 
@@ -69,6 +71,7 @@ class Trial {
   Sizes sizes_;
   at::ScalarType type_;
   at::Device device_;
+  uint64_t rounding_ = 0;  // 0: none
 };
 
 }  // namespace foil::conformance
