@@ -169,7 +169,8 @@ Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
   torch::NoGradGuard no_grad;
   for (const auto& item : loss_->named_parameters()) {
     const auto gradient = outcome.gradients.find("parameter " + item.key());
-    if (gradient != outcome.gradients.end()) item.value().sub_(kLearningRate * gradient->second);
+    if (gradient == outcome.gradients.end()) continue;
+    item.value().sub_(kLearningRate * gradient->second / gradient->second.abs().max().clamp_min(1));  // no entry moves further
   }
   loss_->after_step(seen);
   return outcome;
