@@ -4,7 +4,7 @@
 #include "ranks/world.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace {
 
