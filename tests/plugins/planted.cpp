@@ -126,7 +126,9 @@ class Planted final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<Planted<Bug::none>>("sound");
+  plugin.loss<Planted<Bug::none>>("sound",
+                                  {.samples = {"temperature = 0.05"},
+                                   .wider = {{"precision", 2, "the learned scale is an exponential, whose rounding counts too"}}});
   plugin.loss<Planted<Bug::divided_by_world_size>>("divided_by_world_size");
   plugin.loss<Planted<Bug::gather_without_gradient>>("gather_without_gradient");
   plugin.loss<Planted<Bug::mean_of_local_anchors>>("mean_of_local_anchors");
