@@ -11,6 +11,7 @@
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
+#include <torch/nn/init.h>
 
 #include <algorithm>
 #include <cmath>

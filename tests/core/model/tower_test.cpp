@@ -8,6 +8,10 @@
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/batchnorm.h>
 
 #include <ATen/autocast_mode.h>
 #include <filesystem>

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/conv.h>
 
 namespace {
 
