@@ -38,8 +38,8 @@ std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set);
 struct OptionSets {
   OptionSet plain;                   // nothing given
   std::vector<OptionSet> single;     // the default, then each option at each of its other values, then the declared samples
-  std::vector<OptionSet> paired;     // each choice and flag together with each other value of every other option
-  std::vector<std::string> refused;  // what the constructor said to sets whose every value is allowed
+  std::vector<OptionSet> paired;     // each choice and flag with each other value of every other option; at most 64, evenly picked
+  std::vector<std::string> refused;  // what the constructor said to a single set whose value is allowed
 };
 OptionSets option_sets(const Component& loss);
 

@@ -162,7 +162,7 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
   // Batches in which an anchor has nothing to be compared with. A mask that adds a large number shows as a large value.
   constexpr double kOrdinary = 1e6;
   const auto check_small = [&](const std::string& name, const std::function<Batch(const Batch&)>& change) {
-    Trial trial(subject.loss, subject.sets.single[0], at::kFloat);
+    Trial trial(subject.loss, subject.sets.plain, at::kFloat);
     const std::string where = "default, " + name;
     try {
       const double value = check(trial, where, change(trial.batch(0)));
@@ -174,7 +174,7 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
     }
   };
   check_small("one sample", [](const Batch& batch) { return rows(batch, 0, 1); });
-  if (Trial(subject.loss, subject.sets.single[0]).needs().labels) {
+  if (Trial(subject.loss, subject.sets.plain).needs().labels) {
     check_small("one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; });
     check_small("each sample a class of its own", [](Batch batch) {
       batch = rows(batch, 0, kClasses);
