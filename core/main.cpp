@@ -10,7 +10,7 @@
 #include <foil/abi.h>
 
 #include <CLI/CLI.hpp>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -8,6 +8,7 @@
 
 #include <foil/foil.h>
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 
 #include <mutex>
 
