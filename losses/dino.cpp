@@ -19,8 +19,6 @@
 //   batch_norm = false
 #include <foil/plugin.h>
 
-#include <torch/torch.h>
-
 namespace {
 
 using foil::LossInput;

@@ -23,8 +23,6 @@
 //   schedule = "constant"
 #include <foil/plugin.h>
 
-#include <torch/torch.h>
-
 namespace {
 
 using foil::LossInput;

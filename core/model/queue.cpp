@@ -3,7 +3,8 @@
 
 #include "model/tower.h"
 
-#include <torch/torch.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -4,6 +4,8 @@
 #include "model/momentum.h"
 #include "tests/support/golden.h"
 
+#include <torch/nn/modules/container/parameterdict.h>
+
 namespace {
 
 using namespace foil::golden;

@@ -3,6 +3,8 @@
 // batch first and zeros where nothing has entered; ours is a ring.
 #include "tests/support/golden.h"
 
+#include <algorithm>
+
 namespace {
 
 using namespace foil::golden;

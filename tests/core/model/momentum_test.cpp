@@ -6,7 +6,8 @@
 #include <foil/batch_norm.h>
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <numbers>
 

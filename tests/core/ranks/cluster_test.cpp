@@ -4,7 +4,7 @@
 #include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <numeric>
 
