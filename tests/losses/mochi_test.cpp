@@ -13,7 +13,7 @@ const MoCHi::Options kOptions{.temperature = 0.2, .queue_length = 11, .hardest =
 LossInput step_of(const std::vector<Tensor>& z, int64_t epoch = 2) {
   LossInput input = foil::input_of(z);
   input.target = foil::unit_views(2, z[0].size(0), z[0].size(1), 6);
-  input.queue = {{foil::unit_views(1, kOptions.queue_length, z[0].size(1), 7)[0]}};
+  input.queue = {{foil::unit_views(1, kOptions.queue_length, z[0].size(1), 7)[0], {}, {}, 0, 0}};
   input.epoch = epoch;
   return input;
 }

@@ -22,8 +22,8 @@ LossInput step_of(const std::vector<Tensor>& z, int64_t queue_length, bool symme
   LossInput input = foil::input_of(z);
   input.target = foil::unit_views(2, z[0].size(0), z[0].size(1), 6);
   const auto rows = foil::unit_views(2, queue_length, z[0].size(1), 7);
-  input.queue = {{rows[0]}};
-  if (symmetric) input.queue.push_back({rows[1]});
+  input.queue = {{rows[0], {}, {}, 0, 0}};
+  if (symmetric) input.queue.push_back({rows[1], {}, {}, 0, 0});
   return input;
 }
 

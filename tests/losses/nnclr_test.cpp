@@ -9,7 +9,7 @@ namespace {
 LossInput step_of(const std::vector<Tensor>& p) {
   LossInput input = foil::input_of(foil::unit_views(2, p[0].size(0), p[0].size(1)));
   input.p = p;
-  input.queue = {{foil::unit_views(1, 11, p[0].size(1), 9)[0]}};
+  input.queue = {{foil::unit_views(1, 11, p[0].size(1), 9)[0], {}, {}, 0, 0}};
   return input;
 }
 

@@ -57,7 +57,7 @@ TEST(SwAV, BalancesOverTheQueueOnceItIsFull) {
   std::vector<double> values;
   for (const int64_t filled : {8, 9}) {
     input.queue.clear();
-    for (const Tensor& r : rows) input.queue.push_back({.data = r, .filled = filled});
+    for (const Tensor& r : rows) input.queue.push_back({r, {}, {}, filled, 0});
     values.push_back(loss->forward(input).item<double>());
     EXPECT_NEAR(values.back(), slow(input, loss->parameters()[0].detach(), kOptions), 1e-12) << filled;
   }

@@ -47,9 +47,7 @@ inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>&
       const auto mine = [&](const Tensor& view) {
         return view.roll({static_cast<int64_t>(step)}, {0}).slice(0, begin, begin + count).clone();
       };
-      const auto seen = [&](const Tensor& raw) {
-        return needs.raw_z ? raw : torch::nn::functional::normalize(raw, torch::nn::functional::NormalizeFuncOptions().dim(1));
-      };
+      const auto seen = [&](const Tensor& raw) { return needs.raw_z ? raw : raw / raw.norm(2, {1}, true).clamp_min(1e-12); };
       const auto leaf = [&](const Tensor& view) {
         leaves.push_back(mine(view).requires_grad_());
         return seen(leaves.back());
