@@ -2,6 +2,7 @@
 #include "experiment.h"
 
 #include "config/load.h"
+#include "model/weights.h"
 
 #include <torch/torch.h>
 
@@ -22,7 +23,10 @@ void RunOptions::describe(Fields& f) {
   f.number("timeout", timeout, "seconds that a rank waits for the others", above(0));
 }
 
-void ViewOptions::describe(Fields& f) { f.integer("count", count, "augmented views of each sample", at_least(1)); }
+void ViewOptions::describe(Fields& f) {
+  f.integer("count", count, "augmented views of each sample", at_least(1));
+  f.integer("full", full, "the first so many views are at full size, the others small crops; 0 = all", at_least(0));
+}
 
 void CheckpointOptions::describe(Fields& f) {
   f.integer("every", every, "steps between checkpoints; 0 = once an epoch", at_least(0));
@@ -141,16 +145,26 @@ Plan check(const Node& root, const FindComponent& find) {
   tables.resolved.set("data", data);
   tables.resolved.set("sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
   tables.read("views", plan.views);
+  if (plan.views.full > plan.views.count) {
+    fail(Exit::usage, at_path(root, "views.full")->origin.text(), ": views.full = ", plan.views.full,
+         ", allowed: an integer in [0, ", plan.views.count, "], the views of views.count.");
+  }
 
   Node::Array augment;
   for (const Node* item : tables.list("augment")) {
     plan.augment.emplace_back();
-    augment.push_back(tables.choose(item, "augment", "augmentation", "", find, plan.augment.back()));
+    ChosenAugmentation& chosen = plan.augment.back();
+    augment.push_back(tables.choose(item, "augment", "augmentation", "", find, chosen, [&](Fields& f) {
+      f.integers("views", chosen.views, "the views that it applies to, from 0; empty = all",
+                 between(0, static_cast<double>(plan.views.count - 1)));
+    }));
   }
   if (!augment.empty()) tables.resolved.set("augment", Node{augment, {}, {}});
 
   tables.resolved.set("encoder", tables.choose(tables.find("encoder"), "encoder", "encoder", "", find, plan.encoder));
   tables.read("head", plan.head);
+  tables.read("predictor", plan.predictor);
+  tables.read("momentum", plan.momentum);
   tables.read("model", plan.model);
 
   Node::Array losses;
@@ -194,11 +208,48 @@ void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, con
   }
   if (needs.labels && sizes.classes == 0)
     fail(Exit::usage, what, "labels, the data set '", plan.data.component->name, "' has none.");
+  for (const QueueNeed& queue : needs.queues) {
+    const bool online = queue.source == QueueNeed::Source::online;
+    if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
+    if (queue.view >= (online ? views : sizes.full_views))
+      fail(Exit::usage, what, "a queue of view ", queue.view, ", there are ", online ? views : sizes.full_views,
+           online ? " views." : " at full size.");
+  }
 }
 
 EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
   if (shape.size() == 1) return {shape[0], 0, 0};
   return {shape.at(0), shape.at(1), shape.at(2)};
+}
+
+// Makes the augmentations. Returns the shape of view 0 after them, from which the encoder is sized.
+std::vector<int64_t> set_pipeline(Experiment& x, const Plan& plan) {
+  std::vector<std::vector<int64_t>> shapes(static_cast<size_t>(plan.views.count), x.dataset->shape());  // by view
+  for (const ChosenAugmentation& chosen : plan.augment) {
+    PipelineStep step{chosen.make<Augmentation>(), std::vector<bool>(shapes.size(), chosen.views.empty())};
+    for (const int64_t v : chosen.views) step.applies[static_cast<size_t>(v)] = true;
+    for (size_t v = 0; v < shapes.size(); ++v) {
+      if (step.applies[v]) shapes[v] = step.augmentation->shape_after(shapes[v]);
+    }
+    if (const std::string name = step.augmentation->evaluation_name(); step.applies[0] && !name.empty())
+      x.preparation += (x.preparation.empty() ? "" : "-") + name;
+    x.augment.push_back(std::move(step));
+  }
+  if (x.preparation.empty()) x.preparation = "none";
+  for (size_t v = 0; v < shapes.size(); ++v) {
+    if (std::find(shapes[v].begin(), shapes[v].end(), -1) != shapes[v].end()) {
+      fail(Exit::usage, plan.data.place, ": the images of '", plan.data.component->name, "' differ in size: the first [[augment]]",
+           v == 0 ? "" : " of view " + std::to_string(v), " must bring them to one size (random_resized_crop).");
+    }
+  }
+  return shapes[0];
+}
+
+// Encoder and head, with random weights or those of the file that [model] names.
+std::shared_ptr<Tower> make_tower(const Plan& plan, const std::vector<int64_t>& shape) {
+  auto encoder = plan.encoder.make<Encoder>();
+  encoder->setup(encoder_sizes(shape));
+  return std::make_shared<Tower>(encoder, plan.head, plan.model);
 }
 
 Experiment construct(Plan plan, at::Device device) {
@@ -216,38 +267,41 @@ Experiment construct(Plan plan, at::Device device) {
   x.steps_per_epoch = x.sampler->steps_per_epoch();
   x.total_steps = plan.run.steps >= 0 ? plan.run.steps : plan.run.epochs * x.steps_per_epoch;
 
-  std::vector<int64_t> shape = x.dataset->shape();
-  for (const Chosen& chosen : plan.augment) {
-    x.augment.push_back(chosen.make<Augmentation>());
-    shape = x.augment.back()->shape_after(shape);
-    if (const std::string name = x.augment.back()->evaluation_name(); !name.empty())
-      x.preparation += (x.preparation.empty() ? "" : "-") + name;
-  }
-  if (x.preparation.empty()) x.preparation = "none";
-  if (std::find(shape.begin(), shape.end(), -1) != shape.end()) {
-    fail(Exit::usage, plan.data.place, ": the images of '", plan.data.component->name,
-         "' differ in size: the first [[augment]] must bring them to one size (random_resized_crop).");
-  }
-
+  const std::vector<int64_t> shape = set_pipeline(x, plan);
   torch::manual_seed(seed);
-  auto encoder = plan.encoder.make<Encoder>();
-  encoder->setup(encoder_sizes(shape));
-  x.tower = std::make_shared<Tower>(encoder, plan.head, plan.model);
+  x.tower = make_tower(plan, shape);
 
   x.sizes = {.z_dim = x.tower->z_dim(),
-             .feature_dim = encoder->feature_dim(),
+             .feature_dim = x.tower->feature_dim(),
              .dataset_size = x.dataset->size(Split::train),
              .classes = static_cast<int64_t>(x.dataset->classes().size()),
              .views = plan.views.count,
+             .full_views = plan.views.full_views(),
              .batch_size = plan.selection.batch_size};
+  bool predictor = false, target = false;
   for (const ChosenLoss& chosen : plan.losses) {
     auto loss = chosen.make<Loss>();
-    require(loss->needs(), chosen, plan, x.sizes);
+    const Needs needs = loss->needs();
+    require(needs, chosen, plan, x.sizes);
+    predictor = predictor || needs.predictor;
+    target = target || needs.target;
     loss->setup(x.sizes);
-    loss->to(device, x.dtype);
-    x.losses.push_back({chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor});
+    move_to(*loss, device, x.dtype);
+    LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}};
+    for (const QueueNeed& need : needs.queues) {
+      const uint64_t key = mix_key(mix_key(mix_key(seed, name_key("queue")), x.losses.size()), term.queues.size());
+      const bool labels = x.dataset->labels(Split::train).defined();
+      term.queues.push_back(std::make_shared<QueueStore>(need, x.sizes.z_dim, labels, key, at::device(device).dtype(x.dtype)));
+    }
+    x.losses.push_back(std::move(term));
   }
-  x.tower->to(device, x.dtype);
+  if (target) {
+    x.momentum = make_tower(plan, shape);
+    copy_tower(*x.tower, *x.momentum);
+    move_to(*x.momentum, device, x.dtype);
+  }
+  if (predictor) x.tower->add_predictor(plan.predictor);
+  move_to(*x.tower, device, x.dtype);
   x.plan = std::move(plan);
   return x;
 }
@@ -268,6 +322,17 @@ Experiment build(Plan plan, at::Device device) {
   }
 }
 
+std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(const Experiment& x) {
+  std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> all{{"tower.", x.tower}};
+  if (x.momentum) all.emplace_back("momentum.", x.momentum);
+  for (size_t i = 0; i < x.losses.size(); ++i) all.emplace_back("loss." + std::to_string(i) + ".", x.losses[i].loss);
+  for (size_t i = 0; i < x.losses.size(); ++i) {
+    for (size_t q = 0; q < x.losses[i].queues.size(); ++q)
+      all.emplace_back("queue." + std::to_string(i) + "." + std::to_string(q) + ".", x.losses[i].queues[q]);
+  }
+  return all;
+}
+
 namespace {
 
 // What the tower takes: floats of the run's precision on its device; bytes become [0, 1].
@@ -282,7 +347,9 @@ View as_input(const Experiment& x, View view) {
 View evaluation_view(const Experiment& x, const View& raw) {
   View view = raw;
   if (view.data.defined()) view.data = view.data.to(x.device);
-  for (const auto& augmentation : x.augment) view = augmentation->evaluate(view);
+  for (const PipelineStep& step : x.augment) {
+    if (step.applies_to(0)) view = step.augmentation->evaluate(view);
+  }
   return as_input(x, std::move(view));
 }
 
@@ -290,8 +357,8 @@ View training_view(const Experiment& x, const View& raw, const Tensor& index, in
   View view = raw;
   if (view.data.defined()) view.data = view.data.to(x.device);
   AugmentContext context{static_cast<uint64_t>(x.plan.run.seed), step, v, 0, index};
-  for (const auto& augmentation : x.augment) {
-    view = augmentation->apply(view, context);
+  for (const PipelineStep& step : x.augment) {
+    if (step.applies_to(v)) view = step.augmentation->apply(view, context);
     ++context.position;
   }
   return as_input(x, std::move(view));

@@ -7,7 +7,9 @@
 #include "config/sweep.h"
 #include "data/selection.h"
 #include "evaluate/evaluate.h"
+#include "model/momentum.h"
 #include "model/optimizer.h"
+#include "model/queue.h"
 #include "model/schedule.h"
 #include "model/tower.h"
 
@@ -30,6 +32,8 @@ struct RunOptions {
 
 struct ViewOptions {
   int64_t count = 2;
+  int64_t full = 0;
+  int64_t full_views() const { return full == 0 ? count : full; }
   void describe(Fields& f);
 };
 
@@ -57,6 +61,10 @@ struct Chosen {
   }
 };
 
+struct ChosenAugmentation : Chosen {
+  std::vector<int64_t> views;  // that it applies to; empty = all
+};
+
 struct ChosenLoss : Chosen {
   double weight = 1;
   double learning_rate_factor = 1;
@@ -69,6 +77,8 @@ struct Plan {
   SelectionOptions selection;
   ViewOptions views;
   HeadOptions head;
+  PredictorOptions predictor;
+  MomentumOptions momentum;
   ModelOptions model;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
@@ -76,7 +86,7 @@ struct Plan {
   CheckpointOptions checkpoint;
   LogOptions log;
   Chosen data, sampler, encoder;
-  std::vector<Chosen> augment;
+  std::vector<ChosenAugmentation> augment;
   std::vector<ChosenLoss> losses;
 };
 
@@ -97,6 +107,15 @@ struct LossTerm {
   std::shared_ptr<Loss> loss;
   double weight;
   double learning_rate_factor;
+  std::vector<std::shared_ptr<QueueStore>> queues;  // in the order of Needs::queues
+};
+
+// One augmentation of the pipeline and the views that it applies to; its place in the pipeline keys its draws.
+struct PipelineStep {
+  std::shared_ptr<Augmentation> augmentation;
+  std::vector<bool> applies;  // by view
+  // A view beyond those of training is made as view 0.
+  bool applies_to(int64_t v) const { return applies[static_cast<size_t>(v) < applies.size() ? static_cast<size_t>(v) : 0]; }
 };
 
 // The objects of a run, on `device`, with random weights drawn from the seed: equal on every rank.
@@ -106,8 +125,9 @@ struct Experiment {
   at::ScalarType dtype = at::kFloat;
   std::shared_ptr<Dataset> dataset;  // the selected training split, the whole test split
   std::shared_ptr<Sampler> sampler;
-  std::vector<std::shared_ptr<Augmentation>> augment;
+  std::vector<PipelineStep> augment;
   std::shared_ptr<Tower> tower;
+  std::shared_ptr<Tower> momentum;  // the tower of the targets; null when no loss needs them
   std::vector<LossTerm> losses;
   std::string preparation;  // names what evaluation_view does, for protocol ids
   Sizes sizes;
@@ -118,9 +138,14 @@ struct Experiment {
 // Opens the data and constructs everything. Throws Error (Exit::data) for data, (Exit::usage) for what does not fit together.
 Experiment build(Plan plan, at::Device device);
 
-// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations (normalisation, sizes).
+// Every module with state, under the prefix of its tensors' names in a checkpoint: "tower.", "momentum.", "loss.0.", "queue.0.1.".
+std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(const Experiment& x);
+
+// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations of view 0
+// (normalisation, sizes).
 View evaluation_view(const Experiment& x, const View& raw);
-// View v of a training batch: every augmentation of the pipeline, its draws keyed by (seed, step, sample, view, position).
+// View v of a training batch: every augmentation of the pipeline that applies to it, its draws keyed by (seed, step, sample, view,
+// position).
 View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v);
 
 }  // namespace foil

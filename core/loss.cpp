@@ -48,7 +48,13 @@ Tensor LossInput::sum_ranks(const Tensor& x) const {
   return all;
 }
 
+Tensor LossInput::share(const Tensor& replicated) const {
+  const int64_t n = replicated.size(0), w = ranks->world_size(), r = ranks->rank();
+  return replicated.slice(0, n * r / w, n * (r + 1) / w);
+}
+
 Tensor LossInput::uniform(std::string_view name, int64_t columns) const {
+  if (const auto preset = notes_->presets.find(std::string(name)); preset != notes_->presets.end()) return preset->second;
   const uint64_t key = mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name));
   const Tensor ids = index.to(torch::kCPU, torch::kLong).contiguous();
   Tensor out = torch::empty({ids.size(0), columns}, torch::kFloat);
@@ -87,6 +93,7 @@ Tensor LossInput::join(const Tensor& value) const {
   };
   add(notes_->gathered);
   add(z);
+  add(p);
   return joined;
 }
 

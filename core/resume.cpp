@@ -14,9 +14,8 @@ using Tensors = std::map<std::string, Tensor>;
 // Every tensor of a checkpoint but the generators: the live tensors themselves, under the checkpoint's names.
 Tensors live_tensors(const Experiment& x) {
   Tensors all;
-  for (const auto& [name, tensor] : named_tensors(*x.tower)) all["tower." + name] = tensor;
-  for (size_t i = 0; i < x.losses.size(); ++i) {
-    for (const auto& [name, tensor] : named_tensors(*x.losses[i].loss)) all[fmt::format("loss.{}.{}", i, name)] = tensor;
+  for (const auto& [prefix, module] : modules(x)) {
+    for (const auto& [name, tensor] : named_tensors(*module)) all[prefix + name] = tensor;
   }
   return all;
 }

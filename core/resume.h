@@ -8,8 +8,9 @@
 
 namespace foil {
 
-// Weights and buffers of the tower ("tower.") and the losses ("loss.N."), the optimizer's state ("optimizer."), and the default
-// generator of every rank ("generator.R"), after `step` steps. Every rank must call it; the result counts on rank 0.
+// Weights and buffers of the towers ("tower.", "momentum."), the losses ("loss.N.") and their queues ("queue.N.Q."), the
+// optimizer's state ("optimizer."), and the default generator of every rank ("generator.R"), after `step` steps. Every rank must
+// call it; the result counts on rank 0.
 Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world, int64_t step);
 
 // The inverse: rank 0's checkpoint (the others pass nothing) is sent to every rank and copied in. Returns its step; 0 without one.

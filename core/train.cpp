@@ -10,7 +10,7 @@
 #include "ranks/agree.h"
 #include "ranks/reducer.h"
 #include "resume.h"
-#include "run/safetensors.h"
+#include "step.h"
 
 #include <fmt/format.h>
 #include <torch/torch.h>
@@ -43,90 +43,6 @@ class Shares {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// What every loss of the experiment sees of this step.
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch,
-                                   const Tower::Output& out, int64_t step) {
-  std::vector<Tensor> unit_z;
-  for (const Tensor& z : out.z) unit_z.push_back(unit(z));
-  std::vector<LossInput> inputs(x.losses.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    LossInput& input = inputs[i];
-    const Needs needs = x.losses[i].loss->needs();
-    input.z = needs.raw_z ? out.z : unit_z;
-    input.h = out.h;
-    input.index = batch.index.to(x.device);
-    if (needs.labels) input.label = batch.label;
-    input.step = step;
-    input.epoch = step / x.steps_per_epoch;
-    input.seed = static_cast<uint64_t>(x.plan.run.seed);
-    input.slot = i;
-    input.sizes = x.sizes;
-    input.ranks = world;
-  }
-  return inputs;
-}
-
-// The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss and of what it
-// reported.
-class StepValues {
- public:
-  void add(const std::string& name, const Tensor& value) {
-    names_.push_back(name);
-    values_.push_back(value.detach().to(torch::kDouble).reshape({}));
-  }
-  nlohmann::json average(World& world) const {
-    const Tensor mean = (world.sum(torch::stack(values_)) / static_cast<double>(world.world_size())).cpu();
-    nlohmann::json row;
-    for (size_t i = 0; i < names_.size(); ++i) row[names_[i]] = mean[static_cast<int64_t>(i)].item<double>();
-    return row;
-  }
-
- private:
-  std::vector<std::string> names_;
-  std::vector<Tensor> values_;
-};
-
-// The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.
-std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& losses) {
-  const auto bad = [](const Tensor& t) { return t.defined() && !t.isfinite().all().item<bool>(); };
-  for (size_t v = 0; v < views.size(); ++v)
-    if (bad(views[v].data)) return fmt::format("view {}", v);
-  for (size_t v = 0; v < out.h.size(); ++v)
-    if (bad(out.h[v])) return fmt::format("features h[{}]", v);
-  for (size_t v = 0; v < out.z.size(); ++v)
-    if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
-  for (size_t i = 0; i < losses.size(); ++i)
-    if (bad(losses[i])) return fmt::format("loss {}", i);
-  return {};
-}
-
-// The first parameter with a nan or inf in its gradient. Gradients are averaged over ranks: every rank finds the same.
-std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>& parameters) {
-  for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined() && !parameter.grad().isfinite().all().item<bool>()) return "gradient of " + name;
-  }
-  return "norm of the gradients";
-}
-
-// Stops every rank before the update: names the step and the first bad tensor, and saves the batch of each rank that has one.
-[[noreturn]] void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch,
-                                  const Views& views) {
-  std::string mine;
-  if (!what.empty()) {
-    mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
-    const std::string folder = world.broadcast_text(record.folder());
-    std::map<std::string, Tensor> saved{{"index", batch.index}};
-    for (size_t v = 0; v < views.size(); ++v) saved["view." + std::to_string(v)] = views[v].data;
-    const std::string path = fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
-    save_tensors(path, saved, {{"step", std::to_string(step)}, {"what", what}});
-    mine += "; its batch is in " + path;
-  } else {
-    world.broadcast_text(record.folder());
-  }
-  const std::string first = world.first_error(mine);
-  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite sum of losses that are finite", step) : first);
-}
-
 }  // namespace
 
 TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record, const SignalScope& signals) {
@@ -134,16 +50,15 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   const bool bf16 = plan.run.precision == "bf16";
 
   // 1. The model and the losses, equal on every rank, and what moves them.
-  share_ranks(*x.tower, world);
-  std::vector<ParameterGroup> groups{parameter_group(*x.tower, "tower.", plan.model.learning_rate_factor)};
   std::vector<Tensor> replicated;
-  for (const auto& [name, tensor] : named_tensors(*x.tower)) replicated.push_back(tensor);
-  for (size_t i = 0; i < x.losses.size(); ++i) {
-    share_ranks(*x.losses[i].loss, world);
-    groups.push_back(parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
-    for (const auto& [name, tensor] : named_tensors(*x.losses[i].loss)) replicated.push_back(tensor);
+  for (const auto& [prefix, module] : modules(x)) {
+    share_ranks(*module, world);
+    for (const auto& [name, tensor] : named_tensors(*module)) replicated.push_back(tensor);
   }
   world->broadcast(replicated);
+  std::vector<ParameterGroup> groups{parameter_group(*x.tower, "tower.", plan.model.learning_rate_factor)};
+  for (size_t i = 0; i < x.losses.size(); ++i)
+    groups.push_back(parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
   std::vector<std::pair<std::string, Tensor>> parameters;
   for (const ParameterGroup& group : groups) parameters.insert(parameters.end(), group.parameters.begin(), group.parameters.end());
   Optimizer optimizer(plan.optimizer, groups);
@@ -164,6 +79,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   int64_t saved = start;
 
   x.tower->train();
+  if (x.momentum) x.momentum->train();
   for (int64_t step = start; step < x.total_steps; ++step) {
     // 3. This rank's block of the global batch, and its views.
     const Batch batch = loader.next();
@@ -172,10 +88,11 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     for (int64_t v = 0; v < plan.views.count; ++v) views.push_back(training_view(x, batch.raw.at(0), batch.index, step, v));
     shares.mark("augment");
 
-    // 4. Embeddings, and the losses on them.
+    // 4. Embeddings, the targets of the momentum tower, and the losses on them.
     const Tower::Output out = x.tower->forward(views, bf16);
+    const std::vector<Tensor> targets = target_embeddings(x, views, bf16);
     shares.mark("encoder");
-    std::vector<LossInput> inputs = loss_inputs(x, world, batch, out, step);
+    std::vector<LossInput> inputs = loss_inputs(x, world, batch, out, targets, step);
     Tensor total = torch::zeros({}, out.z[0].options());
     std::vector<Tensor> values;
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -195,7 +112,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
     // 5. The guard: a non-finite loss on any rank stops all of them before the update.
     if (!std::isfinite(row["loss"].get<double>())) {
-      stop_non_finite(*world, record, step, first_bad(views, out, values), batch, views);
+      stop_non_finite(*world, record, step, first_bad(views, out, targets, values), batch, views);
     }
 
     // 6. Gradients, averaged over ranks while they are made.
@@ -206,12 +123,15 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     const double gradient_norm = optimizer.clip();
     if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
-    // 7. The update, and then the state of the losses.
+    // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.
     const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
     optimizer.step(rate);
     {
       torch::NoGradGuard no_grad;
       for (size_t i = 0; i < inputs.size(); ++i) x.losses[i].loss->after_step(inputs[i]);
+      if (x.momentum) follow(*x.tower, *x.momentum, momentum_at(plan.momentum, step, x.total_steps));
+      for (size_t i = 0; i < inputs.size(); ++i)
+        for (const auto& queue : x.losses[i].queues) queue->enqueue(inputs[i], batch.label);
     }
     result.step = step + 1;
     result.loss = row["loss"];

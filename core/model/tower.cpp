@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace foil {
 namespace {
@@ -56,14 +57,48 @@ View concatenate(const Views& views, const std::vector<size_t>& which) {
   return all;
 }
 
+// The cosines of x with the rows of a weight: [B, in] -> [B, out]. A linear layer without bias whose input and rows are unit norm.
+class Cosine final : public torch::nn::Module {
+ public:
+  Cosine(int64_t in, int64_t out) : weight_(register_parameter("weight", torch::empty({out, in}))) {
+    torch::nn::init::kaiming_uniform_(weight_, std::sqrt(5.0));  // as a linear layer
+  }
+  Tensor forward(const Tensor& x) { return torch::matmul(unit(x), unit(weight_).t()); }
+
+ private:
+  Tensor weight_;
+};
+
+void add_activation(torch::nn::Sequential& layers, const std::string& name) {
+  if (name == "gelu") {
+    layers->push_back(torch::nn::GELU());
+  } else {
+    layers->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
+  }
+}
+
+// A linear layer, and a batch norm; returns the width.
+int64_t add_layer(torch::nn::Sequential& layers, int64_t in, int64_t out, bool batch_norm) {
+  layers->push_back(torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(!batch_norm)));
+  if (batch_norm) layers->push_back(BatchNorm(out));
+  return out;
+}
+
 }  // namespace
 
 void HeadOptions::describe(Fields& f) {
-  f.choice("kind", kind, {"nonlinear", "linear", "none"},
-           "the projection head: hidden layers and a last one, the last one alone, or z = h");
+  f.choice(
+      "kind", kind, {"nonlinear", "linear", "cosine", "none"},
+      "the projection head: hidden layers and a last one; the last one alone; the layers, then cosines with directions; z = h");
   f.integers("dims", dims, "widths of the layers; the last one is the width of z", at_least(1));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
-  f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer");
+  f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer (of cosine: the one before the cosines)");
+  f.choice("activation", activation, {"relu", "gelu"}, "after each hidden layer");
+}
+
+void PredictorOptions::describe(Fields& f) {
+  f.integers("hidden", hidden, "widths of the hidden layers between z and a prediction of its width", at_least(1));
+  f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
 }
 
 void ModelOptions::describe(Fields& f) {
@@ -87,20 +122,34 @@ Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions mo
 void Tower::build_head(const HeadOptions& options) {
   if (options.dims.empty()) fail(Exit::usage, "head.dims is empty, allowed: at least one width.");
   head_ = register_module("head", torch::nn::Sequential());
-  const auto layer = [&](int64_t width, bool batch_norm) {
-    head_->push_back(torch::nn::Linear(torch::nn::LinearOptions(z_dim_, width).bias(!batch_norm)));
-    if (batch_norm) head_->push_back(BatchNorm(width));
-    z_dim_ = width;
-  };
-  for (size_t i = 0; options.kind == "nonlinear" && i + 1 < options.dims.size(); ++i) {
-    layer(options.dims[i], options.batch_norm);
-    head_->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
+  const bool cosine = options.kind == "cosine";
+  const std::vector<int64_t> dims(options.kind == "linear" ? options.dims.end() - 1 : options.dims.begin(),
+                                  options.dims.end() - (cosine ? 1 : 0));  // of the linear layers
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const bool last = i + 1 == dims.size();
+    z_dim_ = add_layer(head_, z_dim_, dims[i], last ? options.last_batch_norm : options.batch_norm);
+    if (!last) add_activation(head_, options.activation);
   }
-  layer(options.dims.back(), options.last_batch_norm);
+  if (cosine) {
+    head_->push_back(Cosine(z_dim_, options.dims.back()));
+    z_dim_ = options.dims.back();
+  }
+}
+
+void Tower::add_predictor(const PredictorOptions& options) {
+  predictor_ = register_module("predictor", torch::nn::Sequential());
+  int64_t width = z_dim_;
+  for (const int64_t hidden : options.hidden) {
+    width = add_layer(predictor_, width, hidden, options.batch_norm);
+    add_activation(predictor_, "relu");
+  }
+  add_layer(predictor_, width, z_dim_, /*batch_norm=*/false);
 }
 
 Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
-  Output out{std::vector<Tensor>(views.size()), std::vector<Tensor>(views.size())};
+  const bool predict = !predictor_.is_empty() && is_training();
+  Output out{std::vector<Tensor>(views.size()), std::vector<Tensor>(views.size()), {}};
+  if (predict) out.p.resize(views.size());
   std::vector<std::vector<size_t>> batches;  // the views that run together
   for (size_t v = 0; v < views.size(); ++v) {
     const auto mates = std::find_if(batches.begin(), batches.end(), [&](const std::vector<size_t>& batch) {
@@ -116,18 +165,20 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
     std::vector<int64_t> sizes;
     for (size_t v : batch) sizes.push_back(views[v].size());
     const View together = concatenate(views, batch);
-    Tensor h, z;
+    Tensor h, z, p;
     {
       const Autocast autocast(together.data.device().type(), bf16_autocast);
       h = encoder_->forward(together).pooled;
       z = head_.is_empty() ? h : head_->forward(h);
+      if (predict) p = predictor_->forward(z);
     }
-    const std::vector<Tensor> h_parts = at_least_fp32(h).split_with_sizes(sizes),
-                              z_parts = at_least_fp32(z).split_with_sizes(sizes);
-    for (size_t i = 0; i < batch.size(); ++i) {
-      out.h[batch[i]] = h_parts[i];
-      out.z[batch[i]] = z_parts[i];
-    }
+    const auto hand_out = [&](const Tensor& rows, std::vector<Tensor>& to) {
+      const std::vector<Tensor> parts = at_least_fp32(rows).split_with_sizes(sizes);
+      for (size_t i = 0; i < batch.size(); ++i) to[batch[i]] = parts[i];
+    };
+    hand_out(h, out.h);
+    hand_out(z, out.z);
+    if (predict) hand_out(p, out.p);
   }
   return out;
 }

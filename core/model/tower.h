@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tower: encoder + projection head, from views to features h and projections z. It normalises nothing and knows no loss.
+// Tower: encoder + projection head (+ predictor), from views to features h, projections z and predictions p. It normalises none of
+// them and knows no loss.
 #pragma once
 
 #include <foil/encoder.h>
@@ -18,6 +19,13 @@ struct HeadOptions {
   std::vector<int64_t> dims = {128, 128};
   bool batch_norm = true;
   bool last_batch_norm = false;
+  std::string activation = "relu";
+  void describe(Fields& f);
+};
+
+struct PredictorOptions {
+  std::vector<int64_t> hidden = {512};
+  bool batch_norm = true;
   void describe(Fields& f);
 };
 
@@ -29,9 +37,10 @@ struct ModelOptions {
   void describe(Fields& f);
 };
 
-// Parameters are called encoder.* (the encoder's published names) and head.N.* (N counts linear layers, norms and ReLUs).
-// The head is the non-linear one of SimCLR (Chen et al., 2020, section 2.1, z = W2 relu(W1 h)), with batch norm after each hidden
-// layer; a linear layer in front of a batch norm has no bias.
+// Parameters are called encoder.* (the encoder's published names), head.N.* and predictor.N.* (N counts linear layers, norms and
+// activations). The head is the non-linear one of SimCLR (Chen et al., 2020, section 2.1, z = W2 relu(W1 h)), with batch norm after
+// each hidden layer; a linear layer in front of a batch norm has no bias. A cosine head ends in the cosines of what its layers give
+// with the directions of a last weight: the bottleneck and weight-normed last layer of Caron et al., "DINO", 2021, appendix C.
 class Tower : public torch::nn::Module {
  public:
   // The encoder has been set up; here it gets its weights, when ModelOptions names a file.
@@ -40,9 +49,12 @@ class Tower : public torch::nn::Module {
   struct Output {
     std::vector<Tensor> h;  // V x [B_v, F]
     std::vector<Tensor> z;  // V x [B_v, D], as the head gives it; h itself without a head
+    std::vector<Tensor> p;  // V x [B_v, D], as the predictor gives it; empty without a predictor and in evaluation
   };
+  // A predictor, from z to D: hidden layers as the head's and a last linear one (Grill et al., "BYOL", 2020, section 3.2).
+  void add_predictor(const PredictorOptions& options);
   // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view: one by one, as in MoCo
-  // and BYOL. With bf16_autocast, encoder and head run under autocast and both outputs are fp32.
+  // and BYOL. With bf16_autocast all parts run under autocast and the outputs are fp32.
   Output forward(const Views& views, bool bf16_autocast = false);
 
   int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
@@ -57,7 +69,7 @@ class Tower : public torch::nn::Module {
   void build_head(const HeadOptions& options);
 
   std::shared_ptr<Encoder> encoder_;
-  torch::nn::Sequential head_{nullptr};
+  torch::nn::Sequential head_{nullptr}, predictor_{nullptr};
   ModelOptions options_;
   int64_t z_dim_;
   std::vector<std::string> left_out_;

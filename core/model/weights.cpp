@@ -59,6 +59,12 @@ Tensors named_tensors(const torch::nn::Module& module) {
   return all;
 }
 
+void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype) {
+  for (auto& [name, tensor] : named_tensors(module)) {
+    at::Tensor(tensor).set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
+  }
+}
+
 void copy_exactly(const Tensors& from, const Tensors& into, const std::string& place) { copy(from, into, place, false, ""); }
 
 std::vector<std::string> load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& place) {

@@ -14,6 +14,10 @@ namespace foil {
 // Parameters and buffers of a module under their dotted names. The tensors are the module's own, not copies.
 std::map<std::string, at::Tensor> named_tensors(const torch::nn::Module& module);
 
+// Moves parameters and buffers to `device`, those of floating point to `dtype` too: counters and indices stay integers, which
+// Module::to would convert.
+void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype);
+
 // Copies every tensor of `from` into the one of that name in `into`. Names, shapes and dtypes must be the same on both sides: else
 // one Error (Exit::data), led by `place`, lists every difference, and nothing is written.
 void copy_exactly(const std::map<std::string, at::Tensor>& from, const std::map<std::string, at::Tensor>& into,

@@ -5,7 +5,7 @@
 #include "data/builtin.h"
 #include "environment.h"
 #include "plugins/loader.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 #include "train.h"
 
 #include <CLI/CLI.hpp>

@@ -44,7 +44,7 @@ std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& o
   return loss;
 }
 
-Result run(Loss& loss, const std::vector<Tensor>& raw) {
+Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(LossInput&)>& prepare) {
   std::vector<Tensor> leaves;
   LossInput input;
   for (const Tensor& z : raw) {
@@ -54,11 +54,14 @@ Result run(Loss& loss, const std::vector<Tensor>& raw) {
   input.h = input.z;
   input.index = torch::arange(raw[0].size(0));
   input.ranks = World::single();
+  if (prepare) prepare(input);
   const Tensor value = loss.forward(input);
   Result result{value.detach(), torch::autograd::grad({value}, leaves, {}, {}, false, true), input.reports()};
   for (size_t i = 0; i < leaves.size(); ++i) {
     if (!result.gradients[i].defined()) result.gradients[i] = torch::zeros_like(leaves[i]);
   }
+  torch::NoGradGuard no_grad;
+  loss.after_step(input);
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <foil/foil.h>
 #include <nlohmann/json.hpp>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -34,12 +35,13 @@ struct Register {
 // The registered loss `name` with these options (a JSON object; unknown keys and bad values throw).
 std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& options);
 
-// What one rank gives on raw embeddings z (V x [N, D]), normalised as the host does.
+// What one rank gives on raw embeddings z (V x [N, D]), normalised as the host does, and the state of the loss moved on. `prepare`
+// sets what else the loss sees: labels, indices, the epoch.
 struct Result {
   Tensor loss;
   std::vector<Tensor> gradients;  // with respect to the raw z
   std::map<std::string, Tensor> reports;
 };
-Result run(Loss& loss, const std::vector<Tensor>& raw);
+Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(LossInput&)>& prepare = {});
 
 }  // namespace foil::golden

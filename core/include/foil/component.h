@@ -16,19 +16,33 @@
 
 namespace foil {
 
+// What a loss adds to the conformance tests that every loss gets (plugins/README.md).
+struct Conformance {
+  struct Wider {
+    std::string item;    // as in the report: "precision"
+    double factor;       // the tolerance of the item is this many times the kit's
+    std::string reason;  // why that is right; the report prints it
+  };
+  std::vector<std::string> samples = {};  // further option sets as TOML, beyond those that describe() gives: "temperature = 0.3"
+  std::vector<Wider> wider = {};
+};
+
 struct Component {
   std::string kind;                                    // "loss", "encoder", "augmentation", "data set", "sampler"
   std::string name;                                    // as in `name = "..."`
   std::string origin;                                  // the file it came from; "built in"
   std::function<void(Fields&)> describe;               // visits the options with their defaults
   std::function<std::shared_ptr<void>(Fields&)> make;  // reads the options, then constructs; a pointer to the interface of `kind`
+  Conformance conformance = {};                        // of a loss
 };
 
 namespace detail {
 template <class Interface, class T>
 Component component(const char* kind, const char* name) {
   static_assert(std::is_base_of_v<Interface, T>, "a component derives from the interface it is registered for");
-  return {kind, name, "built in",
+  return {kind,
+          name,
+          "built in",
           [](Fields& fields) {
             typename T::Options options;
             options.describe(fields);
@@ -37,7 +51,8 @@ Component component(const char* kind, const char* name) {
             typename T::Options options;
             options.describe(fields);
             return std::static_pointer_cast<Interface>(std::make_shared<T>(std::move(options)));
-          }};
+          },
+          {}};
 }
 }  // namespace detail
 
@@ -46,8 +61,10 @@ Component component(const char* kind, const char* name) {
 class FOIL_API Plugin {
  public:
   template <class T>
-  void loss(const char* name) {
-    add(detail::component<Loss, T>("loss", name));
+  void loss(const char* name, Conformance conformance = {}) {
+    Component component = detail::component<Loss, T>("loss", name);
+    component.conformance = std::move(conformance);
+    add(std::move(component));
   }
   template <class T>
   void encoder(const char* name) {

@@ -4,6 +4,7 @@
 
 #include <foil/augmentation.h>
 #include <foil/batch_norm.h>
+#include <foil/cluster.h>
 #include <foil/component.h>
 #include <foil/dataset.h>
 #include <foil/encoder.h>

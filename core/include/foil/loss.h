@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Loss: embeddings of V views -> a scalar. The host provides views, ranks, draws and state; a loss writes its formula.
-// Sizes: V views, B samples of this rank, W ranks, N global batch, D width of z, F width of h.
+// Sizes: V views (the first V' of them at full size), B samples of this rank, W ranks, N global batch, D width of z, F width of h,
+// K queue length.
 #pragma once
 
 #include <foil/random.h>
@@ -15,12 +16,33 @@
 
 namespace foil {
 
+// A queue that the host keeps for a loss: once a step, after after_step, the rows of the global batch enter and the oldest leave.
+struct QueueNeed {
+  enum class Source { online, target };
+  int64_t length = 0;              // K; need not be a multiple of the batch
+  Source source = Source::target;  // the rows are those of z[view] or of target[view]
+  int64_t view = 0;
+  int64_t start_epoch = 0;  // before it nothing enters
+};
+
 // What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
 struct Needs {
   int64_t min_views = 2;
-  int64_t max_views = 2;  // 0 = any number
-  bool labels = false;    // LossInput::label
-  bool raw_z = false;     // z as the head gives it; unit norm otherwise
+  int64_t max_views = 2;               // 0 = any number
+  bool labels = false;                 // LossInput::label
+  bool raw_z = false;                  // z, p, target and queue as the heads give them; unit norm otherwise
+  bool predictor = false;              // LossInput::p
+  bool target = false;                 // LossInput::target
+  std::vector<QueueNeed> queues = {};  // LossInput::queue, one each
+};
+
+// A queue as a loss sees it, as it was before this step. The same bits on every rank; constant, and not to be written.
+struct Queue {
+  Tensor data;         // [K, D]: random unit vectors where nothing has entered yet
+  Tensor label;        // int64 [K], -1 where nothing has entered yet; undefined for a data set without labels
+  Tensor index;        // int64 [K], rows in the training set, -1 where nothing has entered yet
+  int64_t filled = 0;  // rows that have entered and not left: the first `filled` ones
+  int64_t view = 0;
 };
 
 struct Sizes {
@@ -29,16 +51,20 @@ struct Sizes {
   int64_t dataset_size = 0;  // rows of the training set
   int64_t classes = 0;       // 0 without labels
   int64_t views = 0;         // V
+  int64_t full_views = 0;    // V': all but the small crops
   int64_t batch_size = 0;    // N, global
 };
 
 // One step as a loss sees it. Every rank must make the same calls in the same order.
 class FOIL_API LossInput {
  public:
-  std::vector<Tensor> z;  // V x [B, D], unit norm unless Needs::raw_z
-  std::vector<Tensor> h;  // V x [B, F], features before the head
-  Tensor label;           // int64 [B]; undefined unless asked
-  Tensor index;           // int64 [B], row in the training set
+  std::vector<Tensor> z;       // V x [B, D], unit norm unless Needs::raw_z
+  std::vector<Tensor> h;       // V x [B, F], features before the head
+  std::vector<Tensor> p;       // V x [B, D], the predictor on z; unit norm unless Needs::raw_z; empty unless asked
+  std::vector<Tensor> target;  // V' x [B, D], z of the momentum tower, without gradient; unit norm unless raw_z; empty unless asked
+  std::vector<Queue> queue;    // in the order of Needs::queues
+  Tensor label;                // int64 [B]; undefined unless asked
+  Tensor index;                // int64 [B], row in the training set
   int64_t step = 0;
   int64_t epoch = 0;
   bool training = true;  // false: evaluation, where no state may move
@@ -63,10 +89,15 @@ class FOIL_API LossInput {
   // Differentiable sum over ranks of a replicated shape: correlations, masses.
   Tensor sum_ranks(const Tensor& x) const;
 
+  // This rank's block of rows of a tensor that every rank holds whole, so that each row is on one rank.
+  Tensor share(const Tensor& replicated) const;
+
   // Draws in [0, 1), float [B, columns], keyed by (seed, step, slot, name, index): equal on one rank and on many.
   Tensor uniform(std::string_view name, int64_t columns) const;
   // A generator of draws equal on all ranks.
   Draws shared(std::string_view name) const;
+  // For tests: what uniform(name) then returns.
+  void preset(const std::string& name, const Tensor& draws) const { notes_->presets[name] = draws; }
 
   // A detached result handed from forward to after_step.
   void keep(const std::string& name, const Tensor& value) const;
@@ -76,13 +107,13 @@ class FOIL_API LossInput {
 
   const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
 
-  // For the host, between forward and backward: z and the gathered tensors of this input, joined to `value` with zero gradient, so
-  // that a rank whose value does not depend on them still enters the collectives of backward.
+  // For the host, between forward and backward: z, p and the gathered tensors of this input, joined to `value` with zero gradient,
+  // so that a rank whose value does not depend on them still enters the collectives of backward.
   Tensor join(const Tensor& value) const;
 
  private:
   struct Notes {
-    std::map<std::string, Tensor> kept, reports;
+    std::map<std::string, Tensor> kept, reports, presets;
     std::vector<Tensor> gathered, alive;  // alive: a cached key must not be reused by another tensor
     std::map<const void*, Tensor> cache;  // one gather per tensor
     std::vector<int64_t> counts;

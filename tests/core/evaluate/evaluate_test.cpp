@@ -4,7 +4,7 @@
 
 #include "data/memory.h"
 #include "evaluate/geometry.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -94,4 +94,11 @@ TEST(Weights, ConvertFloatingDtypesAndKeepTheMemoryLayout) {
   EXPECT_TRUE(torch::equal(conv, published("").at("conv.weight")));
 }
 
+TEST(Weights, PlaceLeavesACountAnInteger) {
+  Net net;
+  foil::place(net, at::kCPU, at::kDouble);
+  EXPECT_EQ(foil::named_tensors(net).at("encoder.weight").scalar_type(), at::kDouble);
+  EXPECT_EQ(foil::named_tensors(net).at("count").scalar_type(), at::kLong);
+}
+
 }  // namespace

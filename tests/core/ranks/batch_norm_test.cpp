@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Batch norm over ranks equals PyTorch's on the whole batch: value, gradients, running statistics.
 #include "ranks/reducer.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <foil/batch_norm.h>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 // The contract of LossInput: the average over ranks of what a loss returns is the value of one rank on the whole batch, and the
 // averaged gradient is its gradient, for uneven and empty shards and whatever is valid where.
 #include "ranks/reducer.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <foil/loss.h>
 #include <gtest/gtest.h>

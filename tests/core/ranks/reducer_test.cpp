@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The reducer's gradient is the average over ranks of each rank's own.
 #include "ranks/reducer.h"
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

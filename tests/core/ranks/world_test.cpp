@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Collectives of 1, 2 and 3 ranks as threads, against the same computation on the concatenated batch.
-#include "tests/support/in_process_ranks.h"
+#include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Hard contrastive loss: InfoNCE on the nearest negatives only, so that a larger temperature can be tolerant among them.
+// Wang & Liu, "Understanding the behaviour of contrastive loss", CVPR 2021, equations (10) and (11).
+//
+//   l(a) = -log [ exp s(a,p) / ( exp s(a,p) + sum over the kept negatives n of exp s(a,n) ) ],   s(a,c) = <z_a, z_c> / temperature
+//   kept: the ceil(kept_fraction M) most similar of the anchor's M negatives, at least one
+//   L    = mean over anchors of both views; M = 2N - 2: both views of every other sample of the global batch
+//
+// z is unit norm. kept_fraction = 1 is InfoNCE; the paper keeps 4095 of 50,000. The choice is a constant: gradient flows through
+// the kept similarities, not through the threshold. Exactly k are kept also where similarities tie.
+//
+//   [[loss]]
+//   name = "hard_contrastive"
+//   temperature = 0.3
+//   kept_fraction = 0.1
+#include <foil/plugin.h>
+
+namespace {
+
+using foil::LossInput;
+using foil::Tensor;
+
+class HardContrastive final : public foil::Loss {
+ public:
+  struct Options {
+    double temperature = 0.3;
+    double kept_fraction = 0.0819;
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+      f.number("kept_fraction", kept_fraction, "part of the negatives that is kept, the most similar", {0, 1, true, false});
+    }
+  };
+  explicit HardContrastive(Options options) : options_(options) {}
+
+  Tensor forward(const LossInput& input) override {
+    const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
+    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});     // [2N, D]
+    const int64_t global = input.global_batch();
+    const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
+    const Tensor sample = torch::arange(global, own.options()).repeat({2});
+    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, 2N]
+    std::vector<Tensor> terms;
+    for (const Tensor& anchor : input.z) {
+      const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
+      terms.push_back(foil::softplus(kept_logsumexp(similarity, negative, 2 * global - 2) - positive));
+    }
+    return input.mean(torch::stack(terms));
+  }
+
+ private:
+  // Log-sum-exp over the kept of `count` negatives: [B]; -inf where there are none.
+  Tensor kept_logsumexp(const Tensor& similarity, const Tensor& negative, int64_t count) const {
+    const double lowest = -std::numeric_limits<double>::infinity();
+    const int64_t kept = std::max<int64_t>(1, static_cast<int64_t>(std::ceil(options_.kept_fraction * static_cast<double>(count))));
+    const Tensor at = std::get<1>(similarity.detach().masked_fill(negative.logical_not(), lowest).topk(kept, 1));  // [B, kept]
+    return foil::masked_logsumexp(similarity.gather(1, at), negative.gather(1, at));
+  }
+
+  Options options_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.loss<HardContrastive>("hard_contrastive"); }

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "host.h"
+
+#include "model/tower.h"
+#include "model/weights.h"
+#include "ranks/world.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/torch.h>
+
+namespace foil::conformance {
+namespace {
+
+constexpr double kLearningRate = 0.05;
+
+Tensor random(at::IntArrayRef shape, at::Generator& generator) { return torch::randn(shape, generator, torch::kDouble); }
+
+// As in training: nothing has entered at first, then a part, then all; the samples of this step may be among them.
+Queue queue_of(const QueueNeed& need, bool raw, int64_t step, bool labels, const Tensor& label_of, at::Generator& generator) {
+  Queue queue;
+  queue.view = need.view;
+  queue.filled = step == 0 ? 0 : step == 1 ? std::min(kBatch, need.length) : need.length;
+  const Tensor data = random({need.length, kWidth}, generator);
+  queue.data = raw ? data : unit(data);
+  const Tensor entered = torch::arange(need.length) < queue.filled;
+  queue.index = torch::where(entered, torch::remainder(torch::arange(need.length) * 5 + step, kDatasetSize), -1);
+  if (labels) queue.label = torch::where(entered, label_of.index_select(0, queue.index.clamp_min(0)), -1);
+  return queue;
+}
+
+}  // namespace
+
+Tensors inputs_of(const Batch& batch) {
+  Tensors all;
+  const auto add = [&](const char* kind, const std::vector<Tensor>& tensors) {
+    for (size_t v = 0; v < tensors.size(); ++v) all[kind + std::string(".") + std::to_string(v)] = tensors[v];
+  };
+  add("z", batch.z);
+  add("h", batch.h);
+  add("p", batch.p);
+  return all;
+}
+
+Batch changed(const Batch& batch, const std::function<Tensor(const Tensor&)>& change) {
+  Batch result = batch;
+  for (auto* tensors : {&result.z, &result.h, &result.p, &result.target}) {
+    for (Tensor& t : *tensors) t = change(t);
+  }
+  return result;
+}
+
+Batch rows(const Batch& batch, const Tensor& positions) {
+  Batch part = changed(batch, [&](const Tensor& t) { return t.index_select(0, positions); });
+  part.index = batch.index.index_select(0, positions);
+  if (batch.label.defined()) part.label = batch.label.index_select(0, positions);
+  return part;
+}
+
+Batch rows(const Batch& batch, int64_t begin, int64_t count) { return rows(batch, torch::arange(begin, begin + count)); }
+
+Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, at::Device device)
+    : loss_(make_loss(loss, set)), needs_(loss_->needs()), type_(type), device_(device) {
+  const int64_t views = std::max(needs_.min_views, needs_.max_views == 0 ? 3 : std::min<int64_t>(needs_.max_views, 3));
+  sizes_ = {.z_dim = kWidth,
+            .feature_dim = kFeatures,
+            .dataset_size = kDatasetSize,
+            .classes = needs_.labels ? kClasses : 0,
+            .views = views,
+            .full_views = std::min<int64_t>(views, 2),
+            .batch_size = kBatch};
+  torch::manual_seed(17);
+  loss_->setup(sizes_);
+  place(*loss_, device, type);
+}
+
+Batch Trial::batch(int64_t step) const {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(100 + step));
+  Batch batch;
+  batch.step = step;
+  // Seven of thirteen samples; the step of 4 leaves three of them in the next batch.
+  batch.index = torch::remainder((torch::arange(kBatch) + 4 * step) * 5, kDatasetSize);
+  // One class has one sample only.
+  const Tensor label_of = torch::where(torch::arange(kDatasetSize) == 5, kClasses - 1, torch::arange(kDatasetSize) % (kClasses - 1));
+  if (needs_.labels) batch.label = label_of.index_select(0, batch.index);
+  const Tensor centre = random({kBatch, kWidth}, generator);  // views of a sample are alike
+  for (int64_t v = 0; v < sizes_.views; ++v) {
+    batch.z.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
+    batch.h.push_back(random({kBatch, kFeatures}, generator));
+  }
+  for (int64_t v = 0; needs_.predictor && v < sizes_.views; ++v) batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
+  for (int64_t v = 0; needs_.target && v < sizes_.full_views; ++v)
+    batch.target.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
+  for (const QueueNeed& need : needs_.queues)
+    batch.queue.push_back(queue_of(need, needs_.raw_z, step, needs_.labels, label_of, generator));
+  return batch;
+}
+
+LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, Tensors* leaves) const {
+  const auto placed = [&](const Tensor& t) { return t.defined() ? t.to(device_, t.is_floating_point() ? type_ : t.scalar_type()) : t; };
+  const auto seen = [&](const Tensor& t) { return needs_.raw_z ? t.to(type_ == at::kBFloat16 ? at::kFloat : type_) : unit(t); };
+  const auto leaf = [&](const Tensor& t) { return placed(t).clone().requires_grad_(); };
+  Batch made = batch;
+  for (auto* tensors : {&made.z, &made.h, &made.p}) {
+    for (Tensor& t : *tensors) t = leaf(t);
+  }
+  if (leaves) leaves->merge(inputs_of(made));
+  LossInput input;
+  for (const Tensor& t : made.z) input.z.push_back(seen(t));
+  for (const Tensor& t : made.h) input.h.push_back(type_ == at::kBFloat16 ? t.to(at::kFloat) : t);
+  for (const Tensor& t : made.p) input.p.push_back(seen(t));
+  for (const Tensor& t : made.target) input.target.push_back(seen(placed(t)));
+  for (Queue queue : made.queue) {
+    queue.data = placed(queue.data);
+    if (type_ == at::kBFloat16) queue.data = queue.data.to(at::kFloat);
+    queue.index = placed(queue.index);
+    queue.label = placed(queue.label);
+    input.queue.push_back(queue);
+  }
+  input.label = placed(batch.label);
+  input.index = placed(batch.index);
+  input.step = batch.step;
+  input.epoch = batch.step / 2;
+  input.seed = 5;
+  input.slot = 1;
+  input.sizes = sizes_;
+  input.ranks = ranks;
+  return input;
+}
+
+Outcome Trial::differentiate(const LossInput& input, Tensors leaves) {
+  for (const auto& item : loss_->named_parameters()) {
+    if (item.value().requires_grad()) leaves["parameter " + item.key()] = item.value();
+  }
+  const Tensor value = input.join(loss_->forward(input));
+  if (value.dim() != 0) fail(Exit::failure, "forward returns a tensor of ", value.dim(), " dimensions, allowed: a scalar.");
+  std::vector<Tensor> tensors;
+  for (const auto& [name, leaf] : leaves) tensors.push_back(leaf);
+  std::vector<Tensor> gradients(tensors.size());
+  if (value.requires_grad()) gradients = torch::autograd::grad({value}, tensors, {}, {}, {}, /*allow_unused=*/true);
+  Outcome outcome{value.detach(), {}, input.reports()};
+  size_t i = 0;
+  for (const auto& [name, leaf] : leaves) {
+    const Tensor& got = gradients[i++];
+    Tensor gradient = got.defined() ? got.detach() : torch::zeros_like(leaf);
+    if (name.starts_with("parameter ")) gradient = input.ranks->sum(gradient) / static_cast<double>(input.ranks->world_size());
+    outcome.gradients[name] = gradient;
+  }
+  return outcome;
+}
+
+Outcome Trial::evaluate(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
+  Tensors leaves;
+  const LossInput seen = input(batch, ranks, &leaves);
+  return differentiate(seen, std::move(leaves));
+}
+
+Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
+  Tensors leaves;
+  const LossInput seen = input(batch, ranks, &leaves);
+  Outcome outcome = differentiate(seen, std::move(leaves));
+  torch::NoGradGuard no_grad;
+  for (const auto& item : loss_->named_parameters()) {
+    const auto gradient = outcome.gradients.find("parameter " + item.key());
+    if (gradient != outcome.gradients.end()) item.value().sub_(kLearningRate * gradient->second);
+  }
+  loss_->after_step(seen);
+  return outcome;
+}
+
+Outcome Trial::evaluate(const Batch& batch) { return evaluate(batch, World::single()); }
+Outcome Trial::step(const Batch& batch) { return step(batch, World::single()); }
+
+Tensor Trial::value(const Batch& batch) const { return loss_->forward(input(batch, World::single())).detach(); }
+
+Tensors Trial::state() const {
+  Tensors copies;
+  for (const auto& [name, tensor] : named_tensors(*loss_)) copies[name] = tensor.detach().clone();
+  return copies;
+}
+
+void Trial::load(const Tensors& state) { copy_exactly(state, named_tensors(*loss_), "conformance"); }
+
+}  // namespace foil::conformance

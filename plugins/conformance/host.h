@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The host of a loss in miniature: what the training loop gives it and does with what it returns, on a tiny data set that every
+// rank can make by itself.
+#pragma once
+
+#include "findings.h"
+#include "option_sets.h"
+
+#include <foil/loss.h>
+
+namespace foil::conformance {
+
+// One step's tensors as the heads give them, in double: a global batch, or rows of one.
+struct Batch {
+  int64_t step = 0;
+  std::vector<Tensor> z, h, p, target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]
+  Tensor label, index;                  // int64 [N]; rows of a data set of kDatasetSize samples, each once
+  std::vector<Queue> queue;
+};
+
+constexpr int64_t kBatch = 7, kDatasetSize = 13, kWidth = 5, kFeatures = 6, kClasses = 4;
+
+// What a loss gets under the name of each input, "z.0" -> [N, D]: those that have a gradient.
+Tensors inputs_of(const Batch& batch);
+// The samples of `batch` at these positions, in this order.
+Batch rows(const Batch& batch, const Tensor& positions);
+Batch rows(const Batch& batch, int64_t begin, int64_t count);
+// The same batch with each z, h, p and target made anew from its own.
+Batch changed(const Batch& batch, const std::function<Tensor(const Tensor&)>& change);
+
+// What a step gives.
+struct Outcome {
+  Tensor value;
+  Tensors gradients;  // "z.0", "h.1", "p.0" and "parameter NAME", the last averaged over ranks
+  Tensors reports;
+};
+
+// A loss as an experiment builds it, and its steps. Trials of one option set begin equal.
+class Trial {
+ public:
+  Trial(const Component& loss, const OptionSet& set, at::ScalarType type = at::kDouble, at::Device device = at::kCPU);
+
+  const Needs& needs() const { return needs_; }
+  Loss& loss() { return *loss_; }
+  // The batch of a step: other samples, partly the same as the step before.
+  Batch batch(int64_t step) const;
+
+  // The input for a batch; every tensor of inputs_of() is a leaf behind the normalisation, and is added to `leaves`.
+  LossInput input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, Tensors* leaves = nullptr) const;
+  // Forward and backward; nothing moves.
+  Outcome evaluate(const Batch& batch, const std::shared_ptr<Ranks>& ranks);
+  Outcome evaluate(const Batch& batch);
+  // Forward, backward, a step of gradient descent of the loss's own parameters, after_step.
+  Outcome step(const Batch& batch, const std::shared_ptr<Ranks>& ranks);
+  Outcome step(const Batch& batch);
+  // The value alone.
+  Tensor value(const Batch& batch) const;
+
+  Tensors state() const;            // copies of parameters and buffers
+  void load(const Tensors& state);  // as a checkpoint does
+
+ private:
+  Outcome differentiate(const LossInput& input, Tensors leaves);
+
+  std::shared_ptr<Loss> loss_;
+  Needs needs_;
+  Sizes sizes_;
+  at::ScalarType type_;
+  at::Device device_;
+};
+
+}  // namespace foil::conformance

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "option_sets.h"
+
+#include "config/allowed.h"
+#include "config/dump.h"
+#include "config/parse.h"
+#include "config/reader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace foil::conformance {
+namespace {
+
+const double infinity = std::numeric_limits<double>::infinity();
+
+Node node(Node value) {
+  value.origin = {"conformance"};
+  value.key_origin = value.origin;
+  return value;
+}
+
+// The ends of a range that is allowed: { low, high }.
+std::pair<double, double> ends(const Range& range, double inside, double far_low, double far_high) {
+  const double low = std::isinf(range.low) ? far_low : range.low_open ? range.low + inside : range.low;
+  const double high = std::isinf(range.high) ? std::max(far_high, low) : range.high_open ? range.high - inside : range.high;
+  return {std::min(low, high), high};
+}
+
+// Just outside of a range: nothing below or above where it is open ended.
+std::vector<double> outside(const Range& range) {
+  std::vector<double> values;
+  if (!std::isinf(range.low)) values.push_back(range.low_open ? range.low : range.low - 1);
+  if (!std::isinf(range.high)) values.push_back(range.high_open ? range.high : range.high + 1);
+  return values;
+}
+
+class Lister final : public Fields {
+ public:
+  std::vector<Option> options;
+
+  void number(const char* key, double& value, const char* doc, Range allowed) override {
+    Option& option = add(key, doc, allowed_number(allowed), {value, {}, {}}, allowed.contains(value));
+    const auto [low, high] = ends(allowed, std::min(0.001, (allowed.high - allowed.low) / 4), -1000, 1000);
+    option.others = {{low, {}, {}}, {high, {}, {}}};
+    option.refused = {{std::numeric_limits<double>::quiet_NaN(), {}, {}}, {std::string("much"), {}, {}}};
+    for (double x : outside(allowed)) option.refused.push_back({x, {}, {}});
+  }
+  void integer(const char* key, int64_t& value, const char* doc, Range allowed) override {
+    Option& option = add(key, doc, allowed_integer(allowed), {value, {}, {}}, allowed.contains(static_cast<double>(value)));
+    for (int64_t x : integer_ends(allowed, value)) option.others.push_back({x, {}, {}});
+    option.refused = {{1.5, {}, {}}};
+    for (double x : outside(allowed)) option.refused.push_back({static_cast<int64_t>(x), {}, {}});
+  }
+  void flag(const char* key, bool& value, const char* doc) override {
+    Option& option = add(key, doc, allowed_flag, {value, {}, {}}, true);
+    option.is_switch = true;
+    option.others = {{!value, {}, {}}};
+    option.refused = {{int64_t{1}, {}, {}}};
+  }
+  void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) override {
+    const bool known = std::find(allowed.begin(), allowed.end(), value) != allowed.end();
+    Option& option = add(key, doc, allowed_choice(allowed), {value, {}, {}}, known);
+    option.is_switch = true;
+    for (const std::string& other : allowed) option.others.push_back({other, {}, {}});
+    option.refused = {{allowed.at(0) + "x", {}, {}}, {false, {}, {}}};
+  }
+  void text(const char* key, std::string& value, const char* doc) override {
+    add(key, doc, allowed_text, {value, {}, {}}, true).refused = {{int64_t{1}, {}, {}}};
+  }
+  void path(const char* key, std::string& value, const char* doc) override {
+    add(key, doc, allowed_path, {value, {}, {}}, true).refused = {{int64_t{1}, {}, {}}};
+  }
+  void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed) override {
+    const bool inside = std::all_of(value.begin(), value.end(), [&](double x) { return allowed.contains(x); });
+    Option& option = add(key, doc, allowed_numbers(allowed), list_node(value), inside);
+    const auto [low, high] = ends(allowed, 0.001, -1000, 1000);
+    for (double end : {low, high}) option.others.push_back(list_node(std::vector<double>(value.size(), end)));
+    for (double x : outside(allowed)) option.refused.push_back(list_node(std::vector<double>{x}));
+    option.refused.push_back({1.0, {}, {}});
+  }
+  void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed) override {
+    const auto contains = [&](int64_t x) { return allowed.contains(static_cast<double>(x)); };
+    Option& option = add(key, doc, allowed_integers(allowed), list_node(value), std::all_of(value.begin(), value.end(), contains));
+    for (int64_t end : integer_ends(allowed, value.empty() ? 1 : value[0]))
+      option.others.push_back(list_node(std::vector<int64_t>(value.size(), end)));
+    for (double x : outside(allowed)) option.refused.push_back(list_node(std::vector<int64_t>{static_cast<int64_t>(x)}));
+    option.refused.push_back({int64_t{1}, {}, {}});
+  }
+  void texts(const char* key, std::vector<std::string>& value, const char* doc) override {
+    add(key, doc, allowed_texts, list_node(value), true).refused = {{std::string("one"), {}, {}}};
+  }
+
+ private:
+  Option& add(const char* key, const char* doc, std::string allowed, Node value, bool default_allowed) {
+    options.push_back({key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, {}, {}});
+    return options.back();
+  }
+  static std::vector<int64_t> integer_ends(const Range& allowed, int64_t value) {
+    const auto [low, high] = ends(allowed, 1, static_cast<double>(value), static_cast<double>(std::max<int64_t>(64, 2 * value)));
+    return {static_cast<int64_t>(low), static_cast<int64_t>(high)};
+  }
+};
+
+OptionSet with(const std::vector<std::pair<const Option*, const Node*>>& values) {
+  OptionSet set{values.empty() ? "default" : "", node({Node::Table{}, {}, {}})};
+  for (const auto& [option, value] : values) {
+    set.text += (set.text.empty() ? "" : ", ") + option->key + " = " + to_toml(*value);
+    set.table.set(option->key, node(*value));
+  }
+  return set;
+}
+
+}  // namespace
+
+std::vector<Option> options_of(const Component& loss) {
+  Lister lister;
+  loss.describe(lister);
+  for (Option& option : lister.options) {
+    const std::string same = to_toml(option.default_value);
+    std::erase_if(option.others, [&](const Node& other) { return to_toml(other) == same; });
+    std::vector<Node> unique;
+    for (Node& other : option.others) {
+      if (unique.empty() || to_toml(unique.back()) != to_toml(other)) unique.push_back(std::move(other));
+    }
+    option.others = std::move(unique);
+  }
+  return lister.options;
+}
+
+std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set) {
+  TableReader reader(&set.table, "loss");
+  auto made = std::static_pointer_cast<Loss>(loss.make(reader));
+  reader.finish();
+  return made;
+}
+
+OptionSets option_sets(const Component& loss) {
+  const std::vector<Option> options = options_of(loss);
+  OptionSets sets{{with({})}, {}, {}};
+  const auto keep = [&](std::vector<OptionSet>& into, OptionSet set) {
+    try {
+      make_loss(loss, set);
+      into.push_back(std::move(set));
+    } catch (const Error& error) {
+      sets.refused.push_back(set.text + ": " + error.what());
+    }
+  };
+  for (const Option& option : options) {
+    for (const Node& value : option.others) keep(sets.single, with({{&option, &value}}));
+  }
+  for (const std::string& sample : loss.conformance.samples) {
+    std::string text = sample;
+    std::replace(text.begin(), text.end(), '\n', ',');
+    sets.single.push_back({text, parse_toml(sample, "sample of " + loss.name)});
+  }
+  for (size_t i = 0; i < options.size(); ++i) {
+    for (size_t j = 0; j < options.size(); ++j) {
+      const bool twice = options[j].is_switch && j < i;
+      if (!options[i].is_switch || i == j || twice) continue;
+      for (const Node& a : options[i].others) {
+        for (const Node& b : options[j].others) keep(sets.paired, with({{&options[i], &a}, {&options[j], &b}}));
+      }
+    }
+  }
+  return sets;
+}
+
+}  // namespace foil::conformance

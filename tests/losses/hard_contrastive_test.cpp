@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/hard_contrastive.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+// Every anchor sorts its negatives and keeps the first.
+double slow(const std::vector<Tensor>& z, const HardContrastive::Options& o) {
+  const int64_t n = z[0].size(0);
+  double sum = 0;
+  for (int v = 0; v < 2; ++v) {
+    for (int64_t i = 0; i < n; ++i) {
+      std::vector<double> negatives;
+      for (const Tensor& view : z) {
+        for (int64_t j = 0; j < n; ++j) {
+          if (j != i) negatives.push_back(foil::dot(z[v][i], view[j]) / o.temperature);
+        }
+      }
+      std::sort(negatives.rbegin(), negatives.rend());
+      const double positive = std::exp(foil::dot(z[0][i], z[1][i]) / o.temperature);
+      double kept = 0;
+      for (size_t k = 0; k < static_cast<size_t>(std::ceil(o.kept_fraction * static_cast<double>(negatives.size()))); ++k) {
+        kept += std::exp(negatives[k]);
+      }
+      sum -= std::log(positive / (positive + kept));
+    }
+  }
+  return sum / static_cast<double>(2 * n);
+}
+
+Tensor forward(const std::vector<Tensor>& z, const HardContrastive::Options& options) {
+  return std::make_shared<HardContrastive>(options)->forward(foil::input_of(z));
+}
+
+TEST(HardContrastive, EqualsTheLoopThatSortsNegatives) {
+  const auto z = foil::unit_views(2, 7, 5);
+  for (const double fraction : {0.01, 0.25, 0.5, 1.0}) {
+    const HardContrastive::Options options{.temperature = 0.2, .kept_fraction = fraction};
+    EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12) << fraction;
+  }
+}
+
+TEST(HardContrastive, KeepsExactlyAsManyWhereSimilaritiesTie) {
+  // All negatives at cosine 0, 14 of them of which 4 are kept: log(1 + 4 exp(-1/temperature)).
+  const std::vector<Tensor> z(2, torch::eye(8, torch::kDouble));
+  const HardContrastive::Options options{.temperature = 0.5, .kept_fraction = 0.25};
+  EXPECT_NEAR(forward(z, options).item<double>(), std::log1p(4 * std::exp(-2.0)), 1e-12);
+}
+
+TEST(HardContrastive, GradientEqualsFiniteDifferences) {
+  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4),
+                                       [](const auto& z) { return forward(z, {.temperature = 0.2, .kept_fraction = 0.3}); });
+}
+
+TEST(HardContrastive, IsTheSameOnOneTwoAndThreeRanks) {
+  foil::expect_ranks_equal_one(
+      [] { return std::make_shared<HardContrastive>(HardContrastive::Options{.temperature = 0.2, .kept_fraction = 0.3}); },
+      foil::unit_views(2, 7, 5), {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
+}
+
+TEST(HardContrastive, IsFiniteAtTemperatureOneThousandthAndForOneSample) {
+  HardContrastive cold({.temperature = 0.001});
+  foil::expect_finite(cold, foil::input_of(foil::unit_views(2, 1, 4)));
+  auto z = foil::unit_views(2, 6, 4);
+  for (Tensor& view : z) view = view.to(torch::kFloat);
+  foil::expect_finite(cold, foil::input_of(z));
+}
+
+}  // namespace

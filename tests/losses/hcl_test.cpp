@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/hcl.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+// The sums as the paper writes them.
+double slow(const std::vector<Tensor>& z, const HCL::Options& o) {
+  const int64_t n = z[0].size(0);
+  const double count = static_cast<double>(2 * n - 2);
+  double sum = 0;
+  for (int v = 0; v < 2; ++v) {
+    for (int64_t i = 0; i < n; ++i) {
+      double plain = 0, weights = 0, weighted = 0;
+      for (const Tensor& view : z) {
+        for (int64_t j = 0; j < n; ++j) {
+          if (j == i) continue;
+          const double e = std::exp(foil::dot(z[v][i], view[j]) / o.temperature), w = std::pow(e, o.concentration);
+          plain += e;
+          weights += w;
+          weighted += w * e;
+        }
+      }
+      const double positive = std::exp(foil::dot(z[0][i], z[1][i]) / o.temperature);
+      const double debiased = (weighted / (weights / count) - o.positive_prior * count * positive) / (1 - o.positive_prior);
+      const double g = o.estimator == "easy" ? plain : std::max(debiased, count * std::exp(-1 / o.temperature));
+      sum -= std::log(positive / (positive + g));
+    }
+  }
+  return sum / static_cast<double>(2 * n);
+}
+
+Tensor forward(const std::vector<Tensor>& z, const HCL::Options& options) {
+  return std::make_shared<HCL>(options)->forward(foil::input_of(z));
+}
+
+TEST(HCL, EqualsTheLoopOverAllNegatives) {
+  const auto z = foil::unit_views(2, 7, 5);
+  for (const double prior : {0.0, 0.1}) {
+    for (const double concentration : {0.0, 0.5, 2.0}) {
+      const HCL::Options options{.temperature = 0.4, .positive_prior = prior, .concentration = concentration};
+      EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12) << prior << " " << concentration;
+    }
+  }
+  EXPECT_NEAR(forward(z, {.estimator = "easy"}).item<double>(), slow(z, {.estimator = "easy"}), 1e-12);
+}
+
+TEST(HCL, HoldsTheFloorWherePositivesOutweighNegatives) {
+  // Aligned pairs, negatives at cosine 0: R = M < positive_prior M exp(1/temperature), so G is its floor.
+  const std::vector<Tensor> z(2, torch::eye(4, torch::kDouble));
+  const HCL::Options options{.temperature = 0.2, .positive_prior = 0.1, .concentration = 1};
+  EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12);
+  EXPECT_NEAR(forward(z, options).item<double>(), std::log1p(6 * std::exp(-10.0)), 1e-12);
+}
+
+TEST(HCL, GradientEqualsFiniteDifferences) {
+  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4), [](const auto& z) { return forward(z, {}); });
+}
+
+TEST(HCL, IsTheSameOnOneTwoAndThreeRanks) {
+  foil::expect_ranks_equal_one([] { return std::make_shared<HCL>(HCL::Options{}); }, foil::unit_views(2, 7, 5),
+                               {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
+}
+
+TEST(HCL, IsFiniteAtTemperatureOneThousandthForEqualEmbeddingsAndForOneSample) {
+  HCL cold({.temperature = 0.001});
+  const Tensor row = foil::unit_views(1, 1, 4)[0].to(torch::kFloat);
+  foil::expect_finite(cold, foil::input_of({row, row}));
+  foil::expect_finite(cold, foil::input_of({row.expand({5, 4}), row.expand({5, 4})}));
+  auto z = foil::unit_views(2, 6, 4);
+  for (Tensor& view : z) view = view.to(torch::kFloat);
+  foil::expect_finite(cold, foil::input_of(z));
+}
+
+}  // namespace

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/supcon.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+// Two classes of several samples, one of a single one.
+Tensor labels() { return torch::tensor({4, 1, 4, 4, 2, 1, 4}, torch::kLong); }
+
+// Equation (2) anchor by anchor; label undefined: the views of a sample.
+double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Options& o) {
+  const int64_t views = static_cast<int64_t>(z.size()), n = z[0].size(0);
+  double sum = 0, anchors = 0;
+  for (int64_t v = 0; v < (o.anchors == "all" ? views : 1); ++v) {
+    for (int64_t b = 0; b < n; ++b) {
+      double denominator = 0, positives = 0, count = 0;
+      for (int64_t u = 0; u < views; ++u) {
+        for (int64_t c = 0; c < n; ++c) {
+          if (u == v && c == b) continue;
+          const double s = foil::dot(z[v][b], z[u][c]) / o.temperature;
+          denominator += std::exp(s);
+          if (label.defined() ? label[b].item<int64_t>() == label[c].item<int64_t>() : b == c) positives += s, count += 1;
+        }
+      }
+      if (count > 0) sum += std::log(denominator) - positives / count;
+      if (count > 0 || o.without_positives == "zero") anchors += 1;
+    }
+  }
+  return sum / anchors * o.temperature / o.base_temperature;
+}
+
+std::shared_ptr<SupCon> supcon(const SupCon::Options& options) { return std::make_shared<SupCon>(options); }
+
+Tensor forward(const std::vector<Tensor>& z, const SupCon::Options& options) {
+  return supcon(options)->forward(foil::input_of(z, options.positives == "label" ? labels() : Tensor()));
+}
+
+SupCon::Options of(const std::string& positives, const std::string& anchors, const std::string& without) {
+  return {.temperature = 0.2, .base_temperature = 0.1, .positives = positives, .anchors = anchors, .without_positives = without};
+}
+
+TEST(SupCon, EqualsTheLoopOverAllPairs) {
+  for (int64_t views : {1, 2, 3}) {
+    const auto z = foil::unit_views(views, 7, 5);
+    for (const char* anchors : {"all", "one"}) {
+      for (const char* without : {"zero", "leave_out"}) {
+        const auto options = of("label", anchors, without);
+        EXPECT_NEAR(forward(z, options).item<double>(), slow(z, labels(), options), 1e-12) << views << anchors << without;
+      }
+    }
+  }
+}
+
+TEST(SupCon, WithoutLabelsEqualsTheLoopOverViews) {
+  const auto z = foil::unit_views(3, 7, 5);
+  EXPECT_NEAR(forward(z, of("view", "all", "zero")).item<double>(), slow(z, {}, of("view", "all", "zero")), 1e-12);
+}
+
+TEST(SupCon, AnchorsWithoutPositivesCountOrAreLeftOut) {
+  const auto z = foil::unit_views(1, 7, 5);  // one view: the single sample of class 2 has no positive
+  const double zero = forward(z, of("label", "all", "zero")).item<double>();
+  EXPECT_NEAR(forward(z, of("label", "all", "leave_out")).item<double>(), zero * 7 / 6, 1e-12);
+}
+
+TEST(SupCon, GradientEqualsFiniteDifferences) {
+  foil::expect_gradient_by_differences(foil::unit_views(2, 7, 4),
+                                       [](const auto& z) { return forward(z, of("label", "all", "zero")); });
+}
+
+TEST(SupCon, IsTheSameOnOneTwoAndThreeRanks) {
+  for (const char* without : {"zero", "leave_out"}) {
+    for (const int64_t views : {1, 3}) {
+      foil::expect_ranks_equal_one([&] { return supcon(of("label", "all", without)); }, foil::unit_views(views, 7, 5),
+                                   {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}}, {.label = labels()});
+    }
+  }
+}
+
+TEST(SupCon, KeepsTheGradientOfSeparatedClassesInFloat) {
+  // One positive at cosine 1, negatives at 0, temperature 0.05: each term is 4 exp(-20); LSE - s in float would give 0.
+  std::vector<Tensor> z(2, torch::eye(3, torch::kFloat));
+  const SupCon::Options options{.temperature = 0.05, .base_temperature = 0.05, .positives = "view"};
+  EXPECT_NEAR(forward(z, options).item<double>() / (4 * std::exp(-20.0)), 1, 1e-5);
+}
+
+TEST(SupCon, IsFiniteAtTemperatureOneThousandthForEqualEmbeddingsAndForOneSample) {
+  const SupCon::Options cold{.temperature = 0.001, .base_temperature = 0.001};
+  const Tensor row = foil::unit_views(1, 1, 4)[0].to(torch::kFloat);
+  foil::expect_finite(*supcon(cold), foil::input_of({row.expand({7, 4}), row.expand({7, 4})}, labels()));
+  foil::expect_finite(*supcon(cold), foil::input_of({row}, torch::zeros({1}, torch::kLong)));
+  auto z = foil::unit_views(2, 7, 4);
+  for (Tensor& view : z) view = view.to(torch::kFloat);
+  foil::expect_finite(*supcon(cold), foil::input_of(z, labels()));
+}
+
+}  // namespace
