@@ -92,10 +92,13 @@ int run(int argc, char** argv) {
   trusting(on_describe);
   foil::NewOptions made;
   CLI::App* on_new = app.add_subcommand("new", "write a plugin of your own: source, test, experiment, build");
-  on_new->add_option("KIND", made.kind, "loss, encoder or augmentation")->required()->check(CLI::IsMember({"loss", "encoder", "augmentation"}));
+  on_new->add_option("KIND", made.kind, "loss, encoder or augmentation")
+      ->required()
+      ->check(CLI::IsMember({"loss", "encoder", "augmentation"}));
   on_new->add_option("NAME", made.name, "of the component, like my_loss")->required();
   on_new->add_option("DIR", made.folder, "folder to write, which must not exist")->required();
-  on_new->add_option("--with", made.with, "state, queue or kernel: what a loss begins with")->check(CLI::IsMember({"state", "queue", "kernel"}));
+  on_new->add_option("--with", made.with, "state, queue or kernel: what a loss begins with")
+      ->check(CLI::IsMember({"state", "queue", "kernel"}));
   trusting(on_new);
   foil::ScoreOptions score;
   CLI::App* on_score = app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");

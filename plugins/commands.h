@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The verbs of the program about plugins and the installation. Each returns the exit code; results go to stdout, the rest to stderr.
+// The verbs of the program about plugins and the installation. Each returns the exit code; results go to stdout, the rest to
+// stderr.
 #pragma once
 
 #include "registry.h"

@@ -8,8 +8,8 @@
 namespace foil {
 namespace {
 
-// What a library says of itself, in two: the text, and the TOML snippet in it, which begins at the first indented line with a bracket
-// and ends before the next line that is not indented. Both empty when it says nothing.
+// What a library says of itself, in two: the text, and the TOML snippet in it, which begins at the first indented line with a
+// bracket and ends before the next line that is not indented. Both empty when it says nothing.
 struct About {
   std::string text, snippet;
 };
@@ -61,6 +61,9 @@ std::string needs_text(const Component& component) {
   if (needs.max_views > needs.min_views) text += " to " + std::to_string(needs.max_views) + " views";
   if (needs.labels) text += ", labels";
   if (needs.raw_z) text += ", z without normalisation";
+  if (needs.predictor) text += ", a predictor";
+  if (needs.target) text += ", a momentum tower";
+  for (const QueueNeed& queue : needs.queues) text += ", a queue of " + std::to_string(queue.length) + " rows";
   return text;
 }
 

@@ -39,7 +39,8 @@ std::vector<std::string> problems(const PluginSearch& search, const Registry& re
   if (const char* data = std::getenv("FOIL_DATA"); data && *data && !fs::is_directory(data))
     found.push_back(std::string(data) + ": no such folder of data sets (FOIL_DATA).");
   if (fs::exists("/dev/nvidiactl") && !torch::cuda::is_available())
-    found.push_back("an NVIDIA device is there but CUDA is not available: this foil was built without CUDA, or the driver is too old.");
+    found.push_back(
+        "an NVIDIA device is there but CUDA is not available: this foil was built without CUDA, or the driver is too old.");
   return found;
 }
 

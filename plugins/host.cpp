@@ -17,7 +17,10 @@ void check_views(const Needs& needs, const std::vector<Tensor>& z) {
   const int64_t views = static_cast<int64_t>(z.size());
   if (views < std::max<int64_t>(needs.min_views, 1) || (needs.max_views > 0 && views > needs.max_views)) {
     fail(Exit::usage, "z: ", views, " views, allowed: ", needs.min_views,
-         needs.max_views == 0 ? " or more" : needs.max_views > needs.min_views ? " to " + std::to_string(needs.max_views) : "", ".");
+         needs.max_views == 0                ? " or more"
+         : needs.max_views > needs.min_views ? " to " + std::to_string(needs.max_views)
+                                             : "",
+         ".");
   }
   for (size_t v = 0; v < z.size(); ++v) {
     if (!z[v].defined() || z[v].dim() != 2 || !z[v].is_floating_point())
@@ -58,6 +61,13 @@ std::shared_ptr<Loss> make_loss(const std::string& name, const std::string& opti
 LossInput make_input(const Loss& loss, std::vector<Tensor> z, Tensor label, Tensor index) {
   const Needs needs = loss.needs();
   check_views(needs, z);
+  if (needs.predictor || needs.target || !needs.queues.empty()) {
+    fail(Exit::usage, "this loss needs ",
+         needs.predictor ? "a predictor"
+         : needs.target  ? "a momentum tower"
+                         : "a queue",
+         ", which only a run has.");
+  }
   if (needs.labels && !label.defined()) fail(Exit::usage, "label is missing: this loss needs labels, int64 [", z[0].size(0), "].");
   LossInput input;
   for (const Tensor& view : z) input.z.push_back(needs.raw_z ? view : unit(view));
@@ -67,7 +77,7 @@ LossInput make_input(const Loss& loss, std::vector<Tensor> z, Tensor label, Tens
                                 : at::arange(z[0].size(0), at::TensorOptions(z[0].device()).dtype(at::kLong));
   input.ranks = World::single();
   input.sizes.z_dim = input.sizes.feature_dim = z[0].size(1);
-  input.sizes.views = static_cast<int64_t>(z.size());
+  input.sizes.views = input.sizes.full_views = static_cast<int64_t>(z.size());
   input.sizes.batch_size = z[0].size(0);
   input.sizes.dataset_size = above_largest(input.index);
   input.sizes.classes = input.label.defined() ? above_largest(input.label) : 0;

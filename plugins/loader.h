@@ -26,8 +26,8 @@ std::vector<std::string> plugin_files(const std::string& folder);
 
 // Loads every *.so of the folders in byte order; what the registry has already is left alone. A refused library does not stop the
 // others: its name may not be needed. Returns the refusals. A library that crashes ends the process, with its name on stderr and
-// exit code 3: to load each in a process of its own first would double the start of every run; `foil plugins` and `foil doctor`, which
-// are asked when something is wrong, do so (scan.h).
+// exit code 3: to load each in a process of its own first would double the start of every run; `foil plugins` and `foil doctor`,
+// which are asked when something is wrong, do so (scan.h).
 std::vector<Refused> load_plugins(const std::vector<std::string>& folders, Registry& registry, bool trust = false);
 
 // The folder of libfoil.so: of the build, or PREFIX/lib.

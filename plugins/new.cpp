@@ -28,14 +28,15 @@ std::string camel_case(const std::string& name) {
 
 void check_name(const Registry& registry, const NewOptions& options) {
   const std::string& name = options.name;
-  const bool good = !name.empty() && std::islower(static_cast<unsigned char>(name[0])) && name.back() != '_' &&
-                    name.find("__") == std::string::npos && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                      return std::islower(c) || std::isdigit(c) || c == '_';
-                    });
+  const bool good =
+      !name.empty() && std::islower(static_cast<unsigned char>(name[0])) && name.back() != '_' &&
+      name.find("__") == std::string::npos &&
+      std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '_'; });
   if (!good)
-    fail(Exit::usage, "foil new: NAME = '", name, "', allowed: lower-case letters, digits and single '_' between them, a letter first.");
-  const std::vector<std::string> reserved{"all",  "clean",   "encoder", "features", "foil",  "help",   "loss_input",
-                                          "loss", "options", "package", "install",  "tensor", "test",  "view"};
+    fail(Exit::usage, "foil new: NAME = '", name,
+         "', allowed: lower-case letters, digits and single '_' between them, a letter first.");
+  const std::vector<std::string> reserved{"all",  "clean",   "encoder", "features", "foil",   "help", "loss_input",
+                                          "loss", "options", "package", "install",  "tensor", "test", "view"};
   if (std::find(reserved.begin(), reserved.end(), name) != reserved.end())
     fail(Exit::usage, "foil new: NAME = '", name, "' means something else to CMake or in the source. Choose another.");
   for (const Component* component : registry.all()) {
@@ -56,7 +57,8 @@ std::string filled(std::string text, const NewOptions& options, const fs::path& 
 
 // The files of a template folder over those of `files`, by name.
 void lay_over(std::map<std::string, std::string>& files, const fs::path& folder) {
-  for (const auto& entry : fs::directory_iterator(folder)) files[entry.path().filename().string()] = read_file(entry.path().string());
+  for (const auto& entry : fs::directory_iterator(folder))
+    files[entry.path().filename().string()] = read_file(entry.path().string());
 }
 
 }  // namespace
@@ -64,8 +66,8 @@ void lay_over(std::map<std::string, std::string>& files, const fs::path& folder)
 int new_command(const Registry& registry, const NewOptions& options) {
   const fs::path prefix = fs::path(library_folder()).parent_path(), templates = prefix / "share" / "foil" / "template";
   if (!fs::is_directory(templates)) {
-    fail(Exit::usage, "foil new: ", templates.string(), " is not there: plugins are made by an installed foil. In the clone: make install ",
-         "PREFIX=DIR, then DIR/bin/foil new.");
+    fail(Exit::usage, "foil new: ", templates.string(),
+         " is not there: plugins are made by an installed foil. In the clone: make install ", "PREFIX=DIR, then DIR/bin/foil new.");
   }
   check_name(registry, options);
   if (!options.with.empty() && options.kind != "loss") fail(Exit::usage, "foil new: --with ", options.with, " is for losses only.");

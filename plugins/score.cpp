@@ -39,18 +39,20 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
   const std::shared_ptr<Loss> loss = make(registry, options);
   TensorFile file = load_tensors(options.file);
   const bool there = torch::cuda::is_available();
-  if (options.device == "cuda" && !there) fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
+  if (options.device == "cuda" && !there)
+    fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
   const at::Device device = there && options.device != "cpu" ? at::kCUDA : at::kCPU;
 
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) names.push_back(name);
   std::vector<Tensor> z;
-  for (Tensor view; (view = take(file, "z." + std::to_string(z.size()))).defined();) z.push_back(view.to(device).requires_grad_(view.is_floating_point()));
+  for (Tensor view; (view = take(file, "z." + std::to_string(z.size()))).defined();)
+    z.push_back(view.to(device).requires_grad_(view.is_floating_point()));
   if (z.empty()) fail(Exit::data, options.file, ": has no tensor z.0.", known_names("tensors", "z.0", names));
   Tensor label = take(file, "label"), index = take(file, "index");
   if (!file.tensors.empty()) {
-    fail(Exit::data, options.file, ": the tensor '", file.tensors.begin()->first, "' is nothing that score reads: z.0 ... z.", z.size() - 1,
-         ", label, index. Is a view between missing?");
+    fail(Exit::data, options.file, ": the tensor '", file.tensors.begin()->first, "' is nothing that score reads: z.0 ... z.",
+         z.size() - 1, ", label, index. Is a view between missing?");
   }
   LossInput input;
   try {
@@ -67,12 +69,15 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
   std::printf("%s %.17g\n", options.loss.c_str(), value.item<double>());
   for (const auto& [name, part] : input.reports()) std::printf("%s %.17g\n", name.c_str(), part.item<double>());
   std::map<std::string, Tensor> gradients{{"value", value.detach()}};
-  for (size_t v = 0; v < z.size(); ++v) gradients["grad.z." + std::to_string(v)] = z[v].grad().defined() ? z[v].grad() : torch::zeros_like(z[v]);
+  for (size_t v = 0; v < z.size(); ++v)
+    gradients["grad.z." + std::to_string(v)] = z[v].grad().defined() ? z[v].grad() : torch::zeros_like(z[v]);
   for (const auto& parameter : loss->named_parameters()) {
     if (parameter.value().grad().defined()) gradients["grad." + parameter.key()] = parameter.value().grad();
   }
   std::string out = options.out;
-  if (out.empty()) out = (options.file.ends_with(".safetensors") ? options.file.substr(0, options.file.size() - 12) : options.file) + ".gradients.safetensors";
+  if (out.empty())
+    out = (options.file.ends_with(".safetensors") ? options.file.substr(0, options.file.size() - 12) : options.file) +
+          ".gradients.safetensors";
   save_tensors(out, gradients, {{"loss", options.loss}});
   std::printf("%s\n", out.c_str());
   return 0;

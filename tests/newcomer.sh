@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # newcomer.sh BUILD: plays someone who has an installed foil and nothing else: installs from BUILD into a temporary prefix, moves it, writes a loss with
 # `foil new`, and there builds, tests (conformance included), trains, ablates against InfoNCE and compares. Prints what each step took.
-# No path of the source tree is used once the installation is there.
+# Then builds the example in C++ against the same prefix. No path of the source tree is used once the installation is there.
 set -euo pipefail
 build=$(cd "$1" && pwd)
 work=$(mktemp -d)
@@ -21,6 +21,7 @@ mv "$work/first" "$work/foil"  # the prefix may move
 if grep -rlI "$work/first\|$(cd "$(dirname "$0")/.." && pwd)" "$work/foil" > "$work/found"; then
   echo "FAIL: these files name the source tree or the first prefix:"; cat "$work/found"; exit 1
 fi
+cp -r "$(dirname "$0")/../plugins/examples" "$work/example"
 cd "$work"
 foil/bin/foil doctor > doctor.txt || { cat doctor.txt; exit 1; }
 step "foil new loss" foil/bin/foil new loss my_loss my_loss
@@ -35,4 +36,8 @@ table=$(cat "$work/log")
 for variant in infonce my_loss; do
   grep -q "^| *$variant *|" <<< "$table" || { echo "FAIL: no row for $variant in the table"; echo "$table"; exit 1; }
 done
+cd "$work/example"
+step "example in C++, built" bash -c 'cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$0/foil" && cmake --build build' "$work"
+step "example in C++, run" build/differentiate
+grep -qE '^infonce [0-9.]+, its gradient has norm [0-9.]+$' "$work/log" || { echo "FAIL: the example printed"; cat "$work/log"; exit 1; }
 printf '%-28s %6.1f s\n%s\n' "all" "$(echo "$(date +%s.%N) - $begin" | bc)" "$table"

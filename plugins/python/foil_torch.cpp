@@ -56,15 +56,16 @@ Tensor loss(const std::string& name, const std::string& options, const std::vect
 
 foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
   foil::Sizes sizes;
-  const std::map<std::string, int64_t*> known{{"batch_size", &sizes.batch_size}, {"classes", &sizes.classes},
-                                              {"dataset_size", &sizes.dataset_size}, {"feature_dim", &sizes.feature_dim},
-                                              {"views", &sizes.views}, {"z_dim", &sizes.z_dim}};
+  const std::map<std::string, int64_t*> known{
+      {"batch_size", &sizes.batch_size},   {"classes", &sizes.classes}, {"dataset_size", &sizes.dataset_size},
+      {"feature_dim", &sizes.feature_dim}, {"views", &sizes.views},     {"z_dim", &sizes.z_dim}};
   for (const auto& entry : given) {
     const auto place = known.find(entry.key());
     if (place == known.end()) {
       std::vector<std::string> names;
       for (const auto& [key, value] : known) names.push_back(key);
-      foil::fail(Exit::usage, "torch.classes.foil.Loss: unknown size '", entry.key(), "'.", foil::known_names("sizes", entry.key(), names));
+      foil::fail(Exit::usage, "torch.classes.foil.Loss: unknown size '", entry.key(), "'.",
+                 foil::known_names("sizes", entry.key(), names));
     }
     *place->second = entry.value();
   }
@@ -130,9 +131,11 @@ class KeptLoss final : public torch::CustomClassHolder {
     for (const auto& entry : state) {
       const auto place = mine.find(entry.key());
       if (place == mine.end() && entry.key() != step_key)
-        foil::fail(Exit::usage, "foil.Loss.load_state_dict: unknown '", entry.key(), "'.", foil::known_names("names", entry.key(), names));
+        foil::fail(Exit::usage, "foil.Loss.load_state_dict: unknown '", entry.key(), "'.",
+                   foil::known_names("names", entry.key(), names));
       if (place != mine.end() && place->second.sizes() != entry.value().sizes())
-        foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", entry.key(), "' is ", entry.value().sizes(), ", allowed: ", place->second.sizes(), ".");
+        foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", entry.key(), "' is ", entry.value().sizes(),
+                   ", allowed: ", place->second.sizes(), ".");
     }
     for (const auto& [name, tensor] : mine) Tensor(tensor).copy_(state.at(name));
     step_ = state.at(step_key).item<int64_t>();
@@ -161,7 +164,8 @@ TORCH_LIBRARY(foil, library) {
   library.class_<KeptLoss>("Loss")
       .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>>(), "",
            {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>()})
-      .def("forward", &KeptLoss::forward, "", {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt})
+      .def("forward", &KeptLoss::forward, "",
+           {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt})
       .def("after_step", &KeptLoss::after_step)
       .def("parameters", &KeptLoss::parameters)
       .def("train", &KeptLoss::train)

@@ -75,7 +75,8 @@ TEST_F(Loader, LoadsAPluginWhichLeavesTheMarkThatRefusedOnesMustNot) {
 
 TEST_F(Loader, RefusesAFileThatDoesNotExistNamingTheNearest) {
   copy("good");
-  EXPECT_EQ(refusal((folder_ / "god.so").string()), "god.so: does not exist. Known plugins there: good.so. Did you mean 'good.so'?");
+  EXPECT_EQ(refusal((folder_ / "god.so").string()),
+            "god.so: does not exist. Known plugins there: good.so. Did you mean 'good.so'?");
 }
 
 TEST_F(Loader, RefusesAFileThatIsNoLibrary) {
@@ -153,7 +154,8 @@ TEST_F(Loader, RefusesAPluginWithoutItsEntry) {
 
 TEST_F(Loader, RefusesARegistrationThatThrows) {
   EXPECT_EQ(refusal(copy("throws")), "throws.so: its registration threw: no luck today.");
-  EXPECT_EQ(refusal(copy("throws_a_number")), "throws_a_number.so: its registration threw: an exception that is no std::exception.");
+  EXPECT_EQ(refusal(copy("throws_a_number")),
+            "throws_a_number.so: its registration threw: an exception that is no std::exception.");
 }
 
 TEST_F(Loader, RefusesANameThatIsTakenNamingBothLibraries) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the program says of plugins, and what it makes. FOIL_TEST_BAD is the folder of the libraries of tests/support/plugins/bad.cpp, FOIL_BUILD the
-// build folder, from which an installation is made where one is needed.
+// What the program says of plugins, and what it makes. FOIL_TEST_BAD is the folder of the libraries of
+// tests/support/plugins/bad.cpp, FOIL_BUILD the build folder, from which an installation is made where one is needed.
 #include "run/safetensors.h"
 #include "tests/support/run_foil.h"
 
@@ -35,7 +35,8 @@ TEST(Plugins, ListsWhatIsThereAndWhatWasRefusedThoughOneCrashes) {
   EXPECT_EQ(out.code, 0) << out.err;
   EXPECT_FALSE(listed(out.out, "loss").empty());
   const std::string folder = fs::canonical(FOIL_TEST_BAD).string();
-  EXPECT_TRUE(contains(out.out, "refused: " + folder + "/crashes.so: crashed while it was loaded (Segmentation fault).\n")) << out.out;
+  EXPECT_TRUE(contains(out.out, "refused: " + folder + "/crashes.so: crashed while it was loaded (Segmentation fault).\n"))
+      << out.out;
   EXPECT_TRUE(contains(out.out, "refused: " + folder + "/throws.so: its registration threw: no luck today.\n")) << out.out;
   EXPECT_TRUE(contains(out.out, "looked in " + folder + "\n")) << out.out;
 }
@@ -59,8 +60,8 @@ TEST(Doctor, FindsNoProblemInThisBuild) {
 TEST(Doctor, NamesEveryProblemAndExitsWithOne) {
   const foil::Outcome out = foil::Workplace().foil({"doctor"}, {bad_path + ":/no/such/folder", "FOIL_DATA=/no/such/data"});
   EXPECT_EQ(out.code, 1);
-  for (const std::string problem : {"crashes.so: crashed while it was loaded", "other_torch.so: built for [", "/no/such/folder: no such folder of plugins",
-                                    "/no/such/data: no such folder of data sets"}) {
+  for (const std::string problem : {"crashes.so: crashed while it was loaded", "other_torch.so: built for [",
+                                    "/no/such/folder: no such folder of plugins", "/no/such/data: no such folder of data sets"}) {
     EXPECT_TRUE(contains(out.out, problem)) << problem << " in\n" << out.out;
   }
 }
@@ -83,7 +84,8 @@ TEST(Describe, OfEveryLossEndsInASnippetThatTrains) {
     const size_t snippet = text.find("\n[");
     ASSERT_NE(snippet, std::string::npos) << text;
     place.write("experiment.toml", "extends = \"base.toml\"\n" + text.substr(snippet));
-    const foil::Outcome out = place.foil({"train", "experiment.toml", "--set", "run.steps=2", "--set", "run.name=" + name, "--quiet"});
+    const foil::Outcome out =
+        place.foil({"train", "experiment.toml", "--set", "run.steps=2", "--set", "run.name=" + name, "--quiet"});
     EXPECT_EQ(out.code, 0) << name << ": " << out.err << "\n" << text.substr(snippet);
   }
 }
@@ -103,14 +105,17 @@ TEST(Describe, OfEveryEncoderAndAugmentationEndsInASnippetThatReadsBack) {
   }
   for (const std::string& name : listed(listing, "augmentation")) {
     const std::string text = place.foil({"describe", name}).out;
-    place.write("experiment.toml", "extends = \"base.toml\"\n" + text.substr(text.find("\n[")) + "\n[encoder]\nname = \"small_cnn\"\n");
+    place.write("experiment.toml",
+                "extends = \"base.toml\"\n" + text.substr(text.find("\n[")) + "\n[encoder]\nname = \"small_cnn\"\n");
     const foil::Outcome out = place.foil({"config", "experiment.toml"});
     EXPECT_EQ(out.code, 0) << name << ": " << out.err;
   }
 }
 
 // Two samples whose views agree and are orthogonal to the other sample's.
-std::map<std::string, at::Tensor> two_samples() { return {{"z.0", torch::eye(2, torch::kDouble)}, {"z.1", torch::eye(2, torch::kDouble)}}; }
+std::map<std::string, at::Tensor> two_samples() {
+  return {{"z.0", torch::eye(2, torch::kDouble)}, {"z.1", torch::eye(2, torch::kDouble)}};
+}
 
 TEST(Score, PrintsTheValueAndWritesTheGradients) {
   const foil::Workplace place;
@@ -148,15 +153,19 @@ TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   auto tensors = two_samples();
   EXPECT_EQ(refused({{"z1", tensors["z.0"]}}, 5), "in.safetensors: has no tensor z.0. Known tensors: z1. Did you mean 'z1'?\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 views, allowed: 2 or more.\n");
-  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
-            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0 ... z.0, label, index. Is a view between missing?\n");
+  EXPECT_EQ(
+      refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
+      "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0 ... z.0, label, index. Is a view between missing?\n");
   tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
-  EXPECT_EQ(refused(tensors, 5), "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");
+  EXPECT_EQ(refused(tensors, 5),
+            "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");
   tensors = two_samples();
   tensors["label"] = torch::zeros({2, 1}, torch::kLong);
   EXPECT_EQ(refused(tensors, 5), "in.safetensors: label is CPULongType [2, 1], allowed: int64 [2], one a sample.\n");
-  EXPECT_EQ(refused(two_samples(), 2, {"--set", "temperature=-1"}), "--set temperature=-1: loss.temperature = -1, allowed: a number > 0.\n");
-  EXPECT_TRUE(contains(refused(two_samples(), 2, {"--set", "temprature=1"}), "unknown key loss.temprature. Known keys: temperature. Did you mean 'temperature'?"));
+  EXPECT_EQ(refused(two_samples(), 2, {"--set", "temperature=-1"}),
+            "--set temperature=-1: loss.temperature = -1, allowed: a number > 0.\n");
+  EXPECT_TRUE(contains(refused(two_samples(), 2, {"--set", "temprature=1"}),
+                       "unknown key loss.temprature. Known keys: temperature. Did you mean 'temperature'?"));
   const foil::Outcome unknown = place.foil({"score", "infonse", "in.safetensors"});
   EXPECT_EQ(unknown.code, 2);
   EXPECT_TRUE(contains(unknown.err, "Did you mean 'infonce'?")) << unknown.err;
@@ -183,21 +192,24 @@ class New : public ::testing::Test {
 foil::Workplace* New::place_ = nullptr;
 
 TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
-  const std::vector<std::vector<std::string>> kinds{{"loss"}, {"loss", "--with", "state"}, {"loss", "--with", "queue"}, {"loss", "--with", "kernel"},
-                                                    {"encoder"}, {"augmentation"}};
+  const std::vector<std::vector<std::string>> kinds{
+      {"loss"},        {"loss", "--with", "state"}, {"loss", "--with", "queue"}, {"loss", "--with", "kernel"}, {"encoder"},
+      {"augmentation"}};
   for (size_t i = 0; i < kinds.size(); ++i) {
     const std::string folder = "made" + std::to_string(i);
     std::vector<std::string> arguments = kinds[i];
     arguments.insert(arguments.begin() + 1, {"pull_2_apart", folder});
     const foil::Outcome out = make(arguments);
     ASSERT_EQ(out.code, 0) << out.err;
-    for (const char* name : {"pull_2_apart.cpp", "pull_2_apart_test.cpp", "pull_2_apart.toml", "pull_2_apart_ablation.toml", "CMakeLists.txt", "Makefile", "README.md"}) {
+    for (const char* name : {"pull_2_apart.cpp", "pull_2_apart_test.cpp", "pull_2_apart.toml", "pull_2_apart_ablation.toml",
+                             "CMakeLists.txt", "Makefile", "README.md"}) {
       EXPECT_TRUE(fs::exists(place_->folder / folder / name)) << folder << "/" << name;
     }
     EXPECT_EQ(fs::exists(place_->folder / folder / "pull_2_apart.cu"), arguments.back() == "kernel");
     for (const auto& entry : fs::directory_iterator(place_->folder / folder)) {
       const std::string text = foil::slurp(entry.path());
-      for (const char* left : {"my_plugin", "MyPlugin", "@KIND@", "@FOIL@"}) EXPECT_FALSE(contains(text, left)) << entry.path() << ": " << left;
+      for (const char* left : {"my_plugin", "MyPlugin", "@KIND@", "@FOIL@"})
+        EXPECT_FALSE(contains(text, left)) << entry.path() << ": " << left;
     }
     EXPECT_TRUE(contains(foil::slurp(place_->folder / folder / "pull_2_apart.cpp"), "class Pull2Apart final : public foil::"));
     EXPECT_TRUE(contains(out.out, "next: cd " + folder + " && make\n")) << out.out;
@@ -215,10 +227,12 @@ TEST_F(New, RefusesAndWritesNothing) {
   EXPECT_EQ(refused({"loss", "mine", "there"}), "there: exists already, allowed: a folder that does not.\n");
   EXPECT_TRUE(fs::is_empty(place_->folder / "there"));
   for (const std::string name : {"Mine", "2mine", "my-loss", "my loss", "mine_", "my__loss", "../mine"}) {
-    EXPECT_EQ(refused({"loss", name, "dir"}),
-              "foil new: NAME = '" + name + "', allowed: lower-case letters, digits and single '_' between them, a letter first.\n");
+    EXPECT_EQ(
+        refused({"loss", name, "dir"}),
+        "foil new: NAME = '" + name + "', allowed: lower-case letters, digits and single '_' between them, a letter first.\n");
   }
-  EXPECT_EQ(refused({"loss", "options", "dir"}), "foil new: NAME = 'options' means something else to CMake or in the source. Choose another.\n");
+  EXPECT_EQ(refused({"loss", "options", "dir"}),
+            "foil new: NAME = 'options' means something else to CMake or in the source. Choose another.\n");
   EXPECT_TRUE(contains(refused({"loss", "infonce", "dir"}), "foil new: the name 'infonce' is taken: the loss of ")) << "a loss";
   EXPECT_EQ(refused({"encoder", "mine", "dir", "--with", "state"}), "foil new: --with state is for losses only.\n");
   EXPECT_TRUE(contains(refused({"lost", "mine", "dir"}), "KIND: lost not in {loss,encoder,augmentation}"));
@@ -228,7 +242,9 @@ TEST(NewWithoutInstallation, SaysHowToGetOne) {
   const foil::Workplace place;
   const foil::Outcome out = place.foil({"new", "loss", "mine", "dir"});
   EXPECT_EQ(out.code, 2);
-  EXPECT_TRUE(contains(out.err, "plugins are made by an installed foil. In the clone: make install PREFIX=DIR, then DIR/bin/foil new.")) << out.err;
+  EXPECT_TRUE(
+      contains(out.err, "plugins are made by an installed foil. In the clone: make install PREFIX=DIR, then DIR/bin/foil new."))
+      << out.err;
   EXPECT_FALSE(fs::exists(place.folder / "dir"));
 }
 

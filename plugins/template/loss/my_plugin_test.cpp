@@ -1,4 +1,5 @@
-// The loss against a loop that transcribes its formula. Ranks, extreme values, precision and state are what the conformance test is for.
+// The loss against a loop that transcribes its formula. Ranks, extreme values, precision and state are what the conformance test is
+// for.
 #include <foil/host.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -18,7 +19,8 @@ double slow_loop(const at::Tensor& z1, const at::Tensor& z2, double temperature)
 TEST(MyPlugin, EqualsTheLoopOverAllPairs) {
   foil::load_plugins();
   const auto loss = foil::make_loss("my_plugin", "temperature = 0.3");
-  const foil::LossInput input = foil::make_input(*loss, {torch::randn({7, 5}, torch::kDouble), torch::randn({7, 5}, torch::kDouble)});
+  const foil::LossInput input =
+      foil::make_input(*loss, {torch::randn({7, 5}, torch::kDouble), torch::randn({7, 5}, torch::kDouble)});
   loss->setup(input.sizes);
   EXPECT_NEAR(loss->forward(input).item<double>(), slow_loop(input.z[0], input.z[1], 0.3), 1e-12);
 }

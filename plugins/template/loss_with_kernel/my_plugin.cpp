@@ -3,8 +3,8 @@
 //   s_ij = <z1_i, z2_j> / temperature
 //   L = mean over i of -log( exp s_ii / sum over j of exp s_ij ) = mean over i of softplus(log sum over j != i of exp s_ij - s_ii)
 //
-// The row operation is in my_plugin.cu for a GPU, where foil has CUDA and nvcc is found; its CPU twin, below, serves everywhere else.
-// Paper: say here which one and which equation; what differs from the published code, and why.
+// The row operation is in my_plugin.cu for a GPU, where foil has CUDA and nvcc is found; its CPU twin, below, serves everywhere
+// else. Paper: say here which one and which equation; what differs from the published code, and why.
 //
 //   [[loss]]
 //   name = "my_plugin"

@@ -47,7 +47,8 @@ __global__ void backward_row(Rows<T> x, const T* lse, const T* grad, T* out) {
   const int64_t i = blockIdx.x, own = x.first + i;
   const T* row = x.s + i * x.columns;
   const T share = grad[i] / (1 + exp(row[own] - lse[i]));
-  for (int64_t j = threadIdx.x; j < x.columns; j += threads) out[i * x.columns + j] = j == own ? -share : share * exp(row[j] - lse[i]);
+  for (int64_t j = threadIdx.x; j < x.columns; j += threads)
+    out[i * x.columns + j] = j == own ? -share : share * exp(row[j] - lse[i]);
 }
 
 }  // namespace

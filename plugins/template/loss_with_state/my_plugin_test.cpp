@@ -1,5 +1,5 @@
-// The loss against a loop that transcribes its formula, over two steps, so that the state has moved. Ranks, extreme values, precision and
-// resuming are what the conformance test is for.
+// The loss against a loop that transcribes its formula, over two steps, so that the state has moved. Ranks, extreme values,
+// precision and resuming are what the conformance test is for.
 #include <foil/host.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -22,7 +22,8 @@ TEST(MyPlugin, EqualsTheLoopBeforeAndAfterItsStateMoved) {
   const at::Tensor index = torch::tensor({4, 0, 2}, torch::kLong);
   std::vector<double> difficulty(5, 0.0);
   for (int step = 0; step < 2; ++step) {
-    const auto input = foil::make_input(*loss, {torch::randn({3, 4}, torch::kDouble), torch::randn({3, 4}, torch::kDouble)}, {}, index);
+    const auto input =
+        foil::make_input(*loss, {torch::randn({3, 4}, torch::kDouble), torch::randn({3, 4}, torch::kDouble)}, {}, index);
     if (step == 0) {
       loss->setup(input.sizes);
       loss->to(torch::kDouble);
