@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 #include <foil/commit.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/version.h>
 #include <unistd.h>
 
 #include <filesystem>

@@ -4,7 +4,7 @@
 #include "config/load.h"
 #include "model/weights.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <filesystem>

@@ -8,7 +8,7 @@
 #include "plugins/loader.h"
 
 #include <CLI/CLI.hpp>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstdio>

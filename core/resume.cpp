@@ -4,7 +4,7 @@
 #include "model/weights.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil {
 namespace {
@@ -81,7 +81,7 @@ Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world
 }
 
 int64_t restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer& optimizer, World& world,
-                const std::function<void(const std::string&)>& warn) {
+                const std::function<void(const std::string&)>& say) {
   torch::NoGradGuard no_grad;
   const int64_t step = world.broadcast_int(from ? from->step : 0);
   if (world.broadcast_int(from ? 1 : 0) == 0) return 0;
@@ -113,10 +113,11 @@ int64_t restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer&
     if (r == world.rank()) set_generator_state(x, bytes[0]);
   }
   if (from) {
+    say(fmt::format("resumed at step {}", step));
     const nlohmann::json now = conditions(x, world), then = from->state.value("conditions", nlohmann::json::object());
     for (const auto& [key, value] : now.items()) {
       if (then.contains(key) && then[key] != value) {
-        warn(fmt::format(
+        say(fmt::format(
             "resumed with another setting of {}: {} -> {}; results stay right, but bits may differ from an uninterrupted run", key,
             then[key].dump(), value.dump()));
       }

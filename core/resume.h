@@ -16,7 +16,7 @@ Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world
 // The inverse: rank 0's checkpoint (the others pass nothing) is sent to every rank and copied in. Returns its step; 0 without one.
 // Throws Error (Exit::data) naming every tensor that does not fit.
 int64_t restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer& optimizer, World& world,
-                const std::function<void(const std::string&)>& warn);
+                const std::function<void(const std::string&)>& say);
 
 // Only the weights: for evaluation of a checkpoint.
 void restore_weights(const Checkpoint& from, Experiment& x);

@@ -8,7 +8,10 @@
 //   widths = [256, 256]
 #include <foil/plugin.h>
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/types.h>
 
 namespace {
 

@@ -13,7 +13,11 @@
 //   small_images = true
 #include <foil/plugin.h>
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/init.h>
+#include <torch/types.h>
 
 namespace {
 

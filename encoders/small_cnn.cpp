@@ -8,7 +8,8 @@
 //   widths = [32, 64, 128]
 #include <foil/plugin.h>
 
-#include <torch/torch.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/types.h>
 
 namespace {
 

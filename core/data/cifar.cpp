@@ -2,7 +2,7 @@
 // Reading CIFAR records; what they look like is in cifar.h.
 #include "data/cifar.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 

@@ -2,7 +2,7 @@
 // Reading IDX files, and the two data sets that are known by name.
 #include "data/idx.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cstdio>

@@ -2,7 +2,7 @@
 // Listing the tree, finding a common size, decoding in parallel.
 #include "data/image_folder.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <atomic>

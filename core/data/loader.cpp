@@ -2,7 +2,7 @@
 // Reading ahead is a queue of futures: bounded, passes exceptions on, and waits for its threads when it goes away.
 #include "data/loader.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

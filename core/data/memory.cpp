@@ -2,7 +2,7 @@
 // Rows are copied whole: a batch is one memcpy a sample.
 #include "data/memory.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstring>
 

@@ -2,7 +2,7 @@
 // Reading STL-10; its layout is in stl10.h.
 #include "data/stl10.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 

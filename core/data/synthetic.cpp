@@ -3,7 +3,7 @@
 #include "data/synthetic.h"
 
 #include <foil/random.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 // Checks and the unit sphere.
 #include "evaluate/checks.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <limits>

@@ -4,7 +4,7 @@
 
 #include "evaluate/checks.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 // The two-loop recursion and a backtracking line search.
 #include "evaluate/lbfgs.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include "evaluate/lbfgs.h"
 
 #include <foil/random.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,8 @@
 // Synchronised batch norm in tensor operations, so that CPU and CUDA run the same function (LibTorch's kernels for it are CUDA's).
 #include <foil/batch_norm.h>
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 namespace foil {
 namespace {

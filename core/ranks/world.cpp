@@ -7,7 +7,8 @@
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include <csignal>
 #include <cstring>
@@ -200,9 +201,7 @@ Tensor World::reduce(const Tensor& local, Reduce operation, const char* what) {
   std::vector<Tensor> all = {local.detach().to(wide).clone(at::MemoryFormat::Contiguous)};
   if (size_ > 1 && local.numel() > 0) {
     c10d::AllreduceOptions options;
-    options.reduceOp = operation == Reduce::sum   ? c10d::ReduceOp::SUM
-                       : operation == Reduce::min ? c10d::ReduceOp::MIN
-                                                  : c10d::ReduceOp::MAX;
+    options.reduceOp = operation == Reduce::sum ? c10d::ReduceOp::SUM : c10d::ReduceOp::MIN;
     wait(what, [&](c10d::ProcessGroup& group) { return group.allreduce(all, options); });
   }
   return narrow ? all[0].to(type) : all[0];
@@ -289,12 +288,6 @@ Tensor World::gather(const Tensor& local) {
 }
 
 Tensor World::sum(const Tensor& local) { return size_ == 1 ? local : SumOverRanks::apply(local, reinterpret_cast<int64_t>(this)); }
-
-Tensor World::all_reduce_max(const Tensor& local) { return reduce(local, Reduce::max, "maximum"); }
-
-bool World::any(bool local) {
-  return size_ == 1 ? local : reduce(torch::tensor(int64_t{local}), Reduce::max, "agreeing").item<int64_t>() != 0;
-}
 
 void World::barrier() {
   if (size_ > 1) reduce(torch::zeros({1}), Reduce::sum, "barrier");

@@ -48,8 +48,6 @@ class World final : public Ranks, public std::enable_shared_from_this<World> {
   void broadcast(std::vector<at::Tensor>& tensors, int root = 0);  // writes into the tensors of the others
   std::string broadcast_text(const std::string& text, int root = 0);
   int64_t broadcast_int(int64_t value, int root = 0);
-  at::Tensor all_reduce_max(const at::Tensor& local);
-  bool any(bool local);
   void barrier();
 
   // Agreement at a step boundary: each rank passes its error, empty for none; every rank gets "rank R: text" of the lowest rank
@@ -75,7 +73,7 @@ class World final : public Ranks, public std::enable_shared_from_this<World> {
   friend struct SumOverRanks;
   World(int rank, int size);
   at::Tensor gather_rows(const at::Tensor& local, std::vector<int64_t>& rows);
-  enum class Reduce { sum, min, max };
+  enum class Reduce { sum, min };
   at::Tensor reduce(const at::Tensor& local, Reduce operation, const char* what);
   at::Tensor gather_ints(const std::vector<int64_t>& mine);
   template <class Collective>

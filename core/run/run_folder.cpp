@@ -102,9 +102,4 @@ void RunFolder::set_status(RunState state, int64_t step, const std::string& reas
 
 void RunFolder::write_env(const nlohmann::json& env) const { write_atomically(path_ + kEnv, env.dump(2) + "\n"); }
 
-nlohmann::json RunFolder::read_env() const {
-  const std::string path = path_ + kEnv;
-  return fs::exists(path) ? parse_json(read_file(path), path) : nlohmann::json();
-}
-
 }  // namespace foil

@@ -55,7 +55,6 @@ class RunFolder {
 
   void set_status(RunState state, int64_t step, const std::string& reason = "") const;
   void write_env(const nlohmann::json& env) const;
-  nlohmann::json read_env() const;  // null when there is none
 
  private:
   RunFolder(std::string path, std::unique_ptr<RunLock> lock) : path_(std::move(path)), lock_(std::move(lock)) {}

@@ -4,7 +4,7 @@
 
 #include <foil/error.h>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <bit>

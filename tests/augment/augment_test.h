@@ -7,7 +7,7 @@
 
 #include <foil/plugin.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -11,7 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <foil/batch_norm.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <unistd.h>
 

@@ -4,7 +4,7 @@
 #include "ranks/world.h"
 #include "tests/support/ranks_equal_one.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace {
 

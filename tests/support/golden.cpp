@@ -6,6 +6,8 @@
 #include "plugins/registry.h"
 #include "ranks/world.h"
 
+#include <torch/autograd.h>
+
 namespace foil::golden {
 namespace {
 

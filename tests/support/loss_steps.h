@@ -6,7 +6,7 @@
 
 #include <foil/foil.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <memory>

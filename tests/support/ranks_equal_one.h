@@ -7,6 +7,7 @@
 
 #include <foil/foil.h>
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 
 #include <mutex>
 

@@ -8,7 +8,7 @@
 #include "tests/support/run_foil.h"
 
 #include <nlohmann/json.hpp>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <map>

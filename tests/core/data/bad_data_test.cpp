@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and exit code 5 (2 for
 // usage).
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include "data/cifar.h"

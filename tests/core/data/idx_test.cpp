@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The IDX reader on files written here byte by byte, and on the real Fashion-MNIST.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "data/idx.h"
 #include "files.h"

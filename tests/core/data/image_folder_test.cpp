@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Decoding and image folders, on pictures written here whose pixels are known.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "data/decode.h"
 #include "data/image_folder.h"

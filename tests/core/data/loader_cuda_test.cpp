@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The loader on a CUDA device: the same batches as on the CPU, from the set that lives there and from one that is read ahead.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "data/loader.h"
 #include "data/synthetic.h"

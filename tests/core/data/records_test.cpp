@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // CIFAR-10, CIFAR-100 and STL-10 on files written here record by record.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "data/cifar.h"
 #include "data/stl10.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which samples are trained on, and in which order.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <set>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The synthetic data set: reproducible, and easy enough to be learned from.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "data/synthetic.h"
 

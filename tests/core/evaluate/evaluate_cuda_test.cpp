@@ -6,7 +6,7 @@
 #include "ranks/world.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil {
 namespace {

@@ -3,7 +3,7 @@
 #include "evaluate/geometry.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

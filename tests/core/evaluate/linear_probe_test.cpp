@@ -5,7 +5,7 @@
 #include "evaluate/lbfgs.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

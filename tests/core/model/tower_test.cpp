@@ -7,7 +7,7 @@
 #include <foil/batch_norm.h>
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <ATen/autocast_mode.h>
 #include <filesystem>

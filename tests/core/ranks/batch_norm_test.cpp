@@ -5,7 +5,7 @@
 
 #include <foil/batch_norm.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <mutex>
 #include <numeric>

@@ -6,7 +6,7 @@
 
 #include <foil/loss.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <mutex>
 #include <numeric>

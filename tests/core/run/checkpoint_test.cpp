@@ -7,7 +7,7 @@
 #include <regex>
 #include <thread>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "run/json.h"
 #include "scratch_folder.h"

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "scratch_folder.h"
 

@@ -7,6 +7,7 @@
 //   killed         the process gets SIGKILL
 //   late           the rank sleeps for `seconds`
 // `scale` is used by ranks with valid anchors only, `spare` by nobody.
+#include <torch/csrc/autograd/custom_function.h>
 #include <foil/plugin.h>
 
 #include <chrono>
