@@ -21,7 +21,7 @@ mv "$work/first" "$work/foil"  # the prefix may move
 if grep -rlI "$work/first\|$(cd "$(dirname "$0")/.." && pwd)" "$work/foil" > "$work/found"; then
   echo "FAIL: these files name the source tree or the first prefix:"; cat "$work/found"; exit 1
 fi
-cp -r "$(dirname "$0")/../plugins/examples" "$work/example"
+cp -r "$(dirname "$0")/../examples" "$work/example"
 cd "$work"
 foil/bin/foil doctor > doctor.txt || { cat doctor.txt; exit 1; }
 step "foil new loss" foil/bin/foil new loss my_loss my_loss
