@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <foil/cluster.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <limits>
 

@@ -4,7 +4,7 @@
 #include "run/safetensors.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil {
 

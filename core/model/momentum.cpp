@@ -3,7 +3,7 @@
 
 #include "model/weights.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <numbers>

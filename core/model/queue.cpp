@@ -3,7 +3,7 @@
 
 #include "model/tower.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

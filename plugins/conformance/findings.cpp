@@ -2,7 +2,7 @@
 #include "findings.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil::conformance {
 namespace {

@@ -2,7 +2,7 @@
 #include "held_detach.h"
 
 #include <torch/library.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil::conformance {
 namespace {

@@ -6,7 +6,7 @@
 #include "ranks/world.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foil::conformance {
 namespace {
