@@ -50,7 +50,10 @@ void Item::expect_close(const std::string& where, const std::string& what, const
   const Tensor off = (a - b).abs().nan_to_num(std::numeric_limits<double>::infinity()).flatten();
   const int64_t at = off.argmax().item<int64_t>();
   const double worst = off[at].item<double>();
-  if (worst <= allowed) worst_ = std::max(worst_, worst / allowed);
+  if (worst <= allowed && worst > closest_ * allowed) {
+    closest_ = worst / allowed;
+    closest_at_ = where + ": " + what;
+  }
   const bool holds = worst <= allowed;
   expect(holds, where,
          holds ? ""
@@ -84,11 +87,12 @@ std::string Item::text() const {
   if (failed()) {
     text += fmt::format("{} of {} checks", failures_, checks_);
   } else {
-    text += fmt::format("{} checks", checks_);
-    if (worst_ > 0) text += fmt::format(", the closest at {:.2g} of its tolerance", worst_);
+    text += checks_ == 0 ? "nothing to check" : fmt::format("{} checks", checks_);
+    if (closest_ > 0) text += fmt::format(", the closest at {:.2g} of its tolerance ({})", closest_, closest_at_);
   }
   for (const std::string& failure : shown_) text += "\n        " + failure;
-  if (failures_ > static_cast<int64_t>(kShown)) text += fmt::format("\n        and {} more", failures_ - static_cast<int64_t>(kShown));
+  if (failures_ > static_cast<int64_t>(kShown))
+    text += fmt::format("\n        and {} more", failures_ - static_cast<int64_t>(kShown));
   for (const std::string& line : notes_) text += "\n        note: " + line;
   return text + "\n";
 }

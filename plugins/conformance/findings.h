@@ -30,14 +30,15 @@ class Item {
   const std::string& name() const { return name_; }
   bool failed() const { return failures_ > 0; }
   bool skipped() const { return !skipped_.empty(); }
-  // One line, then one a failure and a note: "ok    ranks   1320 comparisons, the worst at 0.002 of its tolerance".
+  // One line, then one a failure and a note: "ok    ranks   1320 checks, the closest at 0.002 of its tolerance: ...".
   std::string text() const;
 
  private:
   std::string name_;
   double factor_;
   int64_t checks_ = 0, failures_ = 0;
-  double worst_ = 0;  // of the comparisons that hold, as a share of what is allowed
+  double closest_ = 0;  // of the comparisons that hold, as a share of what is allowed
+  std::string closest_at_;
   std::string skipped_;
   std::vector<std::string> shown_, notes_;  // the first failures; what the report adds
 };

@@ -41,7 +41,8 @@ at::Tensor HeldDetach::pass(const at::Tensor& detached) {
   }
   // A branch on the data may have led elsewhere: then the value is this one's own.
   const size_t place = next_++;
-  const bool same = place < values_.size() && values_[place].sizes() == detached.sizes() && values_[place].dtype() == detached.dtype();
+  const bool same =
+      place < values_.size() && values_[place].sizes() == detached.sizes() && values_[place].dtype() == detached.dtype();
   return same ? values_[place].clone() : detached;
 }
 

@@ -6,12 +6,13 @@
 #include "ranks/world.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/types.h>
+#include <torch/autograd.h>
+#include <torch/utils.h>
 
 namespace foil::conformance {
 namespace {
 
-constexpr double kLearningRate = 0.05;
+constexpr double kLearningRate = 0.05, kRounding = 6e-8;
 
 Tensor random(at::IntArrayRef shape, at::Generator& generator) { return torch::randn(shape, generator, torch::kDouble); }
 
@@ -70,7 +71,7 @@ Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, a
             .batch_size = kBatch};
   torch::manual_seed(17);
   loss_->setup(sizes_);
-  place(*loss_, device, type);
+  move_to(*loss_, device, wide());
 }
 
 Batch Trial::batch(int64_t step) const {
@@ -80,14 +81,16 @@ Batch Trial::batch(int64_t step) const {
   // Seven of thirteen samples; the step of 4 leaves three of them in the next batch.
   batch.index = torch::remainder((torch::arange(kBatch) + 4 * step) * 5, kDatasetSize);
   // One class has one sample only.
-  const Tensor label_of = torch::where(torch::arange(kDatasetSize) == 5, kClasses - 1, torch::arange(kDatasetSize) % (kClasses - 1));
+  const Tensor label_of =
+      torch::where(torch::arange(kDatasetSize) == 5, kClasses - 1, torch::arange(kDatasetSize) % (kClasses - 1));
   if (needs_.labels) batch.label = label_of.index_select(0, batch.index);
   const Tensor centre = random({kBatch, kWidth}, generator);  // views of a sample are alike
   for (int64_t v = 0; v < sizes_.views; ++v) {
     batch.z.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
     batch.h.push_back(random({kBatch, kFeatures}, generator));
   }
-  for (int64_t v = 0; needs_.predictor && v < sizes_.views; ++v) batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
+  for (int64_t v = 0; needs_.predictor && v < sizes_.views; ++v)
+    batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
   for (int64_t v = 0; needs_.target && v < sizes_.full_views; ++v)
     batch.target.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
   for (const QueueNeed& need : needs_.queues)
@@ -96,8 +99,14 @@ Batch Trial::batch(int64_t step) const {
 }
 
 LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, Tensors* leaves) const {
-  const auto placed = [&](const Tensor& t) { return t.defined() ? t.to(device_, t.is_floating_point() ? type_ : t.scalar_type()) : t; };
-  const auto seen = [&](const Tensor& t) { return needs_.raw_z ? t.to(type_ == at::kBFloat16 ? at::kFloat : type_) : unit(t); };
+  const auto placed = [&](const Tensor& t) {
+    return t.defined() ? t.to(device_, t.is_floating_point() ? type_ : t.scalar_type()) : t;
+  };
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(rounding_);
+  const auto rounded = [&](const Tensor& t) {
+    return rounding_ == 0 ? t : t * (1 + kRounding * torch::randn(t.sizes(), generator, torch::kDouble));
+  };
+  const auto seen = [&](const Tensor& t) { return rounded(needs_.raw_z ? t.to(wide()) : unit(t)); };
   const auto leaf = [&](const Tensor& t) { return placed(t).clone().requires_grad_(); };
   Batch made = batch;
   for (auto* tensors : {&made.z, &made.h, &made.p}) {
@@ -106,12 +115,11 @@ LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, 
   if (leaves) leaves->merge(inputs_of(made));
   LossInput input;
   for (const Tensor& t : made.z) input.z.push_back(seen(t));
-  for (const Tensor& t : made.h) input.h.push_back(type_ == at::kBFloat16 ? t.to(at::kFloat) : t);
+  for (const Tensor& t : made.h) input.h.push_back(rounded(t.to(wide())));
   for (const Tensor& t : made.p) input.p.push_back(seen(t));
   for (const Tensor& t : made.target) input.target.push_back(seen(placed(t)));
   for (Queue queue : made.queue) {
-    queue.data = placed(queue.data);
-    if (type_ == at::kBFloat16) queue.data = queue.data.to(at::kFloat);
+    queue.data = placed(queue.data).to(wide());
     queue.index = placed(queue.index);
     queue.label = placed(queue.label);
     input.queue.push_back(queue);
@@ -161,7 +169,8 @@ Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
   torch::NoGradGuard no_grad;
   for (const auto& item : loss_->named_parameters()) {
     const auto gradient = outcome.gradients.find("parameter " + item.key());
-    if (gradient != outcome.gradients.end()) item.value().sub_(kLearningRate * gradient->second);
+    if (gradient == outcome.gradients.end()) continue;
+    item.value().sub_(kLearningRate * gradient->second / gradient->second.abs().max().clamp_min(1));  // no entry moves further
   }
   loss_->after_step(seen);
   return outcome;
@@ -170,7 +179,7 @@ Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
 Outcome Trial::evaluate(const Batch& batch) { return evaluate(batch, World::single()); }
 Outcome Trial::step(const Batch& batch) { return step(batch, World::single()); }
 
-Tensor Trial::value(const Batch& batch) const { return loss_->forward(input(batch, World::single())).detach(); }
+Tensor Trial::value(const Batch& batch) const { return loss_->forward(input(batch, World::single())); }
 
 Tensors Trial::state() const {
   Tensors copies;

@@ -35,7 +35,8 @@ struct Outcome {
   Tensors reports;
 };
 
-// A loss as an experiment builds it, and its steps. Trials of one option set begin equal.
+// A loss as an experiment builds it, and its steps. Trials of one option set begin equal. With bf16 the heads give bf16 and, as in
+// training, the loss sees fp32.
 class Trial {
  public:
   Trial(const Component& loss, const OptionSet& set, at::ScalarType type = at::kDouble, at::Device device = at::kCPU);
@@ -53,13 +54,16 @@ class Trial {
   // Forward, backward, a step of gradient descent of the loss's own parameters, after_step.
   Outcome step(const Batch& batch, const std::shared_ptr<Ranks>& ranks);
   Outcome step(const Batch& batch);
-  // The value alone.
+  // From now on z, h and p are seen as fp32 would round them, by chance: what no formula can avoid.
+  void round_inputs(uint64_t seed) { rounding_ = seed; }
+  // The value alone, with its graph.
   Tensor value(const Batch& batch) const;
 
   Tensors state() const;            // copies of parameters and buffers
   void load(const Tensors& state);  // as a checkpoint does
 
  private:
+  at::ScalarType wide() const { return type_ == at::kBFloat16 ? at::kFloat : type_; }
   Outcome differentiate(const LossInput& input, Tensors leaves);
 
   std::shared_ptr<Loss> loss_;
@@ -67,6 +71,7 @@ class Trial {
   Sizes sizes_;
   at::ScalarType type_;
   at::Device device_;
+  uint64_t rounding_ = 0;  // 0: none
 };
 
 }  // namespace foil::conformance

@@ -13,16 +13,16 @@ namespace foil::conformance {
 
 struct Option {
   std::string key, doc;
-  std::string allowed;         // in words: "a number > 0"
+  std::string allowed;  // in words: "a number > 0"
   Node default_value;
   bool default_allowed = true;
-  bool is_switch = false;      // a choice or a flag
-  std::vector<Node> others;    // allowed values beside the default: each choice, the other flag, both ends of the range
-  std::vector<Node> refused;   // values that are not
+  bool is_switch = false;     // a choice or a flag
+  std::vector<Node> others;   // allowed values beside the default: each choice, the other flag, both ends of the range
+  std::vector<Node> refused;  // values that are not
 };
 
-// The options in the order of describe(). The ends of a range: a closed end itself; 0.001 inside an open one; where there is no end,
-// 1000 for a number and 64, or twice the default, for an integer.
+// The options in the order of describe(). The ends of a range: a closed end itself; 0.001 inside an open one; where there is no
+// end, 1000 for a number and 64, or twice the default, for an integer.
 std::vector<Option> options_of(const Component& loss);
 
 struct OptionSet {
@@ -34,8 +34,8 @@ struct OptionSet {
 std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set);
 
 struct OptionSets {
-  std::vector<OptionSet> single;    // the default, then each option at each of its other values, then the declared samples
-  std::vector<OptionSet> paired;    // each choice and flag together with each other value of every other option
+  std::vector<OptionSet> single;     // the default, then each option at each of its other values, then the declared samples
+  std::vector<OptionSet> paired;     // each choice and flag together with each other value of every other option
   std::vector<std::string> refused;  // what the constructor said to sets whose every value is allowed
 };
 OptionSets option_sets(const Component& loss);

@@ -12,11 +12,13 @@ limit=40
 rm -rf "$bundle"
 mkdir -p "$bundle"/{plugins,tests/bench,bench,lib,golden,experiments}
 
-cp "$build/foil" "$build/libfoil.so" "$bundle/"
+cp "$build/foil" "$build/foil_conformance" "$build/libfoil.so" "$bundle/"
 cp "$build"/plugins/*.so "$bundle/plugins/"
 cp "$build"/bench/* "$bundle/bench/" 2> /dev/null || [ -x "$bundle/bench/throughput" ]
 cp "$build/tests/golden" "$bundle/tests/"
-for name in $(ctest --test-dir "$build" --show-only=json-v1 -L '^cuda$' | python3 -c 'import json, sys; [print(test["name"]) for test in json.load(sys.stdin)["tests"]]'); do
+tests() { ctest --test-dir "$build" --show-only=json-v1 "$@" | python3 -c 'import json, sys; [print(test["name"]) for test in json.load(sys.stdin)["tests"]]'; }
+tests -R '^conformance_' | sed -n '/_test$/!s/^conformance_//p' > "$bundle/tests/losses.txt"
+for name in $(tests -L '^cuda$'); do
   cp "$build/tests/$name" "$bundle/tests/"
   echo "$name" >> "$bundle/tests/cuda_tests.txt"
 done
@@ -29,7 +31,7 @@ git -C "$root" rev-parse --short HEAD > "$bundle/commit" 2> /dev/null || echo un
 sed -n 's/^set(FOIL_TORCH_VERSION \(.*\))/\1/p' "$root/cmake/FoilTorch.cmake" > "$bundle/torch_version"
 
 # What ldd finds outside LibTorch, nvidia's wheels and this build, but for the system's own (C and C++ run time).
-programs=("$bundle/foil" "$bundle/libfoil.so" "$bundle"/plugins/*.so "$bundle"/tests/* "$bundle"/bench/*)
+programs=("$bundle/foil" "$bundle/foil_conformance" "$bundle/libfoil.so" "$bundle"/plugins/*.so "$bundle"/tests/* "$bundle"/bench/*)
 for file in "${programs[@]}"; do
   [ -f "$file" ] && [ -x "$file" ] && LD_LIBRARY_PATH=$build ldd "$file" | awk '$2 == "=>" && $3 ~ /^\// {print $3}'
 done | sort -u | grep -vE '/torch/lib/|/nvidia/|/libfoil\.so|/(ld-linux[^/]*|libc|libm|libdl|librt|libpthread|libutil|libgcc_s|libstdc\+\+)\.so' |

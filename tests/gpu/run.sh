@@ -72,6 +72,13 @@ while read -r name; do
   fi
 done < "$here/tests/cuda_tests.txt"
 
+while read -r name; do
+  if check "conformance: $name" "$here/foil_conformance" "$here/plugins/$name.so" && [ $device = cuda ] && ! grep -q '^  ok    cuda' "$work/out"; then
+    summary[-1]="FAIL  conformance: $name did not compare CUDA with the CPU on a machine with a GPU"
+    failed=1
+  fi
+done < "$here/tests/losses.txt"
+
 check "golden vectors (CPU)" "$here/tests/golden" --require ntxent,ntxent_mv,dcl,dclw "$here/golden" && summary[-1]+=": $(tail -n 1 "$work/out")"
 
 steps=200 batch=256 samples=4096

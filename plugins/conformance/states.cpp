@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conformance.h"
+
+#include "outcomes.h"
+#include "ranks/in_process.h"
+#include "run/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/utils.h>
+
+#include <atomic>
+
+namespace foil::conformance {
+namespace {
+
+constexpr int64_t kSteps = 3;
+
+// How many of the seven samples each rank has at each step.
+using Shards = std::vector<std::vector<int64_t>>;
+const std::vector<Shards> kShards = {{{4, 3}, {0, 7}, {6, 1}}, {{3, 2, 2}, {5, 0, 2}, {0, 1, 6}}};
+
+// The third batch has a sample twice, as a sampler may draw it.
+Batch batch_of(const Trial& trial, int64_t step) {
+  Batch batch = trial.batch(step);
+  if (step == 2) {
+    batch.index = torch::cat({batch.index.slice(0, 0, kBatch - 1), batch.index.slice(0, 1, 2)});
+    if (batch.label.defined()) batch.label = torch::cat({batch.label.slice(0, 0, kBatch - 1), batch.label.slice(0, 1, 2)});
+  }
+  return batch;
+}
+
+// What the ranks gave, as one rank would: values and reports averaged, the gradients of inputs stacked and averaged over ranks.
+Outcome merged(const std::vector<Outcome>& ranks) {
+  const double count = static_cast<double>(ranks.size());
+  Outcome all = ranks[0];
+  all.value = torch::zeros_like(all.value);
+  for (auto& [name, report] : all.reports) report = torch::zeros_like(report);
+  for (const Outcome& one : ranks) {
+    all.value += one.value / count;
+    for (auto& [name, report] : all.reports) report += one.reports.at(name) / count;
+  }
+  for (auto& [name, gradient] : all.gradients) {
+    if (name.starts_with("parameter ")) continue;
+    std::vector<Tensor> parts;
+    for (const Outcome& one : ranks) parts.push_back(one.gradients.at(name) / count);
+    gradient = torch::cat(parts);
+  }
+  return all;
+}
+
+}  // namespace
+
+void ranks_equal_one(const Subject& subject, Item& item) {
+  const std::vector<OptionSet>& sets = subject.sets.single;
+  for (const Shards& shards : kShards) {
+    const size_t size = shards[0].size();
+    std::vector<std::vector<Trial>> trials(sets.size());                   // [set][rank]
+    std::vector<std::vector<std::vector<Outcome>>> outcomes(sets.size());  // [set][step][rank]
+    for (size_t s = 0; s < sets.size(); ++s) {
+      for (size_t r = 0; r < size; ++r) trials[s].emplace_back(subject.loss, sets[s]);
+      outcomes[s].assign(kSteps, std::vector<Outcome>(size));
+    }
+    std::atomic<size_t> reached = 0;
+    const auto where = [&](size_t s) { return fmt::format("{}, {} ranks", sets[s].text, size); };
+    try {
+      const auto run = [&](World& world) {
+        const size_t rank = static_cast<size_t>(world.rank());
+        for (size_t s = 0; s < sets.size(); ++s) {
+          reached = s;
+          for (size_t step = 0; step < kSteps; ++step) {
+            int64_t before = 0;
+            for (size_t r = 0; r < rank; ++r) before += shards[step][r];
+            const Batch mine = rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
+            outcomes[s][step][rank] = trials[s][rank].step(mine, world.shared_from_this());
+          }
+          world.barrier();
+        }
+      };
+      in_process_ranks(static_cast<int>(size), run, std::chrono::seconds(15));
+    } catch (const std::exception& error) {
+      item.fail(where(reached), error.what());
+      continue;
+    }
+    for (size_t s = 0; s < sets.size(); ++s) {
+      Trial one(subject.loss, sets[s]);
+      for (size_t step = 0; step < kSteps; ++step) {
+        const std::string at = fmt::format("{} with {} samples, step {}", where(s), fmt::join(shards[step], ", "), step);
+        expect_close(item, at, merged(outcomes[s][step]), one.step(batch_of(one, static_cast<int64_t>(step))), 1e-9);
+      }
+      const Tensors first = trials[s][0].state();
+      expect_close(item, where(s) + ", the state after three steps", first, one.state(), 1e-9);
+      for (size_t r = 1; r < size; ++r) {
+        expect_equal_bits(item, fmt::format("{}, the state of rank {} against rank 0", where(s), r), trials[s][r].state(), first);
+      }
+    }
+  }
+}
+
+// Saved as a checkpoint is, loaded into a loss built anew, and continued.
+void resume_is_exact(const Subject& subject, Item& item) {
+  for (const OptionSet& set : subject.sets.single) {
+    Trial straight(subject.loss, set), resumed(subject.loss, set);
+    for (int64_t step = 0; step < 2; ++step) straight.step(straight.batch(step));
+    resumed.load(parse_tensors(serialize_tensors(straight.state()), "checkpoint").tensors);
+    for (int64_t step = 2; step < 4; ++step) {
+      const Outcome want = straight.step(straight.batch(step));
+      expect_equal_bits(item, fmt::format("{}, resumed at step 2, step {}", set.text, step), resumed.step(resumed.batch(step)),
+                        want);
+    }
+    expect_equal_bits(item, set.text + ", resumed at step 2, the state after step 3", resumed.state(), straight.state());
+  }
+}
+
+// A loss whose parameters and buffers are set back to the start must begin again, whatever it went through.
+void state_is_registered(const Subject& subject, Item& item) {
+  for (const OptionSet& set : subject.sets.single) {
+    Trial trial(subject.loss, set);
+    const Tensors start = trial.state();
+    std::vector<Outcome> first;
+    for (int64_t step = 0; step < kSteps; ++step) first.push_back(trial.step(trial.batch(step)));
+    const Tensors end = trial.state();
+    trial.load(start);
+    for (int64_t step = 0; step < kSteps; ++step) {
+      expect_equal_bits(item, fmt::format("{}, set back to its start, step {}", set.text, step), trial.step(trial.batch(step)),
+                        first[static_cast<size_t>(step)]);
+    }
+    expect_equal_bits(item, set.text + ", set back to its start, the state after three steps", trial.state(), end);
+  }
+}
+
+// Evaluation moves nothing, and in training only after_step does: what forward changes would be changed twice by a second pass.
+void evaluation_changes_nothing(const Subject& subject, Item& item) {
+  for (const OptionSet& set : subject.sets.single) {
+    Trial trial(subject.loss, set);
+    trial.step(trial.batch(0));
+    const Tensors before = trial.state();
+    LossInput input = trial.input(trial.batch(1), World::single());
+    trial.loss().forward(input);
+    expect_equal_bits(item, set.text + ", after forward without after_step", trial.state(), before);
+    trial.load(before);
+    trial.loss().eval();
+    input = trial.input(trial.batch(1), World::single());
+    input.training = false;
+    trial.loss().forward(input);
+    expect_equal_bits(item, set.text + ", after evaluation", trial.state(), before);
+  }
+}
+
+}  // namespace foil::conformance

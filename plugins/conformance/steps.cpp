@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conformance.h"
+
+#include "held_detach.h"
+#include "outcomes.h"
+#include "ranks/world.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <fmt/format.h>
+#include <torch/autograd.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
+
+namespace foil::conformance {
+// What was not asked for is once not there, as in training, and once there with other contents: neither may matter.
+void needs_are_honest(const Subject& subject, Item& item) {
+  for (const OptionSet& set : subject.sets.single) {
+    const Outcome bare = Trial(subject.loss, set).step(Trial(subject.loss, set).batch(1));
+    Trial trial(subject.loss, set);
+    const Needs& needs = trial.needs();
+    Batch poisoned = trial.batch(1);
+    const Tensor nan = torch::full({kBatch, kWidth}, std::nan(""), torch::kDouble);
+    if (!needs.labels) poisoned.label = torch::arange(kBatch) % 2;
+    if (!needs.predictor) poisoned.p.assign(poisoned.z.size(), nan);
+    if (!needs.target) poisoned.target.assign(poisoned.z.size(), nan);
+    if (needs.queues.empty()) poisoned.queue = {{nan, poisoned.label, torch::arange(kBatch), kBatch, 0}};
+    expect_equal_bits(item, set.text + ", with inputs that needs() does not ask for", trial.step(poisoned), bare);
+  }
+}
+
+namespace {
+
+// The tensors of a trial that have a gradient, moved by `change` (by the names of Outcome::gradients) while `value` is taken.
+double value_at(Trial& trial, const Batch& batch, const Tensors& change, HeldDetach& held, HeldDetach::Mode mode) {
+  Batch moved = batch;
+  const auto move = [&](const char* kind, std::vector<Tensor>& tensors) {
+    for (size_t v = 0; v < tensors.size(); ++v) {
+      const auto by = change.find(kind + std::to_string(v));
+      if (by != change.end()) tensors[v] = tensors[v] + by->second;
+    }
+  };
+  move("z.", moved.z);
+  move("h.", moved.h);
+  move("p.", moved.p);
+  const Tensors start = trial.state();
+  {
+    torch::NoGradGuard no_grad;
+    for (const auto& parameter : trial.loss().named_parameters()) {
+      const auto by = change.find("parameter " + parameter.key());
+      if (by != change.end()) parameter.value().add_(by->second);
+    }
+  }
+  const HeldDetach::Scope scope(held, mode);
+  const double value = trial.value(moved).item<double>();
+  trial.load(start);
+  return value;
+}
+
+// The fourth-order difference quotient of f at 0.
+double quotient(const std::function<double(double)>& f) {
+  constexpr double kStep = 1e-5;
+  return (8 * (f(kStep) - f(-kStep)) - (f(2 * kStep) - f(-2 * kStep))) / (12 * kStep);
+}
+
+}  // namespace
+
+// Along random directions through all tensors at once; where one is off, entry by entry, to name the worst.
+void gradient_is_the_derivative(const Subject& subject, Item& item) {
+  std::vector<OptionSet> sets = subject.sets.single;
+  sets.insert(sets.end(), subject.sets.paired.begin(), subject.sets.paired.end());
+  for (const OptionSet& set : sets) {
+    Trial trial(subject.loss, set);
+    trial.step(trial.batch(0));
+    const Batch batch = trial.batch(1);
+    HeldDetach held;
+    const double here = value_at(trial, batch, {}, held, HeldDetach::Mode::record);
+    const Tensors gradients = trial.evaluate(batch).gradients;
+    const double allowed =
+        1e-6 * std::max(largest(gradients), 1e-9) + 1e-10 * std::abs(here);  // the last is rounding over the step
+    const auto along = [&](const Tensors& direction) {
+      return quotient([&](double s) {
+        Tensors change;
+        for (const auto& [name, d] : direction) change[name] = s * d;
+        return value_at(trial, batch, change, held, HeldDetach::Mode::replay);
+      });
+    };
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(7);
+    bool holds = true;
+    for (int i = 0; i < 2 && holds; ++i) {
+      Tensors direction;
+      double got = 0;
+      for (const auto& [name, gradient] : gradients) {
+        direction[name] = 2 * torch::rand(gradient.sizes(), generator, torch::kDouble) - 1;
+        got += (gradient * direction[name]).sum().item<double>();
+      }
+      holds = std::abs(got - along(direction)) <= allowed;
+      if (holds) item.expect(true, set.text, "");
+    }
+    for (const auto& [name, gradient] : gradients) {
+      if (holds) break;
+      Tensor quotients = torch::zeros_like(gradient);
+      for (int64_t k = 0; k < gradient.numel(); ++k) {
+        Tensor one = torch::zeros_like(gradient);
+        one.view(-1)[k] = 1;
+        quotients.view(-1)[k] = along({{name, one}});
+      }
+      item.expect_close(set.text, "against the difference quotient, the gradient of " + name, gradient, quotients, allowed);
+    }
+  }
+}
+
+void order_of_samples_is_nothing(const Subject& subject, Item& item) {
+  const Tensor order = torch::tensor({3, 0, 6, 2, 5, 1, 4}, torch::kLong), back = std::get<1>(order.sort());
+  for (const OptionSet& set : subject.sets.single) {
+    Trial straight(subject.loss, set), permuted(subject.loss, set);
+    for (int64_t step = 0; step < 3; ++step) {
+      const std::string where = fmt::format("{}, step {}, samples in the order {}", set.text, step, "3 0 6 2 5 1 4");
+      const Outcome want = straight.step(straight.batch(step));
+      Outcome got = permuted.step(rows(permuted.batch(step), order));
+      for (auto& [name, gradient] : got.gradients) {
+        if (!name.starts_with("parameter ")) gradient = gradient.index_select(0, back);
+      }
+      expect_close(item, where, got, want, 1e-9);
+    }
+    expect_close(item, set.text + ", after three steps", permuted.state(), straight.state(), 1e-9);
+  }
+}
+
+void extremes_stay_finite(const Subject& subject, Item& item) {
+  const auto of_length = [](double length) { return [length](const Tensor& t) { return t * (length / t.norm(2, -1, true)); }; };
+  const std::vector<std::pair<std::string, std::function<Tensor(const Tensor&)>>> changes = {
+      {"random embeddings", [](const Tensor& t) { return t; }},
+      {"identical embeddings", [](const Tensor& t) { return torch::ones_like(t); }},
+      {"zero vectors", [](const Tensor& t) { return torch::zeros_like(t); }},
+      {"one zero vector",
+       [](const Tensor& t) {
+         return torch::cat({torch::zeros_like(t.slice(0, 0, 1)), t.slice(0, 1)});
+       }},
+      {"opposite embeddings",
+       [](const Tensor& t) {
+         const Tensor sign = 1 - 2 * (torch::arange(t.size(0), t.options()) % 2);
+         return torch::ones_like(t) * sign.unsqueeze(1);
+       }},
+      {"vectors of length 1e4", of_length(1e4)}};
+  std::vector<OptionSet> sets = subject.sets.single;
+  sets.insert(sets.end(), subject.sets.paired.begin(), subject.sets.paired.end());
+  const auto check = [&](Trial& trial, const std::string& where, const Batch& batch) {
+    const Outcome outcome = trial.step(batch);
+    item.expect_finite(where, "the value", outcome.value);
+    for (const auto& [name, gradient] : outcome.gradients) item.expect_finite(where, "the gradient of " + name, gradient);
+    for (const auto& [name, tensor] : trial.state()) item.expect_finite(where, "after the step " + name, tensor);
+    return outcome.value.item<double>();
+  };
+  for (const OptionSet& set : sets) {
+    for (const auto& [name, change] : changes) {
+      Trial trial(subject.loss, set, at::kFloat);
+      check(trial, set.text + ", " + name, changed(trial.batch(1), change));
+    }
+  }
+  // Batches in which an anchor has nothing to be compared with. A mask that adds a large number shows as a large value.
+  constexpr double kOrdinary = 1e6;
+  const auto check_small = [&](const std::string& name, const std::function<Batch(const Batch&)>& change) {
+    Trial trial(subject.loss, subject.sets.single[0], at::kFloat);
+    const std::string where = "default, " + name;
+    try {
+      const double value = check(trial, where, change(trial.batch(0)));
+      if (!trial.needs().raw_z)
+        item.expect(std::abs(value) < kOrdinary, where,
+                    fmt::format("the value is {:.6g}: a mask that is a number and not exact?", value));
+    } catch (const Error& error) {
+      item.note(where + " is refused: " + error.what());
+    }
+  };
+  check_small("one sample", [](const Batch& batch) { return rows(batch, 0, 1); });
+  if (Trial(subject.loss, subject.sets.single[0]).needs().labels) {
+    check_small("one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; });
+    check_small("each sample a class of its own", [](Batch batch) {
+      batch = rows(batch, 0, kClasses);
+      return batch.label = torch::arange(kClasses), batch;
+    });
+  }
+}
+
+// fp32 and bf16 against fp64 on the same numbers. What is allowed is a multiple of what rounding of the inputs does to the result,
+// which no formula can avoid.
+void precision_is_that_of_the_inputs(const Subject& subject, Item& item) {
+  constexpr double kMultiple = 32, kFloor = 2e-6, kHalf = 8e-3;
+  for (const OptionSet& set : subject.sets.single) {
+    for (const auto& [type, name] : {std::pair{at::kFloat, "fp32"}, {at::kBFloat16, "bf16"}}) {
+      Trial exact(subject.loss, set), narrow(subject.loss, set, type);
+      const Batch batch = changed(exact.batch(0), [type = type](const Tensor& t) { return t.to(type).to(at::kDouble); });
+      const Outcome want = exact.evaluate(batch), got = narrow.evaluate(batch);
+      double value_moves = 0;
+      std::map<std::string, double> moves;
+      for (uint64_t seed : {1, 2, 3}) {
+        exact.round_inputs(seed);
+        const Outcome moved = exact.evaluate(batch);
+        value_moves = std::max(value_moves, largest(moved.value - want.value));
+        for (const auto& [input, gradient] : want.gradients)
+          moves[input] = std::max(moves[input], largest(moved.gradients.at(input) - gradient));
+      }
+      const double all = largest(want.gradients), stored = type == at::kBFloat16 ? kHalf : 0;
+      const std::string where = set.text + ", " + name;
+      item.expect_close(where, "the value", got.value, want.value,
+                        kMultiple * value_moves + kFloor * std::max(1.0, largest(want.value)));
+      for (const auto& [input, gradient] : want.gradients) {
+        const double scale = std::max({largest(gradient), 1e-3 * all, 1e-9});
+        item.expect_close(where, "the gradient of " + input, got.gradients.at(input), gradient,
+                          kMultiple * moves[input] + (kFloor + stored) * scale);
+      }
+    }
+  }
+}
+
+// The gradients of the embeddings, pushed through an encoder three uneven micro batches at a time, as the loop does where memory is
+// short, against one backward pass through all of it.
+void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
+  for (const OptionSet& set : subject.sets.single) {
+    Trial trial(subject.loss, set);
+    const Batch batch = trial.batch(0);
+    const Tensor first = torch::randn({kFeatures, kFeatures}, at::make_generator<at::CPUGeneratorImpl>(3), torch::kDouble);
+    const Tensor second = torch::randn({kFeatures, kWidth}, at::make_generator<at::CPUGeneratorImpl>(4), torch::kDouble);
+    const auto weights = [&] { return std::vector<Tensor>{first.clone().requires_grad_(), second.clone().requires_grad_()}; };
+    const auto encode = [](const Tensor& x, const std::vector<Tensor>& w) {  // -> h, z
+      const Tensor h = torch::matmul(x, w[0]).tanh();
+      return std::pair{h, torch::matmul(h, w[1])};
+    };
+    const auto embedded = [&](const std::vector<Tensor>& w) {
+      Batch made = batch;
+      for (size_t v = 0; v < batch.z.size(); ++v) std::tie(made.h[v], made.z[v]) = encode(batch.h[v], w);
+      for (size_t v = 0; v < made.p.size(); ++v) made.p[v] = torch::matmul(made.z[v], w[1].t().slice(1, 0, kWidth));
+      return made;
+    };
+    // Whole: the loss's own graph joined to the encoder's.
+    const std::vector<Tensor> whole = weights();
+    const Batch all = embedded(whole);
+    const Tensor value = trial.loss().forward(trial.input(all, World::single()));
+    std::vector<Tensor> want(2);
+    if (value.requires_grad()) want = torch::autograd::grad({value}, whole, {}, {}, {}, true);
+    // Parts: gradients of the embeddings first.
+    Tensors gradients;
+    {
+      torch::NoGradGuard no_grad;
+      const Batch made = embedded(whole);
+      torch::AutoGradMode with_gradient(true);
+      gradients = trial.evaluate(changed(made, [](const Tensor& t) { return t.detach(); })).gradients;
+    }
+    const std::vector<Tensor> parts = weights();
+    for (const auto& [begin, count] : {std::pair<int64_t, int64_t>{0, 3}, {3, 1}, {4, 3}}) {
+      std::vector<Tensor> outputs, seeds;
+      const Batch some = embedded(parts);
+      for (const auto& [name, output] : inputs_of(some)) {
+        outputs.push_back(output.slice(0, begin, begin + count));
+        seeds.push_back(gradients.at(name).slice(0, begin, begin + count));
+      }
+      torch::autograd::backward(outputs, seeds);
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      const Tensor expected = want[i].defined() ? want[i] : torch::zeros_like(parts[i]);
+      item.expect_close(set.text + ", micro batches of 3, 1, 3", fmt::format("the gradient of encoder weight {}", i),
+                        parts[i].grad(), expected, 1e-9 * std::max(largest(expected), 1e-9));
+    }
+  }
+}
+
+void draws_are_keyed(const Subject& subject, Item& item) {
+  const auto state = [] { return at::globalContext().defaultGenerator(at::kCPU).get_state(); };
+  for (const OptionSet& set : subject.sets.single) {
+    Trial once(subject.loss, set), again(subject.loss, set);
+    torch::manual_seed(1);
+    const Tensor before = state();
+    const Outcome want = once.step(once.batch(0));
+    item.expect(torch::equal(before, state()), set.text,
+                "a step draws from LibTorch's global generator; draw from input.uniform or input.shared");
+    torch::manual_seed(2);
+    expect_equal_bits(item, set.text + ", the same step again", again.step(again.batch(0)), want);
+  }
+}
+
+void cuda_equals_cpu(const Subject& subject, Item& item) {
+  if (!torch::cuda::is_available()) return item.skip("there is no CUDA device");
+  for (const OptionSet& set : subject.sets.single) {
+    Trial cpu(subject.loss, set), cuda(subject.loss, set, at::kDouble, at::Device(at::kCUDA, 0));
+    for (int64_t step = 0; step < 3; ++step) {
+      expect_close(item, fmt::format("{}, CUDA, step {}", set.text, step), cuda.step(cpu.batch(step)), cpu.step(cpu.batch(step)),
+                   1e-8);
+    }
+    expect_close(item, set.text + ", CUDA, after three steps", cuda.state(), cpu.state(), 1e-8);
+  }
+}
+
+}  // namespace foil::conformance
