@@ -15,7 +15,7 @@ step() {  # step NAME COMMAND...
   end=$(date +%s.%N)
   printf '%-28s %6.1f s\n' "$1" "$(echo "$end - $start" | bc)"
 }
-unset FOIL_PLUGIN_PATH FOIL_LIBTORCH
+unset FOIL_PLUGIN_PATH FOIL_LIBTORCH MAKEFLAGS
 step "install" cmake --install "$build" --prefix "$work/first"
 mv "$work/first" "$work/foil"  # the prefix may move
 if grep -rlI "$work/first\|$(cd "$(dirname "$0")/.." && pwd)" "$work/foil" > "$work/found"; then
