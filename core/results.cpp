@@ -8,9 +8,11 @@ nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int6
   std::string protocol = plan.data.component->name;
   for (const auto& [key, entry] : measured.items()) {
     if (!entry.contains("value")) continue;
-    const bool headline = key == "features.knn" || key == "features.linear";
+    // "features.knn", "features.linear" and their parts by class frequency; the whole's protocol says all but the part.
+    const bool whole = key == "features.knn" || key == "features.linear";
+    const bool headline = whole || key.starts_with("features.knn_") || key.starts_with("features.linear_");
     metrics[headline ? key.substr(key.find('.') + 1) : key] = entry["value"];
-    if (headline) protocol += " " + entry["protocol"].get<std::string>();
+    if (whole) protocol += " " + entry["protocol"].get<std::string>();
   }
   nlohmann::json results = {{"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
   if (loss) results["loss"] = *loss;

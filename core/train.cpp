@@ -5,6 +5,7 @@
 #include "train.h"
 
 #include "data/loader.h"
+#include "evaluate/class_frequency.h"
 #include "model/schedule.h"
 #include "model/weights.h"
 #include "ranks/agree.h"
@@ -193,12 +194,33 @@ nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<En
   return evaluate(subject, *x.dataset, x.plan.evaluate, world, progress);
 }
 
+// By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
+void add_sample_states(const Experiment& x, nlohmann::json& result) {
+  const Tensor label = x.dataset->labels(Split::train);
+  if (!label.defined() || x.sizes.classes == 0) return;
+  const auto groups = frequency_groups(label.masked_select(label >= 0), x.sizes.classes);
+  for (size_t i = 0; i < x.losses.size(); ++i) {
+    for (const auto& state : x.losses[i].loss->named_buffers()) {
+      const Tensor& values = state.value();
+      if (values.dim() != 1 || values.size(0) != x.sizes.dataset_size || !values.is_floating_point()) continue;
+      for (const FrequencyGroup& group : groups) {
+        if (const auto mean = group_mean(values, label, group)) {
+          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
+              {"value", *mean},
+              {"unit", ""},
+              {"protocol", fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name)}};
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
   x.tower->eval();
   const bool bf16 = x.plan.run.precision == "bf16";
-  return evaluate_with(
+  nlohmann::json result = evaluate_with(
       x, world,
       [&](const Tensor& images) {
         View view;
@@ -207,6 +229,8 @@ nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgr
         return Encoded{out.h[0], out.z[0]};
       },
       progress);
+  if (x.plan.evaluate.class_frequency) add_sample_states(x, result);
+  return result;
 }
 
 nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hard contrastive loss: InfoNCE on the nearest negatives only, so that a larger temperature can be tolerant among them.
-// Wang & Liu, "Understanding the behaviour of contrastive loss", CVPR 2021, equations (10) and (11).
+// Wang & Liu, "Understanding the behaviour of contrastive loss", CVPR 2021.
 //
 //   l(a) = -log [ exp s(a,p) / ( exp s(a,p) + sum over the kept negatives n of exp s(a,n) ) ],   s(a,c) = <z_a, z_c> / temperature
 //   kept: the ceil(kept_fraction M) most similar of the anchor's M negatives, at least one
-//   L    = mean over anchors of both views; M = 2N - 2: both views of every other sample of the global batch
+//   L    = mean over anchors
 //
-// z is unit norm. kept_fraction = 1 is InfoNCE; the paper keeps 4095 of 50,000. The choice is a constant: gradient flows through
-// the kept similarities, not through the threshold. Exactly k are kept also where similarities tie.
+// negatives = "batch": anchors of both views, M = 2N - 2: both views of every other sample of the global batch. negatives =
+// "queue": anchors of the first view, positives of the second, and the M rows that have entered a queue of second views, without
+// gradient. z is unit norm. kept_fraction = 1 is InfoNCE; the paper keeps 4095 of 50,000. The choice is a constant: gradient flows
+// through the kept similarities, not through the threshold. Exactly k are kept also where similarities tie.
 //
 //   [[loss]]
 //   name = "hard_contrastive"
@@ -25,16 +27,34 @@ class HardContrastive final : public foil::Loss {
   struct Options {
     double temperature = 0.3;
     double kept_fraction = 0.0819;
+    std::string negatives = "batch";
+    int64_t queue_length = 4096;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("kept_fraction", kept_fraction, "part of the negatives that is kept, the most similar", {0, 1, true, false});
+      f.choice("negatives", negatives, {"batch", "queue"}, "where the negatives are from");
+      f.integer("queue_length", queue_length, "rows of the queue", foil::at_least(1));
     }
   };
   explicit HardContrastive(Options options) : options_(options) {}
 
+  foil::Needs needs() const override {
+    foil::Needs needs;
+    if (options_.negatives == "queue") {
+      needs.queues = {{.length = options_.queue_length, .source = foil::QueueNeed::Source::online, .view = 1}};
+    }
+    return needs;
+  }
+
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
-    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});     // [2N, D]
+    if (options_.negatives == "queue") {
+      const foil::Queue& queue = input.queue.at(0);
+      const Tensor similarity = torch::matmul(input.z[0], queue.data.t()) / options_.temperature;  // [B, K]
+      const Tensor entered = torch::arange(similarity.size(1), similarity.options().dtype(torch::kLong)) < queue.filled;
+      return input.mean(foil::softplus(kept_logsumexp(similarity, entered.expand_as(similarity), queue.filled) - positive));
+    }
+    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
     const int64_t global = input.global_batch();
     const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
     const Tensor sample = torch::arange(global, own.options()).repeat({2});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HCL: negatives weighted by their hardness, and debiased for the positives that hide among them.
-// Robinson et al., "Contrastive learning with hard negative samples", ICLR 2021, equation (4) and section 3.
+// Robinson et al., "Contrastive learning with hard negative samples", ICLR 2021, section 3.
 //
 //   e_n = exp(<z_a, z_n>/temperature) of the M = 2N - 2 negatives,  e_p that of the positive
 //   R   = M sum_n e_n^(1 + concentration) / sum_n e_n^concentration

@@ -3,6 +3,8 @@
 #include "evaluate/evaluate.h"
 
 #include "evaluate/checks.h"
+#include "evaluate/class_frequency.h"
+#include "evaluate/clustering.h"
 #include "evaluate/geometry.h"
 #include "evaluate/linear_probe.h"
 
@@ -93,18 +95,34 @@ nlohmann::json entry(double value, const char* unit, std::string protocol) {
   return {{"value", value}, {"unit", unit}, {"protocol", std::move(protocol)}};
 }
 
-nlohmann::json knn_entry(const Labelled& train, const Labelled& test, int64_t classes, const KnnOptions& knn,
-                         const std::string& data_id, Ranks& ranks) {
-  const double accuracy = knn_accuracy(train.rows, train.label, test.rows, test.label, classes, knn, ranks);
-  const std::string vote = knn.vote == "weighted" ? fmt::format("T{}-weighted", knn.temperature) : knn.vote;
-  nlohmann::json voted = entry(100 * accuracy, "%", fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
-  voted.update(
-      {{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
-  return voted;
+// An accuracy as an entry; with groups, one more for each of them, of the same hits.
+void add_accuracy(nlohmann::json& result, const std::string& key, nlohmann::json whole, const Tensor& hits, const Tensor& labels,
+                  const std::vector<FrequencyGroup>& groups) {
+  for (const FrequencyGroup& group : groups) {
+    const std::optional<double> accuracy = group_mean(hits, labels, group);
+    if (!accuracy) continue;
+    nlohmann::json part =
+        entry(100 * *accuracy, "%", whole["protocol"].get<std::string>() + "/" + group.name + "-third-of-classes");
+    part["classes"] = group.classes;
+    result[key + "_" + group.name] = std::move(part);
+  }
+  result[key] = std::move(whole);
 }
 
-nlohmann::json linear_entry(const Labelled& train, const Labelled& test, int64_t classes, const std::string& data_id,
-                            const std::function<void(int64_t, int64_t)>& progress) {
+void add_knn(nlohmann::json& result, const std::string& key, const Labelled& train, const Labelled& test, int64_t classes,
+             const KnnOptions& knn, const std::vector<FrequencyGroup>& groups, const std::string& data_id, Ranks& ranks) {
+  const Tensor hits = knn_hits(train.rows, train.label, test.rows, test.label, classes, knn, ranks);
+  const std::string vote = knn.vote == "weighted" ? fmt::format("T{}-weighted", knn.temperature) : knn.vote;
+  nlohmann::json voted = entry(100 * hits.to(torch::kDouble).mean().item<double>(), "%",
+                               fmt::format("knn-{}-k{}-{}/{}", knn.similarity, knn.neighbours, vote, data_id));
+  voted.update(
+      {{"neighbours", knn.neighbours}, {"temperature", knn.temperature}, {"vote", knn.vote}, {"similarity", knn.similarity}});
+  add_accuracy(result, key, std::move(voted), hits, test.label, groups);
+}
+
+void add_linear(nlohmann::json& result, const std::string& key, const Labelled& train, const Labelled& test, int64_t classes,
+                const std::vector<FrequencyGroup>& groups, const std::string& data_id,
+                const std::function<void(int64_t, int64_t)>& progress) {
   const LinearProbeOptions options;
   const LinearProbe probe = linear_probe(train.rows, train.label, test.rows, test.label, classes, options, progress);
   nlohmann::json fitted = entry(100 * probe.accuracy, "%",
@@ -116,7 +134,18 @@ nlohmann::json linear_entry(const Labelled& train, const Labelled& test, int64_t
                  {"iterations", probe.iterations},
                  {"converged", probe.converged},
                  {"gradient_norm", probe.gradient_norm}});
-  return fitted;
+  add_accuracy(result, key, std::move(fitted), probe.hits, test.label, groups);
+}
+
+// k-means with as many clusters as there are classes, against the labels.
+void add_clustering(nlohmann::json& result, const std::string& name, const Labelled& test, int64_t classes,
+                    const std::string& data_id) {
+  const KMeansOptions options;
+  const Partition found = k_means(test.rows, std::min(classes, test.rows.size(0)), options);
+  const std::string id = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}/{}", classes, options.restarts,
+                                     options.max_iterations, options.seed, data_id);
+  result[name + ".nmi"] = entry(normalized_mutual_information(found.cluster, test.label), "", "nmi-" + id);
+  result[name + ".ari"] = entry(adjusted_rand_index(found.cluster, test.label), "", "ari-" + id);
 }
 
 nlohmann::json std_entry(const Tensor& rows, const std::string& data_id) {
@@ -131,6 +160,8 @@ nlohmann::json std_entry(const Tensor& rows, const std::string& data_id) {
 void EvaluateOptions::describe(Fields& fields) {
   knn.describe(fields);
   fields.flag("linear", linear, "fit a linear probe");
+  fields.flag("class_frequency", class_frequency, "also accuracy on the classes with many, medium and few training samples");
+  fields.flag("clustering", clustering, "k-means of the test split against its labels: NMI and ARI");
   fields.flag("geometry", geometry, "alignment, uniformity, effective rank, standard deviation per dimension");
   fields.flag("baselines", baselines, "foil ablate: also raw pixels and the untrained encoder");
   fields.integer("batch_size", batch_size, "samples encoded at once, on each rank", at_least(1));
@@ -183,10 +214,18 @@ nlohmann::json evaluate(const Subject& subject, const Dataset& data, const Evalu
       const Labelled bank = train.labelled(place), queries = test.labelled(place);
       const std::string data_id =
           fmt::format("{}/train{}/test{}/{}/v1", name, bank.rows.size(0), queries.rows.size(0), subject.preparation);
+      const std::vector<FrequencyGroup> groups =
+          options.class_frequency ? frequency_groups(bank.label, classes) : std::vector<FrequencyGroup>{};
       report(" kNN")(0, 1);
-      result[name + ".knn"] = knn_entry(bank, queries, classes, options.knn, data_id, ranks);
+      add_knn(result, name + ".knn", bank, queries, classes, options.knn, groups, data_id, ranks);
       report(" kNN")(1, 1);
-      if (options.linear) result[name + ".linear"] = linear_entry(bank, queries, classes, data_id, report(" linear probe"));
+      if (options.linear) add_linear(result, name + ".linear", bank, queries, classes, groups, data_id, report(" linear probe"));
+      if (options.clustering) {
+        report(" clustering")(0, 1);
+        const std::string test_id = fmt::format("{}/test{}/{}/v1", name, queries.rows.size(0), subject.preparation);
+        add_clustering(result, name, queries, classes, test_id);
+        report(" clustering")(1, 1);
+      }
     }
     if (options.geometry) {
       const Tensor& rows = shape.rows[place];

@@ -19,6 +19,8 @@ namespace foil {
 struct EvaluateOptions {
   KnnOptions knn;
   bool linear = true;
+  bool class_frequency = false;
+  bool clustering = false;
   bool geometry = true;
   bool baselines = false;
   int64_t batch_size = 512;
@@ -51,6 +53,8 @@ Encoded raw_pixels(const Tensor& images);
 // "features.uniformity", "features.effective_rank", "features.std" and the same for "projections":
 //   {"features.knn": {"value": 84.5, "unit": "%", ...
 //                     "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
+// Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe), "features.nmi" and
+// "features.ari" (clustering.h).
 // The protocol id names everything that defines the number but the data set; values with different ids must not be compared.
 // kNN and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two are left out.
 // Geometry is of the test split, of train where there is no test. Alignment is of its first 2,048 samples.

@@ -76,8 +76,8 @@ int64_t voted_class(const double* similarity, const int64_t* row, const int64_t*
 
 }  // namespace
 
-double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
-                    int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
+Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels, int64_t classes,
+                const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("kNN bank", bank);
   check_embeddings("kNN queries", queries);
@@ -113,17 +113,23 @@ double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor&
   }
 
   std::vector<double> votes(static_cast<size_t>(classes));
-  int64_t hits = 0, query = first;
+  Tensor hits = torch::zeros({last - first}, torch::kBool);
+  int64_t query = first;
   for (const Neighbours& part : best) {
     const Tensor similarity = part.similarity.cpu().contiguous(), row = part.row.cpu().contiguous();
     for (int64_t i = 0; i < row.size(0); ++i, ++query) {
       const int64_t voted = voted_class(similarity.const_data_ptr<double>() + i * k, row.const_data_ptr<int64_t>() + i * k,
                                         bank_label.const_data_ptr<int64_t>(), options, votes);
-      hits += voted == query_label.const_data_ptr<int64_t>()[query];
+      hits.mutable_data_ptr<bool>()[query - first] = voted == query_label.const_data_ptr<int64_t>()[query];
     }
   }
-  const Tensor all = ranks.sum(torch::full({}, static_cast<double>(hits), queries.options().dtype(torch::kDouble)));
-  return all.item<double>() / static_cast<double>(queries.size(0));
+  return ranks.gather(hits.to(queries.device())).cpu();
+}
+
+double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
+                    int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
+  const Tensor hits = knn_hits(bank, bank_labels, queries, query_labels, classes, options, ranks, chunk_bytes);
+  return hits.to(torch::kDouble).mean().item<double>();
 }
 
 }  // namespace foil

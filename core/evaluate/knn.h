@@ -17,9 +17,9 @@ struct KnnOptions {
   void describe(Fields& fields);
 };
 
-// The share of queries [M, F] whose voted class is their label, in [0, 1]. `bank` [N, F] with its labels is what votes; both kinds
-// of labels are int64 in {0, ..., classes-1}. Every rank passes the same whole tensors, works on its block of the queries and gets
-// the same result. Working memory: a few times `chunk_bytes`, and the neighbours of this rank's queries.
+// Whether the voted class of each query [M, F] is its label: bool [M] on the CPU. `bank` [N, F] with its labels is what votes; both
+// kinds of labels are int64 in {0, ..., classes-1}. Every rank passes the same whole tensors, works on its block of the queries and
+// gets the same result. Working memory: a few times `chunk_bytes`, and the neighbours of this rank's queries.
 //
 // Similarity: rows are L2-normalised in fp64 and rounded to multiples of 2^-24 (the step of fp32 just below 1). Products and sums
 // of such numbers are exact in fp64, so a similarity has the same bits however it is computed, and equal rows tie exactly. An
@@ -30,6 +30,10 @@ struct KnnOptions {
 // the class of the nearest neighbour among them wins; a class without votes never does.
 //
 // Throws Error: Exit::usage when the bank has fewer rows than `neighbours`, Exit::non_finite for an embedding with nan or inf.
+Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels, int64_t classes,
+                const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes = int64_t{64} << 20);
+
+// The share of hits, in [0, 1].
 double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
                     int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes = int64_t{64} << 20);
 

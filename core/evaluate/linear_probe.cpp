@@ -193,8 +193,8 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   probe.converged = fit.converged;
   probe.gradient_norm = fit.gradient_norm;
   std::tie(probe.weight, probe.bias) = regression.weight_and_bias(fit.parameters);
-  const Tensor hit = hits(test, test_label, {probe.weight, probe.bias}, options.chunk_bytes);
-  probe.accuracy = hit.to(torch::kDouble).mean().item<double>();
+  probe.hits = hits(test, test_label, {probe.weight, probe.bias}, options.chunk_bytes);
+  probe.accuracy = probe.hits.to(torch::kDouble).mean().item<double>();
   return probe;
 }
 

@@ -13,12 +13,18 @@
 namespace foil {
 namespace {
 
-const std::vector<std::string> first_metrics = {"knn", "linear"};
-const std::map<std::string, std::string> short_titles = {{"knn", "kNN"}};
+const std::vector<std::string> first_metrics = {"knn",     "linear",      "knn_many",      "knn_medium",
+                                                "knn_few", "linear_many", "linear_medium", "linear_few"};
 
-std::string short_title(const std::string& metric) {
-  const auto title = short_titles.find(metric);
-  return title == short_titles.end() ? metric : title->second;
+bool is_percent(const std::string& metric) {
+  return std::find(first_metrics.begin(), first_metrics.end(), metric) != first_metrics.end();
+}
+
+// "knn_many" -> "kNN many"
+std::string short_title(std::string metric) {
+  if (!is_percent(metric)) return metric;
+  std::replace(metric.begin(), metric.end(), '_', ' ');
+  return metric.starts_with("knn") ? "kNN" + metric.substr(3) : metric;
 }
 
 bool is_headline(const std::string& metric) { return metric.find('.') == std::string::npos; }
@@ -254,10 +260,7 @@ std::string render(const Comparison& comparison, Format format) {
   return out;
 }
 
-std::string metric_title(const std::string& metric) {
-  const bool percent = std::find(first_metrics.begin(), first_metrics.end(), metric) != first_metrics.end();
-  return short_title(metric) + (percent ? " %" : "");
-}
+std::string metric_title(const std::string& metric) { return short_title(metric) + (is_percent(metric) ? " %" : ""); }
 
 std::string p_title(const ComparisonTable& table) {
   if (table.reference.empty()) return "p";

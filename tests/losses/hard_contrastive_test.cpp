@@ -49,6 +49,27 @@ TEST(HardContrastive, KeepsExactlyAsManyWhereSimilaritiesTie) {
   EXPECT_NEAR(forward(z, options).item<double>(), std::log1p(4 * std::exp(-2.0)), 1e-12);
 }
 
+TEST(HardContrastive, TakesTheNearestOfWhatHasEnteredTheQueue) {
+  const auto z = foil::unit_views(2, 5, 4);
+  foil::LossInput input = foil::input_of(z);
+  HardContrastive loss({.temperature = 0.2, .kept_fraction = 0.3, .negatives = "queue", .queue_length = 9});
+  const Tensor bank = foil::unit_views(1, 9, 4, 8)[0];
+  for (const int64_t filled : {0, 1, 7}) {
+    input.queue = {{.data = bank, .label = {}, .index = {}, .filled = filled, .view = 1}};
+    double sum = 0;
+    for (int64_t i = 0; i < 5; ++i) {
+      std::vector<double> negatives;
+      for (int64_t k = 0; k < filled; ++k) negatives.push_back(foil::dot(z[0][i], bank[k]) / 0.2);
+      std::sort(negatives.rbegin(), negatives.rend());
+      negatives.resize(static_cast<size_t>(std::ceil(0.3 * static_cast<double>(filled))));
+      double kept = 0;
+      for (const double s : negatives) kept += std::exp(s);
+      sum += std::log1p(kept / std::exp(foil::dot(z[0][i], z[1][i]) / 0.2));
+    }
+    EXPECT_NEAR(loss.forward(input).item<double>(), sum / 5, 1e-12) << filled;
+  }
+}
+
 TEST(HardContrastive, GradientEqualsFiniteDifferences) {
   foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4),
                                        [](const auto& z) { return forward(z, {.temperature = 0.2, .kept_fraction = 0.3}); });

@@ -6,7 +6,9 @@
 
 #include <foil/foil.h>
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 #include <torch/types.h>
+#include <torch/utils.h>
 
 #include <functional>
 #include <memory>

@@ -35,9 +35,8 @@ inline void expect_ranks_equal_one(const std::function<std::shared_ptr<Loss>()>&
       std::vector<Tensor> leaves;
       for (const Tensor& view : z) {
         leaves.push_back(view.roll({static_cast<int64_t>(step)}, {0}).slice(0, begin, begin + count).clone().requires_grad_());
-        input.z.push_back(loss->needs().raw_z ? leaves.back()
-                                              : torch::nn::functional::normalize(
-                                                    leaves.back(), torch::nn::functional::NormalizeFuncOptions().dim(1)));
+        const Tensor& x = leaves.back();
+        input.z.push_back(loss->needs().raw_z ? x : x / x.norm(2, {1}, true).clamp_min(1e-12));
       }
       input.h = input.z;
       input.index = indices[step].slice(0, begin, begin + count);

@@ -3,6 +3,7 @@
 #include "evaluate/evaluate.h"
 
 #include "data/memory.h"
+#include "evaluate/clustering.h"
 #include "evaluate/geometry.h"
 #include "ranks/in_process.h"
 
@@ -57,8 +58,10 @@ TEST(Evaluate, IsTheSameForAnyWorldSize) {
     return std::pair{subject.encode(x), subject.encode(x.flip(3))};
   };
   subject.augmentation = "flip";
-  const nlohmann::json one = evaluate(subject, data, {}, *World::single());
-  EXPECT_EQ(one.size(), 12U);
+  EvaluateOptions options;
+  options.class_frequency = true;
+  const nlohmann::json one = evaluate(subject, data, options, *World::single());
+  EXPECT_EQ(one.size(), 24U);
   EXPECT_GT(one["features.knn"]["value"].get<double>(), 25);
   EXPECT_LT(one["features.knn"]["value"].get<double>(), 95);
   for (int world_size : {2, 3}) {
@@ -66,7 +69,7 @@ TEST(Evaluate, IsTheSameForAnyWorldSize) {
     std::vector<nlohmann::json> results;
     in_process_ranks(world_size, [&](World& world) {
       torch::set_num_threads(1);
-      const nlohmann::json mine = evaluate(subject, data, {}, world);
+      const nlohmann::json mine = evaluate(subject, data, options, world);
       const std::lock_guard lock(mutex);
       results.push_back(mine);
     });
@@ -124,6 +127,46 @@ TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
   options.knn.vote = "majority";
   EXPECT_EQ(evaluate(small_encoder(), data, options, *World::single())["features.knn"]["protocol"],
             "knn-cosine-k9-majority/features/train61/test30/resize-none/v1");
+}
+
+TEST(Evaluate, SplitsAccuracyByClassFrequency) {
+  const MemoryDataset data = data_set(61, 30);
+  EvaluateOptions options;
+  options.linear = false;
+  options.class_frequency = true;
+  const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
+  // The parts, weighted by their test samples, are the whole.
+  const Tensor label = data.labels(Split::test);
+  double whole = 0;
+  for (const char* group : {"many", "medium", "few"}) {
+    const nlohmann::json& part = result.at(std::string("features.knn_") + group);
+    const Tensor classes = torch::tensor(part["classes"].get<std::vector<int64_t>>(), torch::kLong);
+    whole += part["value"].get<double>() * torch::isin(label, classes).sum().item<double>() / 30;
+  }
+  EXPECT_NEAR(whole, result["features.knn"]["value"].get<double>(), 1e-12);
+  EXPECT_EQ(result["features.knn_few"]["protocol"],
+            "knn-cosine-k20-T0.07-weighted/features/train61/test30/resize-none/v1/few-third-of-classes");
+}
+
+TEST(Evaluate, ClustersTheTestSplitAgainstItsLabels) {
+  const MemoryDataset data = data_set(61, 30);
+  EvaluateOptions options;
+  options.linear = false;
+  options.clustering = true;
+  const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
+  const Subject subject = small_encoder();
+  const Tensor z = subject.encode(subject.prepare(data.read(Split::test, torch::arange(30)))).z;
+  const Tensor found = k_means(z, 5).cluster;
+  EXPECT_DOUBLE_EQ(result["projections.nmi"]["value"].get<double>(),
+                   normalized_mutual_information(found, data.labels(Split::test)));
+  EXPECT_DOUBLE_EQ(result["projections.ari"]["value"].get<double>(), adjusted_rand_index(found, data.labels(Split::test)));
+  for (int world_size : {2, 3}) {
+    in_process_ranks(world_size, [&](World& world) {
+      torch::set_num_threads(1);
+      EXPECT_EQ(evaluate(small_encoder(), data, options, world), result);
+    });
+  }
+  EXPECT_EQ(result["features.ari"]["protocol"], "ari-kmeans-cosine-k5-restarts5-iterations50-seed0/features/test30/resize-none/v1");
 }
 
 TEST(Evaluate, MeasuresAlignmentOfTwoViews) {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Many views by two-view parts: pairs, means of views, and poly-view contrast.
+// Shidani et al., "Poly-view contrastive learning", ICLR 2024 (its arithmetic and geometric losses); baselines of Koromilas et al.,
+// "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
+//
+//   CE(a, p; C) = -log [ exp s(a,p) / ( exp s(a,p) + sum over c in C of exp s(a,c) ) ],   s(a,c) = <a, c> / temperature
+//   aggregation = "pairwise"    mean over views l != l' and samples i of CE(z_il, z_il'; other samples in views l and l')
+//                 "average"     two-view loss of each view and the mean of the others (not normalised again), both as anchors
+//                 "geometric"   mean over l != l' and i of e(i,l,l') = CE(z_il, z_il'; other samples in all views)
+//                 "arithmetic"  mean over l and i of -log mean over l' != l of exp -e(i,l,l')
+//
+// z is unit norm; with two views all are NT-Xent. "arithmetic_published" is what the code of Multi-View-CL computes in place of the
+// arithmetic mean: the log-sum-exp over l' of the batch means of e, less log N.
+//
+//   [views]
+//   count = 4
+//   [[loss]]
+//   name = "multiview"
+//   temperature = 0.5
+//   aggregation = "geometric"
+#include <foil/plugin.h>
+
+namespace {
+
+using foil::LossInput;
+using foil::Tensor;
+
+class Multiview final : public foil::Loss {
+ public:
+  struct Options {
+    double temperature = 0.5;
+    std::string aggregation = "pairwise";
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+      f.choice("aggregation", aggregation, {"pairwise", "average", "geometric", "arithmetic", "arithmetic_published"},
+               "how views are joined; arithmetic_published reproduces the published code's deviation");
+    }
+  };
+  explicit Multiview(Options options) : options_(options) {}
+
+  foil::Needs needs() const override { return {.min_views = 2, .max_views = 0}; }
+
+  Tensor forward(const LossInput& input) override {
+    if (options_.aggregation == "average") return average(input);
+    std::vector<Tensor> everyone;
+    for (size_t v = 0; v < input.z.size(); ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
+    std::vector<Tensor> anchors;  // V of [V-1, B]
+    for (size_t v = 0; v < input.z.size(); ++v) {
+      std::vector<Tensor> terms;  // V-1 of [B]
+      const Tensor all = options_.aggregation == "pairwise" ? Tensor() : repulsion(input, input.z[v], everyone);
+      for (size_t u = 0; u < input.z.size(); ++u) {
+        if (u == v) continue;
+        const Tensor push = all.defined() ? all : repulsion(input, input.z[v], {everyone[v], everyone[u]});
+        terms.push_back(foil::softplus(push - similarity(input.z[v], input.z[u])));
+      }
+      anchors.push_back(torch::stack(terms));
+    }
+    const Tensor losses = torch::stack(anchors);  // [V, V-1, B]
+    if (options_.aggregation == "arithmetic") {
+      return input.mean(std::log(static_cast<double>(losses.size(1))) - (-losses).logsumexp(1));
+    }
+    if (options_.aggregation == "arithmetic_published") {
+      const double global = static_cast<double>(input.global_batch());
+      const Tensor means = input.sum_ranks(losses.sum(2)) / global;  // [V, V-1], of the global batch on every rank
+      return means.logsumexp(1).mean() - std::log(global);
+    }
+    return input.mean(losses);
+  }
+
+ private:
+  Tensor similarity(const Tensor& a, const Tensor& b) const { return (a * b).sum(1) / options_.temperature; }
+
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined): [B].
+  Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
+    const Tensor own = torch::arange(input.offset(), input.offset() + a.size(0), a.options().dtype(torch::kLong));
+    const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({static_cast<int64_t>(candidates.size())});
+    return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
+                                  own.unsqueeze(1) != sample.unsqueeze(0));
+  }
+
+  Tensor average(const LossInput& input) const {
+    std::vector<Tensor> terms;
+    const Tensor sum = torch::stack(input.z).sum(0);  // [B, D]
+    for (const Tensor& view : input.z) {
+      const Tensor mean = (sum - view) / static_cast<double>(input.z.size() - 1);
+      const std::vector<Tensor> candidates{input.gather(view), input.gather(mean)};
+      const Tensor positive = similarity(view, mean);
+      for (const Tensor& anchor : {view, mean}) terms.push_back(foil::softplus(repulsion(input, anchor, candidates) - positive));
+    }
+    return input.mean(torch::stack(terms));
+  }
+
+  Options options_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.loss<Multiview>("multiview"); }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// MV-DHEL: all views of a sample attract each other at once, each view repels other samples in its own view only.
+// Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
+//
+//   D(i,l) = log sum over j != i of exp s(i,l; j,l),   s(a; c) = <z_a, z_c> / temperature
+//   form = "joint"            L = mean_i [ -log sum over l < l' of exp s(i,l; i,l') + sum_l D(i,l) ]            (MV-DHEL)
+//          "pairwise"         L = mean over pairs l < l' of mean_i [ -s(i,l; i,l') + D(i,l) + D(i,l') ]
+//          "average"          the pair loss of each view and the normalised mean of the others, averaged over views
+//          "anchor_positives" L = mean over i, l of [ -log sum over l' != l of exp s(i,l; i,l') + sum_m D(i,m) ]  (its CL_2)
+//          "anchor_softmax"   L = mean over i, l of -log [ sum over l' != l of exp s(i,l; i,l')
+//                                                           / sum over j and l' != l of exp s(i,l; j,l') ]      (its CL_1)
+//
+// z is unit norm. The last four are the paper's ablations; with two views the first three are one. The published code multiplies
+// the V sums before the log, which overflows float32; here their logs are added. The loss grows with V: the learning rate feels it.
+// A batch of one sample has nothing to repel: D = 0.
+//
+//   [views]
+//   count = 4
+//   [[loss]]
+//   name = "mv_dhel"
+//   temperature = 0.5
+#include <foil/plugin.h>
+
+namespace {
+
+using foil::LossInput;
+using foil::Tensor;
+
+class MVDHEL final : public foil::Loss {
+ public:
+  struct Options {
+    double temperature = 0.5;
+    std::string form = "joint";
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+      f.choice("form", form, {"joint", "pairwise", "average", "anchor_positives", "anchor_softmax"},
+               "joint is MV-DHEL, the others are its ablations");
+    }
+  };
+  explicit MVDHEL(Options options) : options_(options) {}
+
+  foil::Needs needs() const override { return {.min_views = 2, .max_views = 0}; }
+
+  Tensor forward(const LossInput& input) override {
+    if (options_.form == "average") return average(input);
+    if (options_.form == "anchor_softmax") return anchor_softmax(input);
+    const size_t views = input.z.size();
+    std::vector<Tensor> energies;
+    for (size_t v = 0; v < views; ++v) energies.push_back(energy(input, input.z[v]));
+    const Tensor push = torch::stack(energies).sum(0);  // [B]
+    std::vector<Tensor> pairs, anchors;
+    for (size_t v = 0; v < views; ++v) {
+      for (size_t u = v + 1; u < views; ++u) pairs.push_back(similarity(input.z[v], input.z[u]));
+      anchors.push_back(positives(input, v));
+    }
+    if (options_.form == "joint") return input.mean(push - torch::stack(pairs).logsumexp(0));
+    if (options_.form == "anchor_positives") return input.mean(push - torch::stack(anchors).mean(0));
+    return input.mean(2 * push / static_cast<double>(views) - torch::stack(pairs).mean(0));  // a view is in V - 1 pairs
+  }
+
+ private:
+  Tensor similarity(const Tensor& a, const Tensor& b) const { return (a * b).sum(1) / options_.temperature; }
+
+  // log sum over the other views of view v: [B].
+  Tensor positives(const LossInput& input, size_t v) const {
+    std::vector<Tensor> others;
+    for (size_t u = 0; u < input.z.size(); ++u) {
+      if (u != v) others.push_back(similarity(input.z[v], input.z[u]));
+    }
+    return torch::stack(others).logsumexp(0);
+  }
+
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined): [B].
+  Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
+    const Tensor own = torch::arange(input.offset(), input.offset() + a.size(0), a.options().dtype(torch::kLong));
+    const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({static_cast<int64_t>(candidates.size())});
+    return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
+                                  own.unsqueeze(1) != sample.unsqueeze(0));
+  }
+
+  // D of local rows against the same rows of all samples: [B].
+  Tensor energy(const LossInput& input, const Tensor& a) const {
+    const Tensor d = repulsion(input, a, {input.gather(a)});
+    return torch::where(d.isneginf(), torch::zeros_like(d), d);
+  }
+
+  Tensor average(const LossInput& input) const {
+    std::vector<Tensor> terms;
+    const Tensor sum = torch::stack(input.z).sum(0);  // [B, D]
+    for (const Tensor& view : input.z) {
+      const Tensor others = sum - view;
+      const Tensor mean = others / others.norm(2, {1}, true).clamp_min(1e-12);
+      terms.push_back(energy(input, view) + energy(input, mean) - similarity(view, mean));  // [B]
+    }
+    return input.mean(torch::stack(terms));
+  }
+
+  Tensor anchor_softmax(const LossInput& input) const {
+    std::vector<Tensor> terms;
+    for (size_t v = 0; v < input.z.size(); ++v) {
+      std::vector<Tensor> others;
+      for (size_t u = 0; u < input.z.size(); ++u) {
+        if (u != v) others.push_back(input.everyone(static_cast<int64_t>(u)));
+      }
+      terms.push_back(foil::softplus(repulsion(input, input.z[v], others) - positives(input, v)));  // [B]
+    }
+    return input.mean(torch::stack(terms));
+  }
+
+  Options options_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.loss<MVDHEL>("mv_dhel"); }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/isogclr.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+constexpr int64_t dataset_size = 12;
+
+Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
+
+struct State {
+  std::vector<double> u, temperature, momentum;
+};
+
+// Algorithm 1 sample by sample; `eta` is the step of the temperatures. Returns the loss and moves the state.
+double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state, const ISogCLR::Options& o, double eta) {
+  const int64_t n = z[0].size(0);
+  const double count = static_cast<double>(2 * n - (o.positive_among_negatives ? 1 : 2));
+  double loss = 0, seen = 0;
+  const State old = state;
+  const auto id = [&](int64_t i) { return static_cast<size_t>(index[i].item<int64_t>()); };
+  for (int64_t i = 0; i < n; ++i) seen += old.u[id(i)];
+  for (int64_t i = 0; i < n; ++i) {
+    const bool whole = (o.first_visit == "sample" && old.u[id(i)] == 0) || (o.first_visit == "batch" && seen == 0);
+    const double rate = whole ? 1 : o.update_rate, positive = foil::dot(z[0][i], z[1][i]);
+    double kept = 0, gradient = 0;
+    for (size_t v = 0; v < 2; ++v) {
+      double g = 0, sum_h = 0, sum_scaled = 0;
+      for (size_t w = 0; w < 2; ++w) {
+        for (int64_t j = 0; j < n; ++j) {
+          if (j == i && (w == v || !o.positive_among_negatives)) continue;
+          const double s = foil::dot(z[v][i], z[w][j]);
+          const double h = o.surrogate == "squared_hinge" ? std::pow(std::max(0.0, s - positive + o.margin), 2) : s;
+          const double scaled = h / old.temperature[id(o.temperature_of == "negative" ? j : i)];
+          g += std::exp(scaled) / count;
+          sum_h += std::exp(scaled) * h / count;
+          sum_scaled += std::exp(scaled) * scaled / count;
+        }
+      }
+      const double u = (1 - rate) * old.u[id(i)] + rate * g;
+      loss += (sum_h / u - (o.surrogate == "exponential" ? positive : 0)) / static_cast<double>(n);
+      gradient += (std::log(u) + o.robustness - sum_scaled / u) / 2;
+      kept += u / 2;
+    }
+    if (o.gradient_clip > 0) gradient = std::clamp(gradient, -o.gradient_clip, o.gradient_clip);
+    state.u[id(i)] = kept;
+    state.momentum[id(i)] = (1 - o.gradient_rate) * old.momentum[id(i)] + o.gradient_rate * gradient;
+    state.temperature[id(i)] =
+        std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)], o.smallest_temperature, o.largest_temperature);
+  }
+  return loss;
+}
+
+std::shared_ptr<ISogCLR> isogclr(const ISogCLR::Options& options) {
+  auto loss = std::make_shared<ISogCLR>(options);
+  loss->setup({.dataset_size = dataset_size});
+  loss->to(torch::kDouble);
+  return loss;
+}
+Tensor buffer(ISogCLR& loss, const std::string& name) { return loss.named_buffers()[name]; }
+
+const std::vector<std::vector<int64_t>> visits{{0, 1, 2, 3, 4}, {3, 4, 5, 6, 7}, {7, 1, 3, 0, 5}};
+
+void expect_steps_equal_the_loop(const ISogCLR::Options& options) {
+  const auto loss = isogclr(options);
+  const auto start = [](double value) { return std::vector<double>(dataset_size, value); };
+  State state{start(0), start(options.temperature), start(0)};
+  for (size_t step = 0; step < visits.size(); ++step) {
+    const auto z = foil::unit_views(2, 5, 4, step);
+    const LossInput input = foil::input_of(z, {}, ids(visits[step]));
+    const double value = loss->forward(input).item<double>();
+    loss->after_step(input);
+    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), state, options, options.temperature_learning_rate), 1e-11) << step;
+    const auto same = [&](const Tensor& ours, const std::vector<double>& theirs) {
+      return torch::allclose(ours, torch::tensor(theirs, torch::kDouble), 1e-11, 1e-13);
+    };
+    EXPECT_TRUE(same(buffer(*loss, "log_u").exp(), state.u)) << step;
+    EXPECT_TRUE(same(buffer(*loss, "temperature"), state.temperature)) << step;
+    EXPECT_TRUE(same(buffer(*loss, "temperature_momentum"), state.momentum)) << step;
+  }
+}
+
+TEST(ISogCLR, EqualsTheLoopOverThreeSteps) { expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6}); }
+
+TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .gradient_clip = 0, .first_visit = "batch"});
+  expect_steps_equal_the_loop({.temperature = 0.3,
+                               .first_visit = "none",
+                               .surrogate = "squared_hinge",
+                               .temperature_of = "negative",
+                               .positive_among_negatives = true});
+}
+
+TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) { expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = "squared_hinge"}); }
+
+TEST(ISogCLR, ClipsTheGradientAndBoundsTheTemperature) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .robustness = 50, .gradient_clip = 0.5});
+  expect_steps_equal_the_loop({.temperature = 0.3, .smallest_temperature = 0.29, .largest_temperature = 0.31, .robustness = 50});
+}
+
+TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
+  for (const int64_t epoch : {0, 1}) {
+    const auto loss = isogclr({.temperature = 0.3, .update_rate = 0.6, .first_visit = "epoch_zero"}),
+               whole = isogclr({.temperature = 0.3});
+    buffer(*loss, "log_u").zero_();  // u = 1
+    LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
+    input.epoch = epoch;
+    loss->forward(input), loss->after_step(input);
+    whole->forward(input), whole->after_step(input);
+    const Tensor g = buffer(*whole, "log_u").slice(0, 0, 5).exp();
+    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), epoch == 0 ? g : 0.4 + 0.6 * g, 1e-12, 0)) << epoch;
+  }
+}
+
+TEST(ISogCLR, TheStepOfTheTemperaturesFollowsItsSchedule) {
+  // From 0.5 to 0.1 in 4 epochs, or by half each epoch; the published exponential is one epoch late.
+  const auto step = [](const std::string& schedule, int64_t epoch) {
+    const auto loss = isogclr({.temperature_learning_rate = 0.5,
+                               .smallest_learning_rate = 0.1,
+                               .temperature_schedule = schedule,
+                               .schedule_epochs = 4,
+                               .schedule_decay = 0.5});
+    LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
+    input.epoch = epoch;
+    loss->forward(input);
+    return input.reports().at("temperature_learning_rate").item<double>();
+  };
+  EXPECT_NEAR(step("constant", 3), 0.5, 1e-15);
+  EXPECT_NEAR(step("cosine", 0), 0.5, 1e-15);
+  EXPECT_NEAR(step("cosine", 2), 0.1 + 0.4 * std::sqrt(0.5), 1e-15);
+  EXPECT_NEAR(step("cosine", 4), 0.1, 1e-15);
+  EXPECT_NEAR(step("exponential", 0), 0.5, 1e-15);
+  EXPECT_NEAR(step("exponential", 2), 0.2, 1e-15);
+  EXPECT_NEAR(step("exponential_from_epoch_one", 0), 0.9, 1e-15);
+}
+
+TEST(ISogCLR, GradientHoldsWeightsAndTemperatures) {
+  // On a first visit with equal temperatures the gradient is that of temperature times the decoupled loss.
+  const auto decoupled = [](const std::vector<Tensor>& z) {
+    const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / 0.3;
+    const Tensor sample = torch::arange(5).repeat({2});
+    const Tensor lse = foil::masked_logsumexp(s, sample.unsqueeze(1) != sample.unsqueeze(0));
+    return 0.3 * (lse.sum() / 5 - 2 * (z[0] * z[1]).sum() / (5 * 0.3));
+  };
+  auto z = foil::unit_views(2, 5, 4);
+  for (Tensor& view : z) view.requires_grad_();
+  const auto ours = torch::autograd::grad({isogclr({.temperature = 0.3})->forward(foil::input_of(z))}, z);
+  const auto theirs = torch::autograd::grad({decoupled(z)}, z);
+  for (size_t v = 0; v < 2; ++v) EXPECT_TRUE(torch::allclose(ours[v], theirs[v], 1e-12, 1e-14));
+}
+
+TEST(ISogCLR, IsTheSameOnOneTwoAndThreeRanksWithItsState) {
+  for (const auto& options : {ISogCLR::Options{.temperature = 0.3},
+                              ISogCLR::Options{.temperature = 0.3, .first_visit = "batch", .temperature_of = "negative"},
+                              ISogCLR::Options{.surrogate = "squared_hinge", .positive_among_negatives = true}}) {
+    foil::expect_ranks_equal_one(
+        [&] { return std::make_shared<ISogCLR>(options); }, foil::unit_views(2, 5, 4), {{3, 2}, {2, 1, 2}, {0, 5}, {4, 0, 1}},
+        {.index = {ids(visits[0]), ids(visits[1]), ids({2, 9, 2, 9, 2})}, .sizes = {.dataset_size = dataset_size}});
+  }
+}
+
+TEST(ISogCLR, OneSampleAndForwardAloneMoveNoState) {
+  const auto loss = isogclr({});
+  buffer(*loss, "log_u").zero_();
+  const LossInput one = foil::input_of(foil::unit_views(2, 1, 4));
+  foil::expect_finite(*loss, one);
+  loss->forward(one);
+  loss->after_step(one);
+  loss->forward(foil::input_of(foil::unit_views(2, 5, 4)));
+  EXPECT_EQ(buffer(*loss, "log_u").abs().max().item<double>(), 0);
+  EXPECT_EQ((buffer(*loss, "temperature") - 0.1).abs().max().item<double>(), 0);
+  EXPECT_EQ(buffer(*loss, "temperature_momentum").abs().max().item<double>(), 0);
+}
+
+TEST(ISogCLR, IsFiniteAtTemperatureOneThousandthStepAfterStep) {
+  for (const char* surrogate : {"exponential", "squared_hinge"}) {
+    auto loss = std::make_shared<ISogCLR>(ISogCLR::Options{
+        .temperature = 0.001, .smallest_temperature = 0.001, .largest_temperature = 0.001, .surrogate = surrogate});
+    loss->setup({.dataset_size = dataset_size});
+    for (size_t step = 0; step < visits.size(); ++step) {
+      auto z = foil::unit_views(2, 5, 4, step);
+      for (Tensor& view : z) view = view.to(torch::kFloat);
+      const LossInput input = foil::input_of(z, {}, ids(visits[step]));
+      foil::expect_finite(*loss, input);
+      loss->forward(input);
+      loss->after_step(input);
+    }
+    EXPECT_TRUE(buffer(*loss, "log_u").index_select(0, ids({0, 1, 2, 3, 4, 5, 6, 7})).isfinite().all().item<bool>());
+    EXPECT_TRUE(buffer(*loss, "temperature_momentum").isfinite().all().item<bool>());
+  }
+}
+
+TEST(ISogCLR, RefusesBoundsThatCrossNamingBoth) {
+  try {
+    ISogCLR loss({.smallest_temperature = 0.5, .largest_temperature = 0.2});
+    FAIL() << "accepted";
+  } catch (const foil::Error& error) {
+    EXPECT_STREQ(error.what(), "loss.smallest_temperature = 0.5, allowed: at most loss.largest_temperature = 0.2.");
+  }
+}
+
+}  // namespace

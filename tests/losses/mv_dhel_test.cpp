@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/mv_dhel.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+const char* const forms[] = {"joint", "pairwise", "average", "anchor_positives", "anchor_softmax"};
+constexpr double temperature = 0.3;
+
+double similar(const Tensor& a, const Tensor& b) { return std::exp(foil::dot(a, b) / temperature); }
+
+// Row i of a against every other row of a.
+double repel(const Tensor& a, int64_t i) {
+  double sum = 0;
+  for (int64_t j = 0; j < a.size(0); ++j) sum += j == i ? 0 : similar(a[i], a[j]);
+  return sum;
+}
+
+double two_views(const Tensor& a, const Tensor& b) {
+  double sum = 0;
+  for (int64_t i = 0; i < a.size(0); ++i) sum -= std::log(similar(a[i], b[i]) / (repel(a, i) * repel(b, i)));
+  return sum / static_cast<double>(a.size(0));
+}
+
+// Each form as the paper and its ablations write it.
+double slow(const std::vector<Tensor>& z, const std::string& form) {
+  const size_t views = z.size();
+  const int64_t n = z[0].size(0);
+  double sum = 0;
+  if (form == "pairwise") {
+    for (size_t l = 0; l < views; ++l) {
+      for (size_t m = 0; m < l; ++m) sum += two_views(z[l], z[m]);
+    }
+    return sum / (static_cast<double>(views * (views - 1)) / 2);
+  }
+  if (form == "average") {
+    for (size_t l = 0; l < views; ++l) {
+      Tensor others = torch::zeros_like(z[0]);
+      for (size_t m = 0; m < views; ++m) others += m == l ? torch::zeros_like(z[0]) : z[m];
+      sum += two_views(z[l], others / others.norm(2, {1}, true));
+    }
+    return sum / static_cast<double>(views);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    double energy = 1, pairs = 0;
+    for (size_t l = 0; l < views; ++l) {
+      energy *= repel(z[l], i);
+      for (size_t m = 0; m < l; ++m) pairs += similar(z[l][i], z[m][i]);
+    }
+    if (form == "joint") sum -= std::log(pairs / energy) * static_cast<double>(views);
+    for (size_t l = 0; l < views && form != "joint"; ++l) {
+      double positives = 0, others = 0;
+      for (size_t m = 0; m < views; ++m) {
+        if (m == l) continue;
+        positives += similar(z[l][i], z[m][i]);
+        for (int64_t j = 0; j < n; ++j) others += similar(z[l][i], z[m][j]);
+      }
+      sum -= std::log(positives / (form == "anchor_softmax" ? others : energy));
+    }
+  }
+  return sum / static_cast<double>(n * static_cast<int64_t>(views));
+}
+
+std::shared_ptr<MVDHEL> mv_dhel(const std::string& form, double t = temperature) {
+  return std::make_shared<MVDHEL>(MVDHEL::Options{.temperature = t, .form = form});
+}
+double value(const std::vector<Tensor>& z, const std::string& form) {
+  return mv_dhel(form)->forward(foil::input_of(z)).item<double>();
+}
+
+TEST(MVDHEL, EveryFormEqualsItsLoop) {
+  for (const int64_t views : {2, 3, 5}) {
+    const auto z = foil::unit_views(views, 5, 4);
+    for (const char* form : forms) EXPECT_NEAR(value(z, form), slow(z, form), 1e-12) << views << " views, " << form;
+  }
+}
+
+TEST(MVDHEL, TwoViewsAreOnePairInThreeForms) {
+  const auto z = foil::unit_views(2, 5, 4);
+  EXPECT_NEAR(value(z, "pairwise"), value(z, "joint"), 1e-12);
+  EXPECT_NEAR(value(z, "average"), value(z, "joint"), 1e-12);
+}
+
+TEST(MVDHEL, GradientEqualsFiniteDifferences) {
+  for (const char* form : forms) {
+    foil::expect_gradient_by_differences(foil::unit_views(3, 5, 4),
+                                         [&](const auto& z) { return mv_dhel(form)->forward(foil::input_of(z)); });
+  }
+}
+
+TEST(MVDHEL, IsTheSameOnOneTwoAndThreeRanks) {
+  for (const char* form : forms) {
+    foil::expect_ranks_equal_one([&] { return mv_dhel(form); }, foil::unit_views(3, 7, 5), {{4, 3}, {0, 7}, {5, 0, 2}});
+  }
+}
+
+TEST(MVDHEL, IsFiniteAtTemperatureOneThousandthAndForOneSample) {
+  auto z = foil::unit_views(4, 6, 4);
+  for (Tensor& view : z) view = view.to(torch::kFloat);
+  for (const char* form : forms) {
+    foil::expect_finite(*mv_dhel(form, 0.001), foil::input_of(z));
+    foil::expect_finite(*mv_dhel(form, 0.001), foil::input_of(foil::unit_views(3, 1, 4)));
+  }
+}
+
+}  // namespace

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/sogclr.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+constexpr int64_t dataset_size = 12;
+
+Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
+
+// Algorithm 1 sample by sample, on u itself; returns the loss and moves u. First visits by sample, or as an option says.
+double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<double>& u, const SogCLR::Options& o) {
+  const int64_t n = z[0].size(0);
+  const double negatives = static_cast<double>(2 * n - 2);
+  double loss = 0, seen = 0;
+  std::vector<double> next = u;
+  for (int64_t i = 0; i < n; ++i) seen += u[static_cast<size_t>(index[i].item<int64_t>())];
+  for (int64_t i = 0; i < n; ++i) {
+    const size_t id = static_cast<size_t>(index[i].item<int64_t>());
+    const bool whole = (o.first_visit == "sample" && u[id] == 0) || (o.first_visit == "batch" && seen == 0);
+    const double rate = whole ? 1 : o.update_rate;
+    double kept = 0;
+    for (int v = 0; v < 2; ++v) {
+      double g = 0, weighted = 0;
+      for (const Tensor& view : z) {
+        for (int64_t j = 0; j < n; ++j) {
+          const double s = j == i ? 0 : foil::dot(z[v][i], view[j]);
+          g += j == i ? 0 : std::exp(s / o.temperature) / negatives;
+          weighted += j == i ? 0 : std::exp(s / o.temperature) * s / negatives;
+        }
+      }
+      const double moved = (1 - rate) * u[id] + rate * g;
+      loss += (weighted / std::max(moved, o.smallest_estimate) - foil::dot(z[0][i], z[1][i])) / static_cast<double>(n);
+      kept += o.history == "sum" ? moved : moved / 2;
+    }
+    next[id] = kept;
+  }
+  u = next;
+  return loss;
+}
+
+std::shared_ptr<SogCLR> sogclr(const SogCLR::Options& options) {
+  auto loss = std::make_shared<SogCLR>(options);
+  loss->setup({.dataset_size = dataset_size});
+  loss->to(torch::kDouble);
+  return loss;
+}
+Tensor estimates(SogCLR& loss) { return loss.named_buffers()["log_u"].exp(); }
+
+// Three steps whose samples overlap: new ones, a mixed batch, old ones.
+const std::vector<std::vector<int64_t>> visits{{0, 1, 2, 3, 4}, {3, 4, 5, 6, 7}, {7, 1, 3, 0, 5}};
+
+void expect_steps_equal_the_loop(const SogCLR::Options& options) {
+  const auto loss = sogclr(options);
+  std::vector<double> u(dataset_size, 0);
+  for (size_t step = 0; step < visits.size(); ++step) {
+    const auto z = foil::unit_views(2, 5, 4, step);
+    const LossInput input = foil::input_of(z, {}, ids(visits[step]));
+    const double value = loss->forward(input).item<double>();
+    loss->after_step(input);
+    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), u, options), 1e-11) << "step " << step;
+    EXPECT_TRUE(torch::allclose(estimates(*loss), torch::tensor(u, torch::kDouble), 1e-12, 0)) << "step " << step;
+  }
+}
+
+TEST(SogCLR, EqualsTheLoopOverThreeSteps) { expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6}); }
+
+TEST(SogCLR, ThePublishedVariantsEqualTheirLoops) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "batch"});
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "none", .history = "sum"});
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .smallest_estimate = 3});
+}
+
+TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {
+  // At its end the rate is update_rate; at epoch 0 it is 1: a seen sample forgets everything.
+  for (const int64_t epoch : {0, 2, 9}) {
+    const auto loss = sogclr({.update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
+    loss->named_buffers()["log_u"].zero_();  // u = 1
+    LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
+    input.epoch = epoch;
+    loss->forward(input);
+    loss->after_step(input);
+    const auto whole = sogclr({});
+    whole->forward(input);
+    whole->after_step(input);
+    const double rate = epoch == 0 ? 1 : epoch == 2 ? 0.7 : 0.4;
+    const Tensor expected = (1 - rate) + rate * estimates(*whole).slice(0, 0, 5);
+    EXPECT_TRUE(torch::allclose(estimates(*loss).slice(0, 0, 5), expected, 1e-12, 0)) << "epoch " << epoch;
+  }
+}
+
+TEST(SogCLR, GradientIsThatOfTheSurrogateWithItsWeightsHeld) {
+  // On a first visit the weights are a softmax: the gradient is temperature times that of the decoupled loss.
+  const auto decoupled = [](const std::vector<Tensor>& z) {
+    const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / 0.3;
+    const Tensor sample = torch::arange(5).repeat({2});
+    const Tensor lse = foil::masked_logsumexp(s, sample.unsqueeze(1) != sample.unsqueeze(0));
+    return 0.3 * (lse.sum() / 5 - 2 * (z[0] * z[1]).sum() / (5 * 0.3));
+  };
+  auto z = foil::unit_views(2, 5, 4);
+  for (Tensor& view : z) view.requires_grad_();
+  const auto ours = torch::autograd::grad({sogclr({.temperature = 0.3})->forward(foil::input_of(z))}, z);
+  const auto theirs = torch::autograd::grad({decoupled(z)}, z);
+  for (size_t v = 0; v < 2; ++v) EXPECT_TRUE(torch::allclose(ours[v], theirs[v], 1e-12, 1e-14));
+}
+
+TEST(SogCLR, IsTheSameOnOneTwoAndThreeRanksWithItsState) {
+  for (const char* first_visit : {"sample", "batch"}) {
+    foil::expect_ranks_equal_one(
+        [&] { return std::make_shared<SogCLR>(SogCLR::Options{.temperature = 0.3, .first_visit = first_visit}); },
+        foil::unit_views(2, 5, 4), {{3, 2}, {2, 1, 2}, {0, 5}, {4, 0, 1}},
+        {.index = {ids(visits[0]), ids(visits[1]), ids({2, 9, 2, 9, 2})}, .sizes = {.dataset_size = dataset_size}});
+  }
+}
+
+TEST(SogCLR, OfASampleTwiceInABatchTheLastRowStays) {
+  const auto z = foil::unit_views(2, 5, 4);
+  const auto twice = sogclr({}), once = sogclr({});
+  const LossInput a = foil::input_of(z, {}, ids({6, 1, 2, 6, 4})), b = foil::input_of(z, {}, ids({0, 1, 2, 6, 4}));
+  twice->forward(a), twice->after_step(a);
+  once->forward(b), once->after_step(b);
+  EXPECT_EQ(estimates(*twice)[6].item<double>(), estimates(*once)[6].item<double>());
+}
+
+TEST(SogCLR, ForwardMovesNoState) {
+  const auto loss = sogclr({});
+  loss->forward(foil::input_of(foil::unit_views(2, 5, 4)));
+  EXPECT_EQ(estimates(*loss).sum().item<double>(), 0);
+}
+
+TEST(SogCLR, OneSampleLeavesItsEstimate) {
+  const auto loss = sogclr({});
+  loss->named_buffers()["log_u"].zero_();
+  const LossInput input = foil::input_of(foil::unit_views(2, 1, 4));
+  foil::expect_finite(*loss, input);
+  loss->forward(input);
+  loss->after_step(input);
+  EXPECT_NEAR(estimates(*loss)[0].item<double>(), 1, 1e-15);
+}
+
+TEST(SogCLR, IsFiniteAtTemperatureOneThousandthStepAfterStep) {
+  // exp(1/temperature) is no float; its log is.
+  auto loss = std::make_shared<SogCLR>(SogCLR::Options{.temperature = 0.001});
+  loss->setup({.dataset_size = dataset_size});
+  for (size_t step = 0; step < visits.size(); ++step) {
+    auto z = foil::unit_views(2, 5, 4, step);
+    for (Tensor& view : z) view = step == 1 ? z[0].slice(0, 0, 1).expand({5, 4}).to(torch::kFloat) : view.to(torch::kFloat);
+    const LossInput input = foil::input_of(z, {}, ids(visits[step]));
+    foil::expect_finite(*loss, input);
+    loss->forward(input);
+    loss->after_step(input);
+  }
+  EXPECT_TRUE(loss->named_buffers()["log_u"].index_select(0, ids({0, 1, 2, 3, 4, 5, 6, 7})).isfinite().all().item<bool>());
+}
+
+}  // namespace
