@@ -211,9 +211,11 @@ void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, con
   for (const QueueNeed& queue : needs.queues) {
     const bool online = queue.source == QueueNeed::Source::online;
     if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
-    if (queue.view >= (online ? views : sizes.full_views))
-      fail(Exit::usage, what, "a queue of view ", queue.view, ", there are ", online ? views : sizes.full_views,
-           online ? " views." : " at full size.");
+    const int64_t there = online ? views : sizes.full_views;
+    if (queue.view >= there) {
+      fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
+           online ? "views.count" : "views.full", " = ", there, ".");
+    }
   }
 }
 

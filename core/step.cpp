@@ -31,7 +31,7 @@ std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<Wo
     if (needs.predictor) input.p = needs.raw_z ? out.p : unit_p;
     if (needs.target) input.target = needs.raw_z ? targets : unit_targets;
     for (const auto& queue : x.losses[i].queues) input.queue.push_back(queue->look());
-    input.index = batch.index.to(x.device);
+    input.index = batch.index.to(x.device, /*non_blocking=*/true);
     if (needs.labels) input.label = batch.label;
     input.step = step;
     input.epoch = step / x.steps_per_epoch;
@@ -48,8 +48,10 @@ void StepValues::add(const std::string& name, const Tensor& value) {
   values_.push_back(value.detach().to(torch::kDouble).reshape({}));
 }
 
-nlohmann::json StepValues::average(World& world) const {
-  const Tensor mean = (world.sum(torch::stack(values_)) / static_cast<double>(world.world_size())).cpu();
+void StepValues::average(World& world) { mean_ = world.sum(torch::stack(values_)) / static_cast<double>(world.world_size()); }
+
+nlohmann::json StepValues::row() const {
+  const Tensor mean = mean_.cpu();
   nlohmann::json row;
   for (size_t i = 0; i < names_.size(); ++i) row[names_[i]] = mean[static_cast<int64_t>(i)].item<double>();
   return row;

@@ -24,11 +24,15 @@ std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<Wo
 class StepValues {
  public:
   void add(const std::string& name, const Tensor& value);
-  nlohmann::json average(World& world) const;
+  // The collective, on the device and not waited for there.
+  void average(World& world);
+  // The averages; waits for the device.
+  nlohmann::json row() const;
 
  private:
   std::vector<std::string> names_;
   std::vector<Tensor> values_;
+  Tensor mean_;
 };
 
 // The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// THE LOOP. One step: batch, views, embeddings, loss, guard, backward, update. Then, once in a while: log, evaluate, checkpoint,
+// THE LOOP. One step: batch, views, embeddings, loss, backward, guard, update. Then, once in a while: log, evaluate, checkpoint,
 // stop. It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces
 // provide.
 #include "train.h"
@@ -106,22 +106,23 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
       if (inputs.size() > 1) numbers.add(fmt::format("loss.{}.{}", i, x.losses[i].name), values[i]);
       for (const auto& [name, value] : inputs[i].reports()) numbers.add(fmt::format("{}.{}", x.losses[i].name, name), value);
     }
-    numbers.add("stop.interrupt", torch::tensor(signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
-    numbers.add("stop.again", torch::tensor(signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
-    nlohmann::json row = numbers.average(*world);
+    numbers.add("stop.interrupt", torch::full({}, signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
+    numbers.add("stop.again", torch::full({}, signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
+    numbers.average(*world);
     shares.mark("loss");
 
-    // 5. The guard: a non-finite loss on any rank stops all of them before the update.
-    if (!std::isfinite(row["loss"].get<double>())) {
-      stop_non_finite(*world, record, step, first_bad(views, out, targets, values), batch, views);
-    }
-
-    // 6. Gradients, averaged over ranks while they are made.
+    // 5. Gradients, averaged over ranks while they are made. Their norm is the one number of a step that the device is waited for.
     optimizer.zero_grad();
     reducer.prepare(total);
     if (total.requires_grad()) total.backward();
-    shares.mark("backward");
     const double gradient_norm = optimizer.clip();
+    nlohmann::json row = numbers.row();
+    shares.mark("backward");
+
+    // 6. The guard: a non-finite loss or gradient on any rank stops all of them before the update.
+    if (!std::isfinite(row["loss"].get<double>())) {
+      stop_non_finite(*world, record, step, first_bad(views, out, targets, values), batch, views);
+    }
     if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
     // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.

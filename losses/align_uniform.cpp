@@ -71,4 +71,8 @@ class AlignUniform final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<AlignUniform>("align_uniform"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<AlignUniform>(
+      "align_uniform",
+      {.wider = {{"precision", 8, "a squared distance of near rows is a difference of numbers near 2, times uniformity_scale"}}});
+}

@@ -78,4 +78,6 @@ class HCL final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<HCL>("hcl"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<HCL>("hcl", {.wider = {{"precision", 8, "the rounding of a similarity is multiplied by 1 + concentration"}}});
+}

@@ -11,14 +11,13 @@
 //   of u_v(i);   m[i] = (1 - gradient_rate) m[i] + gradient_rate G(i);   t_i = t_i - learning rate m[i]
 //
 // z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. State is kept per sample of the
-// training set, u as its log (-inf = never seen); L uses the temperatures before the step. A sample twice in a batch leaves its
-// last row; a batch of one sample leaves the state alone. `temperature` (its mean over the batch), `temperature_gradient` and
-// `temperature_learning_rate` are reported.
-// The published codes differ: iSogCLR's takes g itself as u in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole
-// batch is new ("batch"), clips nothing (gradient_clip = 0) and bounds u in the weights (smallest_estimate = 1e-8). iSogCLR's
-// squared hinge never does ("none"), counts the positive as a negative (positive_among_negatives) and divides by the negative's
-// temperature (temperature_of = "negative"); its exponential schedule begins above the learning rate
-// ("exponential_from_epoch_one").
+// training set, u as its log (the lowest float = never seen); L uses the temperatures before the step. A sample twice in a batch
+// leaves its last row; a batch of one sample leaves the state alone. `temperature` (its mean over the batch),
+// `temperature_gradient` and `temperature_learning_rate` are reported. The published codes differ: iSogCLR's takes g itself as u in
+// epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch is new ("batch"), clips nothing (gradient_clip = 0) and
+// bounds u in the weights (smallest_estimate = 1e-8). iSogCLR's squared hinge never does ("none"), counts the positive as a
+// negative (positive_among_negatives) and divides by the negative's temperature (temperature_of = "negative"); its exponential
+// schedule begins above the learning rate ("exponential_from_epoch_one").
 //
 //   [[loss]]
 //   name = "isogclr"
@@ -78,7 +77,7 @@ class ISogCLR final : public foil::Loss {
 
   void setup(const foil::Sizes& sizes) override {
     const auto every = [&](double value) { return torch::full({sizes.dataset_size}, value, torch::kDouble); };
-    log_u_ = register_buffer("log_u", every(lowest));
+    log_u_ = register_buffer("log_u", every(unseen));
     temperature_ = register_buffer("temperature", every(options_.temperature));
     momentum_ = register_buffer("temperature_momentum", every(0));
   }
@@ -87,7 +86,8 @@ class ISogCLR final : public foil::Loss {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1, true);                // [B, 1]
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
     const auto local = [&](const Tensor& state) { return state.index_select(0, input.index).to(positive.dtype()); };
-    const Tensor before = local(log_u_), temperature = local(temperature_);  // [B]
+    const Tensor temperature = local(temperature_);                                    // [B]
+    const Tensor before = local(log_u_).masked_fill(local(log_u_) <= unseen, lowest);  // log u: [B]
     const Tensor divisor =
         options_.temperature_of == "anchor" ? temperature.unsqueeze(1) : input.gather(temperature).repeat({2}).unsqueeze(0);
     const Tensor rate = rates(input, before);  // [B]
@@ -124,6 +124,7 @@ class ISogCLR final : public foil::Loss {
 
  private:
   static constexpr double lowest = -std::numeric_limits<double>::infinity();
+  static constexpr double unseen = std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
 
   int64_t counted(const LossInput& input) const { return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2); }
 
@@ -138,9 +139,9 @@ class ISogCLR final : public foil::Loss {
 
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
-    const Tensor rate = torch::full_like(before, options_.update_rate), unseen = before.isneginf();
-    if (options_.first_visit == "sample") return rate.masked_fill(unseen, 1);
-    if (options_.first_visit == "batch") return rate.masked_fill(input.gather(unseen).all(), 1);
+    const Tensor rate = torch::full_like(before, options_.update_rate), first = before.isneginf();
+    if (options_.first_visit == "sample") return rate.masked_fill(first, 1);
+    if (options_.first_visit == "batch") return rate.masked_fill(input.gather(first).all(), 1);
     return options_.first_visit == "epoch_zero" && input.epoch == 0 ? torch::ones_like(rate) : rate;
   }
 
@@ -160,7 +161,7 @@ class ISogCLR final : public foil::Loss {
   // What after_step writes: log u, momentum and temperature of this batch's samples.
   void keep_state(const LossInput& input, const Tensor& before, const Tensor& temperature, const Tensor& u, Tensor gradient) {
     const Tensor old = momentum_.index_select(0, input.index).to(before.dtype());
-    Tensor state = torch::stack({before, old, temperature}, 1);  // [B, 3]
+    Tensor state = torch::stack({before.clamp_min(unseen), old, temperature}, 1);  // [B, 3]
     const double step = learning_rate(input.epoch);
     if (counted(input) > 0) {
       if (options_.gradient_clip > 0) gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
@@ -181,4 +182,7 @@ class ISogCLR final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<ISogCLR>("isogclr"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<ISogCLR>("isogclr",
+                       {.wider = {{"precision", 4, "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
+}

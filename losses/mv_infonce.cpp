@@ -59,4 +59,7 @@ class MVInfoNCE final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<MVInfoNCE>("mv_infonce"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<MVInfoNCE>("mv_infonce",
+                         {.wider = {{"precision", 8, "one softmax over all rows of a sample, at temperature 0.001"}}});
+}

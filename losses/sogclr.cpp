@@ -8,12 +8,12 @@
 //
 // z is unit norm, sg is a constant. The value of L is a surrogate: its gradient is the estimate of the objective's, which is
 // reported as `objective` (the mean over i and v of temperature log u_v(i) less the positive's cosine).
-// u is kept per sample of the training set as its log (-inf = never seen), so that no temperature overflows. A sample twice in a
-// batch leaves its last row. A batch of one sample teaches nothing about its denominator and leaves u alone.
-// A sample's first visit takes g itself (first_visit = "sample"). The published codes differ: SogCLR and LibAUC do so only when the
-// whole batch is new ("batch": new samples in a mixed batch get update_rate g, weights too large by 1/update_rate), LibAUC bounds u
-// in the weights (smallest_estimate = 1e-8) and may anneal the rate from 1 (rate_schedule = "cosine"); iSogCLR's repository never
-// does ("none") and keeps the sum of both views (history = "sum"), twice the average.
+// u is kept per sample of the training set as its log (the lowest float = never seen), so that no temperature overflows. A sample
+// twice in a batch leaves its last row. A batch of one sample teaches nothing about its denominator and leaves u alone. A sample's
+// first visit takes g itself (first_visit = "sample"). The published codes differ: SogCLR and LibAUC do so only when the whole
+// batch is new ("batch": new samples in a mixed batch get update_rate g, weights too large by 1/update_rate), LibAUC bounds u in
+// the weights (smallest_estimate = 1e-8) and may anneal the rate from 1 (rate_schedule = "cosine"); iSogCLR's repository never does
+// ("none") and keeps the sum of both views (history = "sum"), twice the average.
 //
 //   [[loss]]
 //   name = "sogclr"
@@ -49,7 +49,9 @@ class SogCLR final : public foil::Loss {
   };
   explicit SogCLR(Options options) : options_(options) {}
 
-  void setup(const foil::Sizes& sizes) override { log_u_ = register_buffer("log_u", torch::full({sizes.dataset_size}, lowest)); }
+  void setup(const foil::Sizes& sizes) override {
+    log_u_ = register_buffer("log_u", torch::full({sizes.dataset_size}, unseen, torch::kDouble));
+  }
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1);                      // [B]
@@ -57,7 +59,8 @@ class SogCLR final : public foil::Loss {
     const int64_t global = input.global_batch(), negatives = std::max<int64_t>(2 * global - 2, 1);
     const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
     const Tensor negative = own.unsqueeze(1) != torch::arange(global, own.options()).repeat({2}).unsqueeze(0);  // [B, 2N]
-    const Tensor before = log_u_.index_select(0, input.index).to(positive.dtype());                             // [B]
+    const Tensor state = log_u_.index_select(0, input.index).to(positive.dtype());                              // [B]
+    const Tensor before = state.masked_fill(state <= unseen, lowest);                                           // log u: [B]
     const Tensor rate = rates(input, before);                                                                   // [B]
 
     std::vector<Tensor> terms, estimates;
@@ -77,7 +80,7 @@ class SogCLR final : public foil::Loss {
     const Tensor u = torch::stack(estimates);  // [2, B]
     const Tensor joined = torch::logaddexp(u[0], u[1]) - (options_.history == "mean" ? std::log(2.0) : 0.0);
     input.keep("index", input.gather(input.index));
-    input.keep("log_u", input.gather(global > 1 ? joined : before));
+    input.keep("log_u", input.gather(global > 1 ? joined : before).clamp_min(unseen));
     input.report("objective", input.mean(options_.temperature * u - positive.detach(), u.isfinite()));
     return input.mean(terms[0] + terms[1]);
   }
@@ -88,6 +91,7 @@ class SogCLR final : public foil::Loss {
 
  private:
   static constexpr double lowest = -std::numeric_limits<double>::infinity();
+  static constexpr double unseen = std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
 
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
@@ -96,10 +100,10 @@ class SogCLR final : public foil::Loss {
       const double part = std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
       rate += (1 - rate) * 0.5 * (1 + std::cos(M_PI * part));
     }
-    const Tensor unseen = before.isneginf();
+    const Tensor first = before.isneginf();
     const Tensor constant = torch::full_like(before, rate);
-    if (options_.first_visit == "sample") return constant.masked_fill(unseen, 1);
-    if (options_.first_visit == "batch") return constant.masked_fill(input.gather(unseen).all(), 1);
+    if (options_.first_visit == "sample") return constant.masked_fill(first, 1);
+    if (options_.first_visit == "batch") return constant.masked_fill(input.gather(first).all(), 1);
     return constant;
   }
 
@@ -109,4 +113,7 @@ class SogCLR final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<SogCLR>("sogclr"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<SogCLR>("sogclr",
+                      {.wider = {{"precision", 4, "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
+}

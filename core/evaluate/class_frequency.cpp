@@ -18,7 +18,9 @@ std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t
 
 std::optional<double> group_mean(const Tensor& values, const Tensor& labels, const FrequencyGroup& group) {
   const Tensor all = values.cpu().to(torch::kDouble);
-  const Tensor member = torch::isin(labels.cpu(), torch::tensor(group.classes, torch::kLong)).logical_and(all.isfinite());
+  const Tensor member = torch::isin(labels.cpu(), torch::tensor(group.classes, torch::kLong))
+                            .logical_and(all.isfinite())
+                            .logical_and(all > std::numeric_limits<float>::lowest());
   if (!member.any().item<bool>()) return {};
   return all.masked_select(member).mean().item<double>();
 }

@@ -3,6 +3,7 @@
 
 #include "model/tower.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <torch/types.h>
 
 #include <algorithm>

@@ -10,7 +10,9 @@
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/linear.h>
+#include <torch/nn/init.h>
 #include <torch/types.h>
+#include <torch/nn/init.h>
 
 #include <algorithm>
 #include <cmath>

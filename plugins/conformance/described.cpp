@@ -19,7 +19,8 @@ void options_are_described(const Subject& subject, Item& item) {
     const bool snake = option.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
     item.expect(snake && !option.key.empty(), option.key, "a key is lower case letters, digits and underscores");
   }
-  make_loss(subject.loss, subject.sets.single[0]);  // the default must do
+  Trial trial(subject.loss, subject.sets.plain);  // the default must do
+  item.expect_finite("default", "the value", trial.step(trial.batch(0)).value);
 }
 
 void ranges_are_enforced(const Subject& subject, Item& item) {

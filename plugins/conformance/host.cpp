@@ -119,7 +119,7 @@ LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, 
   for (const Tensor& t : made.p) input.p.push_back(seen(t));
   for (const Tensor& t : made.target) input.target.push_back(seen(placed(t)));
   for (Queue queue : made.queue) {
-    queue.data = placed(queue.data).to(wide());
+    queue.data = queue.data.to(device_, wide());
     queue.index = placed(queue.index);
     queue.label = placed(queue.label);
     input.queue.push_back(queue);

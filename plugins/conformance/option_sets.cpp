@@ -13,7 +13,8 @@
 namespace foil::conformance {
 namespace {
 
-const double infinity = std::numeric_limits<double>::infinity();
+constexpr int64_t kLong = 256, kShort = 64;
+constexpr size_t kMostPairs = 64;
 
 Node node(Node value) {
   value.origin = {"conformance"};
@@ -49,7 +50,8 @@ class Lister final : public Fields {
   }
   void integer(const char* key, int64_t& value, const char* doc, Range allowed) override {
     Option& option = add(key, doc, allowed_integer(allowed), {value, {}, {}}, allowed.contains(static_cast<double>(value)));
-    for (int64_t x : integer_ends(allowed, value)) option.others.push_back({x, {}, {}});
+    option.is_long = value > kLong && allowed.contains(static_cast<double>(kShort));
+    for (int64_t x : integer_ends(allowed, option.is_long ? kShort : value)) option.others.push_back({x, {}, {}});
     option.refused = {{1.5, {}, {}}};
     for (double x : outside(allowed)) option.refused.push_back({static_cast<int64_t>(x), {}, {}});
   }
@@ -94,7 +96,7 @@ class Lister final : public Fields {
 
  private:
   Option& add(const char* key, const char* doc, std::string allowed, Node value, bool default_allowed) {
-    options.push_back({key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, {}, {}});
+    options.push_back({key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, false, {}, {}});
     return options.back();
   }
   static std::vector<int64_t> integer_ends(const Range& allowed, int64_t value) {
@@ -103,7 +105,9 @@ class Lister final : public Fields {
   }
 };
 
-OptionSet with(const std::vector<std::pair<const Option*, const Node*>>& values) {
+using Values = std::vector<std::pair<const Option*, const Node*>>;
+
+OptionSet with(const Values& values) {
   OptionSet set{values.empty() ? "default" : "", node({Node::Table{}, {}, {}})};
   for (const auto& [option, value] : values) {
     set.text += (set.text.empty() ? "" : ", ") + option->key + " = " + to_toml(*value);
@@ -138,32 +142,48 @@ std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set) {
 
 OptionSets option_sets(const Component& loss) {
   const std::vector<Option> options = options_of(loss);
-  OptionSets sets{{with({})}, {}, {}};
-  const auto keep = [&](std::vector<OptionSet>& into, OptionSet set) {
+  const Node short_length = {kShort, {}, {}};
+  OptionSets sets{with({}), {}, {}, {}};
+  const auto keep = [&](std::vector<OptionSet>& into, Values values) {
+    for (const Option& option : options) {
+      const bool given = std::any_of(values.begin(), values.end(), [&](const auto& v) { return v.first == &option; });
+      if (option.is_long && !given) values.push_back({&option, &short_length});
+    }
+    OptionSet set = with(values);
     try {
       make_loss(loss, set);
       into.push_back(std::move(set));
     } catch (const Error& error) {
-      sets.refused.push_back(set.text + ": " + error.what());
+      if (&into == &sets.single) sets.refused.push_back(set.text + ": " + error.what());
     }
   };
+  keep(sets.single, {});
   for (const Option& option : options) {
-    for (const Node& value : option.others) keep(sets.single, with({{&option, &value}}));
+    for (const Node& value : option.others) keep(sets.single, {{&option, &value}});
   }
   for (const std::string& sample : loss.conformance.samples) {
     std::string text = sample;
     std::replace(text.begin(), text.end(), '\n', ',');
     sets.single.push_back({text, parse_toml(sample, "sample of " + loss.name)});
+    for (const Option& option : options) {
+      if (option.is_long && !sets.single.back().table.find(option.key))
+        sets.single.back().table.set(option.key, node(short_length));
+    }
   }
   for (size_t i = 0; i < options.size(); ++i) {
     for (size_t j = 0; j < options.size(); ++j) {
       const bool twice = options[j].is_switch && j < i;
       if (!options[i].is_switch || i == j || twice) continue;
       for (const Node& a : options[i].others) {
-        for (const Node& b : options[j].others) keep(sets.paired, with({{&options[i], &a}, {&options[j], &b}}));
+        for (const Node& b : options[j].others) keep(sets.paired, {{&options[i], &a}, {&options[j], &b}});
       }
     }
   }
+  // Of very many pairs an even choice.
+  std::vector<OptionSet> some;
+  const size_t stride = sets.paired.size() / kMostPairs + 1;
+  for (size_t i = 0; i < sets.paired.size(); i += stride) some.push_back(std::move(sets.paired[i]));
+  sets.paired = std::move(some);
   return sets;
 }
 

@@ -17,6 +17,7 @@ struct Option {
   Node default_value;
   bool default_allowed = true;
   bool is_switch = false;     // a choice or a flag
+  bool is_long = false;       // an integer with a large default
   std::vector<Node> others;   // allowed values beside the default: each choice, the other flag, both ends of the range
   std::vector<Node> refused;  // values that are not
 };
@@ -33,10 +34,12 @@ struct OptionSet {
 // The loss made with these options; throws Error as the reading of an experiment does.
 std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set);
 
+// An integer whose default is above 256 (a queue's length) is 64 wherever it is not given, but for `plain`: for the sake of time.
 struct OptionSets {
+  OptionSet plain;                   // nothing given
   std::vector<OptionSet> single;     // the default, then each option at each of its other values, then the declared samples
-  std::vector<OptionSet> paired;     // each choice and flag together with each other value of every other option
-  std::vector<std::string> refused;  // what the constructor said to sets whose every value is allowed
+  std::vector<OptionSet> paired;     // each choice and flag with each other value of every other option; at most 64, evenly picked
+  std::vector<std::string> refused;  // what the constructor said to a single set whose value is allowed
 };
 OptionSets option_sets(const Component& loss);
 

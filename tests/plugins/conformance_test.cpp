@@ -102,7 +102,7 @@ class Constant final : public foil::Loss {
  public:
   using Options = ::Options;
   explicit Constant(Options options) {
-    if (options.detach && options.mask == "additive") foil::fail(foil::Exit::usage, "detach takes mask = \"exact\" only.");
+    if (options.rounds > 50) foil::fail(foil::Exit::usage, "rounds takes at most 50.");
   }
   foil::Tensor forward(const foil::LossInput& input) override { return input.z[0].new_zeros({}); }
 };
@@ -120,17 +120,31 @@ std::vector<std::string> texts(const std::vector<foil::conformance::OptionSet>& 
 }
 
 TEST(OptionSets, AreTheDefaultEachChoiceFlagAndEndOfARangeAndTheSamples) {
-  EXPECT_EQ(
-      texts(foil::conformance::option_sets(constant({"share = 0.25\nrounds = 2"})).single),
-      (std::vector<std::string>{"default", "temperature = 0.001", "temperature = 1000.0", "share = 0.0", "share = 1.0",
-                                "rounds = 1", "rounds = 64", "detach = true", "mask = \"additive\"", "share = 0.25,rounds = 2"}));
+  EXPECT_EQ(texts(foil::conformance::option_sets(constant({"share = 0.25\nrounds = 2"})).single),
+            (std::vector<std::string>{"default", "temperature = 0.001", "temperature = 1000.0", "share = 0.0", "share = 1.0",
+                                      "rounds = 1", "detach = true", "mask = \"additive\"", "share = 0.25,rounds = 2"}));
 }
 
 TEST(OptionSets, PairEachSwitchWithEverythingElseAndNoteWhatTheLossRefuses) {
   const auto sets = foil::conformance::option_sets(constant());
-  EXPECT_EQ(sets.paired.size(), 12u);  // two switches with two ends of three ranges
-  ASSERT_EQ(sets.refused.size(), 1u);
-  EXPECT_EQ(sets.refused[0], "detach = true, mask = \"additive\": detach takes mask = \"exact\" only.");
+  EXPECT_EQ(sets.paired.size(), 11u);  // two switches with five values of the three ranges and with each other
+  EXPECT_EQ(sets.refused, (std::vector<std::string>{"rounds = 64: rounds takes at most 50."}));
+}
+
+TEST(OptionSets, ShortenALongQueueUnlessItsLengthIsTried) {
+  struct Long {
+    int64_t length = 65536;
+    void describe(foil::Fields& f) { f.integer("length", length, "of the queue", foil::at_least(1)); }
+  };
+  Component component = constant();
+  component.describe = [](foil::Fields& f) { Long().describe(f); };
+  component.make = [](foil::Fields& f) -> std::shared_ptr<void> {
+    Long().describe(f);
+    return std::static_pointer_cast<foil::Loss>(std::make_shared<Constant>(Constant::Options{}));
+  };
+  const auto sets = foil::conformance::option_sets(component);
+  EXPECT_EQ(texts(sets.single), (std::vector<std::string>{"length = 64", "length = 1", "length = 128"}));
+  EXPECT_EQ(sets.plain.text, "default");
 }
 
 TEST(Conformance, ReportsAnOptionWithoutDoc) {

@@ -11,17 +11,24 @@ constexpr int64_t kSteps = 36, kEvery = 3;  // an epoch has four steps: most che
 struct Recipe {
   std::string name;
   std::vector<std::string> sets;
+  std::string tables = {};
 };
 
 // A head of 8 MB, so that a checkpoint takes its time; both optimizers keep state.
 Recipe infonce_with_adamw() { return {"infonce", {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001"}}; }
 Recipe dcl_with_momentum() { return {"dcl", {}}; }
+Recipe queues_and_targets() {
+  return {"nnclr",
+          {"--set", "loss.0.queue_length=100"},
+          "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\nqueue_length = 150\n[[loss]]\nname = \"swav\"\nprototypes = 9\n"
+          "queue_length = 90\nqueue_start_epoch = 1\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n"};
+}
 
 class KillableRun : public Workplace, public RunView {
  public:
   explicit KillableRun(const Recipe& recipe, int64_t width = 1024, int64_t steps = kSteps, const std::string& precision = "fp32")
       : RunView(static_cast<const Workplace&>(*this)) {
-    write("small.toml", small_experiment("", recipe.name));
+    write("small.toml", small_experiment("", recipe.name) + recipe.tables);
     command_ = {"train", "small.toml",
                 "--set", "run.steps=" + std::to_string(steps),
                 "--set", "checkpoint.every=" + std::to_string(kEvery),
@@ -114,6 +121,18 @@ TEST(Kill, EightTimesTwoOfThemInsideACheckpointChangesNoBitOfInfonceWithAdamW) {
 }
 TEST(Kill, EightTimesTwoOfThemInsideACheckpointChangesNoBitOfDclWithMomentum) {
   expect_eight_kills_to_change_nothing(dcl_with_momentum());
+}
+
+TEST(Kill, ChangesNoBitOfQueuesMomentumTowerPredictorAndPrototypes) {
+  const KillableRun whole(queues_and_targets(), 16, 15), broken(queues_and_targets(), 16, 15);
+  ASSERT_EQ(whole.finish().code, 0);
+  ASSERT_TRUE(broken.killed_after_rows(kEvery + 1));
+  ASSERT_TRUE(broken.killed_after_rows(3 * kEvery + 2));
+  const Outcome last = broken.finish();
+  ASSERT_EQ(last.code, 0) << last.err;
+  expect_same_end(broken, whole);
+  EXPECT_TRUE(whole.state().contains("queue.2.0.entered"));
+  EXPECT_TRUE(whole.state().contains("momentum.head.0.weight"));
 }
 
 void flip_a_byte(const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include "data/loader.h"
 #include "experiment.h"
 #include "plugins/loader.h"
+#include "step.h"
 #include "tests/support/watched_run.h"
 
 namespace foil {
@@ -11,16 +12,23 @@ namespace {
 
 const std::vector<std::string> kVonMisesFisher = {"--set", "loss.weighting=von_mises_fisher"};
 const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
+// Targets, predictions and three queues, two of which split a batch at their end; with two small crops beside the full views.
+const char* const kMomentum =
+    "[[loss]]\nname = \"nnclr\"\nqueue_length = 100\n[[loss]]\nname = \"byol\"\n"
+    "[[loss]]\nname = \"moco\"\nqueue_length = 150\nsymmetric = true\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n";
+const char* const kCrops =
+    "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\nvalue = 0.9\n"
+    "[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
 // Trains small_experiment with W = 1, 2, 3 and compares 2 and 3 with 1.
 void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance,
-                                  const std::vector<std::string>& more = {}) {
+                                  const std::vector<std::string>& more = {}, const std::string& tables = "") {
   std::unique_ptr<Workplace> alone;
   for (const char* ranks : {"1", "2", "3"}) {
     SCOPED_TRACE(std::string(ranks) + " ranks, " + loss + ", " + precision);
     auto place = std::make_unique<Workplace>();
-    place->write("small.toml", small_experiment("", loss));
+    place->write("small.toml", small_experiment("", loss) + tables);
     std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
     command.insert(command.end(), more.begin(), more.end());
     const Outcome outcome = foil_within(*place, command);
@@ -52,19 +60,28 @@ TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("in
 TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) {
   expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher);
 }
+TEST(WorldSize, ChangesNothingForQueuesMomentumTowerAndPredictor) {
+  expect_world_size_is_nothing("infonce", "fp64", 1e-9, {}, kMomentum);
+}
+TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
+  expect_world_size_is_nothing(
+      "swav", "fp64", 1e-9,
+      {"--set", "loss.0.prototypes=12", "--set", "loss.0.queue_length=128", "--set", "loss.0.queue_start_epoch=1"}, kCrops);
+}
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4); }
 TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher); }
 
-// An experiment with every augmentation, built in this process.
-Experiment with_every_augmentation() {
+// small_experiment() and further tables, built in this process.
+Experiment built(const std::string& tables) {
   Registry& registry = Registry::instance();
-  registry.enter("built in", register_builtin_data);
-  load_plugins(plugin_folders({}), registry);
+  static const bool loaded = [&] {
+    registry.enter("built in", register_builtin_data);
+    load_plugins(plugin_folders({}), registry);
+    return true;
+  }();
+  EXPECT_TRUE(loaded);
   Workplace place;
-  place.write("all.toml",
-              small_experiment() +
-                  "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
-                  "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
+  place.write("all.toml", small_experiment() + tables);
   const auto find = [&](const std::string& kind, const std::string& name, const std::string& where) -> const Component& {
     return registry.find(kind, name, where);
   };
@@ -73,7 +90,9 @@ Experiment with_every_augmentation() {
 
 TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
   at::set_num_threads(1);
-  const Experiment x = with_every_augmentation();
+  const Experiment x = built(
+      "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
+      "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
   const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
     return training_view(x, x.dataset->read(Split::train, index).at(0), index, step, v).data;
   };
@@ -96,6 +115,32 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
         EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
     }
   }
+}
+
+TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
+  const Experiment plain = built("[[loss]]\nname = \"byol\"\n");
+  const Experiment x = built(std::string(kCrops) + "[[augment]]\nname = \"normalize\"\nviews = [0, 1]\n");
+  EXPECT_EQ(x.sizes.views, 4);
+  EXPECT_EQ(x.sizes.full_views, 2);
+  const Tensor index = torch::arange(5);
+  const View raw = x.dataset->read(Split::train, index).at(0);
+  Views views;
+  for (int64_t v = 0; v < 4; ++v) views.push_back(training_view(x, raw, index, 3, v));
+  EXPECT_EQ(views[1].data.sizes(), (std::vector<int64_t>{5, 3, 12, 12}));
+  EXPECT_EQ(views[2].data.sizes(), (std::vector<int64_t>{5, 3, 8, 8}));
+  EXPECT_FALSE(torch::equal(views[2].data, views[3].data));
+  // The full views go through the pipeline that they would have alone, with the same draws, and then through normalize.
+  const Tensor before = training_view(plain, raw, index, 3, 1).data;
+  EXPECT_TRUE(torch::equal(views[1].data, x.augment.back().augmentation->apply({"image", before, {}, {}}, {}).data));
+  EXPECT_GE(views[2].data.min().item<float>(), 0) << "small crops are not normalised";
+  EXPECT_LT(views[1].data.min().item<float>(), 0);
+  EXPECT_TRUE(torch::equal(evaluation_view(x, raw).data, evaluation_view(built("[[augment]]\nname = \"normalize\"\n"), raw).data));
+  EXPECT_EQ(x.preparation, built("[[augment]]\nname = \"normalize\"\n").preparation);
+
+  const std::vector<Tensor> targets = target_embeddings(x, views, /*bf16=*/false);
+  ASSERT_EQ(targets.size(), 2u);
+  EXPECT_FALSE(targets[0].requires_grad());
+  EXPECT_TRUE(torch::equal(targets[1], x.tower->forward({views[0], views[1]}).z[1])) << "at the start it is a copy";
 }
 
 TEST(Shards, OfThreeRanksAreUneven) {

@@ -46,25 +46,72 @@ std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& o
   return loss;
 }
 
-Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(LossInput&)>& prepare) {
-  std::vector<Tensor> leaves;
-  LossInput input;
-  for (const Tensor& z : raw) {
-    leaves.push_back(z.detach().clone().requires_grad_());
-    input.z.push_back(loss.needs().raw_z ? leaves.back() : unit(leaves.back()));
+Tensors each_step(const Case& test, const std::function<Tensors(const Case& step, int64_t i)>& run) {
+  Tensors all;
+  for (int64_t i = 0;; ++i) {
+    const std::string prefix = "step" + std::to_string(i) + ".";
+    Case step{test.params, {}};
+    for (const auto& [name, tensor] : test.inputs) {
+      if (name.starts_with(prefix)) step.inputs[name.substr(prefix.size())] = tensor;
+    }
+    if (step.inputs.empty()) return all;
+    for (const auto& [name, tensor] : run(step, i)) all[prefix + name] = tensor;
   }
+}
+
+Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(LossInput&)>& prepare) {
+  return run_step(loss, {.z = raw}, prepare);
+}
+
+Result run_step(Loss& loss, const Step& step, const std::function<void(LossInput&)>& prepare) {
+  const bool raw_z = loss.needs().raw_z;
+  Result result;
+  LossInput& input = result.input;
+  const auto leaves = [&](const std::vector<Tensor>& raw, std::vector<Tensor>& seen) {
+    std::vector<Tensor> all;
+    for (const Tensor& rows : raw) {
+      all.push_back(rows.detach().clone().requires_grad_());
+      seen.push_back(raw_z ? all.back() : unit(all.back()));
+    }
+    return all;
+  };
+  const std::vector<Tensor> z = leaves(step.z, input.z), p = leaves(step.p, input.p);
+  for (const Tensor& rows : step.target) input.target.push_back(raw_z ? rows : unit(rows));
+  for (const auto& queue : step.queues) input.queue.push_back(queue->look());
+  for (const auto& [name, draws] : step.draws) input.preset(name, draws);
   input.h = input.z;
-  input.index = torch::arange(raw[0].size(0));
+  input.index = torch::arange(z[0].size(0));
   input.ranks = World::single();
   if (prepare) prepare(input);
   const Tensor value = loss.forward(input);
-  Result result{value.detach(), torch::autograd::grad({value}, leaves, {}, {}, false, true), input.reports()};
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (!result.gradients[i].defined()) result.gradients[i] = torch::zeros_like(leaves[i]);
-  }
+  result.loss = value.detach();
+  result.reports = input.reports();
+  const auto gradients = [&](const std::vector<Tensor>& of) {
+    if (of.empty()) return std::vector<Tensor>{};
+    std::vector<Tensor> all = torch::autograd::grad({value}, of, {}, /*retain_graph=*/true, false, /*allow_unused=*/true);
+    for (size_t i = 0; i < of.size(); ++i) {
+      if (!all[i].defined()) all[i] = torch::zeros_like(of[i]);
+    }
+    return all;
+  };
+  result.gradients = gradients(z);
+  result.prediction_gradients = gradients(p);
+  for (const auto& item : loss.named_parameters()) result.parameter_gradients[item.key()] = gradients({item.value()})[0];
   torch::NoGradGuard no_grad;
   loss.after_step(input);
+  for (const auto& queue : step.queues) queue->enqueue(input, {});
   return result;
+}
+
+void set_queue(QueueStore& queue, const Tensor& data, int64_t pointer) {
+  auto state = queue.named_buffers();
+  state["data"].copy_(data);
+  state["entered"].fill_(data.size(0) + pointer);
+}
+
+int64_t queue_pointer(const QueueStore& queue) {
+  const auto state = queue.named_buffers();
+  return state["entered"].item<int64_t>() % state["data"].size(0);
 }
 
 }  // namespace foil::golden

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
 
 namespace {
 

@@ -7,7 +7,15 @@
 #include <foil/batch_norm.h>
 
 #include <gtest/gtest.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 #include <torch/types.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/batchnorm.h>
 
 #include <ATen/autocast_mode.h>
 #include <filesystem>
@@ -135,6 +143,53 @@ TEST(Tower, TheHeadFollowsItsOptions) {
   EXPECT_TRUE(torch::equal(out.h[0], out.z[0]));
   head.dims = {};
   EXPECT_THROW(foil::Tower(std::make_shared<Pool>(), head, {}), foil::Error);
+}
+
+TEST(Tower, ACosineHeadEndsInCosinesWithDirections) {
+  torch::manual_seed(2);
+  foil::HeadOptions head;
+  head.kind = "cosine";
+  head.dims = {7, 5, 11};
+  head.batch_norm = false;
+  head.activation = "gelu";
+  foil::Tower tower(std::make_shared<Pool>(), head, {});
+  tower.to(torch::kDouble);
+  EXPECT_EQ(tower.z_dim(), 11);
+  const foil::Tower::Output out = tower.forward({view({9, 3, 2, 2}, 0)});
+  const auto w = tower.named_parameters();
+  EXPECT_EQ(names(*tower.children().back()), (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "3.weight"}));
+  const Tensor hidden = torch::gelu(out.h[0].matmul(w["head.0.weight"].t()) + w["head.0.bias"]);
+  const Tensor bottleneck = hidden.matmul(w["head.2.weight"].t()) + w["head.2.bias"];  // no activation after it
+  const Tensor directions = w["head.3.weight"];                                        // [11, 5]
+  for (int64_t b = 0; b < 9; ++b) {
+    for (int64_t k = 0; k < 11; ++k) {
+      const Tensor cosine = (bottleneck[b] * directions[k]).sum() / (bottleneck[b].norm() * directions[k].norm());
+      EXPECT_NEAR(out.z[0][b][k].item<double>(), cosine.item<double>(), 1e-12);
+    }
+  }
+}
+
+TEST(Tower, ThePredictorIsLinearNormReluLinearOnZInTrainingOnly) {
+  torch::manual_seed(2);
+  foil::HeadOptions head;
+  head.dims = {4};
+  foil::Tower tower(std::make_shared<Pool>(), head, {});
+  tower.to(torch::kDouble);
+  EXPECT_TRUE(tower.forward({view({9, 3, 2, 2}, 0)}).p.empty());
+  foil::PredictorOptions options;
+  options.hidden = {7};
+  tower.add_predictor(options);
+  tower.to(torch::kDouble);
+  const foil::Tower::Output out = tower.forward({view({9, 3, 2, 2}, 0), view({5, 3, 3, 1}, 0)});
+  ASSERT_EQ(out.p.size(), 2u);
+  EXPECT_EQ(out.p[1].sizes(), (std::vector<int64_t>{5, 4}));
+  const auto w = tower.named_parameters();
+  const Tensor hidden = out.z[0].matmul(w["predictor.0.weight"].t());
+  const Tensor normed = (hidden - hidden.mean(0)) / (hidden.var(0, /*unbiased=*/false) + 1e-5).sqrt();
+  const Tensor p = normed.clamp_min(0).matmul(w["predictor.3.weight"].t()) + w["predictor.3.bias"];
+  EXPECT_TRUE(torch::allclose(out.p[0], p, 0, 1e-12));
+  tower.eval();
+  EXPECT_TRUE(tower.forward({view({9, 3, 2, 2}, 0)}).p.empty());
 }
 
 TEST(Tower, UnderBf16AutocastGivesFp32NearTheFp32Result) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/conv.h>
 
 namespace {
 
@@ -94,9 +96,9 @@ TEST(Weights, ConvertFloatingDtypesAndKeepTheMemoryLayout) {
   EXPECT_TRUE(torch::equal(conv, published("").at("conv.weight")));
 }
 
-TEST(Weights, PlaceLeavesACountAnInteger) {
+TEST(Weights, MoveToLeavesACountAnInteger) {
   Net net;
-  foil::place(net, at::kCPU, at::kDouble);
+  foil::move_to(net, at::kCPU, at::kDouble);
   EXPECT_EQ(foil::named_tensors(net).at("encoder.weight").scalar_type(), at::kDouble);
   EXPECT_EQ(foil::named_tensors(net).at("count").scalar_type(), at::kLong);
 }

@@ -3,6 +3,7 @@
 #include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <torch/types.h>
 
 #include <atomic>

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// NNCLR: the nearest neighbour of one view's projection, in a queue of earlier ones, is the positive of the other view's
+// prediction. Dwibedi et al., "With a little help from my friends", ICCV 2021, equations 3 and 4.
+//
+//   NN(z) = the row of the queue with the largest <z, row>
+//   L_12 = mean over i of -log( exp(NN(z_1i).p_2i / temperature) / sum over j in the global batch of exp(NN(z_1i).p_2j /
+//   temperature) ) L = (L_12 + L_21) / 2
+//
+// z projections, p predictions, all unit norm. z gets no gradient but through p. The queue holds earlier z of view 1 and is looked
+// up before this step's enter it. As in solo-learn (the authors' release was not at hand) there is one direction of the
+// cross-entropy per term: rows are neighbours, columns predictions.
+//
+//   [[loss]]
+//   name = "nnclr"
+//   temperature = 0.1
+//   queue_length = 4096
+//   [predictor]
+//   hidden = [512]
+#include <foil/plugin.h>
+
+namespace {
+
+using foil::LossInput;
+using foil::Tensor;
+
+class NNCLR final : public foil::Loss {
+ public:
+  struct Options {
+    double temperature = 0.1;
+    int64_t queue_length = 98304;
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+      f.integer("queue_length", queue_length, "earlier projections among which neighbours are looked for", foil::at_least(1));
+    }
+  };
+  explicit NNCLR(Options options) : options_(options) {}
+
+  foil::Needs needs() const override {
+    return {.predictor = true, .queues = {{options_.queue_length, foil::QueueNeed::Source::online, 0}}};
+  }
+
+  Tensor forward(const LossInput& input) override { return (direction(input, 0, 1) + direction(input, 1, 0)) / 2; }
+
+ private:
+  Tensor direction(const LossInput& input, size_t from, size_t to) const {
+    const Tensor& queue = input.queue[0].data;                                                   // [K, D]
+    const Tensor row = torch::matmul(input.z[from].detach(), queue.t()).argmax(1);               // [B]
+    const Tensor neighbour = queue.index_select(0, row);                                         // [B, D]
+    const Tensor& p = input.p[to];                                                               // [B, D]
+    const Tensor logits = torch::matmul(neighbour, input.gather(p).t()) / options_.temperature;  // [B, N]
+    const Tensor positive = (neighbour * p).sum(1) / options_.temperature;                       // [B]
+    const Tensor own = torch::arange(input.offset(), input.offset() + p.size(0), row.options());
+    const Tensor negative = own.unsqueeze(1) != torch::arange(input.global_batch(), row.options());  // [B, N]
+    input.keep("neighbour_" + std::to_string(from + 1), row);
+    return input.mean(foil::softplus(foil::masked_logsumexp(logits, negative) - positive));
+  }
+
+  Options options_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.loss<NNCLR>("nnclr", {.samples = {"queue_length = 10"}}); }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "losses/byol.cpp"
+
+#include "tests/support/loss_steps.h"
+#include "tests/support/ranks_equal_one.h"
+
+namespace {
+
+LossInput step_of(const std::vector<Tensor>& p, int64_t full) {
+  LossInput input = foil::input_of(foil::unit_views(static_cast<int64_t>(p.size()), p[0].size(0), p[0].size(1)));
+  input.p = p;
+  input.target = foil::unit_views(full, p[0].size(0), p[0].size(1), 9);
+  return input;
+}
+
+// Squared distances of unit vectors, averaged over samples and added over pairs.
+double slow(const LossInput& input) {
+  double sum = 0;
+  for (size_t v = 0; v < input.target.size(); ++v) {
+    for (size_t w = 0; w < input.p.size(); ++w) {
+      for (int64_t i = 0; i < input.p[w].size(0) && v != w; ++i)
+        sum += (input.p[w][i] - input.target[v][i]).square().sum().item<double>() / static_cast<double>(input.p[w].size(0));
+    }
+  }
+  return sum;
+}
+
+TEST(BYOL, EqualsTheSquaredDistancesOfPredictionsAndTargets) {
+  const LossInput two = step_of(foil::unit_views(2, 7, 5, 8), 2), crops = step_of(foil::unit_views(4, 7, 5, 8), 2);
+  EXPECT_NEAR(BYOL({}).forward(two).item<double>(), slow(two), 1e-12);
+  EXPECT_NEAR(BYOL({}).forward(crops).item<double>(), slow(crops), 1e-12);
+  EXPECT_EQ(crops.reports().size(), 6u);  // full views are predicted, by all others
+  EXPECT_TRUE(crops.reports().contains("loss_4_2"));
+}
+
+TEST(BYOL, GradientEqualsFiniteDifferences) {
+  foil::expect_gradient_by_differences(foil::unit_views(3, 5, 4, 8), [](const auto& p) { return BYOL({}).forward(step_of(p, 3)); });
+}
+
+TEST(BYOL, IsTheSameOnOneTwoAndThreeRanks) {
+  for (const int64_t full : {2, 3}) {
+    foil::expect_ranks_equal_one([] { return std::make_shared<BYOL>(BYOL::Options{}); }, foil::unit_views(3, 7, 5),
+                                 {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}}, {.sizes = {.full_views = full}});
+  }
+}
+
+}  // namespace
