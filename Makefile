@@ -10,7 +10,7 @@ setup:            ; @cmake/setup.sh all
 quickstart: build ; @$(BUILD)/foil ablate experiments/quickstart.toml
 test: setup configured ; @$(NINJA) all && ctest --test-dir $(BUILD) --output-on-failure -j 1 $(CTEST_ARGS) && tests/slowest.sh $(BUILD)
 bench: setup configured ; @$(NINJA) benchmarks && tests/bench/run.sh $(BUILD)
-install: build    ; @cmake --install $(BUILD) --prefix $(PREFIX)
+install: build    ; @$(NINJA) foil_sdk && cmake --install $(BUILD) --prefix $(PREFIX) > $(BUILD)/install.log && echo "foil is in $(PREFIX)"
 gpu-bundle: setup configured ; @$(NINJA) all && tests/gpu/bundle.sh $(BUILD)
 format:           ; @git ls-files '*.cpp' '*.h' '*.cu' | xargs clang-format -i
 

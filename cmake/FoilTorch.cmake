@@ -1,5 +1,6 @@
 # LibTorch as imported targets by path, from the folder of the torch wheel: foil::torch (CPU) and, where nvcc is, its CUDA half.
 # find_package(Torch) is not used: the wheel is a CUDA build and its config stops on a machine without the CUDA toolkit.
+# The same file serves this tree and, installed, find_package(foil), which sets FOIL_LIBTORCH_BUILT_WITH to the folder that libfoil.so knows.
 set(FOIL_TORCH_VERSION 2.11.0)
 if(DEFINED ENV{FOIL_CACHE})
   set(_cache $ENV{FOIL_CACHE})
@@ -13,18 +14,19 @@ set(FOIL_PYTHON ${_venv}/bin/python CACHE FILEPATH "Python of the set-up, for th
 if(NOT FOIL_LIBTORCH)
   if(DEFINED ENV{FOIL_LIBTORCH})
     set(FOIL_LIBTORCH $ENV{FOIL_LIBTORCH})
+  elseif(EXISTS "${FOIL_LIBTORCH_BUILT_WITH}/lib/libtorch_cpu.so")
+    set(FOIL_LIBTORCH ${FOIL_LIBTORCH_BUILT_WITH})
   else()
     file(GLOB FOIL_LIBTORCH ${_venv}/lib/python3*/site-packages/torch)
   endif()
 endif()
 if(NOT EXISTS "${FOIL_LIBTORCH}/lib/libtorch_cpu.so")
-  message(FATAL_ERROR "LibTorch ${FOIL_TORCH_VERSION} is not at '${FOIL_LIBTORCH}'. Run: make setup (or set FOIL_LIBTORCH to a folder with include/ and lib/)")
+  message(FATAL_ERROR "LibTorch ${FOIL_TORCH_VERSION} is not at '${FOIL_LIBTORCH}'. Set FOIL_LIBTORCH to a folder with include/ and lib/, or run in the clone of foil: make setup")
 endif()
 set(FOIL_LIBTORCH ${FOIL_LIBTORCH} CACHE PATH "folder of LibTorch with include/ and lib/")
 
 add_library(foil_torch INTERFACE)
 add_library(foil::torch ALIAS foil_torch)
-set_target_properties(foil_torch PROPERTIES EXPORT_NAME torch)
 target_include_directories(foil_torch SYSTEM INTERFACE ${FOIL_LIBTORCH}/include ${FOIL_LIBTORCH}/include/torch/csrc/api/include)
 target_compile_features(foil_torch INTERFACE cxx_std_20)
 target_compile_definitions(foil_torch INTERFACE FMT_HEADER_ONLY USE_C10D_GLOO USE_DISTRIBUTED)

@@ -2,12 +2,10 @@
 // The program: its command line, its plugins, its exit codes. What the verbs do is in commands.h.
 #include "commands.h"
 #include "config/load.h"
-#include "config/reader.h"
 #include "data/builtin.h"
 #include "environment.h"
+#include "plugins/commands.h"
 #include "plugins/loader.h"
-
-#include <foil/abi.h>
 
 #include <CLI/CLI.hpp>
 #include <torch/types.h>
@@ -23,8 +21,7 @@ class Plugins {
   void load(const std::vector<std::string>& paths, bool trust) {
     foil::Registry& registry = foil::Registry::instance();
     registry.enter("built in", foil::register_builtin_data);
-    folders_ = foil::plugin_folders(paths);
-    refused_ = foil::load_plugins(folders_, registry, trust);
+    refused_ = foil::load_plugins(foil::plugin_folders(paths), registry, trust);
   }
   foil::FindComponent finder() const {
     return [this](const std::string& kind, const std::string& name, const std::string& place) -> const foil::Component& {
@@ -38,31 +35,10 @@ class Plugins {
       }
     };
   }
-  void print() const {
-    for (const foil::Component* c : foil::Registry::instance().all())
-      std::printf("%-14s %-22s %s\n", c->kind.c_str(), c->name.c_str(), c->origin.c_str());
-    for (const foil::Refused& refused : refused_) std::printf("refused: %s\n", refused.reason.c_str());
-    for (const std::string& folder : folders_) std::printf("looked in %s\n", folder.c_str());
-  }
 
  private:
-  std::vector<std::string> folders_;
   std::vector<foil::Refused> refused_;
 };
-
-int describe(const std::string& name) {
-  std::vector<std::string> names;
-  bool found = false;
-  for (const foil::Component* c : foil::Registry::instance().all()) {
-    names.push_back(c->name);
-    if (c->name != name) continue;
-    found = true;
-    std::printf("%s %s (%s)\n%s", c->kind.c_str(), c->name.c_str(), c->origin.c_str(),
-                foil::describe_text(foil::describe(c->describe)).c_str());
-  }
-  if (!found) foil::fail(foil::Exit::usage, "unknown component '", name, "'.", foil::known_names("names", name, names));
-  return 0;
-}
 
 int run(int argc, char** argv) {
   CLI::App app{"foil: research on contrastive losses"};
@@ -108,11 +84,32 @@ int run(int argc, char** argv) {
   on_config->add_option("FILE", file, "experiment file")->required();
   on_config->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
   shared(on_config);
+  const auto trusting = [&](CLI::App* verb) { verb->add_flag("--trust", trust, "load plugins that others may write"); };
   CLI::App* on_plugins = app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
-  shared(on_plugins);
-  CLI::App* on_describe = app.add_subcommand("describe", "print the options of a component");
+  trusting(on_plugins);
+  CLI::App* on_describe = app.add_subcommand("describe", "print what a component is, needs and allows");
   on_describe->add_option("NAME", name, "of a loss, encoder, augmentation, data set or sampler")->required();
-  shared(on_describe);
+  trusting(on_describe);
+  foil::NewOptions made;
+  CLI::App* on_new = app.add_subcommand("new", "write a plugin of your own: source, test, experiment, build");
+  on_new->add_option("KIND", made.kind, "loss, encoder or augmentation")
+      ->required()
+      ->check(CLI::IsMember({"loss", "encoder", "augmentation"}));
+  on_new->add_option("NAME", made.name, "of the component, like my_loss")->required();
+  on_new->add_option("DIR", made.folder, "folder to write, which must not exist")->required();
+  on_new->add_option("--with", made.with, "state, queue or kernel: what a loss begins with")
+      ->check(CLI::IsMember({"state", "queue", "kernel"}));
+  trusting(on_new);
+  foil::ScoreOptions score;
+  CLI::App* on_score = app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");
+  on_score->add_option("LOSS", score.loss, "its name")->required();
+  on_score->add_option("FILE", score.file, "safetensors with z.0, z.1, ... [B, D], label and index [B]")->required();
+  on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")->allow_extra_args(false);
+  on_score->add_option("--out", score.out, "file of the gradients; FILE.gradients.safetensors");
+  on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
+  trusting(on_score);
+  CLI::App* on_doctor = app.add_subcommand("doctor", "versions, devices, places, and what is wrong with them");
+  trusting(on_doctor);
   std::vector<std::string> verbs;
   for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
   if (argc > 1 && argv[1][0] != '-' && std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end()) {
@@ -124,6 +121,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(foil::Exit::usage);
   }
   if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+  if (*on_plugins) return foil::plugins_command({foil::plugin_folders({}), trust});
+  if (*on_doctor) return foil::doctor_command({foil::plugin_folders({}), trust});
 
   Plugins plugins;
   std::vector<std::string> paths;
@@ -153,8 +152,9 @@ int run(int argc, char** argv) {
   }
   if (*on_compare) return foil::compare_command(compare);
   if (*on_config) return foil::config_command(common, file, trial);
-  if (*on_plugins) return plugins.print(), 0;
-  return describe(name);
+  if (*on_new) return foil::new_command(foil::Registry::instance(), made);
+  if (*on_score) return foil::score_command(foil::Registry::instance(), score);
+  return foil::describe_command(foil::Registry::instance(), name);
 }
 
 }  // namespace

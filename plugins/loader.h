@@ -21,12 +21,20 @@ struct Refused {
   std::string file, reason;
 };
 
-// Loads every *.so of the folders in byte order, skipping folders that do not exist and files that are not plugins of foil at all.
-// A refused library does not stop the others: its name may not be needed. Returns the refusals.
+// The *.so of a folder in byte order; none when there is no such folder.
+std::vector<std::string> plugin_files(const std::string& folder);
+
+// Loads every *.so of the folders in byte order; what the registry has already is left alone. A refused library does not stop the
+// others: its name may not be needed. Returns the refusals. A library that crashes ends the process, with its name on stderr and
+// exit code 3: to load each in a process of its own first would double the start of every run; `foil plugins` and `foil doctor`,
+// which are asked when something is wrong, do so (scan.h).
 std::vector<Refused> load_plugins(const std::vector<std::string>& folders, Registry& registry, bool trust = false);
 
-// Where plugins are looked for: `paths` ([plugins] path), FOIL_PLUGIN_PATH (colon separated), and the folders of the program
-// itself: plugins/ beside the program (build) and ../lib/foil/plugins (installed).
+// The folder of libfoil.so: of the build, or PREFIX/lib.
+std::string library_folder();
+
+// Where plugins are looked for, as absolute paths: `paths` ([plugins] path), FOIL_PLUGIN_PATH (colon separated), and beside
+// libfoil.so: plugins/ (build) and foil/plugins (installed).
 std::vector<std::string> plugin_folders(const std::vector<std::string>& paths);
 
 }  // namespace foil

@@ -20,22 +20,27 @@ Registry& Registry::instance() {
   return *registry;
 }
 
-void Registry::enter(const std::string& origin, const std::function<void(Plugin&)>& enter) {
+void Registry::enter(const std::string& origin, const std::function<void(Plugin&)>& enter, const std::string& about) {
   Collector collector;
   enter(collector);
-  for (size_t i = 0; i < collector.components.size(); ++i) {
-    const Component& c = collector.components[i];
+  add(origin, std::move(collector.components));
+  if (!about.empty()) about_[origin] = about;
+}
+
+void Registry::add(const std::string& origin, std::vector<Component> components) {
+  for (size_t i = 0; i < components.size(); ++i) {
+    const Component& c = components[i];
     const auto taken = components_.find({c.kind, c.name});
     if (taken != components_.end()) {
       fail(Exit::plugin, origin, ": the ", c.kind, " '", c.name, "' is already registered by ", taken->second->origin, ".");
     }
     for (size_t j = 0; j < i; ++j) {
-      if (collector.components[j].kind == c.kind && collector.components[j].name == c.name) {
+      if (components[j].kind == c.kind && components[j].name == c.name) {
         fail(Exit::plugin, origin, ": registers the ", c.kind, " '", c.name, "' twice.");
       }
     }
   }
-  for (Component& c : collector.components) {
+  for (Component& c : components) {
     c.origin = origin;
     const std::pair key{c.kind, c.name};
     components_[key] = std::make_unique<Component>(std::move(c));
@@ -61,6 +66,18 @@ std::vector<const Component*> Registry::all() const {
   std::vector<const Component*> out;
   for (const auto& [key, component] : components_) out.push_back(component.get());
   return out;
+}
+
+bool Registry::knows(const std::string& origin) const {
+  for (const auto& [key, component] : components_) {
+    if (component->origin == origin) return true;
+  }
+  return false;
+}
+
+std::string Registry::about(const std::string& origin) const {
+  const auto it = about_.find(origin);
+  return it == about_.end() ? "" : it->second;
 }
 
 }  // namespace foil

@@ -133,6 +133,16 @@ Node load_experiment(const std::string& path, const std::vector<std::string>& se
   return root;
 }
 
+Node table_of_sets(const std::vector<std::string>& sets, const std::string& table) {
+  Node root;
+  root.set(table, {Node::Table{}, {"--set", 0, 0}, {"--set", 0, 0}});
+  for (const std::string& set : sets) {
+    const auto [key, value] = split_set(set);
+    override_value(root, key.starts_with(table + ".") ? key : table + "." + key, parse_value(value, set));
+  }
+  return root;
+}
+
 std::vector<std::string> set_keys(const std::vector<std::string>& sets) {
   std::vector<std::string> keys;
   for (const std::string& set : sets) keys.push_back(split_set(set).first);

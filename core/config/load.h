@@ -12,6 +12,9 @@ namespace foil {
 // run.steps and run.epochs removes the other. Throws foil::Error (usage).
 Node load_experiment(const std::string& path, const std::vector<std::string>& sets = {});
 
+// "KEY=VALUE" arguments as one table of a file that is not there: {TABLE = {KEY = VALUE}}, whether or not KEY begins with "TABLE.".
+Node table_of_sets(const std::vector<std::string>& sets, const std::string& table);
+
 // The keys of "KEY=VALUE" arguments.
 std::vector<std::string> set_keys(const std::vector<std::string>& sets);
 

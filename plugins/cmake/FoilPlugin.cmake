@@ -1,21 +1,28 @@
-# foil_add_loss(infonce) = infonce.cpp (+ infonce.cu) -> plugins/infonce.so: a MODULE that registers its components by FOIL_PLUGIN.
-# Everything but foil_plugin is hidden at link time.
-# foil_add_encoder and foil_add_augmentation alike. The test tests/KIND/NAME_test.cpp is required in this tree.
+# foil_add_loss(infonce) = infonce.cpp (+ infonce.cu where CUDA is compiled) -> plugins/infonce.so: a MODULE that registers its components by
+# FOIL_PLUGIN, the comment at its head as text for `foil describe`, everything else hidden at link time. foil_add_encoder, foil_add_augmentation and foil_add_dataset alike.
+# The same file serves this tree, where the test tests/KIND/NAME_test.cpp is required, and, installed, every plugin that says find_package(foil).
 set(FOIL_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
+set(FOIL_PLUGIN_ABOUT ${CMAKE_CURRENT_LIST_DIR}/FoilAbout.cmake)
 function(_foil_add_plugin folder name)
   set(sources ${name}.cpp)
   if(FOIL_CUDA AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.cu)
     list(APPEND sources ${name}.cu)
   endif()
-  add_library(${name} MODULE ${sources})
-  foil_own(${name})
+  set(about ${CMAKE_CURRENT_BINARY_DIR}/${name}_about.cpp)
+  add_custom_command(OUTPUT ${about} DEPENDS ${name}.cpp ${FOIL_PLUGIN_ABOUT} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_CURRENT_SOURCE_DIR}/${name}.cpp -D OUT=${about} -P ${FOIL_PLUGIN_ABOUT})
+  set_source_files_properties(${about} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  add_library(${name} MODULE ${sources} ${about})
   target_link_libraries(${name} PRIVATE foil::foil)
-  target_include_directories(${name} PRIVATE ${FOIL_PLUGIN_INCLUDE})
   target_link_options(${name} PRIVATE -Wl,--version-script=${FOIL_PLUGIN_MAP} -Wl,-z,defs)
-  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
-  set_property(GLOBAL APPEND PROPERTY FOIL_PLUGINS ${name})
-  if(FOIL_TESTS AND NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${folder}/${name}_test.cpp)
-    message(FATAL_ERROR "${folder}/${name}.cpp has no test: tests/${folder}/${name}_test.cpp")
+  set_target_properties(${name} PROPERTIES PREFIX "" CUDA_STANDARD 17 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
+  if(COMMAND foil_own)  # in the tree
+    foil_own(${name})
+    target_include_directories(${name} PRIVATE ${FOIL_PLUGIN_INCLUDE})
+    set_property(GLOBAL APPEND PROPERTY FOIL_PLUGINS ${name})
+    if(FOIL_TESTS AND NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${folder}/${name}_test.cpp)
+      message(FATAL_ERROR "${folder}/${name}.cpp has no test: tests/${folder}/${name}_test.cpp")
+    endif()
   endif()
 endfunction()
 function(foil_add_loss name)
@@ -29,4 +36,7 @@ function(foil_add_encoder name)
 endfunction()
 function(foil_add_augmentation name)
   _foil_add_plugin(augment ${name})
+endfunction()
+function(foil_add_dataset name)
+  _foil_add_plugin(data ${name})
 endfunction()

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// libfoil_torch.so: any installed loss in a Python training loop.
+//
+//   torch.ops.load_library("PREFIX/lib/libfoil_torch.so")
+//   value = torch.ops.foil.loss("infonce", "temperature = 0.2", [z1, z2], label, index)
+//   loss = torch.classes.foil.Loss("infonce", "temperature = 0.2", {"z_dim": 128, "dataset_size": 60000})
+//
+// The operator is for losses without parameters and state; the class keeps both. One process is one rank here: gradients of several
+// processes are averaged by whatever averages them for the rest of the model.
+#include <foil/host.h>
+
+#include <torch/custom_class.h>
+#include <torch/library.h>
+#include <torch/utils.h>
+
+#include <optional>
+
+namespace {
+
+using foil::Exit;
+using foil::Tensor;
+
+using Dict = c10::Dict<std::string, Tensor>;
+
+std::vector<std::string>& refused() {
+  static std::vector<std::string> lines = foil::load_plugins();
+  return lines;
+}
+
+// A loss by name; when there is none of that name, the refused libraries may say why.
+std::shared_ptr<foil::Loss> make(const std::string& name, const std::string& options) {
+  const std::vector<std::string>& lines = refused();
+  try {
+    return foil::make_loss(name, options);
+  } catch (const foil::Error& error) {
+    std::string text = error.what();
+    for (const std::string& line : lines) text += "\nrefused: " + line;
+    throw foil::Error(text, error.code());
+  }
+}
+
+foil::LossInput input_of(const foil::Loss& loss, const std::vector<Tensor>& z, const std::optional<Tensor>& label,
+                         const std::optional<Tensor>& index) {
+  return foil::make_input(loss, z, label.value_or(Tensor()), index.value_or(Tensor()));
+}
+
+Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z, const std::optional<Tensor>& label,
+            const std::optional<Tensor>& index) {
+  const std::shared_ptr<foil::Loss> made = make(name, options);
+  const foil::LossInput input = input_of(*made, z, label, index);
+  made->setup(input.sizes);
+  if (!made->parameters().empty() || !made->buffers().empty())
+    foil::fail(Exit::usage, "torch.ops.foil.loss: '", name, "' has parameters or state; keep it in torch.classes.foil.Loss.");
+  return made->forward(input);
+}
+
+foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
+  foil::Sizes sizes;
+  const std::map<std::string, int64_t*> known{
+      {"batch_size", &sizes.batch_size},   {"classes", &sizes.classes}, {"dataset_size", &sizes.dataset_size},
+      {"feature_dim", &sizes.feature_dim}, {"views", &sizes.views},     {"z_dim", &sizes.z_dim}};
+  for (const auto& entry : given) {
+    const auto place = known.find(entry.key());
+    if (place == known.end()) {
+      std::vector<std::string> names;
+      for (const auto& [key, value] : known) names.push_back(key);
+      foil::fail(Exit::usage, "torch.classes.foil.Loss: unknown size '", entry.key(), "'.",
+                 foil::known_names("sizes", entry.key(), names));
+    }
+    *place->second = entry.value();
+  }
+  return sizes;
+}
+
+// A loss that lives: parameters for the optimizer, state that moves once a step.
+class KeptLoss final : public torch::CustomClassHolder {
+ public:
+  KeptLoss(const std::string& name, const std::string& options, const c10::Dict<std::string, int64_t>& sizes)
+      : loss_(make(name, options)), sizes_(sizes_of(sizes)) {
+    loss_->setup(sizes_);
+  }
+
+  Tensor forward(const std::vector<Tensor>& z, const std::optional<Tensor>& label, const std::optional<Tensor>& index) {
+    input_ = input_of(*loss_, z, label, index);
+    input_->sizes = sizes_;
+    input_->step = step_;
+    input_->training = loss_->is_training();
+    return loss_->forward(*input_);
+  }
+
+  // After the optimizer's step; in evaluation nothing moves.
+  void after_step() {
+    if (!input_) foil::fail(Exit::usage, "foil.Loss.after_step: forward was not called since the last step.");
+    if (loss_->is_training()) {
+      torch::NoGradGuard no_grad;
+      loss_->after_step(*input_);
+      ++step_;
+    }
+    input_.reset();
+  }
+
+  std::vector<Tensor> parameters() const { return loss_->parameters(); }
+  void train(bool on) { loss_->train(on); }
+  void to(const std::string& device) { loss_->to(at::Device(device)); }
+
+  // The parts that the last forward reported.
+  Dict reports() const {
+    Dict parts;
+    if (input_) {
+      for (const auto& [name, value] : input_->reports()) parts.insert(name, value);
+    }
+    return parts;
+  }
+
+  // Parameters and buffers by name, and the number of steps; tensors are copies.
+  Dict state_dict() const {
+    Dict state;
+    for (const auto& [name, tensor] : tensors()) state.insert(name, tensor.detach().clone());
+    state.insert(step_key, torch::tensor(step_));
+    return state;
+  }
+
+  void load_state_dict(const Dict& state) {
+    torch::NoGradGuard no_grad;
+    const std::map<std::string, Tensor> mine = tensors();
+    std::vector<std::string> names{step_key};
+    for (const auto& [name, tensor] : mine) names.push_back(name);
+    for (const std::string& name : names) {
+      if (!state.contains(name)) foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", name, "' is missing.");
+    }
+    for (const auto& entry : state) {
+      const auto place = mine.find(entry.key());
+      if (place == mine.end() && entry.key() != step_key)
+        foil::fail(Exit::usage, "foil.Loss.load_state_dict: unknown '", entry.key(), "'.",
+                   foil::known_names("names", entry.key(), names));
+      if (place != mine.end() && place->second.sizes() != entry.value().sizes())
+        foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", entry.key(), "' is ", entry.value().sizes(),
+                   ", allowed: ", place->second.sizes(), ".");
+    }
+    for (const auto& [name, tensor] : mine) Tensor(tensor).copy_(state.at(name));
+    step_ = state.at(step_key).item<int64_t>();
+  }
+
+ private:
+  static constexpr const char* step_key = "foil_step";
+
+  std::map<std::string, Tensor> tensors() const {
+    std::map<std::string, Tensor> all;
+    for (const auto& item : loss_->named_parameters()) all[item.key()] = item.value();
+    for (const auto& item : loss_->named_buffers()) all[item.key()] = item.value();
+    return all;
+  }
+
+  std::shared_ptr<foil::Loss> loss_;
+  foil::Sizes sizes_;
+  int64_t step_ = 0;
+  std::optional<foil::LossInput> input_;  // of the last forward
+};
+
+}  // namespace
+
+TORCH_LIBRARY(foil, library) {
+  library.def("loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None) -> Tensor", loss);
+  library.class_<KeptLoss>("Loss")
+      .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>>(), "",
+           {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>()})
+      .def("forward", &KeptLoss::forward, "",
+           {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt})
+      .def("after_step", &KeptLoss::after_step)
+      .def("parameters", &KeptLoss::parameters)
+      .def("train", &KeptLoss::train)
+      .def("to", &KeptLoss::to)
+      .def("reports", &KeptLoss::reports)
+      .def("state_dict", &KeptLoss::state_dict)
+      .def("load_state_dict", &KeptLoss::load_state_dict);
+}

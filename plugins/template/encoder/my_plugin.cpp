@@ -1,0 +1,50 @@
+// MyPlugin: a convolution with stride 2, batch norm and ReLU for each width, then the mean over all places.
+// Paper: say here which one; parameter names are the published ones, so that weights load.
+//
+//   [encoder]
+//   name = "my_plugin"
+//   widths = [32, 64, 128]
+#include <foil/plugin.h>
+
+#include <torch/nn/modules/conv.h>
+
+namespace {
+
+class MyPlugin final : public foil::Encoder {
+ public:
+  struct Options {
+    std::vector<int64_t> widths = {32, 64, 128};
+    void describe(foil::Fields& f) { f.integers("widths", widths, "channels after each convolution", foil::at_least(1)); }
+  };
+  explicit MyPlugin(Options options) : options_(std::move(options)) {
+    if (options_.widths.empty()) foil::fail(foil::Exit::usage, "encoder.widths = [], allowed: at least one width.");
+  }
+
+  void setup(const foil::EncoderSizes& sizes) override {
+    int64_t in = sizes.channels;
+    for (const int64_t width : options_.widths) {
+      const std::string number = std::to_string(norms_.size() + 1);
+      const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);  // the norm brings the bias
+      convolutions_.push_back(register_module("conv" + number, torch::nn::Conv2d(options)));
+      norms_.push_back(register_module("bn" + number, std::make_shared<foil::BatchNorm>(width)));
+      in = width;
+    }
+  }
+
+  foil::Features forward(const foil::View& view) override {
+    foil::Tensor x = view.data;  // [B, C, H, W]
+    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward(convolutions_[i]->forward(x)).relu();
+    return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H', W']
+  }
+
+  int64_t feature_dim() const override { return options_.widths.back(); }
+
+ private:
+  Options options_;
+  std::vector<torch::nn::Conv2d> convolutions_;
+  std::vector<std::shared_ptr<foil::BatchNorm>> norms_;
+};
+
+}  // namespace
+
+FOIL_PLUGIN(plugin) { plugin.encoder<MyPlugin>("my_plugin"); }
