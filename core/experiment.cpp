@@ -147,7 +147,7 @@ Plan check(const Node& root, const FindComponent& find) {
   tables.read("views", plan.views);
   if (plan.views.full > plan.views.count) {
     fail(Exit::usage, at_path(root, "views.full")->origin.text(), ": views.full = ", plan.views.full,
-         ", allowed: an integer in [0, ", plan.views.count, "], the views of views.count.");
+         ", allowed: an integer from 0 to ", plan.views.count, ", the views of views.count.");
   }
 
   Node::Array augment;
