@@ -5,7 +5,6 @@
 
 namespace {
 
-namespace F = torch::nn::functional;
 using at::Tensor;
 
 std::shared_ptr<SmallCNN> encoder(std::vector<int64_t> widths, int64_t channels) {
@@ -24,7 +23,7 @@ TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   Tensor x = image;
   for (const char* number : {"1", "2"}) {
     weights.push_back(net->named_parameters()["conv" + std::string(number) + ".weight"].detach().contiguous().requires_grad_(true));
-    x = F::conv2d(x, weights.back(), F::Conv2dFuncOptions().stride(2).padding(1));
+    x = torch::conv2d(x, weights.back(), {}, /*stride=*/2, /*padding=*/1);
     const Tensor mean = x.mean({0, 2, 3}, /*keepdim=*/true), var = (x - mean).square().mean({0, 2, 3}, /*keepdim=*/true);
     x = ((x - mean) / (var + 1e-5).sqrt()).clamp_min(0);
   }
