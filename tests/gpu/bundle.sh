@@ -17,7 +17,7 @@ cp "$build"/plugins/*.so "$bundle/plugins/"
 cp "$build"/bench/* "$bundle/bench/" 2> /dev/null || [ -x "$bundle/bench/throughput" ]
 cp "$build/tests/golden" "$bundle/tests/"
 tests() { ctest --test-dir "$build" --show-only=json-v1 "$@" | python3 -c 'import json, sys; [print(test["name"]) for test in json.load(sys.stdin)["tests"]]'; }
-tests -R '^conformance_' | sed -n '/_test$/!s/^conformance_//p' > "$bundle/tests/losses.txt"
+tests -R '^conformance_' | grep -v template | sed -n '/_test$/!s/^conformance_//p' > "$bundle/tests/losses.txt"
 for name in $(tests -L '^cuda$'); do
   cp "$build/tests/$name" "$bundle/tests/"
   echo "$name" >> "$bundle/tests/cuda_tests.txt"

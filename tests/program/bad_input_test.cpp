@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
              {"train", "folder"}},
         Case{"UnknownVerb",
              {},
-             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, config, plugins, describe. Did you mean 'train'?",
+             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, config, plugins, describe, new, score, doctor. Did you mean 'train'?",
              2,
              {"tain", "e.toml"}},
         Case{"UnknownFlag",
