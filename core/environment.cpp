@@ -7,10 +7,12 @@
 #include <foil/commit.h>
 #include <torch/types.h>
 #include <torch/version.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <thread>
 
 #ifdef FOIL_CUDA
@@ -72,6 +74,12 @@ nlohmann::json environment(const std::vector<std::string>& plugins) {
       env["plugins"][std::filesystem::path(file).filename().string()] = checksum(read_file(file));
   }
   return env;
+}
+
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_MAX, 0);                                      // every block comes from the heap,
+  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());  // which is not cut off at its end,
+  ::mallopt(M_TOP_PAD, 64 << 20);                                // and grows by 64 MiB
 }
 
 }  // namespace foil

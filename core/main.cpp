@@ -160,6 +160,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  foil::keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -152,6 +152,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
       record.row(result.step, row);
     }
     record.progress(result.step);
+    shares.mark("record");
 
     // Once in a while: a checkpoint; also before a stop and at the end.
     if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none) {
@@ -159,7 +160,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
       on_rank_0(*world, [&] { record.save(checkpoint); });
       saved = result.step;
     }
-    shares.mark("record");
+    shares.mark("checkpoint");
     if (stop != Stop::none && result.step < x.total_steps) {
       result.exit = stop == Stop::interrupt ? Exit::interrupted : Exit::again;
       break;

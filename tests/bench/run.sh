@@ -51,7 +51,7 @@ table() {
   row "... the same encoder and head alone" "$(number resnet18.encoder)" "$(ratio "$(median resnet18.ratio)")" ""
   row "... a plain batched torch loop" "$(number torch_resnet18)" "$(ratio "$(paired resnet18.training torch_resnet18)")" ">=1.0"
   echo
-  echo "images/s counts samples, two views each; ratio is foil's rate over the row's, the median over pairs run in alternation."
+  echo "images/s counts samples, two views each, without the checkpoint of an epoch; ratio is foil's rate over the row's, the median over pairs run in alternation."
   echo
   echo "| share of a step, % | data | augment | encoder | loss | backward | update | record |"
   echo "|---|---:|---:|---:|---:|---:|---:|---:|"

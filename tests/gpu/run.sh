@@ -82,7 +82,7 @@ done < "$here/tests/losses.txt"
 check "golden vectors (CPU)" "$here/tests/golden" --require ntxent,ntxent_mv,dcl,dclw "$here/golden" && summary[-1]+=": $(tail -n 1 "$work/out")"
 
 steps=200 batch=256 samples=4096
-bench=(--steps 195 --pairs 3 --set "data.batch_size=256" --set "data.samples=50000")  # an epoch of CIFAR-10's size: one checkpoint
+bench=(--steps 195 --pairs 3 --set "data.batch_size=256" --set "data.samples=50000")  # an epoch of the size of CIFAR-10
 if [ $device = cpu ]; then
   steps=4 batch=16 samples=64
   bench=(--steps 2 --pairs 1 --set "data.batch_size=16" --set "data.samples=64")
