@@ -139,7 +139,7 @@ losses = [json.loads(line)["loss"] for line in open(sys.argv[1])]
 assert all(map(math.isfinite, losses))
 print(f"{losses[0]:.3f} -> {losses[-1]:.3f}")
 P
-), $(grep -m1 '^features.knn' "$work/out" | tr -s ' ')"
+), $(grep -m1 '^knn' "$work/out" | tr -s ' ')"
     if [ "$rows" -ne $steps ]; then summary+=("FAIL  training: $precision wrote $rows rows, not $steps"); failed=1; fi
   fi
 done
