@@ -99,11 +99,11 @@ if wanted second; then
     $1 == "direct_cache_hit" || $1 == "preprocessed_cache_hit" {hits += $2}
     $1 == "cache_miss" {misses += $2}
     END {share = hits + misses ? 100 * hits / (hits + misses) : 0
-         printf "%s  %-44s %8.1f %% of %d, goal 90 %%\n", share >= 90 ? "PASS" : "MISS", "second clone: ccache hits", share, hits + misses
-         exit share < 90}' || missed=1
+         printf "%s  %-44s %8.1f %% of %d, goal 90 %%\n", (share >= 90 ? "PASS" : "MISS"), "second clone: ccache hits", share, hits + misses
+         exit (share < 90)}' || missed=1
 fi
 if wanted touch; then
-  echo '// touched' >> "$folder/root/foil/losses/infonce.cpp"
+  echo "namespace { [[maybe_unused]] const int touched = $RANDOM; }" >> "$folder/root/foil/losses/infonce.cpp"
   timed "one loss changed: rebuilt and loaded" 10 inside 'cd /root/foil && cmake --build build --target infonce > build/build.log 2>&1 && build/foil plugins | grep -q infonce.so'
 fi
 exit $missed
