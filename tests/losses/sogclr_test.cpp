@@ -93,17 +93,7 @@ TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {
 
 TEST(SogCLR, GradientIsThatOfTheSurrogateWithItsWeightsHeld) {
   // On a first visit the weights are a softmax: the gradient is temperature times that of the decoupled loss.
-  const auto decoupled = [](const std::vector<Tensor>& z) {
-    const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / 0.3;
-    const Tensor sample = torch::arange(5).repeat({2});
-    const Tensor lse = foil::masked_logsumexp(s, sample.unsqueeze(1) != sample.unsqueeze(0));
-    return 0.3 * (lse.sum() / 5 - 2 * (z[0] * z[1]).sum() / (5 * 0.3));
-  };
-  auto z = foil::unit_views(2, 5, 4);
-  for (Tensor& view : z) view.requires_grad_();
-  const auto ours = torch::autograd::grad({sogclr({.temperature = 0.3})->forward(foil::input_of(z))}, z);
-  const auto theirs = torch::autograd::grad({decoupled(z)}, z);
-  for (size_t v = 0; v < 2; ++v) EXPECT_TRUE(torch::allclose(ours[v], theirs[v], 1e-12, 1e-14));
+  foil::expect_decoupled_gradient(*sogclr({.temperature = 0.3}), 0.3);
 }
 
 TEST(SogCLR, IsTheSameOnOneTwoAndThreeRanksWithItsState) {

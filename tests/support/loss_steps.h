@@ -75,4 +75,20 @@ inline void expect_finite(Loss& loss, const LossInput& input) {
   for (const Tensor& leaf : leaves) EXPECT_TRUE(leaf.grad().isfinite().all().item<bool>()) << leaf.grad();
 }
 
+// The gradient of a loss of two views whose weights are held, on a first visit where they are a softmax: that of temperature times
+// the decoupled loss, a log-sum-exp over the rows of other samples less the positive's similarity.
+inline void expect_decoupled_gradient(Loss& loss, double temperature) {
+  const auto decoupled = [&](const std::vector<Tensor>& z) {
+    const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / temperature;
+    const Tensor sample = torch::arange(5).repeat({2});
+    const Tensor lse = masked_logsumexp(s, sample.unsqueeze(1) != sample.unsqueeze(0));
+    return temperature * (lse.sum() / 5 - 2 * (z[0] * z[1]).sum() / (5 * temperature));
+  };
+  auto z = unit_views(2, 5, 4);
+  for (Tensor& view : z) view.requires_grad_();
+  const auto ours = torch::autograd::grad({loss.forward(input_of(z))}, z);
+  const auto theirs = torch::autograd::grad({decoupled(z)}, z);
+  for (size_t v = 0; v < 2; ++v) EXPECT_TRUE(torch::allclose(ours[v], theirs[v], 1e-12, 1e-14));
+}
+
 }  // namespace foil
