@@ -8,6 +8,7 @@
 #include "plugins/loader.h"
 
 #include <CLI/CLI.hpp>
+#include <c10/util/Logging.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -121,6 +122,7 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(foil::Exit::usage);
   }
   if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+  c10::initLogging();  // LibTorch reads the variable here only
   if (*on_plugins) return foil::plugins_command({foil::plugin_folders({}), trust});
   if (*on_doctor) return foil::doctor_command({foil::plugin_folders({}), trust});
 

@@ -5,6 +5,7 @@
 #include "ranks/spawn.h"
 #include "ranks/world.h"
 
+#include <c10/util/Logging.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <torch/csrc/autograd/custom_function.h>
@@ -78,6 +79,7 @@ int play(const std::string& scene, World& world) {
 }
 
 int rank_main(const std::string& scene) {
+  c10::initLogging();  // reads TORCH_CPP_LOG_LEVEL: LibTorch warns of a store that closes while it is watched
   const foil::Launch launch = foil::read_launch();
   // Scenes without a world: processes alone.
   if (scene == "stubborn") {
