@@ -7,6 +7,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/types.h>
 
+#include <csignal>
 #include <filesystem>
 #include <set>
 #include <tuple>
@@ -34,33 +35,39 @@ Connection connection(int descriptor) {
   return {descriptor, port_of(descriptor, ::getsockname), port_of(descriptor, ::getpeername)};
 }
 
-std::set<Connection> connections() {
+// All but those of the store, at either end.
+std::set<Connection> connections(int store_port) {
   std::set<Connection> open;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     const Connection one = connection(std::stoi(entry.path().filename()));
-    if (std::get<2>(one) != 0) open.insert(one);
+    const auto [descriptor, own, other] = one;
+    if (other != 0 && (store_port == 0 || (own != store_port && other != store_port))) open.insert(one);
   }
   return open;
 }
 
-// Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its sockets down wakes both
-// ends at once with "Connection closed by peer". The sockets are those that appeared while the group connected.
+// Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its sockets down for
+// reading wakes them with "Connection closed by peer", and the other end when this one then closes. For reading only: an operation
+// that is taken from its queue because the other end is ready, and then cannot be written, is never woken. The sockets are those
+// that appeared while the group connected, but for the store's: a rank's own watcher may be connecting to it just then, and must
+// live to tell why the group was aborted.
 class AbortableGloo final : public c10d::ProcessGroupGloo {
  public:
-  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, const c10::intrusive_ptr<Options>& options)
-      : AbortableGloo(store, rank, size, options, connections()) {}
+  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings,
+                const c10::intrusive_ptr<Options>& options)
+      : AbortableGloo(store, settings, options, connections(settings.store_port)) {}
 
   void abort() override {
     for (const Connection& one : own_) {
-      if (connection(std::get<0>(one)) == one) ::shutdown(std::get<0>(one), SHUT_RDWR);
+      if (connection(std::get<0>(one)) == one) ::shutdown(std::get<0>(one), SHUT_RD);
     }
   }
 
  private:
-  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, const c10::intrusive_ptr<Options>& options,
-                const std::set<Connection>& before)
-      : ProcessGroupGloo(store, rank, size, options) {
-    for (const Connection& one : connections()) {
+  AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings,
+                const c10::intrusive_ptr<Options>& options, const std::set<Connection>& before)
+      : ProcessGroupGloo(store, settings.rank, settings.world_size, options) {
+    for (const Connection& one : connections(settings.store_port)) {
       if (!before.count(one)) own_.push_back(one);
     }
   }
@@ -69,11 +76,13 @@ class AbortableGloo final : public c10d::ProcessGroupGloo {
 };
 
 c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings) {
+  // Gloo writes into connections whose other end may be gone; the error that write returns is enough.
+  std::signal(SIGPIPE, SIG_IGN);
   const bool one_host = settings.local_world_size == settings.world_size && !std::getenv("GLOO_SOCKET_IFNAME");
   auto options = one_host ? c10d::ProcessGroupGloo::Options::create(settings.timeout)
                           : c10d::ProcessGroupGloo::Options::create_default(settings.timeout);
   if (one_host) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
-  return c10::make_intrusive<AbortableGloo>(store, settings.rank, settings.world_size, options);
+  return c10::make_intrusive<AbortableGloo>(store, settings, options);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct GroupSettings {
   int local_world_size = 1;  // ranks of this host
   at::Device device = at::kCPU;
   std::chrono::seconds timeout{0};
+  int store_port = 0;  // of the store of the ranks, 0 where it is in memory: its connections outlive an abort
 };
 
 // A group whose CPU tensors go through Gloo, and whose CUDA tensors go through NCCL where every rank of this host has a device of

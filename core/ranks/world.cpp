@@ -10,7 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
-#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
@@ -96,17 +96,18 @@ std::shared_ptr<World> World::make(const Launch& launch, at::Device device, std:
   const bool hosts = launch.rank == 0 && !launch.agent_store;
   const auto store = connect(launch, hosts, timeout);
   meet(*store, launch, timeout);
-  return make(store, {launch.rank, launch.world_size, launch.local_world_size, device, timeout}, hosts);
+  return make(store, {launch.rank, launch.world_size, launch.local_world_size, device, timeout, launch.port}, hosts);
 }
 
 std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, at::Device device,
                                    std::chrono::seconds timeout) {
+  // LibTorch's flight recorder enters each new group into one map of the process before it takes its lock: with ranks that are
+  // threads, a crash now and then. It reads the variable once, at the first collective.
+  [[maybe_unused]] static const int off = ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
   return size == 1 ? single() : make(store, {rank, size, size, device, timeout}, false);
 }
 
 std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings, bool hosts_store) {
-  // Gloo writes into connections whose other end may be gone; the error that write returns is enough.
-  std::signal(SIGPIPE, SIG_IGN);
   std::shared_ptr<World> world(new World(settings.rank, settings.world_size));
   world->links_ = std::make_unique<Links>();
   Links& links = *world->links_;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Collectives of 1, 2 and 3 ranks as threads, against the same computation on the concatenated batch.
 #include "ranks/in_process.h"
+#include "ranks/process_groups.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <torch/csrc/distributed/c10d/FlightRecorder.hpp>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/types.h>
 
 #include <atomic>
@@ -236,4 +241,81 @@ TEST(World, NamesTheLateRank) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+using Groups = std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>;
+
+// The groups of two ranks, each with its view of one store.
+Groups two_groups(const std::vector<c10::intrusive_ptr<c10d::Store>>& stores, int store_port) {
+  Groups groups(2);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 2; ++rank) {
+    const foil::GroupSettings settings{rank, 2, 2, at::kCPU, std::chrono::seconds(2), store_port};
+    threads.emplace_back([&groups, &stores, r = static_cast<size_t>(rank), settings] {
+      groups[r] = foil::make_process_group(stores[r], "group", settings);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return groups;
+}
+
+// Both ranks are in a broadcast, here before, there after the abort reaches them.
+TEST(World, AnAbortWakesARankWhoseSendIsAnsweredJustThen) {
+  for (int round = 0; round < 60; ++round) {
+    const c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::HashStore>();
+    const Groups groups = two_groups({store, store}, 0);
+    std::vector<Tensor> sent = {torch::ones({1000})}, received = {torch::zeros({1000})};
+    const auto send = groups[0]->broadcast(sent);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto receive = groups[1]->broadcast(received);
+    for (const auto& group : groups) group->abort();
+    for (const auto& work : {send, receive}) {
+      try {
+        work->wait();
+      } catch (const std::exception& error) {
+        EXPECT_EQ(std::string(error.what()).find("imed out"), std::string::npos) << error.what();
+      }
+    }
+  }
+}
+
+// A store on which another client dials in while Gloo leaves its addresses, as a late rank's watcher does.
+struct StoreThatGainsAClient final : c10d::PrefixStore {
+  StoreThatGainsAClient(const c10::intrusive_ptr<c10d::Store>& store, const c10d::TCPStoreOptions& options)
+      : PrefixStore("ranks", store), options(options) {}
+  void set(const std::string& key, const std::vector<uint8_t>& value) override {
+    if (!client) client = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+    PrefixStore::set(key, value);
+  }
+  c10d::TCPStoreOptions options;
+  c10::intrusive_ptr<c10d::TCPStore> client;
+};
+
+TEST(World, AnAbortLeavesTheConnectionsOfTheStoreAlone) {
+  c10d::TCPStoreOptions options;
+  options.isServer = true;
+  options.waitWorkers = false;
+  options.port = 0;
+  const auto server = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+  options.isServer = false;
+  options.port = server->getPort();
+  std::vector<c10::intrusive_ptr<StoreThatGainsAClient>> stores;
+  for (int rank = 0; rank < 2; ++rank) stores.push_back(c10::make_intrusive<StoreThatGainsAClient>(server->clone(), options));
+  const auto groups = two_groups({stores[0], stores[1]}, options.port);
+  for (const auto& group : groups) {
+    group->abort();
+    std::vector<Tensor> one = {torch::ones({1})};
+    EXPECT_ANY_THROW(group->allreduce(one)->wait()) << "the connections between the ranks are not shut";
+  }
+  for (const auto& store : stores) {
+    ASSERT_TRUE(store->client) << "Gloo left no address in the store";
+    EXPECT_NO_THROW(store->client->check({"alarm"}));
+  }
+}
+
+// It crashes where ranks are threads.
+TEST(World, OfThreadsIsNotSeenByTheFlightRecorder) {
+  in_process_ranks(2, [](World& world) { world.barrier(); });
+  const auto trace = nlohmann::json::parse(c10d::dump_fr_trace_json(/*includeCollectives=*/true, /*onlyActive=*/false));
+  EXPECT_TRUE(trace.value("entries", nlohmann::json::array()).empty()) << trace.dump(1).substr(0, 400);
 }
