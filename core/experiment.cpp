@@ -113,10 +113,6 @@ struct PluginOptions {
 
 }  // namespace
 
-std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets) {
-  return expand(load_experiment(file, sets), set_keys(sets));
-}
-
 std::vector<std::string> plugin_paths(const Node& root) {
   std::vector<std::string> paths;
   const Node* plugins = root.find("plugins");

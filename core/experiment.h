@@ -92,9 +92,6 @@ struct Plan {
   std::vector<ChosenLoss> losses;
 };
 
-// The trials of a file: those of its [sweep], or the one that it is. `sets` win over the sweep.
-std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets);
-
 // [plugins] path as absolute folders; what is not a list of texts is left to `check`.
 std::vector<std::string> plugin_paths(const Node& root);
 

@@ -2,6 +2,7 @@
 // The program: its command line, its plugins, its exit codes. What the verbs do is in commands.h.
 #include "commands.h"
 #include "config/load.h"
+#include "config/sweep.h"
 #include "data/builtin.h"
 #include "environment.h"
 #include "plugins/commands.h"
@@ -128,7 +129,12 @@ int run(int argc, char** argv) {
 
   Plugins plugins;
   std::vector<std::string> paths;
-  if (*on_train || *on_ablate || *on_config) paths = foil::plugin_paths(foil::load_experiment(file, common.sets));
+  if (*on_train || *on_ablate || *on_config) {
+    for (const foil::Trial& one : foil::load_trials(file, common.sets)) {
+      for (const std::string& path : foil::plugin_paths(one.root))
+        if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+    }
+  }
   if (*on_evaluate) paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
   plugins.load(paths, trust);
   common.find = plugins.finder();

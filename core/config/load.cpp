@@ -124,12 +124,16 @@ Node parse_value(const std::string& value, const std::string& set) {
 
 }  // namespace
 
-Node load_experiment(const std::string& path, const std::vector<std::string>& sets) {
-  Node root = read_file(path, "", {});
+void override_with(Node& root, const std::vector<std::string>& sets) {
   for (const std::string& set : sets) {
     const auto [key, value] = split_set(set);
     override_value(root, key, parse_value(value, set));
   }
+}
+
+Node load_experiment(const std::string& path, const std::vector<std::string>& sets, const std::string& place) {
+  Node root = read_file(path, place, {});
+  override_with(root, sets);
   return root;
 }
 

@@ -5,11 +5,15 @@
 #include <foil/error.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "config/dump.h"
+#include "config/load.h"
 #include "config/override.h"
 #include "config/reader.h"
+
+namespace fs = std::filesystem;
 
 namespace foil {
 namespace {
@@ -196,11 +200,14 @@ std::string unique(const std::string& name, std::set<std::string>& taken) {
 
 }  // namespace
 
-std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys) {
+std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys, const std::string& label) {
   TableReader sweep(root.find("sweep"), "sweep");
   const Node* const seeds_list = sweep.take("seeds");
   const Node* const grid = sweep.take("grid");
   const Node* const zip = sweep.take("zip");
+  if (const Node* files = sweep.take("files")) {
+    fail(Exit::usage, files->key_origin.text(), ": sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
+  }
   sweep.finish();
   std::vector<Axis> axes = axes_of(grid, zip);
 
@@ -233,7 +240,8 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
   for (const auto& row : rows) {
     Trial trial;
     trial.root = root;
-    trial.variant = keys.empty() ? run_name : variant_text(keys, row);
+    trial.variant =
+        keys.empty() ? (label.empty() ? run_name : label) : (label.empty() ? "" : label + " ") + variant_text(keys, row);
     for (size_t k = 0; k < keys.size(); ++k) {
       if (fixed(root, keys[k], set_keys)) continue;
       override_value(trial.root, keys[k], *row[k]);  // its origin stays the place in [sweep]
@@ -243,7 +251,7 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
       if (const Node* value = at_path(root, key)) override_value(trial.root, key, *value);
     }
     trial.root.erase("sweep");
-    const std::string folder = keys.empty() ? "" : unique(slug(trial.variant), taken) + "-";
+    const std::string folder = keys.empty() && label.empty() ? "" : unique(slug(trial.variant), taken) + "-";
     for (const int64_t seed : seeds) {
       Trial& seeded = trials.emplace_back(trial);
       seeded.seed = seed;
@@ -252,6 +260,35 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
       override_value(seeded.root, "run.seed", {seed, seeds_list->origin, {}});
       seeded.sets.push_back("run.seed=" + std::to_string(seed));
     }
+  }
+  return trials;
+}
+
+std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets) {
+  Node outer = load_experiment(file);
+  Node* sweep = outer.find("sweep");
+  const Node* found = sweep ? sweep->find("files") : nullptr;
+  if (!found) {
+    override_with(outer, sets);
+    return expand(outer, set_keys(sets));
+  }
+  const Node files = *found;
+  sweep->erase("files");
+  const bool good = files.is_array() && !files.array().empty() &&
+                    std::all_of(files.array().begin(), files.array().end(),
+                                [](const Node& path) { return path.is_text() && !path.text().empty(); });
+  if (!good) fail(Exit::usage, files.origin.text(), ": sweep.files = ", shown(files), ", allowed: a list of paths of TOML files.");
+  std::vector<Trial> trials;
+  std::set<std::string> taken;
+  for (const Node& path : files.array()) {
+    const fs::path inner = (fs::path(path.origin.file).parent_path() / path.text()).lexically_normal();
+    if (!taken.insert(inner.stem().string()).second) {
+      fail(Exit::usage, path.origin.text(), ": sweep.files lists '", inner.stem().string(), "' twice.");
+    }
+    Node root = load_experiment(inner.string(), {}, path.origin.text() + ": ");
+    merge(root, outer);
+    override_with(root, sets);
+    for (Trial& trial : expand(root, set_keys(sets), inner.stem().string())) trials.push_back(std::move(trial));
   }
   return trials;
 }

@@ -18,7 +18,14 @@ struct Trial {
 //   seeds: a count (run.seed, run.seed + 1, ...) or a list;
 //   grid:  keys with lists of values, every combination, the first key slowest;
 //   zip:   keys with lists of equal length, walked together, inside the grid.
-// A key that the command line sets (`set_keys`) keeps that one value. Throws foil::Error (usage) at the place in the file.
-std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys = {});
+// A key that the command line sets (`set_keys`) keeps that one value. `label`, when given, leads the variants and is one by itself
+// where nothing is swept. Throws foil::Error (usage) at the place in the file.
+std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys = {}, const std::string& label = "");
+
+// The trials of a file: those of its [sweep], or the one that it is; `sets` win over the sweep. With
+//   files: experiment files, relative to the one that lists them,
+// the trials of each in turn, under the file's name without ".toml"; what the listing file says wins over what they say. Throws
+// foil::Error (usage).
+std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets);
 
 }  // namespace foil

@@ -129,7 +129,7 @@ TEST(Sweep, RefusesNamingThePlace) {
   const struct {
     std::string line, message;
   } cases[] = {
-      {"sedes = 3", "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip. Did you mean 'seeds'?"},
+      {"sedes = 3", "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, files. Did you mean 'seeds'?"},
       {"seeds = 0", "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
       {"seeds = 20240131", "a.toml:7:9: sweep.seeds = 20240131, allowed: a count from 1 to 1000 or a list of integers >= 0."},
       {"seeds = \"3\"", "a.toml:7:9: sweep.seeds = \"3\", allowed: a count from 1 to 1000 or a list of integers >= 0."},
@@ -150,6 +150,43 @@ TEST(Sweep, RefusesNamingThePlace) {
   EXPECT_EQ(refusal([] { expand(parse_toml("sweep = 1\n", "a.toml")); }), "a.toml:1:9: sweep = 1 (an integer), allowed: a table.");
   EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = -1\n", "a.toml")); }),
             "a.toml:2:8: run.seed = -1, allowed: an integer >= 0.");
+}
+
+using Files = test::InFolder;
+
+TEST_F(Files, RunsEachListedFileUnderItsOwnNameAndTheListingFileWins) {
+  write("b/one.toml", "[run]\nname = \"mine\"\nepochs = 8\n[[loss]]\nname = \"infonce\"\n[sweep]\nseeds = 5\n");
+  write("b/two.toml", "[[loss]]\nname = \"dcl\"\n[sweep]\ngrid = { \"views.count\" = [2, 4] }\n");
+  write("all.toml", "[run]\nname = \"all\"\n[sweep]\nfiles = [\"b/one.toml\", \"b/two.toml\"]\nseeds = 2\n");
+  std::string all;
+  for (const Trial& trial : load_trials("all.toml", {"loss.temperature=0.3"})) {
+    all += trial.name + " | " + trial.variant + " | " + at(trial.root, "run.name") + at(trial.root, "run.epochs") +
+           at(trial.root, "loss.temperature") + "\n";
+    EXPECT_EQ(trial.root.find("sweep"), nullptr);
+  }
+  EXPECT_EQ(all,
+            "one-seed0 | one | \"all\"80.3\n"
+            "one-seed1 | one | \"all\"80.3\n"
+            "two-count=2-seed0 | two count=2 | \"all\"(absent)0.3\n"
+            "two-count=2-seed1 | two count=2 | \"all\"(absent)0.3\n"
+            "two-count=4-seed0 | two count=4 | \"all\"(absent)0.3\n"
+            "two-count=4-seed1 | two count=4 | \"all\"(absent)0.3\n");
+}
+
+TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
+  const auto refused = [](const std::string& files) {
+    write("all.toml", "[sweep]\nfiles = " + files + "\n");
+    return refusal([] { load_trials("all.toml", {}); });
+  };
+  write("one.toml", "[sweep]\nseeds = 2\n");
+  write("b/one.toml", "");
+  write("lists.toml", "[sweep]\nfiles = [\"one.toml\"]\n");
+  EXPECT_EQ(refused("[]"), "all.toml:2:9: sweep.files = [], allowed: a list of paths of TOML files.");
+  EXPECT_EQ(refused("\"one.toml\""), "all.toml:2:9: sweep.files = \"one.toml\", allowed: a list of paths of TOML files.");
+  EXPECT_EQ(refused("[\"one.toml\", \"b/one.toml\"]"), "all.toml:2:22: sweep.files lists 'one' twice.");
+  EXPECT_EQ(refused("[\"onne.toml\"]"), "all.toml:2:10: onne.toml: no such file. Did you mean 'one.toml'?");
+  EXPECT_EQ(refused("[\"lists.toml\"]"),
+            "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
 }
 
 }  // namespace
