@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "config/dump.h"
 #include "config/parse.h"
-#include "evaluate/evaluate.h"
+#include "evaluation.h"
 #include "ranks/spawn.h"
 #include "results.h"
 #include "run/file.h"
@@ -11,7 +11,6 @@
 #include "study/report.h"
 #include "study/study.h"
 #include "study/table.h"
-#include "train.h"
 
 #include <fmt/format.h>
 

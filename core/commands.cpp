@@ -5,6 +5,7 @@
 #include "config/parse.h"
 #include "config/sweep.h"
 #include "environment.h"
+#include "evaluation.h"
 #include "ranks/agree.h"
 #include "ranks/launch.h"
 #include "ranks/spawn.h"

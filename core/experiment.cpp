@@ -178,6 +178,7 @@ Plan check(const Node& root, const FindComponent& find) {
   tables.read("optimizer", plan.optimizer);
   tables.read("schedule", plan.schedule);
   tables.read("evaluate", plan.evaluate);
+  tables.read("collapse", plan.collapse);
   tables.read("checkpoint", plan.checkpoint);
   tables.read("log", plan.log);
   PluginOptions plugins;
@@ -212,6 +213,18 @@ void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, con
       fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
            online ? "views.count" : "views.full", " = ", there, ".");
     }
+  }
+}
+
+// What kNN during training needs.
+void require_online(const EvaluateOptions& options, const Dataset& data) {
+  if (data.classes().empty() || data.size(Split::test) == 0) {
+    fail(Exit::usage, "evaluate.every_epochs = ", options.every_epochs, ", allowed: 0, as the data set has no ",
+         data.classes().empty() ? "labels." : "test split.");
+  }
+  if (options.online_samples < options.knn.neighbours) {
+    fail(Exit::usage, "evaluate.online_samples = ", options.online_samples,
+         ", allowed: at least evaluate.neighbours = ", options.knn.neighbours, ".");
   }
 }
 
@@ -264,6 +277,8 @@ Experiment construct(Plan plan, at::Device device) {
   x.sampler->setup(seed, plan.selection.batch_size, x.dataset->size(Split::train), x.dataset->labels(Split::train));
   x.steps_per_epoch = x.sampler->steps_per_epoch();
   x.total_steps = plan.run.steps >= 0 ? plan.run.steps : plan.run.epochs * x.steps_per_epoch;
+
+  if (plan.evaluate.every_epochs > 0) require_online(plan.evaluate, *x.dataset);
 
   const std::vector<int64_t> shape = set_pipeline(x, plan);
   torch::manual_seed(seed);

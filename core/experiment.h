@@ -6,6 +6,7 @@
 #include "config/reader.h"
 #include "config/sweep.h"
 #include "data/selection.h"
+#include "evaluate/collapse.h"
 #include "evaluate/evaluate.h"
 #include "model/momentum.h"
 #include "model/optimizer.h"
@@ -83,6 +84,7 @@ struct Plan {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   EvaluateOptions evaluate;
+  CollapseOptions collapse;
   CheckpointOptions checkpoint;
   LogOptions log;
   Chosen data, sampler, encoder;

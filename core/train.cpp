@@ -5,7 +5,8 @@
 #include "train.h"
 
 #include "data/loader.h"
-#include "evaluate/class_frequency.h"
+#include "evaluate/collapse.h"
+#include "evaluation.h"
 #include "model/schedule.h"
 #include "model/weights.h"
 #include "ranks/agree.h"
@@ -74,10 +75,12 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   }
   record.begin(result.step, x.total_steps);
   Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
+  const int64_t evaluate_every = plan.evaluate.every_epochs * x.steps_per_epoch;
   const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;
   const int64_t start = result.step;
   Shares shares;
   int64_t saved = start;
+  bool collapsed = false;  // at the last look
 
   x.tower->train();
   if (x.momentum) x.momentum->train();
@@ -125,7 +128,25 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     }
     if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
-    // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.
+    // 7. The alarm, once in a while: embeddings that have collapsed. A run that stops for it does so before the update, so that it
+    // stops at the same step when it is started again.
+    bool log = (step + 1) % plan.log.every == 0 || step + 1 == x.total_steps;
+    if (plan.collapse.every > 0 && step > 0 && step % plan.collapse.every == 0) {
+      const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
+      row["batch.effective_rank"] = found.effective_rank;
+      row["batch.std"] = found.std;
+      log = true;
+      if (!found.finding.empty() && plan.collapse.action == "stop") {
+        const Checkpoint checkpoint = capture(x, optimizer, *world, step);
+        if (saved < step) on_rank_0(*world, [&] { record.save(checkpoint); });
+        fail(Exit::non_finite,
+             world->first_error(fmt::format("step {}: {} Stopped; the checkpoint of this step is kept.", step, found.finding)));
+      }
+      if (!found.finding.empty() && !collapsed) record.warn(fmt::format("step {}: {}", step, found.finding));
+      collapsed = !found.finding.empty();
+    }
+
+    // 8. The update, then what follows it: the state of the losses, the momentum tower, the queues.
     const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
     optimizer.step(rate);
     {
@@ -141,11 +162,18 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
     // ---- Above: what changes weights and state. Below: what only measures, saves and stops. ----
 
+    // Once in a while: kNN on a part of the data.
+    if (evaluate_every > 0 && result.step % evaluate_every == 0) {
+      row.update(evaluate_online(x, *world));
+      log = true;
+    }
+    shares.mark("evaluate");
+
     // Once in a while: a row of numbers.
     const Stop stop = row["stop.interrupt"] > 0.0 ? Stop::interrupt : row["stop.again"] > 0.0 ? Stop::again : Stop::none;
     row.erase("stop.interrupt");
     row.erase("stop.again");
-    if (result.step % plan.log.every == 0 || result.step == x.total_steps) {
+    if (log) {
       row["epoch"] = step / x.steps_per_epoch;
       row["learning_rate"] = rate;
       row["gradient_norm"] = gradient_norm;
@@ -174,69 +202,6 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   result.seconds = shares.seconds();
   if (result.step > start) record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
   return result;
-}
-
-namespace {
-
-nlohmann::json evaluate_with(Experiment& x, World& world, const std::function<Encoded(const Tensor&)>& encode,
-                             const EvaluationProgress& progress) {
-  torch::NoGradGuard no_grad;
-  Subject subject;
-  subject.encode = encode;
-  subject.prepare = [&](const Views& raw) { return evaluation_view(x, raw.at(0)).data; };
-  subject.preparation = x.preparation;
-  if (!x.augment.empty()) {
-    // Two views of a sample as in training, keyed by a step that training never has.
-    subject.encode_pair = [&](Split split, const Tensor& index) {
-      const View raw = x.dataset->read(split, index).at(0);
-      return std::pair{encode(training_view(x, raw, index, -1, 0).data), encode(training_view(x, raw, index, -1, 1).data)};
-    };
-    subject.augmentation = "training-views";
-  }
-  return evaluate(subject, *x.dataset, x.plan.evaluate, world, progress);
-}
-
-// By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
-void add_sample_states(const Experiment& x, nlohmann::json& result) {
-  const Tensor label = x.dataset->labels(Split::train);
-  if (!label.defined() || x.sizes.classes == 0) return;
-  const auto groups = frequency_groups(label.masked_select(label >= 0), x.sizes.classes);
-  for (size_t i = 0; i < x.losses.size(); ++i) {
-    for (const auto& state : x.losses[i].loss->named_buffers()) {
-      const Tensor& values = state.value();
-      if (values.dim() != 1 || values.size(0) != x.sizes.dataset_size || !values.is_floating_point()) continue;
-      for (const FrequencyGroup& group : groups) {
-        if (const auto mean = group_mean(values, label, group)) {
-          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
-              {"value", *mean},
-              {"unit", ""},
-              {"protocol", fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name)}};
-        }
-      }
-    }
-  }
-}
-
-}  // namespace
-
-nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
-  x.tower->eval();
-  const bool bf16 = x.plan.run.precision == "bf16";
-  nlohmann::json result = evaluate_with(
-      x, world,
-      [&](const Tensor& images) {
-        View view;
-        view.data = images;
-        const Tower::Output out = x.tower->forward({view}, bf16);
-        return Encoded{out.h[0], out.z[0]};
-      },
-      progress);
-  if (x.plan.evaluate.class_frequency) add_sample_states(x, result);
-  return result;
-}
-
-nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {
-  return evaluate_with(x, world, raw_pixels, progress);
 }
 
 }  // namespace foil

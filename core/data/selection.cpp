@@ -45,25 +45,31 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
     fail(Exit::usage, "data.subset = ", options.subset, ", allowed: 0 (all) to ", rows.size(0), ", the size of the training set.");
   }
   if (options.subset > 0) {
-    const Tensor drawn = permutation(mix_key(seed, name_key("subset")), rows.size(0)).slice(0, 0, options.subset);
-    rows = rows.index_select(0, std::get<0>(drawn.sort()));
+    rows = rows.index_select(0, draw_rows(rows.size(0), options.subset, mix_key(seed, name_key("subset"))));
   }
   return rows;
 }
 
-SelectedDataset::SelectedDataset(std::shared_ptr<const Dataset> all, Tensor rows) : all_(std::move(all)), rows_(std::move(rows)) {
-  check_index(rows_, all_->size(Split::train));
+Tensor draw_rows(int64_t size, int64_t count, uint64_t key) {
+  if (count >= size) return torch::arange(size, torch::kLong);
+  return std::get<0>(permutation(key, size).slice(0, 0, count).sort());
+}
+
+SelectedDataset::SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows)
+    : all_(std::move(all)), train_rows_(std::move(train_rows)), test_rows_(std::move(test_rows)) {
+  check_index(train_rows_, all_->size(Split::train));
+  if (test_rows_.defined()) check_index(test_rows_, all_->size(Split::test));
 }
 
 Tensor SelectedDataset::labels(Split split) const {
   const Tensor labels = all_->labels(split);
-  return split == Split::train && labels.defined() ? labels.index_select(0, rows_) : labels;
+  return labels.defined() && rows(split).defined() ? labels.index_select(0, rows(split)) : labels;
 }
 
 Views SelectedDataset::read(Split split, const Tensor& index) const {
-  if (split != Split::train) return all_->read(split, index);
-  check_index(index, rows_.size(0));
-  return all_->read(split, rows_.index_select(0, index));
+  if (!rows(split).defined()) return all_->read(split, index);
+  check_index(index, size(split));
+  return all_->read(split, rows(split).index_select(0, index));
 }
 
 }  // namespace foil

@@ -27,11 +27,14 @@ struct SelectionOptions {
 // n being the size of the largest class.
 Tensor select_training(const Tensor& labels, int64_t size, const SelectionOptions& options, uint64_t seed);
 
-// A data set whose training split is these rows of another's: index i means row `rows[i]`.
+// `count` of `size` rows, all when there are no more, ascending: a pure function of its arguments.
+Tensor draw_rows(int64_t size, int64_t count, uint64_t key);
+
+// A data set whose splits are these rows of another's: index i means row `rows[i]`. Undefined test rows are all of them.
 class SelectedDataset : public Dataset {
  public:
-  SelectedDataset(std::shared_ptr<const Dataset> all, Tensor rows);
-  int64_t size(Split split) const override { return split == Split::train ? rows_.size(0) : all_->size(split); }
+  SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows = {});
+  int64_t size(Split split) const override { return rows(split).defined() ? rows(split).size(0) : all_->size(split); }
   std::vector<std::string> classes() const override { return all_->classes(); }
   Tensor labels(Split split) const override;
   Views read(Split split, const Tensor& index) const override;
@@ -39,8 +42,9 @@ class SelectedDataset : public Dataset {
   bool in_memory() const override { return all_->in_memory(); }
 
  private:
+  const Tensor& rows(Split split) const { return split == Split::train ? train_rows_ : test_rows_; }
   std::shared_ptr<const Dataset> all_;
-  Tensor rows_;
+  Tensor train_rows_, test_rows_;
 };
 
 }  // namespace foil

@@ -165,6 +165,9 @@ void EvaluateOptions::describe(Fields& fields) {
   fields.flag("geometry", geometry, "alignment, uniformity, effective rank, standard deviation per dimension");
   fields.flag("baselines", baselines, "foil ablate: also raw pixels and the untrained encoder");
   fields.integer("batch_size", batch_size, "samples encoded at once, on each rank", at_least(1));
+  fields.integer("every_epochs", every_epochs, "also kNN on a part of the data every so many epochs of training; 0 = never",
+                 at_least(0));
+  fields.integer("online_samples", online_samples, "so many rows of each split at most while training", at_least(1));
   fields.texts("on", on, "what is measured: features (before the head), projections");
   check_places(on);
 }

@@ -15,7 +15,7 @@
 
 namespace foil {
 
-// kNN is always measured; the rest can be left out.
+// kNN is always measured; the rest can be left out. evaluate() does not read the last two, which are for evaluation while training.
 struct EvaluateOptions {
   KnnOptions knn;
   bool linear = true;
@@ -25,6 +25,8 @@ struct EvaluateOptions {
   bool baselines = false;
   int64_t batch_size = 512;
   std::vector<std::string> on = {"features", "projections"};
+  int64_t every_epochs = 0;
+  int64_t online_samples = 2000;
   void describe(Fields& fields);
 };
 

@@ -43,10 +43,11 @@ double uniformity(const Tensor& z, double t, int64_t chunk_bytes) {
 double effective_rank(const Tensor& x, int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("effective rank", x);
-  const int64_t rows = x.size(0), width = x.size(1), chunk = std::max<int64_t>(1, chunk_bytes / 8 / width);
+  const Tensor tall = x.size(0) < x.size(1) ? x.t() : x;  // the same singular values
+  const int64_t rows = tall.size(0), width = tall.size(1), chunk = std::max<int64_t>(1, chunk_bytes / 8 / width);
   Tensor gram = torch::zeros({width, width}, x.options().dtype(torch::kDouble));
   for (int64_t i = 0; i < rows; i += chunk) {
-    const Tensor part = x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble);
+    const Tensor part = tall.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble);
     gram.addmm_(part.t(), part);
   }
   const Tensor power = torch::linalg_eigvalsh(gram.cpu());  // ascending

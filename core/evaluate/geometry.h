@@ -18,8 +18,8 @@ double uniformity(const Tensor& z, double t = 2, int64_t chunk_bytes = int64_t{6
 
 // exp(-sum_k p_k log p_k) with p_k = sigma_k / sum_j sigma_j, sigma the singular values of x [N, F] as it is, not centred: 1 = all
 // rows on one line, F = an even spectrum; 0 for a zero matrix. Roy and Vetterli, "The effective rank", EUSIPCO 2007, definition 1;
-// the RankMe of Garrido et al., ICML 2023, without its epsilon. sigma = the roots of the eigenvalues of x'x, those below F eps of
-// the largest taken as 0.
+// the RankMe of Garrido et al., ICML 2023, without its epsilon. sigma = the roots of the eigenvalues of x'x or xx', whichever is
+// smaller, those below min(N, F) eps of the largest taken as 0.
 double effective_rank(const Tensor& x, int64_t chunk_bytes = int64_t{64} << 20);
 
 // The standard deviation (over the N rows, divided by N) of each dimension of z / ||z||: its mean and its minimum over dimensions.

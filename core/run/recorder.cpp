@@ -5,7 +5,8 @@
 
 namespace foil {
 
-Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet) : folder_(std::move(folder)), quiet_(quiet), keep_(keep_checkpoints) {
+Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet)
+    : folder_(std::move(folder)), quiet_(quiet), keep_(keep_checkpoints) {
   if (!folder_.empty()) checkpoints_.emplace(folder_ + "/checkpoints", keep_);
 }
 
@@ -30,16 +31,15 @@ void Recorder::row(int64_t step, const nlohmann::json& values) {
   nlohmann::json row = values;
   row["step"] = step;
   metrics_->write(row);
-  shown_.clear();
   for (const auto& [name, value] : values.items()) {
     if (!value.is_number()) continue;
     events_->scalar(name, value.get<double>(), step);
-    if (name == "loss") shown_.emplace_back(name, value.get<double>());
+    if (name == "loss" || name == "knn") shown_[name] = value.get<double>();
   }
 }
 
 void Recorder::progress(int64_t step) {
-  if (progress_) progress_->update(step, shown_);
+  if (progress_) progress_->update(step, {shown_.begin(), shown_.end()});
 }
 
 void Recorder::save(const Checkpoint& checkpoint) {
@@ -54,7 +54,11 @@ void Recorder::finish() {
 }
 
 void Recorder::say(const std::string& line) {
-  if (folder_.empty() || quiet_) return;
+  if (!quiet_) warn(line);
+}
+
+void Recorder::warn(const std::string& line) {
+  if (folder_.empty()) return;
   if (progress_) {
     progress_->message(line);
   } else {

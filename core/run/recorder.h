@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Recorder: where a run's numbers go on rank 0: metrics.jsonl, TensorBoard events, the progress line. On other ranks it does nothing.
+// Recorder: where a run's numbers go on rank 0: metrics.jsonl, TensorBoard events, the progress line. On other ranks it does
+// nothing.
 #pragma once
 
 #include "run/checkpoint.h"
@@ -7,6 +8,7 @@
 #include "run/progress.h"
 #include "run/tensorboard.h"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +34,8 @@ class Recorder {
   void finish();
   // One line on stderr, beside the progress line; nothing when quiet.
   void say(const std::string& line);
+  // The same, when quiet too.
+  void warn(const std::string& line);
 
   const std::string& folder() const { return folder_; }
 
@@ -43,7 +47,7 @@ class Recorder {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<EventWriter> events_;
   std::unique_ptr<Progress> progress_;
-  std::vector<std::pair<std::string, double>> shown_;
+  std::map<std::string, double> shown_;  // on the progress line: the newest of each
 };
 
 }  // namespace foil

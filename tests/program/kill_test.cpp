@@ -14,8 +14,12 @@ struct Recipe {
   std::string tables = {};
 };
 
-// A head of 8 MB, so that a checkpoint takes its time; both optimizers keep state.
-Recipe infonce_with_adamw() { return {"infonce", {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001"}}; }
+// A head of 8 MB, so that a checkpoint takes its time; both optimizers keep state. The first also evaluates while it trains.
+Recipe infonce_with_adamw() {
+  return {"infonce",
+          {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001", "--set", "evaluate.every_epochs=1", "--set",
+           "collapse.every=5"}};
+}
 Recipe dcl_with_momentum() { return {"dcl", {}}; }
 Recipe queues_and_targets() {
   return {"nnclr",

@@ -170,5 +170,24 @@ TEST(SelectedDataset, RenumbersTrainingAndLeavesTestAlone) {
             "1 index 4 at position 0, allowed: 0 to 3.");
 }
 
+TEST(SelectedDataset, DrawsRowsOfBothSplits) {
+  Synthetic::Options options;
+  options.samples = 200;
+  options.test_samples = 30;
+  options.size = 3;
+  const auto all = std::make_shared<Synthetic>(options);
+  const Tensor train = draw_rows(200, 50, 7), test = draw_rows(30, 9, 7);
+  ASSERT_EQ(train.size(0), 50);
+  EXPECT_TRUE((train.slice(0, 1) > train.slice(0, 0, -1)).all().item<bool>());
+  EXPECT_TRUE(train.equal(draw_rows(200, 50, 7)));
+  EXPECT_FALSE(train.equal(draw_rows(200, 50, 8)));
+  EXPECT_TRUE(draw_rows(30, 31, 7).equal(torch::arange(30)));
+  const SelectedDataset some(all, train, test);
+  EXPECT_EQ(some.size(Split::test), 9);
+  EXPECT_TRUE(some.labels(Split::test).equal(all->labels(Split::test).index_select(0, test)));
+  EXPECT_TRUE(some.read(Split::test, torch::tensor({8, 0}, torch::kLong))[0].data.equal(
+      all->read(Split::test, test.index_select(0, torch::tensor({8, 0}, torch::kLong)))[0].data));
+}
+
 }  // namespace
 }  // namespace foil

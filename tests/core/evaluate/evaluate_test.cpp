@@ -5,6 +5,8 @@
 #include "data/memory.h"
 #include "evaluate/clustering.h"
 #include "evaluate/geometry.h"
+#include "evaluate/collapse.h"
+#include "evaluate/geometry.h"
 #include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
@@ -242,6 +244,39 @@ TEST(Evaluate, MeasuresWhatIsAsked) {
   options.on = {"projection"};
   EXPECT_EQ(message_of([&] { evaluate(small_encoder(), data_set(61, 30), options, *World::single()); }),
             "unknown entry 'projection' in evaluate.on. Known entries: features, projections. Did you mean 'projections'?");
+}
+
+TEST(Collapse, IsLookedForInTheFirst512SamplesOfTheGlobalBatch) {
+  torch::manual_seed(3);
+  const Tensor z = 2 + torch::randn({700, 6}, torch::kDouble);
+  const Tensor seen = z.slice(0, 0, 512) / z.slice(0, 0, 512).norm(2, {1}, true);
+  for (int world_size : {1, 2, 3}) {
+    in_process_ranks(world_size, [&](World& world) {
+      const int64_t begin = world.rank() * 90, end = world.rank() + 1 == world_size ? 700 : begin + 90;  // uneven
+      const Collapse found = look_for_collapse(z.slice(0, begin, end), {}, world);
+      EXPECT_NEAR(found.effective_rank, effective_rank(seen), 1e-12);
+      EXPECT_NEAR(found.std, seen.std(0, false).mean().item<double>(), 1e-12);
+      EXPECT_EQ(found.finding, "");
+    });
+  }
+}
+
+TEST(Collapse, IsFoundByEitherMeasure) {
+  torch::manual_seed(3);
+  const auto one = World::single();
+  CollapseOptions options;
+  const auto found = [&](const Tensor& z) { return !look_for_collapse(z, options, *one).finding.empty(); };
+  const Tensor noise = torch::randn({64, 16}, torch::kDouble), point = torch::ones({1, 16}, torch::kDouble);
+  const Tensor at_a_point = point + 0.02 * noise, on_a_line = torch::randn({64, 1}, torch::kDouble) * point + 0.001 * noise;
+  EXPECT_TRUE(found(at_a_point));
+  EXPECT_TRUE(found(on_a_line));
+  options.effective_rank = 0;
+  EXPECT_TRUE(found(at_a_point));
+  EXPECT_FALSE(found(on_a_line)) << "both signs: the deviation of each dimension is that of a spread";
+  options = {};
+  options.std = 0;
+  EXPECT_FALSE(found(at_a_point)) << "what is left of the spread has every direction";
+  EXPECT_TRUE(found(on_a_line));
 }
 
 TEST(Evaluate, RejectsAnEncoderThatLosesRows) {

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "evaluation.h"
+
+#include "evaluate/class_frequency.h"
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+namespace foil {
+namespace {
+
+// The tower in evaluation mode on `prepare`d batches. The caller sets the mode.
+Subject tower_subject(Experiment& x) {
+  Subject subject;
+  subject.encode = [&x, bf16 = x.plan.run.precision == "bf16"](const Tensor& images) {
+    View view;
+    view.data = images;
+    const Tower::Output out = x.tower->forward({view}, bf16);
+    return Encoded{out.h[0], out.z[0]};
+  };
+  subject.prepare = [&x](const Views& raw) { return evaluation_view(x, raw.at(0)).data; };
+  subject.preparation = x.preparation;
+  return subject;
+}
+
+// `subject` with pairs of views, and everything that EvaluateOptions asks for.
+nlohmann::json evaluate_whole(Experiment& x, World& world, Subject subject, const EvaluationProgress& progress) {
+  torch::NoGradGuard no_grad;
+  if (!x.augment.empty()) {
+    // Two views of a sample as in training, keyed by a step that training never has.
+    subject.encode_pair = [&](Split split, const Tensor& index) {
+      const View raw = x.dataset->read(split, index).at(0);
+      return std::pair{subject.encode(training_view(x, raw, index, -1, 0).data),
+                       subject.encode(training_view(x, raw, index, -1, 1).data)};
+    };
+    subject.augmentation = "training-views";
+  }
+  return evaluate(subject, *x.dataset, x.plan.evaluate, world, progress);
+}
+
+// By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
+void add_sample_states(const Experiment& x, nlohmann::json& result) {
+  const Tensor label = x.dataset->labels(Split::train);
+  if (!label.defined() || x.sizes.classes == 0) return;
+  const auto groups = frequency_groups(label.masked_select(label >= 0), x.sizes.classes);
+  for (size_t i = 0; i < x.losses.size(); ++i) {
+    for (const auto& state : x.losses[i].loss->named_buffers()) {
+      const Tensor& values = state.value();
+      if (values.dim() != 1 || values.size(0) != x.sizes.dataset_size || !values.is_floating_point()) continue;
+      for (const FrequencyGroup& group : groups) {
+        if (const auto mean = group_mean(values, label, group)) {
+          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
+              {"value", *mean},
+              {"unit", ""},
+              {"protocol", fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name)}};
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
+  x.tower->eval();
+  nlohmann::json result = evaluate_whole(x, world, tower_subject(x), progress);
+  if (x.plan.evaluate.class_frequency) add_sample_states(x, result);
+  return result;
+}
+
+nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress) {
+  Subject pixels = tower_subject(x);
+  pixels.encode = raw_pixels;
+  return evaluate_whole(x, world, pixels, progress);
+}
+
+nlohmann::json evaluate_online(Experiment& x, World& world) {
+  EvaluateOptions options = x.plan.evaluate;
+  options.linear = options.class_frequency = options.clustering = options.geometry = false;
+  const SelectedDataset part(x.dataset, draw_rows(x.dataset->size(Split::train), options.online_samples, name_key("online")),
+                             draw_rows(x.dataset->size(Split::test), options.online_samples, name_key("online")));
+  Subject subject = tower_subject(x);
+  subject.preparation += "/drawn";
+  x.tower->eval();
+  const nlohmann::json measured = evaluate(subject, part, options, world);
+  x.tower->train();
+  nlohmann::json row;
+  for (const auto& [key, entry] : measured.items()) {
+    const std::string name = key == "features.knn" ? "knn" : key;  // as in results.json
+    row[name] = entry["value"];
+    row[name + ".protocol"] = entry["protocol"];
+  }
+  return row;
+}
+
+}  // namespace foil
