@@ -50,8 +50,8 @@ class Block final : public torch::nn::Module {
   Tensor forward(const Tensor& x) {
     Tensor y = x;
     for (size_t i = 0; i < norms_.size(); ++i) {
-      y = norms_[i]->forward(convolutions_[i]->forward(y));
-      if (i + 1 < norms_.size()) y = y.relu_();
+      y = convolutions_[i]->forward(y);
+      y = i + 1 < norms_.size() ? norms_[i]->forward_relu(y) : norms_[i]->forward(y);
     }
     return y.add_(shortcut_.is_empty() ? x : shortcut_->forward(x)).relu_();
   }
@@ -107,7 +107,7 @@ class ResNet final : public foil::Encoder {
     if (view.data.dim() != 4 || view.data.size(1) != channels_) {
       foil::fail(foil::Exit::failure, "resnet: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
     }
-    Tensor x = bn1_->forward(conv1_->forward(view.data)).relu_();  // [B, 64, H', W']
+    Tensor x = bn1_->forward_relu(conv1_->forward(view.data));  // [B, 64, H', W']
     if (!options_.small_images) x = torch::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
     for (torch::nn::Sequential& layer : layers_) x = layer->forward(x);
     return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H'', W'']

@@ -13,6 +13,12 @@
 
 namespace {
 
+// Channels last by its strides too where one channel makes both layouts the same memory: convolutions choose by the strides.
+at::Tensor channels_last(const at::Tensor& x) {
+  const int64_t c = x.size(1), h = x.size(2), w = x.size(3);
+  return x.contiguous(at::MemoryFormat::ChannelsLast).as_strided(x.sizes(), {h * w * c, 1, w * c, c});
+}
+
 class SmallCNN final : public foil::Encoder {
  public:
   struct Options {
@@ -36,7 +42,7 @@ class SmallCNN final : public foil::Encoder {
       norms_.push_back(register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
       // Channels last throughout, so that no layer converts the layout of the one before.
       at::Tensor& weight = convolutions_.back()->weight;
-      weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+      weight.set_data(channels_last(weight));
       in = width;
     }
   }
@@ -45,8 +51,8 @@ class SmallCNN final : public foil::Encoder {
     if (view.data.dim() != 4 || view.data.size(1) != channels_) {
       foil::fail(foil::Exit::failure, "small_cnn: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
     }
-    at::Tensor x = view.data.contiguous(at::MemoryFormat::ChannelsLast);  // [B, C, H, W]
-    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward(convolutions_[i]->forward(x)).relu_();
+    at::Tensor x = channels_last(view.data);  // [B, C, H, W]
+    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
     // The mean over places, taken along memory: that of {2, 3} hands backward a gradient in the other layout.
     const at::Tensor pooled = x.permute({0, 2, 3, 1}).flatten(1, 2).mean(1);
     return {pooled, x, {}};  // [B, F], [B, F, H', W']

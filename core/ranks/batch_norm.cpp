@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Synchronised batch norm in tensor operations, so that CPU and CUDA run the same function (LibTorch's kernels for it are CUDA's).
+// Synchronised batch norm: by the CPU's own passes where they take the input, else in tensor operations (LibTorch's kernels for it
+// are CUDA's). One rank on CUDA runs LibTorch's.
 #include <foil/batch_norm.h>
+
+#include "ranks/batch_norm_cpu.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -33,52 +36,83 @@ struct Moments {
   Tensor count, mean, m2;  // [], [C], [C]: m2 is the sum of squared distances from the mean
 };
 
+Moments local_moments(const Tensor& x) {
+  const int64_t channels = x.size(1), n = x.numel() / std::max<int64_t>(channels, 1);
+  if (batch_norm_cpu::takes(x)) {
+    const Tensor all = batch_norm_cpu::moments(x);
+    return {torch::full({}, static_cast<double>(n), all.options()), all.slice(0, 0, channels), all.slice(0, channels)};
+  }
+  const Tensor wide = widened(x), count = torch::full({}, static_cast<double>(n), wide.options());
+  if (n == 0) return {count, torch::zeros({channels}, wide.options()), torch::zeros({channels}, wide.options())};
+  const std::vector<int64_t> dims = all_but_channels(x);
+  const Tensor mean = wide.mean(dims);
+  return {count, mean, (wide - per_channel(mean, x)).square_().sum(dims)};
+}
+
 // The moments of the global batch. Each rank fills its row of a table of zeros; the sum over ranks is then the table of all ranks,
 // and every rank merges its rows in the same order (Chan, Golub and LeVeque, 1983).
-Moments global_moments(const Tensor& x, Ranks& ranks) {
-  const int64_t channels = x.size(1), n = x.numel() / std::max<int64_t>(channels, 1);
-  Tensor table = torch::zeros({ranks.world_size(), 1 + 2 * channels}, x.options());
-  if (n > 0) {
-    const std::vector<int64_t> dims = all_but_channels(x);
-    const Tensor mean = x.mean(dims), m2 = (x - per_channel(mean, x)).square_().sum(dims);
-    table[ranks.rank()].copy_(torch::cat({torch::full({1}, static_cast<double>(n), x.options()), mean, m2}));
-  }
-  table = ranks.sum(table);
-  Moments all{table[0][0], table[0].slice(0, 1, 1 + channels), table[0].slice(0, 1 + channels)};
-  for (int64_t r = 1; r < ranks.world_size(); ++r) {
-    const Tensor row = table[r], count = row[0], total = all.count + count;
-    const Tensor share = count / total.clamp_min(1), delta = row.slice(0, 1, 1 + channels) - all.mean;
+Moments global_moments(const Tensor& x, Ranks* ranks) {
+  Moments all = local_moments(x);
+  if (!ranks) return all;
+  const int64_t channels = x.size(1);
+  Tensor table = torch::zeros({ranks->world_size(), 1 + 2 * channels}, all.mean.options());
+  table[ranks->rank()].copy_(torch::cat({all.count.view({1}), all.mean, all.m2}));
+  table = ranks->sum(table);
+  const auto row_of = [&](int64_t r) {
+    return Moments{table[r][0], table[r].slice(0, 1, 1 + channels), table[r].slice(0, 1 + channels)};
+  };
+  all = row_of(0);
+  for (int64_t r = 1; r < ranks->world_size(); ++r) {
+    const Moments row = row_of(r);
+    const Tensor total = all.count + row.count, share = row.count / total.clamp_min(1), delta = row.mean - all.mean;
     all.mean = all.mean + delta * share;
-    all.m2 = all.m2 + row.slice(0, 1 + channels) + delta.square() * (all.count * share);
+    all.m2 = all.m2 + row.m2 + delta.square() * (all.count * share);
     all.count = total;
   }
   return all;
 }
 
-// y = weight * (x - mean) / sqrt(var + eps) + bias. `mean` and `inverse_std` are functions of x on every rank, so the gradient of x
-// takes sums over all ranks; those of weight and bias are this rank's part.
+// y = scale * x + shift with scale = weight / sqrt(var + eps) and shift = bias - mean * scale, or max(y, 0). The mean and the
+// inverse of the deviation are functions of x on every rank, so the gradient of x takes sums over all ranks; those of weight and
+// bias are this rank's part.
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Moments& moments,
-                        const Tensor& inverse_std, Ranks* ranks) {
-    context->save_for_backward({x, weight, moments.mean, inverse_std, moments.count});
+                        const Tensor& inverse_std, Ranks* ranks, bool relu) {
+    const Tensor scale = inverse_std * weight, shift = bias - moments.mean * scale;
+    context->save_for_backward({x, weight, moments.mean, inverse_std, moments.count, scale, shift});
     context->saved_data["ranks"] = reinterpret_cast<int64_t>(ranks);
-    const Tensor centred = widened(x) - per_channel(moments.mean, x);
-    return centred.mul_(per_channel(inverse_std * weight, x)).add_(per_channel(bias, x)).to(x.scalar_type());
+    context->saved_data["relu"] = relu;
+    if (batch_norm_cpu::takes(x)) return batch_norm_cpu::affine(x, scale, shift, relu);
+    Tensor y = widened(x) * per_channel(scale, x) + per_channel(shift, x);
+    return (relu ? y.relu_() : y).to(x.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradient) {
+    if (at::GradMode::is_enabled()) fail(Exit::failure, "BatchNorm: a second derivative is asked for, allowed: the first.");
     const variable_list saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &inverse_std = saved[3], &count = saved[4];
-    Ranks& ranks = *reinterpret_cast<Ranks*>(context->saved_data["ranks"].toInt());
-    const Tensor dy = widened(gradient[0]), normal = (widened(x) - per_channel(mean, x)) * per_channel(inverse_std, x);
-    const std::vector<int64_t> dims = all_but_channels(x);
-    const Tensor sum_dy = dy.sum(dims), sum_dy_normal = (dy * normal).sum(dims);
-    const Tensor means = ranks.sum(torch::stack({sum_dy, sum_dy_normal})) / count;
-    const Tensor centred = (dy - per_channel(means[0], x)).sub_(normal * per_channel(means[1], x));
-    const Tensor dx = centred * per_channel(inverse_std * weight, x);
+    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &inverse_std = saved[3], &count = saved[4], &scale = saved[5],
+                 &shift = saved[6];
+    auto* ranks = reinterpret_cast<Ranks*>(context->saved_data["ranks"].toInt());
+    const bool relu = context->saved_data["relu"].toBool(), fast = batch_norm_cpu::takes(x);
+    Tensor g, centred, sums;  // sums [2, C]: of g, and of g * (x - mean)
+    if (fast) {
+      sums = batch_norm_cpu::gradient_sums(gradient[0], x, mean, scale, shift, relu);
+    } else {
+      const Tensor wide = widened(x);
+      g = widened(gradient[0]);
+      centred = wide - per_channel(mean, x);
+      if (relu) g = g.masked_fill(wide * per_channel(scale, x) + per_channel(shift, x) <= 0, 0);
+      const std::vector<int64_t> dims = all_but_channels(x);
+      sums = torch::stack({g.sum(dims), (g * centred).sum(dims)});
+    }
+    const Tensor means = (ranks ? ranks->sum(sums) : sums) / count;
+    const Tensor a = means[0], b = means[1] * inverse_std.square();
+    const Tensor dx = fast ? batch_norm_cpu::input_gradient(gradient[0], x, mean, scale, shift, a, b, relu)
+                           : ((g - per_channel(a, x)).sub_(centred * per_channel(b, x))).mul_(per_channel(scale, x));
     return {dx.to(x.scalar_type()),
-            sum_dy_normal.to(weight.scalar_type()),
-            sum_dy.to(weight.scalar_type()),
+            (sums[1] * inverse_std).to(weight.scalar_type()),
+            sums[0].to(weight.scalar_type()),
+            Tensor(),
             Tensor(),
             Tensor(),
             Tensor()};
@@ -97,26 +131,28 @@ BatchNorm::BatchNorm(int64_t channels, bool affine, double eps, double momentum)
   num_batches_tracked = register_buffer("num_batches_tracked", torch::zeros({}, torch::kLong));
 }
 
-at::Tensor BatchNorm::forward(const at::Tensor& x) {
+at::Tensor BatchNorm::normalised(const at::Tensor& x, bool relu) {
   if (x.dim() < 2 || x.size(1) != running_mean.numel()) {
     fail(Exit::failure, "BatchNorm: the input is ", x.sizes(), ", allowed: [B, ", running_mean.numel(), ", ...].");
   }
-  const bool training = is_training(), many = ranks_ && ranks_->world_size() > 1;
+  const bool training = is_training();
+  Ranks* const ranks = ranks_ && ranks_->world_size() > 1 ? ranks_.get() : nullptr;
   const int64_t n = x.numel() / x.size(1);  // of this rank, a channel
   const auto refuse = [&] {
     fail(Exit::failure, "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input is ",
          x.sizes(), ".");
   };
   if (training) num_batches_tracked.add_(1);
-  if (!training || !many) {
-    if (training && n == 1) refuse();
-    return torch::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, false);
+  if (training && !ranks && n == 1) refuse();
+  if (!training || (!ranks && (n == 0 || !batch_norm_cpu::takes(x)))) {
+    Tensor y = torch::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, false);
+    return relu ? y.relu_() : y;
   }
   Moments moments;
   Tensor inverse_std;
   {
     torch::NoGradGuard no_grad;
-    moments = global_moments(widened(x), *ranks_);
+    moments = global_moments(x, ranks);
     const double global = n > 1 ? 2 : moments.count.item<double>();  // its exact value matters below two only
     if (global == 1) refuse();
     inverse_std = (moments.m2 / moments.count.clamp_min(1) + eps_).rsqrt();
@@ -127,7 +163,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
   }
   const Tensor scale = weight.defined() ? weight : torch::ones_like(running_var),
                shift = bias.defined() ? bias : torch::zeros_like(running_mean);
-  return Normalise::apply(x, scale, shift, moments, inverse_std, ranks_.get());
+  return Normalise::apply(x, scale, shift, moments, inverse_std, ranks, relu);
 }
 
 }  // namespace foil

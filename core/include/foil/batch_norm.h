@@ -20,7 +20,9 @@ class FOIL_API BatchNorm : public torch::nn::Module {
   // Evaluation: by the running statistics. Local statistics are taken in fp32 or wider. Every rank must call it, also with B = 0.
   // The result has the shape and the type of x. Throws Error (Exit::failure) for another number of channels, and in training for a
   // global batch with a single value a channel.
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x) { return normalised(x, false); }
+  // max(forward(x), 0); on the CPU in the same passes over memory.
+  at::Tensor forward_relu(const at::Tensor& x) { return normalised(x, true); }
   // Set by the host once when there are several ranks; null = this rank alone.
   void set_ranks(std::shared_ptr<Ranks> ranks) { ranks_ = std::move(ranks); }
 
@@ -28,6 +30,8 @@ class FOIL_API BatchNorm : public torch::nn::Module {
   at::Tensor num_batches_tracked;                      // int64 []: calls in training
 
  private:
+  at::Tensor normalised(const at::Tensor& x, bool relu);
+
   double eps_, momentum_;
   std::shared_ptr<Ranks> ranks_;
 };
