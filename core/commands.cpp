@@ -102,6 +102,23 @@ struct Run {
   TrainResult trained;
 };
 
+// As `shown`, on every rank, and between two chunks of the evaluation ends it where a signal asks to stop.
+std::function<void(const std::string&, int64_t, int64_t)> stoppable(
+    const std::function<void(const std::string&, int64_t, int64_t)>& shown, const SignalScope& signals, const Run& run) {
+  return [shown, &signals, &run](const std::string& what, int64_t done, int64_t all) {
+    const Stop stop = signals.requested();
+    if (stop != Stop::none) {
+      fail(stop == Stop::interrupt ? Exit::interrupted : Exit::again, "stopped in the evaluation after step ", run.trained.step,
+           ", whose checkpoint is written. To go on: ", run.command);
+    }
+    if (shown) shown(what, done, all);
+  };
+}
+
+RunState state_after(Exit code) {
+  return code == Exit::interrupted ? RunState::interrupted : code == Exit::again ? RunState::again : RunState::failed;
+}
+
 // Trains and evaluates in the run folder.
 int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& trial, const std::shared_ptr<World>& world,
              at::Device device) {
@@ -134,7 +151,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
   Recorder record(folder ? folder->path() : "", x.plan.checkpoint.keep, options.quiet);
   run.trained = train(x, world, record, signals);
   if (run.trained.exit == Exit::ok) {
-    const nlohmann::json measured = evaluate_tower(x, *world, evaluation_progress(*world, options.quiet));
+    const nlohmann::json measured = evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
     on_rank_0(*world, [&] {
       const nlohmann::json results = results_of(x.plan, measured, run.trained.step, run.trained.loss);
       write_atomically(folder->file("results.json"), results.dump(2) + "\n");
@@ -145,7 +162,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
     return 0;
   }
   if (folder) {
-    folder->set_status(run.trained.exit == Exit::interrupted ? RunState::interrupted : RunState::again, run.trained.step);
+    folder->set_status(state_after(run.trained.exit), run.trained.step);
     std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step),
                  run.command.c_str());
   }
@@ -173,7 +190,7 @@ int train_command(const TrainOptions& options) {
   } catch (const std::exception& error) {
     const Error told = world->explain(error);
     try {
-      if (run.folder) run.folder->set_status(RunState::failed, run.trained.step, told.what());
+      if (run.folder) run.folder->set_status(state_after(told.code()), run.trained.step, told.what());
     } catch (const Error&) {  // on a full disk the status cannot be written either: what failed first is what counts
     }
     return report_failure(told, world->speaks());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "experiment.h"
 
+#include "config/allowed.h"
+#include "config/dump.h"
 #include "config/load.h"
 #include "model/weights.h"
 
@@ -176,6 +178,13 @@ Plan check(const Node& root, const FindComponent& find) {
   tables.resolved.set("loss", Node{losses, {}, {}});
 
   tables.read("optimizer", plan.optimizer);
+  for (const auto& [option, users] : plan.optimizer.unused()) {
+    if (const Node* given = at_path(root, "optimizer." + option)) {
+      fail(Exit::usage, given->origin.text(), ": optimizer.", option, " = ", shown(*given), ", allowed: where optimizer.name is ",
+           allowed_choice(users), "; it is \"", plan.optimizer.name, "\".");
+    }
+    tables.resolved.find("optimizer")->erase(option);  // what is printed reads back
+  }
   tables.read("schedule", plan.schedule);
   tables.read("evaluate", plan.evaluate);
   tables.read("collapse", plan.collapse);

@@ -105,7 +105,18 @@ int run(int argc, char** argv) {
   foil::ScoreOptions score;
   CLI::App* on_score = app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");
   on_score->add_option("LOSS", score.loss, "its name")->required();
-  on_score->add_option("FILE", score.file, "safetensors with z.0, z.1, ... [B, D], label and index [B]")->required();
+  on_score->add_option("FILE", score.file, "safetensors: z.0, z.1, ... [B, D], and what `foil describe LOSS` says it needs")
+      ->required();
+  on_score->footer(
+      "Tensors of FILE, floats of one type:\n"
+      "  z.0, z.1, ...            [B, D]     projections, a view each\n"
+      "  p.0, p.1, ...            [B, D]     the predictor on each view\n"
+      "  target.0, target.1, ...  [B, D]     projections by the momentum encoder\n"
+      "  queue.0, ...             [K, D]     earlier rows of z or target, K as the options of the loss say\n"
+      "  label, index             int64 [B]\n"
+      "`foil describe LOSS` says what a loss needs; the rest may be missing and is ignored. The gradients are grad.z.0, ..., "
+      "grad.p.0,\n"
+      "..., and grad.NAME of the loss's own parameters.");
   on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")->allow_extra_args(false);
   on_score->add_option("--out", score.out, "file of the gradients; FILE.gradients.safetensors");
   on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));

@@ -33,6 +33,23 @@ Tensor take(TensorFile& file, const std::string& name) {
   return found;
 }
 
+// NAME.0, NAME.1, ... up to the first that is not there.
+std::vector<Tensor> take_all(TensorFile& file, const std::string& name, at::Device device) {
+  std::vector<Tensor> all;
+  for (Tensor one; (one = take(file, name + "." + std::to_string(all.size()))).defined();) all.push_back(one.to(device));
+  return all;
+}
+
+void want_gradients(std::vector<Tensor>& tensors) {
+  for (Tensor& x : tensors) x.requires_grad_(x.is_floating_point());
+}
+
+void add_gradients(std::map<std::string, Tensor>& gradients, const std::string& name, const std::vector<Tensor>& tensors) {
+  for (size_t v = 0; v < tensors.size(); ++v)
+    gradients["grad." + name + "." + std::to_string(v)] =
+        tensors[v].grad().defined() ? tensors[v].grad() : torch::zeros_like(tensors[v]);
+}
+
 }  // namespace
 
 int score_command(const Registry& registry, const ScoreOptions& options) {
@@ -45,18 +62,22 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
 
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) names.push_back(name);
-  std::vector<Tensor> z;
-  for (Tensor view; (view = take(file, "z." + std::to_string(z.size()))).defined();)
-    z.push_back(view.to(device).requires_grad_(view.is_floating_point()));
+  std::vector<Tensor> z = take_all(file, "z", device);
   if (z.empty()) fail(Exit::data, options.file, ": has no tensor z.0.", known_names("tensors", "z.0", names));
-  Tensor label = take(file, "label"), index = take(file, "index");
+  Given given{.label = take(file, "label"),
+              .index = take(file, "index"),
+              .p = take_all(file, "p", device),
+              .target = take_all(file, "target", device),
+              .queue = take_all(file, "queue", device)};
   if (!file.tensors.empty()) {
-    fail(Exit::data, options.file, ": the tensor '", file.tensors.begin()->first, "' is nothing that score reads: z.0 ... z.",
-         z.size() - 1, ", label, index. Is a view between missing?");
+    fail(Exit::data, options.file, ": the tensor '", file.tensors.begin()->first,
+         "' is nothing that score reads: z.0, z.1, ..., p, target and queue alike, label, index. Is one between missing?");
   }
+  want_gradients(z);
+  want_gradients(given.p);
   LossInput input;
   try {
-    input = make_input(*loss, z, label, index);
+    input = make_input(*loss, z, given);
   } catch (const Error& error) {
     fail(Exit::data, options.file, ": ", error.what());
   }
@@ -69,8 +90,8 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
   std::printf("%s %.17g\n", options.loss.c_str(), value.item<double>());
   for (const auto& [name, part] : input.reports()) std::printf("%s %.17g\n", name.c_str(), part.item<double>());
   std::map<std::string, Tensor> gradients{{"value", value.detach()}};
-  for (size_t v = 0; v < z.size(); ++v)
-    gradients["grad.z." + std::to_string(v)] = z[v].grad().defined() ? z[v].grad() : torch::zeros_like(z[v]);
+  add_gradients(gradients, "z", z);
+  if (!input.p.empty()) add_gradients(gradients, "p", given.p);
   for (const auto& parameter : loss->named_parameters()) {
     if (parameter.value().grad().defined()) gradients["grad." + parameter.key()] = parameter.value().grad();
   }

@@ -39,6 +39,20 @@ void OptimizerOptions::describe(Fields& f) {
   f.flag("decay_norms_and_biases", decay_norms_and_biases, "sgd, adam, adamw: weight decay on norms and biases too");
 }
 
+std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::unused() const {
+  std::vector<std::pair<std::string, std::vector<std::string>>> of_some{{"momentum", {"sgd", "lars"}},
+                                                                        {"nesterov", {"sgd", "lars"}},
+                                                                        {"betas", {"adam", "adamw"}},
+                                                                        {"epsilon", {"adam", "adamw"}},
+                                                                        {"trust_coefficient", {"lars"}},
+                                                                        {"adapt_norms_and_biases", {"lars"}},
+                                                                        {"decay_norms_and_biases", {"sgd", "adam", "adamw"}}};
+  std::erase_if(of_some, [&](const auto& option) {
+    return std::find(option.second.begin(), option.second.end(), name) != option.second.end();
+  });
+  return of_some;
+}
+
 ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix, double learning_rate_factor) {
   ParameterGroup group{{}, learning_rate_factor};
   for (const auto& item : module.named_parameters()) {

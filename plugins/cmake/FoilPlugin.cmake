@@ -27,6 +27,7 @@ function(_foil_add_plugin folder name)
 endfunction()
 function(foil_add_loss name)
   _foil_add_plugin(losses ${name})
+  set_property(GLOBAL APPEND PROPERTY FOIL_LOSSES ${name})
   # What every loss must hold, whoever wrote it: plugins/README.md, "What conformance checks".
   add_test(NAME conformance_${name} COMMAND foil::conformance $<TARGET_FILE:${name}>)
   set_tests_properties(conformance_${name} PROPERTIES LABELS "fast;ranks" ENVIRONMENT OMP_NUM_THREADS=1 RESOURCE_LOCK ranks TIMEOUT 120)

@@ -35,6 +35,10 @@ bool Report::passed() const {
   return std::none_of(items.begin(), items.end(), [](const Item& item) { return item.failed(); });
 }
 
+bool Report::skipped() const {
+  return std::all_of(items.begin(), items.end(), [](const Item& item) { return item.skipped(); });
+}
+
 const Item& Report::item(const std::string& name) const {
   const auto found = std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name() == name; });
   if (found == items.end()) fail(Exit::failure, "there is no item '", name, "'.");
@@ -48,12 +52,17 @@ std::string Report::text(const std::string& title) const {
   return text;
 }
 
-Report test(const Component& loss) {
+Report test(const Component& loss, const std::string& only) {
+  std::vector<std::string> known;
+  for (const auto& [name, check] : kItems) known.push_back(name);
+  if (!only.empty() && std::find(known.begin(), known.end(), only) == known.end())
+    fail(Exit::usage, "unknown item '", only, "'.", known_names("items", only, known));
   const Subject subject{loss, options_of(loss), option_sets(loss)};
   Report report;
   report.option_sets = subject.sets.single.size() + subject.sets.paired.size();
   report.refused = subject.sets.refused;
   for (const auto& [name, check] : kItems) {
+    if (!only.empty() && only != name) continue;
     const auto wider = std::find_if(loss.conformance.wider.begin(), loss.conformance.wider.end(),
                                     [name = name](const auto& w) { return w.item == name; });
     const bool widened = wider != loss.conformance.wider.end();

@@ -41,11 +41,12 @@ struct Report {
   size_t option_sets = 0;
   std::vector<std::string> refused;  // option sets that the loss refused
   bool passed() const;
+  bool skipped() const;  // every item
   const Item& item(const std::string& name) const;
   std::string text(const std::string& title) const;
 };
 
-// Runs every item; what an item throws is its failure.
-Report test(const Component& loss);
+// Runs every item, or the one that is named; what an item throws is its failure. Throws Error (Exit::usage) for an unknown name.
+Report test(const Component& loss, const std::string& item = "");
 
 }  // namespace foil::conformance

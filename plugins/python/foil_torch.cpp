@@ -3,6 +3,7 @@
 //
 //   torch.ops.load_library("PREFIX/lib/libfoil_torch.so")
 //   value = torch.ops.foil.loss("infonce", "temperature = 0.2", [z1, z2], label, index)
+//   value = torch.ops.foil.loss("byol", "", [z1, z2], p=[p1, p2], target=[t1, t2])
 //   loss = torch.classes.foil.Loss("infonce", "temperature = 0.2", {"z_dim": 128, "dataset_size": 60000})
 //
 // The operator is for losses without parameters and state; the class keeps both. One process is one rank here: gradients of several
@@ -21,6 +22,8 @@ using foil::Exit;
 using foil::Tensor;
 
 using Dict = c10::Dict<std::string, Tensor>;
+using OptionalTensor = std::optional<Tensor>;
+using OptionalList = std::optional<std::vector<Tensor>>;
 
 std::vector<std::string>& refused() {
   static std::vector<std::string> lines = foil::load_plugins();
@@ -39,15 +42,16 @@ std::shared_ptr<foil::Loss> make(const std::string& name, const std::string& opt
   }
 }
 
-foil::LossInput input_of(const foil::Loss& loss, const std::vector<Tensor>& z, const std::optional<Tensor>& label,
-                         const std::optional<Tensor>& index) {
-  return foil::make_input(loss, z, label.value_or(Tensor()), index.value_or(Tensor()));
+foil::Given given_of(const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p, const OptionalList& target,
+                     const OptionalList& queue) {
+  return {label.value_or(Tensor()), index.value_or(Tensor()), p.value_or(std::vector<Tensor>()),
+          target.value_or(std::vector<Tensor>()), queue.value_or(std::vector<Tensor>())};
 }
 
-Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z, const std::optional<Tensor>& label,
-            const std::optional<Tensor>& index) {
+Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z, const OptionalTensor& label,
+            const OptionalTensor& index, const OptionalList& p, const OptionalList& target, const OptionalList& queue) {
   const std::shared_ptr<foil::Loss> made = make(name, options);
-  const foil::LossInput input = input_of(*made, z, label, index);
+  const foil::LossInput input = foil::make_input(*made, z, given_of(label, index, p, target, queue));
   made->setup(input.sizes);
   if (!made->parameters().empty() || !made->buffers().empty())
     foil::fail(Exit::usage, "torch.ops.foil.loss: '", name, "' has parameters or state; keep it in torch.classes.foil.Loss.");
@@ -56,9 +60,13 @@ Tensor loss(const std::string& name, const std::string& options, const std::vect
 
 foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
   foil::Sizes sizes;
-  const std::map<std::string, int64_t*> known{
-      {"batch_size", &sizes.batch_size},   {"classes", &sizes.classes}, {"dataset_size", &sizes.dataset_size},
-      {"feature_dim", &sizes.feature_dim}, {"views", &sizes.views},     {"z_dim", &sizes.z_dim}};
+  const std::map<std::string, int64_t*> known{{"batch_size", &sizes.batch_size},
+                                              {"classes", &sizes.classes},
+                                              {"dataset_size", &sizes.dataset_size},
+                                              {"feature_dim", &sizes.feature_dim},
+                                              {"full_views", &sizes.full_views},
+                                              {"views", &sizes.views},
+                                              {"z_dim", &sizes.z_dim}};
   for (const auto& entry : given) {
     const auto place = known.find(entry.key());
     if (place == known.end()) {
@@ -69,6 +77,7 @@ foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
     }
     *place->second = entry.value();
   }
+  if (sizes.full_views == 0) sizes.full_views = sizes.views;
   return sizes;
 }
 
@@ -80,10 +89,12 @@ class KeptLoss final : public torch::CustomClassHolder {
     loss_->setup(sizes_);
   }
 
-  Tensor forward(const std::vector<Tensor>& z, const std::optional<Tensor>& label, const std::optional<Tensor>& index) {
-    input_ = input_of(*loss_, z, label, index);
+  Tensor forward(const std::vector<Tensor>& z, const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p,
+                 const OptionalList& target, const OptionalList& queue, int64_t epoch) {
+    input_ = foil::make_input(*loss_, z, given_of(label, index, p, target, queue));
     input_->sizes = sizes_;
     input_->step = step_;
+    input_->epoch = epoch;
     input_->training = loss_->is_training();
     return loss_->forward(*input_);
   }
@@ -160,12 +171,16 @@ class KeptLoss final : public torch::CustomClassHolder {
 }  // namespace
 
 TORCH_LIBRARY(foil, library) {
-  library.def("loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None) -> Tensor", loss);
+  library.def(
+      "loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None, Tensor[]? p=None, Tensor[]? target=None, "
+      "Tensor[]? queue=None) -> Tensor",
+      loss);
   library.class_<KeptLoss>("Loss")
       .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>>(), "",
            {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>()})
       .def("forward", &KeptLoss::forward, "",
-           {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt})
+           {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt, torch::arg("p") = c10::nullopt,
+            torch::arg("target") = c10::nullopt, torch::arg("queue") = c10::nullopt, torch::arg("epoch") = 0})
       .def("after_step", &KeptLoss::after_step)
       .def("parameters", &KeptLoss::parameters)
       .def("train", &KeptLoss::train)

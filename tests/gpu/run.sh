@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Checks a build of foil on this machine: the CUDA tests, the golden vectors, a short training in fp32 and in bf16, the benchmarks; prints
-# one summary and exits non-zero when anything failed. Needs the torch wheel that the build was made for (found by python3, or
-# FOIL_LIBTORCH=DIR), a GPU, no network and nothing else.
+# Checks a build of foil on this machine: the CUDA tests, the conformance of every loss and of the kernel's template, the losses from Python,
+# the golden vectors, a short training in fp32 and in bf16, the benchmarks; prints one summary and exits non-zero when anything failed. Needs
+# the torch wheel that the build was made for (found by python3, or FOIL_LIBTORCH=DIR), a GPU, no network and nothing else.
 # usage: run.sh [--cpu]     --cpu: without a GPU: the same on the CPU, shortened; the CUDA tests must then skip, each with a reason
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -72,12 +72,20 @@ while read -r name; do
   fi
 done < "$here/tests/cuda_tests.txt"
 
-while read -r name; do
-  if check "conformance: $name" "$here/foil_conformance" "$here/plugins/$name.so" && [ $device = cuda ] && ! grep -q '^  ok    cuda' "$work/out"; then
-    summary[-1]="FAIL  conformance: $name did not compare CUDA with the CPU on a machine with a GPU"
+conformance() {  # conformance NAME PLUGIN
+  if check "conformance: $1" "$here/foil_conformance" "$here/$2" && [ $device = cuda ] && ! grep -q '^  ok    cuda' "$work/out"; then
+    summary[-1]="FAIL  conformance: $1 did not compare CUDA with the CPU on a machine with a GPU"
     failed=1
   fi
-done < "$here/tests/losses.txt"
+}
+while read -r name; do conformance "$name" "plugins/$name.so"; done < "$here/tests/losses.txt"
+conformance "the kernel of foil new --with kernel" tests/plugins/loss_with_kernel/my_plugin.so
+
+python=python3  # of the wheel's environment where it has one
+[ -x "$torch/../../../../bin/python3" ] && python=$torch/../../../../bin/python3
+PYTHONPATH=$(dirname "$torch") FOIL_PLUGIN_PATH=$here/tests/plugins/loss_with_state \
+  check "losses from Python, $device" "$python" "$here/tests/plugins/torch_test.py" "$here/libfoil_torch.so" $device &&
+  summary[-1]+=": $(sed -n 's/^Ran \([0-9]* tests\).*/\1/p' "$work/err")"
 
 check "golden vectors (CPU)" "$here/tests/golden" --require ntxent,ntxent_mv,dcl,dclw "$here/golden" && summary[-1]+=": $(tail -n 1 "$work/out")"
 

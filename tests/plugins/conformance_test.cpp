@@ -152,6 +152,21 @@ TEST(Conformance, ReportsAnOptionWithoutDoc) {
   EXPECT_NE(report.item("describe").text().find("temperature: describe() gives no doc"), std::string::npos);
 }
 
+TEST(Conformance, RunsOneItemAloneWhereItIsNamed) {
+  const Report report = foil::conformance::test(constant(), "draws");
+  ASSERT_EQ(report.items.size(), 1u);
+  EXPECT_EQ(report.items[0].name(), "draws");
+  EXPECT_FALSE(report.skipped());
+  try {
+    foil::conformance::test(constant(), "drawn");
+    FAIL() << "accepted";
+  } catch (const foil::Error& error) {
+    const std::string text = error.what();
+    EXPECT_TRUE(text.starts_with("unknown item 'drawn'. Known items: describe, ranges, ")) << text;
+    EXPECT_TRUE(text.ends_with(" Did you mean 'draws'?")) << text;
+  }
+}
+
 TEST(Conformance, ReportsWhyAToleranceIsWider) {
   Component component = constant();
   component.conformance.wider = {{"precision", 4, "two square roots"}};

@@ -168,6 +168,33 @@ TEST_F(Manners, CtrlCEndsTheStepAndTheCommandThatItPrintsGoesOnToTheSameEnd) {
   expect_as_uninterrupted();
 }
 
+TEST_F(Manners, CtrlCEndsTheEvaluationAtItsNextChunkAndTheSameCommandMakesIt) {
+  for (const std::string ranks : {"1", "2"}) {
+    fs::remove_all(place_.folder / "runs");
+    // Chunks of one sample: some seconds of evaluation.
+    const std::vector<std::string> command{"train",   "e.toml",
+                                           "--nproc", ranks,
+                                           "--set",   "run.steps=2",
+                                           "--set",   "data.test_samples=6000",
+                                           "--set",   "evaluate.batch_size=1"};
+    const pid_t pid = place_.start_foil(command);
+    ASSERT_TRUE(Workplace::eventually([&] { return fs::exists(run_ / "checkpoints/step-00000002.safetensors"); }));
+    const Outcome stopped = signalled(pid, SIGINT);
+    ASSERT_EQ(stopped.code, 130) << ranks << " ranks: " << stopped.err;
+    EXPECT_EQ(state(), "interrupted");
+    EXPECT_FALSE(fs::exists(run_ / "results.json"));
+    EXPECT_NE(stopped.err.find("stopped in the evaluation after step 2, whose checkpoint is written. To go on: " FOIL_PROGRAM
+                               " train e.toml "),
+              std::string::npos)
+        << stopped.err;
+  }
+  const Outcome whole =
+      place_.foil({"train", "e.toml", "--set", "run.steps=2", "--set", "data.test_samples=6000", "--set", "evaluate.batch_size=1"});
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(state(), "finished");
+  EXPECT_TRUE(fs::exists(run_ / "results.json"));
+}
+
 TEST_F(Manners, ASecondCtrlCStopsAtOnce) {
   place_.write("slow.toml",
                "[run]\nname = \"small\"\nsteps = 1000\nthreads = 1\n[data]\nname = \"synthetic\"\nsamples = 512\nfeatures = "

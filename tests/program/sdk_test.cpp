@@ -139,6 +139,46 @@ TEST(Score, PrintsTheValueAndWritesTheGradients) {
   EXPECT_NEAR(gradients.at("grad.z.1")[0][1].item<double>() * 3, gradients.at("grad.z.0")[0][1].item<double>(), 1e-15);
 }
 
+TEST(Score, ReadsPredictionsTargetsAndQueuesWhereALossNeedsThem) {
+  const foil::Workplace place;
+  auto tensors = two_samples();
+  const at::Tensor one = torch::eye(2, torch::kDouble), other = one.flip(0);
+  for (const char* view : {"0", "1"}) {
+    tensors[std::string("p.") + view] = one;
+    tensors[std::string("target.") + view] = other;
+  }
+  tensors["queue.0"] = one;
+  foil::save_tensors((place.folder / "all.safetensors").string(), tensors);
+  const auto value = [&](const std::vector<std::string>& loss) {
+    std::vector<std::string> arguments{"score", "all.safetensors", "--device", "cpu"};
+    arguments.insert(arguments.begin() + 1, loss.front());
+    arguments.insert(arguments.end(), loss.begin() + 1, loss.end());
+    const foil::Outcome out = place.foil(arguments);
+    EXPECT_EQ(out.code, 0) << out.err;
+    return foil::load_tensors((place.folder / "all.gradients.safetensors").string()).tensors;
+  };
+  // Predictions orthogonal to their targets: 2 each way, and a gradient of minus the target over two samples, times two.
+  const auto byol = value({"byol"});
+  EXPECT_NEAR(byol.at("value").item<double>(), 4, 1e-12);
+  for (const char* name : {"grad.p.0", "grad.p.1"}) EXPECT_TRUE(torch::allclose(byol.at(name), -other)) << byol.at(name);
+  EXPECT_EQ(byol.at("grad.z.0").abs().max().item<double>(), 0);
+  // A key orthogonal to its query, and the query itself and its opposite number in the queue.
+  const auto moco = value({"moco", "--set", "temperature=1", "--set", "queue_length=2"});
+  EXPECT_NEAR(moco.at("value").item<double>(), std::log(2 + std::exp(1.0)), 1e-12);
+  EXPECT_EQ(moco.count("grad.p.0"), 0u);
+  // The neighbour of each z is the row that is its own prediction.
+  EXPECT_NEAR(value({"nnclr", "--set", "temperature=1", "--set", "queue_length=2"}).at("value").item<double>(),
+              std::log1p(std::exp(-1.0)), 1e-12);
+
+  tensors.erase("target.1");
+  foil::save_tensors((place.folder / "all.safetensors").string(), tensors);
+  const foil::Outcome missing = place.foil({"score", "byol", "all.safetensors", "--device", "cpu"});
+  EXPECT_EQ(missing.code, 5);
+  EXPECT_EQ(
+      missing.err,
+      "all.safetensors: target.1 is missing: this loss needs z of each view by the momentum encoder, CPUDoubleType [2, 2].\n");
+}
+
 TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   const foil::Workplace place;
   const auto refused = [&](std::map<std::string, at::Tensor> tensors, int code, std::vector<std::string> more = {}) {
@@ -153,9 +193,10 @@ TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   auto tensors = two_samples();
   EXPECT_EQ(refused({{"z1", tensors["z.0"]}}, 5), "in.safetensors: has no tensor z.0. Known tensors: z1.\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 views, allowed: 2 or more.\n");
-  EXPECT_EQ(
-      refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
-      "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0 ... z.0, label, index. Is a view between missing?\n");
+  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
+            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0, z.1, ..., p, target and queue alike, label, index. "
+            "Is one "
+            "between missing?\n");
   tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
   EXPECT_EQ(refused(tensors, 5),
             "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");

@@ -107,7 +107,7 @@ inline std::string small_experiment(const std::string& more_run = "", const std:
          "\n[[loss]]\nname = \"" +
          loss +
          "\"\ntemperature = 0.2\n"
-         "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\nmomentum = 0.9\n\n[evaluate]\nlinear = false\nneighbours = 5\n";
+         "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\n\n[evaluate]\nlinear = false\nneighbours = 5\n";
 }
 
 }  // namespace foil

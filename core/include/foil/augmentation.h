@@ -36,22 +36,28 @@ struct AugmentContext {
   }
 };
 
+// Made once a run, and called for every view it applies to, one call at a time. It keeps no state between calls: all randomness is
+// in the context.
 class FOIL_API Augmentation {
  public:
   virtual ~Augmentation() = default;
-  // The augmented view; must not write into its input. Images are float [B, C, H, W] in [0, 1]. An augmentation that says
-  // accepts_ragged() may be the first of a pipeline over images of different sizes: it then gets View::ragged and returns `data`.
+  // The augmented view, B rows in the same order; must not write into its input. Images are float [B, C, H, W] in [0, 1], uint8
+  // before the first augmentation (as_float_image widens them), vectors [B, F]. Throws Error (Exit::usage) for data it is not for.
+  // An augmentation that says accepts_ragged() may be the first of a pipeline over images of different sizes: it then gets
+  // View::ragged and returns `data`.
   virtual View apply(const View& view, const AugmentContext& context) = 0;
   virtual bool accepts_ragged() const { return false; }
   // The view in evaluation, without randomness; unchanged unless the augmentation also prepares (normalisation, sizes). What it
   // does then is named by evaluation_name, which becomes part of the protocol of every result.
   virtual View evaluate(const View& view) { return view; }
   virtual std::string evaluation_name() const { return {}; }
-  // Channels, height, width after this augmentation, from those before.
+  // Channels, height, width after this augmentation, from those before ([F] of vectors; height and width are -1 where images differ
+  // in size). Throws Error (Exit::usage) for shapes it cannot take.
   virtual std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const { return before; }
 };
 
 // Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and double as they are.
+// Throws Error (Exit::usage) for anything else.
 inline Tensor as_float_image(const Tensor& images) {
   if (!images.defined())
     fail(Exit::usage, "images of different sizes: the first augmentation must be one that brings them to one size");
@@ -63,7 +69,7 @@ inline Tensor as_float_image(const Tensor& images) {
   fail(Exit::usage, "an image augmentation got ", images.dtype(), ", allowed: uint8, float, double");
 }
 
-// `images` with these rows replaced by f(rows), a function of [n, C, H, W].
+// `images` [B, C, H, W] with these rows of the batch replaced by f(rows), a function from [n, C, H, W] to the same shape and type.
 template <class F>
 Tensor on_rows(const Tensor& images, const std::vector<int64_t>& rows, F f) {
   if (rows.empty()) return images;
@@ -72,7 +78,7 @@ Tensor on_rows(const Tensor& images, const std::vector<int64_t>& rows, F f) {
   return images.index_copy(0, row, f(images.index_select(0, row)));
 }
 
-// An option that is an interval: two numbers, the lower one first.
+// An option that is an interval: two numbers, the lower one first; else throws Error (Exit::usage) under the name `option`.
 inline void check_interval(const char* option, const std::vector<double>& got) {
   if (got.size() == 2 && got[0] <= got[1]) return;
   std::ostringstream text;

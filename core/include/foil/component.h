@@ -27,6 +27,7 @@ struct Conformance {
   std::vector<Wider> wider = {};
 };
 
+// What the registry holds of one; plugins do not fill it in, Plugin does.
 struct Component {
   std::string kind;                                    // "loss", "encoder", "augmentation", "data set", "sampler"
   std::string name;                                    // as in `name = "..."`
@@ -56,8 +57,10 @@ Component component(const char* kind, const char* name) {
 }
 }  // namespace detail
 
-// Where components are registered. A component class T has `struct Options { ...; void describe(Fields&); }` and a constructor
-// T(Options).
+// Where components are registered, once, while the library is loaded. A component class T has `struct Options { ...; void
+// describe(Fields&); }` and a constructor T(Options), which throws Error (Exit::usage) for options that contradict each other.
+// `name` is what `name = "..."` in an experiment says: lower-case words joined by '_', unique among the components of its kind: a
+// name that is taken refuses the whole library.
 class FOIL_API Plugin {
  public:
   template <class T>

@@ -6,8 +6,11 @@
 
 namespace foil {
 
+// What is trained on, and what results are measured on.
 enum class Split { train, test };
 
+// Const throughout: once made, a data set does not change. Its constructor finds the files, and throws Error (Exit::data) naming
+// the one that is missing or damaged.
 class FOIL_API Dataset {
  public:
   virtual ~Dataset() = default;

@@ -7,8 +7,9 @@
 
 namespace foil {
 
+// What an encoder gives of the B samples of a view.
 struct Features {
-  Tensor pooled;  // [B, F]
+  Tensor pooled;  // [B, F], F = feature_dim(): h, which heads, losses and evaluation read
   Tensor map;     // optional [B, C, H, W], before pooling
   Tensor tokens;  // optional [B, L, C]
 };
@@ -16,14 +17,22 @@ struct Features {
 // What an encoder is built for.
 struct EncoderSizes {
   int64_t channels = 0;  // of the image after augmentation; for vectors: the width
-  int64_t height = 0;
+  int64_t height = 0;    // pixels; 0 for vectors
   int64_t width = 0;
 };
 
+// The host moves, trains, averages over ranks, checkpoints and loads it by the names under which its parts are registered. Batch
+// norm is foil::BatchNorm: LibTorch's own, whose statistics are those of one rank, is refused where there are several.
 class FOIL_API Encoder : public torch::nn::Module {
  public:
-  // Called once, before the optimizer and any load of weights: layers whose shape follows from the data are registered here.
+  // Called once, before the optimizer and any load of weights: layers whose shape follows from the data are registered here. Throws
+  // Error (Exit::usage) when it cannot be built for such data.
   virtual void setup(const EncoderSizes& sizes) = 0;
+  // h of a view after augmentation: view.data is float [B, C, H, W] (images in [0, 1] unless an augmentation normalised them) or
+  // [B, F] (vectors), on the encoder's device. B is that of this rank, may be 0, and of several views when they run as one batch
+  // (model.batch_norm = "all_views"). Height and width may differ from those of setup: crops of several sizes. Runs under bf16
+  // autocast where the run asks for it; what it returns is then widened. is_training() tells training from evaluation, in which it
+  // must not draw and its state must not move. Throws Error (Exit::failure) naming the shape that does not fit.
   virtual Features forward(const View& view) = 0;
   virtual int64_t feature_dim() const = 0;  // F, valid after setup
 };

@@ -25,6 +25,7 @@ enum class Exit : int {
   interrupted = 130
 };
 
+// What went wrong, as a message for the person at the keyboard, and the exit code that the program ends with if nobody catches it.
 class FOIL_API Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, Exit code = Exit::failure) : std::runtime_error(message), code_(code) {}

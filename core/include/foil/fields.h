@@ -19,6 +19,7 @@ struct Range {
   bool high_open = false;
   bool contains(double x) const { return (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high); }
 };
+// x > low; x >= low; low <= x <= high; any finite or infinite number. nan is in none.
 inline Range above(double low) { return {low, std::numeric_limits<double>::infinity(), true, false}; }
 inline Range at_least(double low) { return {low, std::numeric_limits<double>::infinity(), false, false}; }
 inline Range between(double low, double high) { return {low, high, false, false}; }
@@ -26,17 +27,26 @@ inline Range anything() { return {}; }
 
 // Visits every option of a component once: key, the variable that holds its default and receives its value, one-line doc, what is
 // allowed. A struct of options implements `void describe(Fields&)` and calls one of these per option; nothing else is ever needed.
+// A visitor that reads throws Error (Exit::usage) with place, key, what was got and what is allowed for a value of another type or
+// out of range; what holds between two options is checked in the component's constructor. `doc` completes "KEY: ...", without a
+// full stop; keys are lower-case words joined by '_'.
 class FOIL_API Fields {
  public:
   virtual ~Fields() = default;
+  // A number: 0.1, 1e-3, also 1.
   virtual void number(const char* key, double& value, const char* doc, Range allowed = anything()) = 0;
+  // A whole number, written without a point.
   virtual void integer(const char* key, int64_t& value, const char* doc, Range allowed = anything()) = 0;
+  // true or false.
   virtual void flag(const char* key, bool& value, const char* doc) = 0;
+  // One of the texts in `allowed`.
   virtual void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) = 0;
+  // Any text.
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
   // A path in the file system: relative to the file that holds it (to the working directory on the command line); empty = not
   // given.
   virtual void path(const char* key, std::string& value, const char* doc) = 0;
+  // Lists, of any length unless the component's constructor says otherwise; `allowed` holds for each element.
   virtual void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed = anything()) = 0;
   virtual void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed = anything()) = 0;
   virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;

@@ -45,6 +45,7 @@ struct Queue {
   int64_t view = 0;
 };
 
+// What a loss is built for: the whole experiment, equal on all ranks.
 struct Sizes {
   int64_t z_dim = 0;         // D
   int64_t feature_dim = 0;   // F
@@ -65,17 +66,18 @@ class FOIL_API LossInput {
   std::vector<Queue> queue;    // in the order of Needs::queues
   Tensor label;                // int64 [B]; undefined unless asked
   Tensor index;                // int64 [B], row in the training set
-  int64_t step = 0;
-  int64_t epoch = 0;
-  bool training = true;  // false: evaluation, where no state may move
-  uint64_t seed = 0;
-  uint64_t slot = 0;  // position of the loss in the experiment; keys its draws
+  int64_t step = 0;            // of the run, from 0
+  int64_t epoch = 0;           // from 0: step / (steps in one pass over the training set)
+  bool training = true;        // false: evaluation, where no state may move
+  uint64_t seed = 0;           // of the run
+  uint64_t slot = 0;           // position of the loss in the experiment; keys its draws
   Sizes sizes;
   std::shared_ptr<Ranks> ranks;  // never null inside forward
 
   // z of view v of every rank: [N, D] in global order. Local rows are everyone(v)[offset() : offset() + B].
   Tensor everyone(int64_t v) const { return gather(z.at(static_cast<size_t>(v))); }
-  // Any per-sample tensor [B, ...] -> [N, ...]; gradient flows back to the rank that owns the row.
+  // Any per-sample tensor [B, ...] -> [N, ...]; gradient flows back to the rank that owns the row. The same tensor is gathered once
+  // a step. Throws Error (Exit::failure) when rows differ in shape or type between ranks.
   Tensor gather(const Tensor& local) const;
   int64_t offset() const;        // global position of the first local row
   int64_t global_batch() const;  // N
@@ -90,25 +92,29 @@ class FOIL_API LossInput {
   // The same over the entries where `valid` (bool, shape of x); an entry that is not valid contributes exactly 0, also to
   // gradients.
   Tensor mean(const Tensor& x, const Tensor& valid) const;
-  // Differentiable sum over ranks of a replicated shape: correlations, masses.
+  // Differentiable sum over ranks of a tensor of one shape on all: correlations, masses.
   Tensor sum_ranks(const Tensor& x) const;
 
-  // This rank's block of rows of a tensor that every rank holds whole, so that each row is on one rank.
+  // This rank's block of rows of a tensor [K, ...] that every rank holds whole, so that each row is on one rank; K / W of them,
+  // rounded, maybe none.
   Tensor share(const Tensor& replicated) const;
 
   // Draws in [0, 1), float [B, columns], keyed by (seed, step, slot, name, index): equal on one rank and on many.
+  // On the device of `index`, without gradient. Two draws of one step need two names.
   Tensor uniform(std::string_view name, int64_t columns) const;
-  // A generator of draws equal on all ranks.
+  // A generator of draws equal on all ranks, keyed by (seed, step, slot, name).
   Draws shared(std::string_view name) const;
   // For tests: what uniform(name) then returns.
   void preset(const std::string& name, const Tensor& draws) const { notes_->presets[name] = draws; }
 
-  // A detached result handed from forward to after_step.
+  // A detached result handed from forward to after_step. kept() throws Error (Exit::failure) with the nearest name when forward
+  // kept none of that name.
   void keep(const std::string& name, const Tensor& value) const;
   Tensor kept(const std::string& name) const;
   // Logs a part of the loss under `name`, a local mean like the value of forward: metrics.jsonl holds its average over ranks.
   void report(const std::string& name, const Tensor& value) const;
 
+  // For the host: what forward reported, scalars without gradient by name.
   const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
 
   // For the host, between forward and backward: z, p and the gathered tensors of this input, joined to `value` with zero gradient,
@@ -129,11 +135,16 @@ class FOIL_API LossInput {
 // The invariant: the average over ranks of what forward returns is the value that one rank gives on the whole batch.
 class FOIL_API Loss : public torch::nn::Module {
  public:
+  // What forward and after_step read, from the options alone: asked before setup, more than once. The default: two views, no more.
   virtual Needs needs() const { return {}; }
-  // Called once, before the optimizer, the reducer and any checkpoint: parameters and per-sample buffers are registered here.
+  // Called once, before the optimizer, the reducer and any checkpoint: parameters and per-sample buffers are registered here, in
+  // float32 on the CPU; the host moves, broadcasts, averages and saves them. Throws Error (Exit::usage) for sizes it cannot take.
   virtual void setup(const Sizes&) {}
-  virtual Tensor forward(const LossInput& input) = 0;  // a scalar
+  // A scalar in the type of z (fp32 or wider), with gradient: this rank's part, see the invariant. Must not move state nor draw
+  // from a global generator. May be called in evaluation too. Throws Error (Exit::failure) for input it cannot take.
+  virtual Tensor forward(const LossInput& input) = 0;
   // Without gradient, after the optimizer's step, never in evaluation: the only place where state moves. Same bits on every rank.
+  // `input` is that of forward, with what it kept.
   virtual void after_step(const LossInput&) {}
 };
 
@@ -144,7 +155,8 @@ FOIL_API Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed);
 // log(1 + exp(x)), written as max(x, 0) + log1p(exp(-|x|)): exact to rounding for every x, with the right gradient at 0.
 FOIL_API Tensor softplus(const Tensor& x);
 
-// Rows of `values` [N, ...] (global order) written to buffer[index]; where an index repeats, the last row or the mean of its rows.
+// Rows of `values` [N, ...] (global order) written to rows `index` (int64 [N]) of `buffer` [dataset_size, ...], without gradient;
+// where an index repeats, the last of its rows or their mean.
 enum class Duplicates { last, mean };
 FOIL_API void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Duplicates rule);
 

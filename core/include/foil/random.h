@@ -16,6 +16,7 @@
 
 namespace foil {
 
+// 128 random bits.
 struct PhiloxBlock {
   uint32_t word[4];
 };
@@ -61,7 +62,10 @@ inline uint64_t name_key(std::string_view name) {
 // The sequence of draws that belongs to one key, for one sample: a small value type, made where it is needed.
 class Draws {
  public:
+  // `key`: of the place (seed, step, view, ...), by mix_key. `sample`: an id that follows the sample, such as its row in the data
+  // set.
   Draws(uint64_t key, uint64_t sample) : key_(key), sample_(sample) {}
+  // The next 32 random bits; every other draw takes 32, normal() 64.
   uint32_t bits() {
     if (used_ == 4) {
       block_ = philox(key_, sample_, counter_++);

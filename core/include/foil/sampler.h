@@ -7,6 +7,7 @@
 
 namespace foil {
 
+// Every rank has one and asks it for the same steps in any order: the answer must not depend on what was asked before.
 class FOIL_API Sampler {
  public:
   virtual ~Sampler() = default;

@@ -25,10 +25,19 @@ FOIL_API std::vector<std::string> load_plugins(const std::vector<std::string>& f
 // Throws Error (Exit::usage) for an unknown name or option or a value out of range, naming the nearest and what is allowed.
 FOIL_API std::shared_ptr<Loss> make_loss(const std::string& name, const std::string& options = "");
 
-// The input of one rank on its own at step 0: z, V views [B, D], scaled to unit norm (with gradient) unless loss.needs().raw_z, as
-// in a run. `label` and `index`: int64 [B] each; undefined = none, and 0 ... B-1. `sizes` is what the tensors say: for a loss with
-// state, set dataset_size and classes to those of the data. Throws Error (Exit::usage) when shapes or types do not fit, or the loss
-// needs what is not there.
-FOIL_API LossInput make_input(const Loss& loss, std::vector<Tensor> z, Tensor label = {}, Tensor index = {});
+// What a loss may need besides z (loss.needs() says what; `foil describe` too). All on the device of z; floats in the type of z.
+struct Given {
+  Tensor label = {};                // int64 [B]
+  Tensor index = {};                // int64 [B], rows of the data set; 0 ... B-1 unless given
+  std::vector<Tensor> p = {};       // V x [B, D], the predictor on each z
+  std::vector<Tensor> target = {};  // V' x [B, D], z of the momentum encoder: of all views, or of the first V' where V is free
+  std::vector<Tensor> queue = {};   // [K, D] each, in the order of Needs::queues: K earlier rows of z or target, all filled
+};
+
+// The input of one rank on its own at step 0: z, V views [B, D]. z, p, target and queue are scaled to unit norm unless
+// loss.needs().raw_z, as in a run; gradient flows to z and p. What the loss does not need is ignored. `sizes` is what the tensors
+// say: for a loss with state, set dataset_size and classes to those of the data. Throws Error (Exit::usage) naming the tensor, as
+// "target.1", that is missing or whose shape or type does not fit, and what is allowed.
+FOIL_API LossInput make_input(const Loss& loss, std::vector<Tensor> z, const Given& given = {});
 
 }  // namespace foil

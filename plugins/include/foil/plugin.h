@@ -3,7 +3,9 @@
 //
 //   FOIL_PLUGIN(plugin) { plugin.loss<InfoNCE>("infonce"); }
 //
-// The macro also writes an ELF note that says what the library was built for; the program reads it before it loads the library.
+// The braces hold calls of Plugin's methods (component.h) and run once, when the library is loaded; what is thrown there refuses
+// the library with its message. A library says FOIL_PLUGIN once. The macro also writes an ELF note that says what the library was
+// built for; the program reads it before it loads the library.
 #pragma once
 
 #include <foil/abi.h>
@@ -22,6 +24,6 @@ struct Note {
 
 }  // namespace foil::abi
 
-#define FOIL_PLUGIN(plugin)                                                                                                    \
-  __attribute__((section(".note.foil"), used, aligned(4))) static const ::foil::abi::Note foil_abi_note{};                     \
+#define FOIL_PLUGIN(plugin)                                                                                \
+  __attribute__((section(".note.foil"), used, aligned(4))) static const ::foil::abi::Note foil_abi_note{}; \
   extern "C" FOIL_API void foil_plugin(::foil::Plugin& plugin)

@@ -6,11 +6,6 @@
 
 namespace {
 
-// For make_input, which refuses a loss that needs what only a run has.
-struct TwoViews final : foil::Loss {
-  Tensor forward(const LossInput& input) override { return input.z[0].sum(); }
-};
-
 Tensor unit_rows(int64_t rows) {
   const Tensor x = torch::randn({rows, 4}, torch::kDouble);
   return x / x.norm(2, 1, /*keepdim=*/true);
@@ -18,9 +13,9 @@ Tensor unit_rows(int64_t rows) {
 
 TEST(MyPlugin, EqualsTheLoopOverTheBatchAndWhatIsInTheQueue) {
   MyPlugin loss({.temperature = 0.3, .queue_length = 5});
-  foil::LossInput input = foil::make_input(TwoViews(), {unit_rows(3), unit_rows(3)});
-  input.target = {unit_rows(3), unit_rows(3)};
-  input.queue = {{.data = unit_rows(5), .label = {}, .index = {}, .filled = 2, .view = 1}};
+  foil::LossInput input =
+      foil::make_input(loss, {unit_rows(3), unit_rows(3)}, {.target = {unit_rows(3), unit_rows(3)}, .queue = {unit_rows(5)}});
+  input.queue[0].filled = 2;
   double expected = 0;
   for (int64_t i = 0; i < 3; ++i) {
     const auto s = [&](const Tensor& t) { return (input.z[0][i] * t).sum().item<double>() / 0.3; };
