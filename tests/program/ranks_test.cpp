@@ -72,6 +72,24 @@ TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4); }
 TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher); }
 
+TEST(FrozenEpochs, HoldTheHeadsLastLayerOnEveryRankForSoLongAndNoLonger) {
+  const auto last_layer = [](const char* steps) {  // an epoch has 4
+    Workplace place;
+    place.write("small.toml", small_experiment());
+    const Outcome outcome = foil_within(
+        place, {"train", "small.toml", "--quiet", "--nproc", "2", "--set", "head.frozen_epochs=1", "--set", "optimizer.name=adamw",
+                "--set", "optimizer.weight_decay=0.1", "--set", std::string("run.steps=") + steps});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return RunView(place).state();
+  };
+  const auto untrained = last_layer("0"), held = last_layer("4"), learning = last_layer("5");
+  for (const char* name : {"tower.head.3.weight", "tower.head.3.bias"}) {
+    EXPECT_TRUE(torch::equal(held.at(name), untrained.at(name))) << name;
+    EXPECT_FALSE(torch::equal(learning.at(name), untrained.at(name))) << name;
+  }
+  EXPECT_FALSE(torch::equal(held.at("tower.head.0.weight"), untrained.at("tower.head.0.weight")));
+}
+
 // small_experiment() and further tables, built in this process.
 Experiment built(const std::string& tables) {
   Registry& registry = Registry::instance();
