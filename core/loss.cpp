@@ -34,6 +34,12 @@ int64_t LossInput::global_batch() const {
   return n;
 }
 
+Tensor LossInput::other_samples(int64_t views) const {
+  const Tensor sample = torch::arange(global_batch(), torch::device(index.defined() ? index.device() : z.at(0).device()));  // [N]
+  const Tensor own = sample.slice(0, offset(), offset() + counts()[static_cast<size_t>(ranks->rank())]);                    // [B]
+  return own.unsqueeze(1) != sample.repeat({views});
+}
+
 Tensor LossInput::mean(const Tensor& x) const { return mean(x, torch::ones_like(x, torch::kBool)); }
 
 Tensor LossInput::mean(const Tensor& x, const Tensor& valid) const {

@@ -118,6 +118,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     optimizer.zero_grad();
     reducer.prepare(total);
     if (total.requires_grad()) total.backward();
+    if (step / x.steps_per_epoch < plan.head.frozen_epochs) x.tower->freeze_last_layer();
     const double gradient_norm = optimizer.clip();
     nlohmann::json row = numbers.row();
     shares.mark("backward");

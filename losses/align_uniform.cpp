@@ -58,11 +58,9 @@ class AlignUniform final : public foil::Loss {
     const Tensor& x = input.z[static_cast<size_t>(v)];  // [B, D]
     const Tensor all = input.everyone(v);               // [N, D]
     const int64_t global = input.global_batch();
-    if (global < 2) return torch::zeros({}, x.options());                                                  // no pairs
-    const Tensor squared = x.square().sum(1, true) + all.square().sum(1) - 2 * torch::matmul(x, all.t());  // [B, N]
-    const Tensor own = torch::arange(input.offset(), input.offset() + x.size(0), x.options().dtype(torch::kLong));
-    const Tensor other = own.unsqueeze(1) != torch::arange(global, own.options()).unsqueeze(0);  // [B, N]
-    const Tensor rows = foil::masked_logsumexp(-options_.uniformity_scale * squared, other);     // [B]
+    if (global < 2) return torch::zeros({}, x.options());                                                     // no pairs
+    const Tensor squared = x.square().sum(1, true) + all.square().sum(1) - 2 * torch::matmul(x, all.t());     // [B, N]
+    const Tensor rows = foil::masked_logsumexp(-options_.uniformity_scale * squared, input.other_samples());  // [B]
     return input.gather(rows).logsumexp(0) - std::log(static_cast<double>(global) * static_cast<double>(global - 1));
   }
 

@@ -56,9 +56,7 @@ class DCL final : public foil::Loss {
     const Tensor cosine = (a * b).sum(1);                                               // [B]
     const Tensor candidates = torch::cat({input.everyone(from), input.everyone(to)});   // [2N, D]
     const Tensor similarity = torch::matmul(a, candidates.t()) / options_.temperature;  // [B, 2N]
-    const Tensor own = torch::arange(input.offset(), input.offset() + a.size(0), a.options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({2});
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, 2N]
+    const Tensor negative = input.other_samples(2);                                     // [B, 2N]
     const Tensor lse = options_.mask == "exact"
                            ? foil::masked_logsumexp(similarity, negative)
                            : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);

@@ -6,7 +6,8 @@
 //   L = mean over v at full size and w != v of mean over i of ( - sum over k of q_vik log p_wik )
 //   after the step: centre = centre_momentum centre + (1 - centre_momentum) mean of t over views at full size and the global batch
 //
-// t and z are what the heads give, not normalised: the head of kind "cosine" has the bottleneck. The teacher's temperature goes
+// t and z are what the heads give, not normalised: the head of kind "cosine" has the bottleneck, and its frozen_epochs = 1 keeps
+// the directions of the outputs as they are in the first epoch, as the published recipe does. The teacher's temperature goes
 // linearly, epoch by epoch, from warmup_teacher_temperature to teacher_temperature, which the last of the warmup_epochs has.
 //
 //   [[loss]]
@@ -17,6 +18,7 @@
 //   dims = [128, 64, 256]
 //   activation = "gelu"
 //   batch_norm = false
+//   frozen_epochs = 1
 #include <foil/plugin.h>
 
 namespace {

@@ -55,14 +55,11 @@ class HardContrastive final : public foil::Loss {
       return input.mean(foil::softplus(kept_logsumexp(similarity, entered.expand_as(similarity), queue.filled) - positive));
     }
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
-    const int64_t global = input.global_batch();
-    const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(global, own.options()).repeat({2});
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, 2N]
+    const Tensor negative = input.other_samples(2);                                // [B, 2N]
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
-      terms.push_back(foil::softplus(kept_logsumexp(similarity, negative, 2 * global - 2) - positive));
+      terms.push_back(foil::softplus(kept_logsumexp(similarity, negative, 2 * input.global_batch() - 2) - positive));
     }
     return input.mean(torch::stack(terms));
   }

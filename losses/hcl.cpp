@@ -44,9 +44,7 @@ class HCL final : public foil::Loss {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});     // [2N, D]
     const int64_t global = input.global_batch();
-    const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(global, own.options()).repeat({2});
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, 2N]
+    const Tensor negative = input.other_samples(2);  // [B, 2N]
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]

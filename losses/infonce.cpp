@@ -34,11 +34,8 @@ class InfoNCE final : public foil::Loss {
     const size_t views = input.z.size();
     std::vector<Tensor> everyone;
     for (size_t v = 0; v < views; ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
-    const Tensor candidates = torch::cat(everyone);  // [V*N, D], view-major
-    const int64_t batch = input.z[0].size(0), global = input.global_batch();
-    const Tensor own = torch::arange(input.offset(), input.offset() + batch, input.z[0].options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(global, own.options()).repeat({static_cast<int64_t>(views)});  // [V*N]
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);                                   // [B, V*N]
+    const Tensor candidates = torch::cat(everyone);                            // [V*N, D], view-major
+    const Tensor negative = input.other_samples(static_cast<int64_t>(views));  // [B, V*N]
 
     std::vector<Tensor> terms;
     for (size_t v = 0; v < views; ++v) {

@@ -95,7 +95,7 @@ class ISogCLR final : public foil::Loss {
     std::vector<Tensor> terms, estimates, gradients;
     for (int64_t v = 0; v < 2; ++v) {
       const Tensor cosine = torch::matmul(input.z[static_cast<size_t>(v)], candidates.t());  // [B, 2N]
-      const Tensor negative = negatives(input, v, cosine);                                   // [B, 2N]
+      const Tensor negative = negatives(input, v);                                           // [B, 2N]
       const double count = static_cast<double>(std::max<int64_t>(counted(input), 1));
       const bool hinge = options_.surrogate == "squared_hinge";
       const Tensor h = hinge ? (cosine - positive + options_.margin).clamp_min(0).square() : cosine;
@@ -129,12 +129,10 @@ class ISogCLR final : public foil::Loss {
   int64_t counted(const LossInput& input) const { return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2); }
 
   // The rows that anchors of view v are told from: [B, 2N].
-  Tensor negatives(const LossInput& input, int64_t v, const Tensor& cosine) const {
-    const int64_t global = input.global_batch();
-    const Tensor own = torch::arange(input.offset(), input.offset() + cosine.size(0), cosine.options().dtype(torch::kLong));
-    const Tensor column = torch::arange(2 * global, own.options()).unsqueeze(0);
-    if (options_.positive_among_negatives) return (own + v * global).unsqueeze(1) != column;
-    return own.unsqueeze(1) != column.remainder(global);
+  Tensor negatives(const LossInput& input, int64_t v) const {
+    if (!options_.positive_among_negatives) return input.other_samples(2);
+    const Tensor other = input.other_samples(), everyone = torch::ones_like(other);
+    return v == 0 ? torch::cat({other, everyone}, 1) : torch::cat({everyone, other}, 1);
   }
 
   // The weight of the new estimate for each local sample: [B].

@@ -8,7 +8,9 @@
 //
 // n_a, n_b, n_c are drawn with replacement from the `hardest` queue entries of largest q_i.n. What is mixed carries no gradient. As
 // in the paper, mixing starts after some epochs of plain MoCo. Draws are keyed by sample, and the hardest are taken in the order of
-// the queue, so that a draw means the same entry on every device. Memory: B (pairs + with_query) D.
+// the queue, so that a draw means the same entry on every device. Memory: B (pairs + with_query) D. With mask_own = true an entry
+// of the query's own sample, from an earlier epoch, is no negative, and is mixed only where fewer than `hardest` others are there;
+// the paper does not say so, the public re-implementation does.
 //
 //   [[loss]]
 //   name = "mochi"
@@ -39,6 +41,7 @@ class MoCHi final : public foil::Loss {
     int64_t pairs = 1024;
     int64_t with_query = 128;
     int64_t start_epoch = 10;
+    bool mask_own = false;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.integer("queue_length", queue_length, "earlier keys that are negatives", foil::at_least(1));
@@ -46,6 +49,7 @@ class MoCHi final : public foil::Loss {
       f.integer("pairs", pairs, "negatives mixed from two of the hardest", foil::at_least(0));
       f.integer("with_query", with_query, "negatives mixed from the query and one of the hardest", foil::at_least(0));
       f.integer("start_epoch", start_epoch, "mixing starts at this epoch", foil::at_least(0));
+      f.flag("mask_own", mask_own, "entries of the query's own sample are no negatives");
     }
   };
   explicit MoCHi(Options options) : options_(options) {
@@ -63,13 +67,17 @@ class MoCHi final : public foil::Loss {
     const Tensor &q = input.z[0], &k = input.target[1], &queue = input.queue[0].data;
     const Tensor positive = (q * k).sum(1) / options_.temperature;         // [B]
     Tensor negative = torch::matmul(q, queue.t()) / options_.temperature;  // [B, K]
+    if (options_.mask_own) {
+      const Tensor own = input.index.unsqueeze(1) == input.queue[0].index;  // [B, K]
+      negative = negative.masked_fill(own, -std::numeric_limits<double>::infinity());
+    }
     if (input.epoch >= options_.start_epoch) {
       const Tensor mixed = mix(input, q.detach(), queue, negative.detach());  // [B, pairs + with_query, D]
       negative = torch::cat({negative, torch::matmul(mixed, q.unsqueeze(2)).squeeze(2) / options_.temperature}, 1);
     }
     input.keep("positive", positive);
     input.keep("negative", negative);
-    return input.mean(foil::softplus(negative.logsumexp(1) - positive));
+    return input.mean(foil::softplus(foil::masked_logsumexp(negative, negative.isneginf().logical_not()) - positive));
   }
 
  private:
@@ -93,5 +101,7 @@ class MoCHi final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<MoCHi>("mochi", {.samples = {"queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nstart_epoch = 0"}});
+  plugin.loss<MoCHi>("mochi",
+                     {.samples = {"queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nstart_epoch = 0",
+                                  "queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nstart_epoch = 0\nmask_own = true"}});
 }

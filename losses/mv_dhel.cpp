@@ -72,10 +72,8 @@ class MVDHEL final : public foil::Loss {
 
   // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined): [B].
   Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
-    const Tensor own = torch::arange(input.offset(), input.offset() + a.size(0), a.options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({static_cast<int64_t>(candidates.size())});
     return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
-                                  own.unsqueeze(1) != sample.unsqueeze(0));
+                                  input.other_samples(static_cast<int64_t>(candidates.size())));
   }
 
   // D of local rows against the same rows of all samples: [B].

@@ -35,10 +35,8 @@ class MVInfoNCE final : public foil::Loss {
     const size_t views = input.z.size();
     std::vector<Tensor> everyone;
     for (size_t v = 0; v < views; ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
-    const Tensor candidates = torch::cat(everyone);  // [V*N, D]
-    const Tensor own = torch::arange(input.offset(), input.offset() + input.z[0].size(0), candidates.options().dtype(torch::kLong));
-    const Tensor sample = torch::arange(input.global_batch(), own.options()).repeat({static_cast<int64_t>(views)});
-    const Tensor negative = own.unsqueeze(1) != sample.unsqueeze(0);  // [B, V*N]
+    const Tensor candidates = torch::cat(everyone);                            // [V*N, D]
+    const Tensor negative = input.other_samples(static_cast<int64_t>(views));  // [B, V*N]
 
     std::vector<Tensor> positives, negatives;
     for (size_t v = 0; v < views; ++v) {

@@ -3,12 +3,13 @@
 // prediction. Dwibedi et al., "With a little help from my friends", ICCV 2021, equations 3 and 4.
 //
 //   NN(z) = the row of the queue with the largest <z, row>
-//   L_12 = mean over i of -log( exp(NN(z_1i).p_2i / temperature) / sum over j in the global batch of exp(NN(z_1i).p_2j /
-//   temperature) ) L = (L_12 + L_21) / 2
+//   L_12 = mean over i of -log( exp(NN(z_1i).p_2i / temperature) / sum over j of exp(NN(z_1i).p_2j / temperature) )
+//   T_12 = mean over i of -log( exp(NN(z_1i).p_2i / temperature) / sum over j of exp(NN(z_1j).p_2i / temperature) )
+//   L = (L_12 + L_21) / 2, with transposed = true (L_12 + T_12 + L_21 + T_21) / 2;  j over the global batch
 //
 // z projections, p predictions, all unit norm. z gets no gradient but through p. The queue holds earlier z of view 1 and is looked
-// up before this step's enter it. As in solo-learn (the authors' release was not at hand) there is one direction of the
-// cross-entropy per term: rows are neighbours, columns predictions.
+// up before this step's enter it. T is the term that the paper adds to make the loss symmetric in neighbours and predictions;
+// solo-learn, from which the default is (the authors' release was not at hand), has L alone.
 //
 //   [[loss]]
 //   name = "nnclr"
@@ -28,9 +29,11 @@ class NNCLR final : public foil::Loss {
   struct Options {
     double temperature = 0.1;
     int64_t queue_length = 98304;
+    bool transposed = false;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.integer("queue_length", queue_length, "earlier projections among which neighbours are looked for", foil::at_least(1));
+      f.flag("transposed", transposed, "also tell each prediction's neighbour from those of the other samples");
     }
   };
   explicit NNCLR(Options options) : options_(options) {}
@@ -43,16 +46,17 @@ class NNCLR final : public foil::Loss {
 
  private:
   Tensor direction(const LossInput& input, size_t from, size_t to) const {
-    const Tensor& queue = input.queue[0].data;                                                   // [K, D]
-    const Tensor row = torch::matmul(input.z[from].detach(), queue.t()).argmax(1);               // [B]
-    const Tensor neighbour = queue.index_select(0, row);                                         // [B, D]
-    const Tensor& p = input.p[to];                                                               // [B, D]
-    const Tensor logits = torch::matmul(neighbour, input.gather(p).t()) / options_.temperature;  // [B, N]
-    const Tensor positive = (neighbour * p).sum(1) / options_.temperature;                       // [B]
-    const Tensor own = torch::arange(input.offset(), input.offset() + p.size(0), row.options());
-    const Tensor negative = own.unsqueeze(1) != torch::arange(input.global_batch(), row.options());  // [B, N]
+    const Tensor& queue = input.queue[0].data;                                      // [K, D]
+    const Tensor row = torch::matmul(input.z[from].detach(), queue.t()).argmax(1);  // [B]
+    const Tensor neighbour = queue.index_select(0, row);                            // [B, D]
+    const Tensor& p = input.p[to];                                                  // [B, D]
+    const Tensor positive = (neighbour * p).sum(1) / options_.temperature;          // [B]
+    const auto term = [&](const Tensor& anchor, const Tensor& candidate) {
+      const Tensor logits = torch::matmul(anchor, input.gather(candidate).t()) / options_.temperature;  // [B, N]
+      return input.mean(foil::softplus(foil::masked_logsumexp(logits, input.other_samples()) - positive));
+    };
     input.keep("neighbour_" + std::to_string(from + 1), row);
-    return input.mean(foil::softplus(foil::masked_logsumexp(logits, negative) - positive));
+    return options_.transposed ? term(neighbour, p) + term(p, neighbour) : term(neighbour, p);
   }
 
   Options options_;
@@ -60,4 +64,4 @@ class NNCLR final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<NNCLR>("nnclr", {.samples = {"queue_length = 10"}}); }
+FOIL_PLUGIN(plugin) { plugin.loss<NNCLR>("nnclr", {.samples = {"queue_length = 10", "queue_length = 10\ntransposed = true"}}); }

@@ -57,11 +57,10 @@ class SogCLR final : public foil::Loss {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1);                      // [B]
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
     const int64_t global = input.global_batch(), negatives = std::max<int64_t>(2 * global - 2, 1);
-    const Tensor own = torch::arange(input.offset(), input.offset() + positive.size(0), positive.options().dtype(torch::kLong));
-    const Tensor negative = own.unsqueeze(1) != torch::arange(global, own.options()).repeat({2}).unsqueeze(0);  // [B, 2N]
-    const Tensor state = log_u_.index_select(0, input.index).to(positive.dtype());                              // [B]
-    const Tensor before = state.masked_fill(state <= unseen, lowest);                                           // log u: [B]
-    const Tensor rate = rates(input, before);                                                                   // [B]
+    const Tensor negative = input.other_samples(2);                                 // [B, 2N]
+    const Tensor state = log_u_.index_select(0, input.index).to(positive.dtype());  // [B]
+    const Tensor before = state.masked_fill(state <= unseen, lowest);               // log u: [B]
+    const Tensor rate = rates(input, before);                                       // [B]
 
     std::vector<Tensor> terms, estimates;
     for (const Tensor& anchor : input.z) {

@@ -9,6 +9,7 @@
 #include "evaluate/linear_probe.h"
 
 #include <fmt/format.h>
+#include <foil/cluster.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
 
@@ -139,13 +140,13 @@ void add_linear(nlohmann::json& result, const std::string& key, const Labelled& 
 
 // k-means with as many clusters as there are classes, against the labels.
 void add_clustering(nlohmann::json& result, const std::string& name, const Labelled& test, int64_t classes,
-                    const std::string& data_id) {
+                    const std::string& data_id, Ranks& ranks) {
   const KMeansOptions options;
-  const Partition found = k_means(test.rows, std::min(classes, test.rows.size(0)), options);
+  const Partition found = k_means(test.rows, std::min(classes, test.rows.size(0)), options, ranks);
   const std::string id = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}/{}", classes, options.restarts,
                                      options.max_iterations, options.seed, data_id);
-  result[name + ".nmi"] = entry(normalized_mutual_information(found.cluster, test.label), "", "nmi-" + id);
-  result[name + ".ari"] = entry(adjusted_rand_index(found.cluster, test.label), "", "ari-" + id);
+  result[name + ".nmi"] = entry(normalized_mutual_information(found.cluster.cpu(), test.label), "", "nmi-" + id);
+  result[name + ".ari"] = entry(adjusted_rand_index(found.cluster.cpu(), test.label), "", "ari-" + id);
 }
 
 nlohmann::json std_entry(const Tensor& rows, const std::string& data_id) {
@@ -226,7 +227,7 @@ nlohmann::json evaluate(const Subject& subject, const Dataset& data, const Evalu
       if (options.clustering) {
         report(" clustering")(0, 1);
         const std::string test_id = fmt::format("{}/test{}/{}/v1", name, queries.rows.size(0), subject.preparation);
-        add_clustering(result, name, queries, classes, test_id);
+        add_clustering(result, name, queries, classes, test_id, ranks);
         report(" clustering")(1, 1);
       }
     }

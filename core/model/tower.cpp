@@ -99,6 +99,7 @@ void HeadOptions::describe(Fields& f) {
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
   f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer (of cosine: the one before the cosines)");
   f.choice("activation", activation, {"relu", "gelu"}, "after each hidden layer");
+  f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn", at_least(0));
 }
 
 void PredictorOptions::describe(Fields& f) {
@@ -118,6 +119,9 @@ Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions mo
     : encoder_(register_module("encoder", std::move(encoder))), options_(std::move(model)), z_dim_(encoder_->feature_dim()) {
   if (!options_.weights.empty()) left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
   if (head.kind != "none") build_head(head);
+  if (head.kind == "none" && head.frozen_epochs > 0) {
+    fail(Exit::usage, "head.frozen_epochs = ", head.frozen_epochs, ", allowed: 0 without a head.");
+  }
   if (options_.frozen) {
     for (Tensor& parameter : encoder_->parameters()) parameter.requires_grad_(false);
     encoder_->eval();
@@ -132,11 +136,14 @@ void Tower::build_head(const HeadOptions& options) {
                                   options.dims.end() - (cosine ? 1 : 0));  // of the linear layers
   for (size_t i = 0; i < dims.size(); ++i) {
     const bool last = i + 1 == dims.size();
+    const size_t layer = head_->size();
     z_dim_ = add_layer(head_, z_dim_, dims[i], last ? options.last_batch_norm : options.batch_norm);
+    last_layer_ = head_->ptr(layer)->parameters();
     if (!last) add_activation(head_, options.activation);
   }
   if (cosine) {
     head_->push_back(Cosine(z_dim_, options.dims.back()));
+    last_layer_ = head_->ptr(head_->size() - 1)->parameters();
     z_dim_ = options.dims.back();
   }
 }
@@ -186,6 +193,10 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
     if (predict) hand_out(p, out.p);
   }
   return out;
+}
+
+void Tower::freeze_last_layer() {
+  for (Tensor& parameter : last_layer_) parameter.mutable_grad().reset();
 }
 
 void Tower::train(bool on) {

@@ -20,6 +20,7 @@ struct HeadOptions {
   bool batch_norm = true;
   bool last_batch_norm = false;
   std::string activation = "relu";
+  int64_t frozen_epochs = 0;
   void describe(Fields& f);
 };
 
@@ -62,6 +63,10 @@ class Tower : public torch::nn::Module {
   double learning_rate_factor() const { return options_.learning_rate_factor; }
   const std::vector<std::string>& weights_left_out() const { return left_out_; }  // names in ModelOptions::weights not loaded
 
+  // Between backward and the optimizer's step, where HeadOptions::frozen_epochs asks for it: the head's last layer (of a cosine
+  // head its directions) gets no gradient, so that neither the step nor weight decay moves it.
+  void freeze_last_layer();
+
   // A frozen encoder stays in evaluation mode.
   void train(bool on = true) override;
 
@@ -70,6 +75,7 @@ class Tower : public torch::nn::Module {
 
   std::shared_ptr<Encoder> encoder_;
   torch::nn::Sequential head_{nullptr}, predictor_{nullptr};
+  std::vector<Tensor> last_layer_;  // the parameters of the head's last layer
   ModelOptions options_;
   int64_t z_dim_;
   std::vector<std::string> left_out_;

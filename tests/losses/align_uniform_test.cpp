@@ -2,7 +2,6 @@
 #include "losses/align_uniform.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -33,15 +32,6 @@ TEST(AlignUniform, EqualsTheLoopOverAllPairs) {
   const auto z = foil::unit_views(2, 7, 5);
   EXPECT_NEAR(forward(z, {}).item<double>(), slow(z, {}), 1e-12);
   EXPECT_NEAR(forward(z, odd()).item<double>(), slow(z, odd()), 1e-12);
-}
-
-TEST(AlignUniform, GradientEqualsFiniteDifferences) {
-  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4), [](const auto& z) { return forward(z, odd()); });
-}
-
-TEST(AlignUniform, IsTheSameOnOneTwoAndThreeRanks) {
-  foil::expect_ranks_equal_one([] { return std::make_shared<AlignUniform>(odd()); }, foil::unit_views(2, 7, 5),
-                               {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
 }
 
 TEST(AlignUniform, OneSampleHasAlignmentOnly) {

@@ -2,7 +2,6 @@
 #include "losses/byol.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -31,17 +30,6 @@ TEST(BYOL, EqualsTheSquaredDistancesOfPredictionsAndTargets) {
   EXPECT_NEAR(BYOL({}).forward(crops).item<double>(), slow(crops), 1e-12);
   EXPECT_EQ(crops.reports().size(), 6u);  // full views are predicted, by all others
   EXPECT_TRUE(crops.reports().contains("loss_4_2"));
-}
-
-TEST(BYOL, GradientEqualsFiniteDifferences) {
-  foil::expect_gradient_by_differences(foil::unit_views(3, 5, 4, 8), [](const auto& p) { return BYOL({}).forward(step_of(p, 3)); });
-}
-
-TEST(BYOL, IsTheSameOnOneTwoAndThreeRanks) {
-  for (const int64_t full : {2, 3}) {
-    foil::expect_ranks_equal_one([] { return std::make_shared<BYOL>(BYOL::Options{}); }, foil::unit_views(3, 7, 5),
-                                 {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}}, {.sizes = {.full_views = full}});
-  }
 }
 
 }  // namespace

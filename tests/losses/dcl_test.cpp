@@ -1,47 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "losses/dcl.cpp"
 
-#include "ranks/world.h"
-
-#include <gtest/gtest.h>
-#include <torch/types.h>
+#include "tests/support/loss_steps.h"
 
 namespace {
-
-std::vector<Tensor> unit_views(int64_t n, int64_t d) {
-  torch::manual_seed(5);
-  std::vector<Tensor> z;
-  for (int v = 0; v < 2; ++v) {
-    const Tensor x = torch::randn({n, d}, torch::kDouble);
-    z.push_back(x / x.norm(2, {1}, true));
-  }
-  return z;
-}
 
 // One direction as the paper writes it, sample by sample; sigma = 0: without the von Mises-Fisher weight.
 double slow_direction(const Tensor& a, const Tensor& b, double temperature, double sigma) {
   const int64_t n = a.size(0);
-  const auto dot = [](const Tensor& x, const Tensor& y) { return (x * y).sum().item<double>(); };
   double shares = 0;
-  for (int64_t i = 0; i < n && sigma > 0; ++i) shares += std::exp(dot(a[i], b[i]) / sigma);
+  for (int64_t i = 0; i < n && sigma > 0; ++i) shares += std::exp(foil::dot(a[i], b[i]) / sigma);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) {
     double negatives = 0;
     for (int64_t j = 0; j < n; ++j) {
-      if (j != i) negatives += std::exp(dot(a[i], a[j]) / temperature) + std::exp(dot(a[i], b[j]) / temperature);
+      if (j != i) negatives += std::exp(foil::dot(a[i], a[j]) / temperature) + std::exp(foil::dot(a[i], b[j]) / temperature);
     }
-    const double weight = sigma > 0 ? 2 - static_cast<double>(n) * std::exp(dot(a[i], b[i]) / sigma) / shares : 1;
-    sum += std::log(negatives) - weight * dot(a[i], b[i]) / temperature;
+    const double weight = sigma > 0 ? 2 - static_cast<double>(n) * std::exp(foil::dot(a[i], b[i]) / sigma) / shares : 1;
+    sum += std::log(negatives) - weight * foil::dot(a[i], b[i]) / temperature;
   }
   return sum / static_cast<double>(n);
 }
 
 Tensor forward(const std::vector<Tensor>& z, const DCL::Options& options) {
-  LossInput input;
-  input.z = z;
-  input.index = torch::arange(z[0].size(0));
-  input.ranks = foil::World::single();
-  return std::make_shared<DCL>(options)->forward(input);
+  return std::make_shared<DCL>(options)->forward(foil::input_of(z));
 }
 
 DCL::Options weighted() {
@@ -52,7 +34,7 @@ DCL::Options weighted() {
 }
 
 TEST(DCL, EqualsTheLoopOverAllPairs) {
-  const auto z = unit_views(7, 5);
+  const auto z = foil::unit_views(2, 7, 5);
   DCL::Options options;
   const double sum = slow_direction(z[0], z[1], 0.1, 0) + slow_direction(z[1], z[0], 0.1, 0);
   EXPECT_NEAR(forward(z, options).item<double>(), sum, 1e-12);
@@ -61,13 +43,13 @@ TEST(DCL, EqualsTheLoopOverAllPairs) {
 }
 
 TEST(DCL, WeightedEqualsTheLoopOverAllPairs) {
-  const auto z = unit_views(7, 5);
+  const auto z = foil::unit_views(2, 7, 5);
   EXPECT_NEAR(forward(z, weighted()).item<double>(), slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5),
               1e-12);
 }
 
 TEST(DCL, AdditiveMaskLeaksOnlyAtTinyTemperatures) {
-  const auto z = unit_views(6, 4);
+  const auto z = foil::unit_views(2, 6, 4);
   DCL::Options exact, additive;
   additive.mask = "additive";
   EXPECT_NEAR(forward(z, exact).item<double>(), forward(z, additive).item<double>(), 1e-12);

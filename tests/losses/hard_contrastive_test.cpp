@@ -2,7 +2,6 @@
 #include "losses/hard_contrastive.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -68,25 +67,6 @@ TEST(HardContrastive, TakesTheNearestOfWhatHasEnteredTheQueue) {
     }
     EXPECT_NEAR(loss.forward(input).item<double>(), sum / 5, 1e-12) << filled;
   }
-}
-
-TEST(HardContrastive, GradientEqualsFiniteDifferences) {
-  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4),
-                                       [](const auto& z) { return forward(z, {.temperature = 0.2, .kept_fraction = 0.3}); });
-}
-
-TEST(HardContrastive, IsTheSameOnOneTwoAndThreeRanks) {
-  foil::expect_ranks_equal_one(
-      [] { return std::make_shared<HardContrastive>(HardContrastive::Options{.temperature = 0.2, .kept_fraction = 0.3}); },
-      foil::unit_views(2, 7, 5), {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
-}
-
-TEST(HardContrastive, IsFiniteAtTemperatureOneThousandthAndForOneSample) {
-  HardContrastive cold({.temperature = 0.001});
-  foil::expect_finite(cold, foil::input_of(foil::unit_views(2, 1, 4)));
-  auto z = foil::unit_views(2, 6, 4);
-  for (Tensor& view : z) view = view.to(torch::kFloat);
-  foil::expect_finite(cold, foil::input_of(z));
 }
 
 }  // namespace

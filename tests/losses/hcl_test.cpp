@@ -2,7 +2,6 @@
 #include "losses/hcl.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -53,25 +52,6 @@ TEST(HCL, HoldsTheFloorWherePositivesOutweighNegatives) {
   const HCL::Options options{.temperature = 0.2, .positive_prior = 0.1, .concentration = 1};
   EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12);
   EXPECT_NEAR(forward(z, options).item<double>(), std::log1p(6 * std::exp(-10.0)), 1e-12);
-}
-
-TEST(HCL, GradientEqualsFiniteDifferences) {
-  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4), [](const auto& z) { return forward(z, {}); });
-}
-
-TEST(HCL, IsTheSameOnOneTwoAndThreeRanks) {
-  foil::expect_ranks_equal_one([] { return std::make_shared<HCL>(HCL::Options{}); }, foil::unit_views(2, 7, 5),
-                               {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}});
-}
-
-TEST(HCL, IsFiniteAtTemperatureOneThousandthForEqualEmbeddingsAndForOneSample) {
-  HCL cold({.temperature = 0.001});
-  const Tensor row = foil::unit_views(1, 1, 4)[0].to(torch::kFloat);
-  foil::expect_finite(cold, foil::input_of({row, row}));
-  foil::expect_finite(cold, foil::input_of({row.expand({5, 4}), row.expand({5, 4})}));
-  auto z = foil::unit_views(2, 6, 4);
-  for (Tensor& view : z) view = view.to(torch::kFloat);
-  foil::expect_finite(cold, foil::input_of(z));
 }
 
 }  // namespace

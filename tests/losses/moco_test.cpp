@@ -2,7 +2,6 @@
 #include "losses/moco.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -42,25 +41,6 @@ TEST(MoCo, AsksForAQueueOfEachViewThatIsAKey) {
   ASSERT_EQ(two.queues.size(), 2u);
   EXPECT_EQ(two.queues[1].view, 0);
   EXPECT_EQ(two.queues[1].length, 9);
-}
-
-TEST(MoCo, GradientEqualsFiniteDifferences) {
-  foil::expect_gradient_by_differences(foil::unit_views(2, 5, 4), [](const auto& z) {
-    return MoCo({.temperature = 0.3, .symmetric = true}).forward(step_of(z, 6, true));
-  });
-}
-
-TEST(MoCo, IsTheSameOnOneTwoAndThreeRanksOverStepsOfItsQueues) {
-  foil::expect_ranks_equal_one([] { return std::make_shared<MoCo>(MoCo::Options{.queue_length = 10, .symmetric = true}); },
-                               foil::unit_views(2, 7, 5), {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}},
-                               {.index = {torch::arange(7), torch::arange(7, 14), torch::arange(3, 10)}});
-}
-
-TEST(MoCo, StaysFiniteAtATinyTemperatureInSinglePrecision) {
-  LossInput input = step_of(foil::unit_views(2, 5, 4), 6, false);
-  for (Tensor* t : {&input.z[0], &input.z[1], &input.target[1], &input.queue[0].data}) *t = t->to(torch::kFloat);
-  MoCo loss({.temperature = 0.001});
-  foil::expect_finite(loss, input);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "losses/swav.cpp"
 
 #include "tests/support/loss_steps.h"
-#include "tests/support/ranks_equal_one.h"
 
 namespace {
 
@@ -83,20 +82,6 @@ TEST(SwAV, FrozenPrototypesGetNoGradient) {
   input.step = 2;
   loss->forward(input).backward();
   EXPECT_GT(loss->parameters()[0].grad().abs().max().item<double>(), 0);
-}
-
-TEST(SwAV, IsTheSameOnOneTwoAndThreeRanksOverStepsOfItsQueues) {
-  foil::expect_ranks_equal_one([] { return std::make_shared<SwAV>(kOptions); }, foil::unit_views(3, 7, 5),
-                               {{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}},
-                               {.index = {torch::arange(7), torch::arange(7, 14), torch::arange(3, 10)}, .sizes = {.z_dim = 5}});
-}
-
-TEST(SwAV, StaysFiniteForASmallEpsilonInSinglePrecision) {
-  SwAV loss({.temperature = 0.001, .epsilon = 0.001, .prototypes = 6});
-  loss.setup({.z_dim = 4});
-  LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
-  for (Tensor& z : input.z) z = z.to(torch::kFloat);
-  foil::expect_finite(loss, input);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of losses share: seeded unit embeddings, a step on one rank, and finite differences.
+// What the tests of losses share: seeded unit embeddings and a step on one rank. What holds for every loss, conformance tests.
 #pragma once
 
 #include "ranks/world.h"
@@ -8,9 +8,7 @@
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
-#include <torch/utils.h>
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -39,41 +37,6 @@ inline LossInput input_of(const std::vector<Tensor>& z, const Tensor& label = {}
 }
 
 inline double dot(const Tensor& a, const Tensor& b) { return (a * b).sum().item<double>(); }
-
-// The gradient of `value` with respect to a few entries of every view against central differences.
-inline void expect_gradient_by_differences(const std::vector<Tensor>& z,
-                                           const std::function<Tensor(const std::vector<Tensor>&)>& value) {
-  std::vector<Tensor> leaves;
-  for (const Tensor& view : z) leaves.push_back(view.detach().clone().requires_grad_());
-  value(leaves).backward();
-  torch::NoGradGuard no_grad;
-  const double step = 1e-6;
-  for (size_t v = 0; v < z.size(); ++v) {
-    for (const int64_t b : {int64_t{0}, z[v].size(0) - 1}) {
-      const int64_t d = (b + static_cast<int64_t>(v)) % z[v].size(1);
-      const auto moved = [&](double by) {
-        std::vector<Tensor> copy;
-        for (const Tensor& view : z) copy.push_back(view.detach().clone());
-        copy[v][b][d] += by;
-        return value(copy).item<double>();
-      };
-      const double difference = (moved(step) - moved(-step)) / (2 * step);
-      EXPECT_NEAR(leaves[v].grad()[b][d].item<double>(), difference, 1e-7 * std::max(1.0, std::abs(difference)))
-          << "view " << v << ", row " << b << ", column " << d;
-    }
-  }
-}
-
-// Value and gradients are finite for one sample, for equal embeddings, and for temperature 0.001 in fp32.
-inline void expect_finite(Loss& loss, const LossInput& input) {
-  LossInput step = input;
-  std::vector<Tensor> leaves;
-  for (Tensor& view : step.z) leaves.push_back(view = view.detach().clone().requires_grad_());
-  const Tensor value = step.join(loss.forward(step));
-  EXPECT_TRUE(value.isfinite().item<bool>()) << value;
-  value.backward();
-  for (const Tensor& leaf : leaves) EXPECT_TRUE(leaf.grad().isfinite().all().item<bool>()) << leaf.grad();
-}
 
 // The gradient of a loss of two views whose weights are held, on a first visit where they are a softmax: that of temperature times
 // the decoupled loss, a log-sum-exp over the rows of other samples less the positive's similarity.

@@ -82,6 +82,10 @@ class FOIL_API LossInput {
   int64_t offset() const;        // global position of the first local row
   int64_t global_batch() const;  // N
 
+  // Which candidates are of another sample than each local row, where candidates are `views` gathered tensors [N, ...] one after
+  // another: bool [B, views N]. What a loss calls its negatives, with every view of the row's own sample left out.
+  Tensor other_samples(int64_t views = 1) const;
+
   // Mean over the global batch, written from local entries: sum(x) * W / (count over all ranks). The average over ranks of what
   // each rank gets is the value of one rank on the whole batch, whatever the local counts; nothing anywhere gives 0.
   Tensor mean(const Tensor& x) const;

@@ -24,13 +24,11 @@ class MyPlugin final : public foil::Loss {
   explicit MyPlugin(Options options) : options_(options) {}
 
   Tensor forward(const LossInput& input) override {
-    const Tensor& anchor = input.z[0];                                                                 // [B, D]
-    const Tensor candidate = input.everyone(1);                                                        // [N, D]
-    const Tensor similarity = torch::matmul(anchor, candidate.t()) / options_.temperature;             // [B, N]
-    const Tensor positive = (anchor * input.z[1]).sum(1) / options_.temperature;                       // [B]
-    const Tensor sample = torch::arange(candidate.size(0), anchor.options().dtype(torch::kLong));      // [N]
-    const Tensor own = sample.slice(0, input.offset(), input.offset() + anchor.size(0)).unsqueeze(1);  // [B, 1]
-    const Tensor others = foil::masked_logsumexp(similarity, own != sample);                           // [B]
+    const Tensor& anchor = input.z[0];                                                      // [B, D]
+    const Tensor candidate = input.everyone(1);                                             // [N, D]
+    const Tensor similarity = torch::matmul(anchor, candidate.t()) / options_.temperature;  // [B, N]
+    const Tensor positive = (anchor * input.z[1]).sum(1) / options_.temperature;            // [B]
+    const Tensor others = foil::masked_logsumexp(similarity, input.other_samples());        // [B]
     return input.mean(foil::softplus(others - positive));
   }
 

@@ -35,13 +35,12 @@ class MyPlugin final : public foil::Loss {
   void setup(const foil::Sizes& sizes) override { difficulty_ = register_buffer("difficulty", torch::zeros({sizes.dataset_size})); }
 
   Tensor forward(const LossInput& input) override {
-    const Tensor& anchor = input.z[0];                                                                 // [B, D]
-    const Tensor candidate = input.everyone(1);                                                        // [N, D]
-    const Tensor similarity = torch::matmul(anchor, candidate.t()) / options_.temperature;             // [B, N]
-    const Tensor positive = (anchor * input.z[1]).sum(1) / options_.temperature;                       // [B]
-    const Tensor sample = torch::arange(candidate.size(0), anchor.options().dtype(torch::kLong));      // [N]
-    const Tensor own = sample.slice(0, input.offset(), input.offset() + anchor.size(0)).unsqueeze(1);  // [B, 1]
-    const Tensor each = foil::softplus(foil::masked_logsumexp(similarity, own != sample) - positive);  // [B]
+    const Tensor& anchor = input.z[0];                                                      // [B, D]
+    const Tensor candidate = input.everyone(1);                                             // [N, D]
+    const Tensor similarity = torch::matmul(anchor, candidate.t()) / options_.temperature;  // [B, N]
+    const Tensor positive = (anchor * input.z[1]).sum(1) / options_.temperature;            // [B]
+    const Tensor others = foil::masked_logsumexp(similarity, input.other_samples());        // [B]
+    const Tensor each = foil::softplus(others - positive);                                  // [B]
     input.keep("each", each);
     return input.mean((1 + options_.strength * difficulty_.index_select(0, input.index)) * each);
   }

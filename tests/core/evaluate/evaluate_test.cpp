@@ -4,11 +4,11 @@
 
 #include "data/memory.h"
 #include "evaluate/clustering.h"
-#include "evaluate/geometry.h"
 #include "evaluate/collapse.h"
 #include "evaluate/geometry.h"
 #include "ranks/in_process.h"
 
+#include <foil/cluster.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
@@ -158,7 +158,7 @@ TEST(Evaluate, ClustersTheTestSplitAgainstItsLabels) {
   const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
   const Subject subject = small_encoder();
   const Tensor z = subject.encode(subject.prepare(data.read(Split::test, torch::arange(30)))).z;
-  const Tensor found = k_means(z, 5).cluster;
+  const Tensor found = k_means(z, 5, {}, *World::single()).cluster;
   EXPECT_DOUBLE_EQ(result["projections.nmi"]["value"].get<double>(),
                    normalized_mutual_information(found, data.labels(Split::test)));
   EXPECT_DOUBLE_EQ(result["projections.ari"]["value"].get<double>(), adjusted_rand_index(found, data.labels(Split::test)));

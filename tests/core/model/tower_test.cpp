@@ -12,10 +12,6 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
-#include <torch/nn/modules/linear.h>
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/batchnorm.h>
 
 #include <ATen/autocast_mode.h>
 #include <filesystem>
@@ -166,6 +162,36 @@ TEST(Tower, ACosineHeadEndsInCosinesWithDirections) {
       const Tensor cosine = (bottleneck[b] * directions[k]).sum() / (bottleneck[b].norm() * directions[k].norm());
       EXPECT_NEAR(out.z[0][b][k].item<double>(), cosine.item<double>(), 1e-12);
     }
+  }
+}
+
+TEST(Tower, TheLastLayerOfTheHeadIsFrozenAloneAndOnlyWhenAsked) {
+  for (const char* kind : {"nonlinear", "linear", "cosine"}) {
+    foil::HeadOptions options;
+    options.kind = kind;
+    options.dims = {7, 5, 4};
+    options.last_batch_norm = true;
+    foil::Tower tower(std::make_shared<Pool>(), options, {});
+    tower.to(torch::kDouble);
+    tower.forward({view({4, 3, 2, 2}, 0)}).z[0].square().sum().backward();
+    std::vector<std::string> before, after;
+    const auto with_gradient = [&] {
+      std::vector<std::string> all;
+      for (const auto& item : tower.named_parameters())
+        if (item.value().grad().defined()) all.push_back(item.key());
+      return all;
+    };
+    before = with_gradient();
+    tower.freeze_last_layer();
+    after = with_gradient();
+    std::vector<std::string> frozen;
+    for (const std::string& name : before)
+      if (std::find(after.begin(), after.end(), name) == after.end()) frozen.push_back(name);
+    EXPECT_EQ(before.size(), tower.parameters().size()) << kind;
+    const std::string last = kind == std::string("linear")      ? "head.0.weight"
+                             : kind == std::string("nonlinear") ? "head.6.weight"
+                                                                : "head.5.weight";
+    EXPECT_EQ(frozen, std::vector<std::string>{last}) << kind;
   }
 }
 

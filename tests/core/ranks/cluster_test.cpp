@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <foil/cluster.h>
 
+#include "evaluate/clustering.h"
 #include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +12,11 @@
 namespace {
 
 using at::Tensor;
+using foil::Error;
+using foil::in_process_ranks;
+using foil::k_means;
+using foil::Partition;
+using foil::World;
 
 Tensor scores(int64_t samples, int64_t prototypes) {
   torch::manual_seed(3);
@@ -78,6 +84,81 @@ TEST(Sinkhorn, BalancesOverTheSamplesOfAllRanks) {
       const Tensor q = foil::sinkhorn(s.narrow(0, begin, shards[r]), 0.1, 3, world);
       EXPECT_TRUE(torch::allclose(q, one.narrow(0, begin, shards[r]), 1e-12, 1e-12)) << "rank " << r << " of " << shards.size();
     });
+  }
+}
+
+// The least inertia over all 2^n partitions of unit rows into two clusters.
+double least_inertia(const Tensor& unit) {
+  const int64_t n = unit.size(0);
+  double least = std::numeric_limits<double>::infinity();
+  for (int64_t mask = 1; mask < (int64_t{1} << n) - 1; ++mask) {
+    double inertia = 0;
+    for (const int64_t side : {0, 1}) {
+      std::vector<int64_t> members;
+      for (int64_t i = 0; i < n; ++i) {
+        if (((mask >> i) & 1) == side) members.push_back(i);
+      }
+      const Tensor rows = unit.index_select(0, torch::tensor(members, torch::kLong));
+      inertia += (rows - rows.mean(0)).square().sum().item<double>();
+    }
+    least = std::min(least, inertia);
+  }
+  return least;
+}
+
+TEST(KMeans, FindsTheBestOfAllPartitionsIntoTwo) {
+  torch::manual_seed(4);
+  const Tensor x = torch::randn({9, 3}, torch::kDouble) * torch::tensor({1.0, 2.0, 5.0}, torch::kDouble);
+  const Partition found = k_means(x, 2, {}, *World::single());
+  const Tensor unit = x / x.norm(2, {1}, true);
+  EXPECT_NEAR(found.inertia, least_inertia(unit), 1e-12);
+  for (const int64_t side : {0, 1}) {
+    const Tensor members = (found.cluster == side).nonzero().squeeze(1);
+    EXPECT_TRUE(torch::allclose(found.centres[side], unit.index_select(0, members).mean(0), 0, 1e-15));
+  }
+}
+
+TEST(KMeans, TellsSeparateDirectionsApart) {
+  // Three directions at several lengths: only the direction counts.
+  const Tensor axes = torch::eye(4).slice(0, 0, 3), label = torch::arange(21) % 3;
+  torch::manual_seed(1);
+  const Tensor x = (axes.index_select(0, label) + 0.05 * torch::randn({21, 4})) * torch::linspace(1, 9, 21).unsqueeze(1);
+  EXPECT_EQ(foil::adjusted_rand_index(k_means(x, 3, {}, *World::single()).cluster, label), 1);
+}
+
+TEST(KMeans, GivesTheSameBitsEveryTime) {
+  torch::manual_seed(2);
+  const Tensor x = torch::randn({50, 4});
+  const Partition first = k_means(x, 5, {}, *World::single()), second = k_means(x, 5, {}, *World::single());
+  EXPECT_TRUE(first.cluster.equal(second.cluster));
+  EXPECT_EQ(first.inertia, second.inertia);
+}
+
+TEST(KMeans, GivesRank0sBitsOnEveryRank) {
+  torch::manual_seed(2);
+  const Tensor x = torch::randn({50, 4});
+  const Partition alone = k_means(x, 5, {}, *World::single());
+  in_process_ranks(3, [&](World& world) {
+    const Tensor rounded = world.rank() == 0 ? x : x * (1 + 1e-6);  // as two devices may have it
+    const Partition found = k_means(rounded, 5, {}, world);
+    EXPECT_TRUE(found.cluster.equal(alone.cluster));
+    EXPECT_TRUE(found.centres.equal(alone.centres));
+    EXPECT_EQ(found.inertia, alone.inertia);
+  });
+}
+
+TEST(KMeans, KeepsEmptyClustersWhereRowsAreEqual) {
+  const Partition found = k_means(torch::ones({6, 3}), 4, {}, *World::single());
+  EXPECT_EQ(found.cluster.max().item<int64_t>(), 0);
+  EXPECT_NEAR(found.inertia, 0, 1e-15);
+}
+
+TEST(KMeans, RefusesMoreClustersThanRows) {
+  try {
+    k_means(torch::ones({3, 2}), 4, {}, *World::single());
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "k-means: 4 clusters of 3 rows, allowed: 1 to the number of rows.");
   }
 }
 

@@ -154,3 +154,18 @@ TEST(LossInput, KnowsItsPlaceInTheGlobalBatch) {
     EXPECT_EQ(input.global_batch(), 11);
   });
 }
+
+TEST(LossInput, OtherSamplesAreAllColumnsButTheOwnOfEveryView) {
+  const std::vector<int64_t> sizes{4, 0, 7};
+  in_process_ranks(3, [&](World& world) {
+    LossInput input;
+    input.ranks = world.shared_from_this();
+    const int64_t rows = sizes[static_cast<size_t>(world.rank())], first = world.rank() == 0 ? 0 : 4;
+    input.z = {torch::zeros({rows, 2})};
+    const Tensor other = input.other_samples(3);
+    ASSERT_EQ(other.sizes(), (std::vector<int64_t>{rows, 33}));
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < 33; ++j) EXPECT_EQ(other[i][j].item<bool>(), j % 11 != first + i) << i << ", " << j;
+    }
+  });
+}
