@@ -102,9 +102,8 @@ struct Run {
   TrainResult trained;
 };
 
-// As `shown`, on every rank, and between two chunks of the evaluation ends it where a signal asks to stop.
-std::function<void(const std::string&, int64_t, int64_t)> stoppable(
-    const std::function<void(const std::string&, int64_t, int64_t)>& shown, const SignalScope& signals, const Run& run) {
+// As `shown`; and ends the evaluation, on the rank whose signal asks to stop and by its error on all, at its next chunk.
+EvaluationProgress stoppable(const EvaluationProgress& shown, const SignalScope& signals, const Run& run) {
   return [shown, &signals, &run](const std::string& what, int64_t done, int64_t all) {
     const Stop stop = signals.requested();
     if (stop != Stop::none) {
