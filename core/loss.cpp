@@ -35,8 +35,8 @@ int64_t LossInput::global_batch() const {
 }
 
 Tensor LossInput::other_samples(int64_t views) const {
-  const Tensor sample = torch::arange(global_batch(), torch::device(index.defined() ? index.device() : z.at(0).device()));  // [N]
-  const Tensor own = sample.slice(0, offset(), offset() + counts()[static_cast<size_t>(ranks->rank())]);                    // [B]
+  const Tensor sample = torch::arange(global_batch(), torch::device(z.empty() ? index.device() : z[0].device()));  // [N]
+  const Tensor own = sample.slice(0, offset(), offset() + counts()[static_cast<size_t>(ranks->rank())]);           // [B]
   return own.unsqueeze(1) != sample.repeat({views});
 }
 
