@@ -3,6 +3,7 @@
 # foil_settings carries the flags that must be equal wherever it is reused.
 add_library(foil_settings INTERFACE)
 target_link_libraries(foil_settings INTERFACE foil::torch)
+target_include_directories(foil_settings BEFORE INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/lean)
 target_compile_options(foil_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-Winvalid-pch;-fpch-preprocess>)
 
 file(WRITE ${CMAKE_BINARY_DIR}/foil_pch.cpp "// Carries the precompiled header.\n")

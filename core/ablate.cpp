@@ -40,6 +40,14 @@ class StdoutToStderr {
 
 std::map<std::string, std::string> read_config(const std::string& path) { return flatten(parse_toml(read_file(path), path)); }
 
+// Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in another clone.
+std::string config_hash(const Plan& plan) {
+  Node resolved = plan.resolved;
+  if (Node* run = resolved.find("run")) run->erase("output");
+  resolved.erase("plugins");
+  return checksum(dump(resolved, false));
+}
+
 // Evaluates without training, unless the same was done before.
 void evaluate_baseline(const std::string& folder, const std::string& hash, const std::function<nlohmann::json()>& measure) {
   const std::string file = folder + "/results.json";
@@ -57,7 +65,7 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
   for (const Trial& trial : trials) {
     if (trial.variant != trials.front().variant) continue;
     Plan plan = check(trial.root, options.find);
-    const std::string hash = checksum(dump(plan.resolved, false));
+    const std::string hash = config_hash(plan);
     const auto measure = [&](bool pixels) {
       if (!options.quiet)
         std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
@@ -82,8 +90,7 @@ int ablate_command(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     with_baselines = plan.evaluate.baselines;
-    planned.push_back(
-        {trial.name, trial.variant, trial.seed, checksum(dump(plan.resolved, false)), std::max<int64_t>(plan.run.steps, 0)});
+    planned.push_back({trial.name, trial.variant, trial.seed, config_hash(plan), std::max<int64_t>(plan.run.steps, 0)});
     if (options.dry_run) planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
   }
   if (options.dry_run) {

@@ -118,6 +118,34 @@ TEST(Ablate, SkipsWhatIsFinished) {
   EXPECT_TRUE(written() == before);
 }
 
+TEST(Ablate, GoesOnFromTheRecordsAloneInAnotherFolder) {
+  Outcome first;
+  const Workplace& place = finished(&first);
+  const fs::path records = place.folder / "kept/small";
+  fs::create_directories(records);
+  fs::copy(place.folder / "runs/small/study.sqlite", records / "study.sqlite");
+  fs::copy(place.folder / "runs/small/baselines", records / "baselines", fs::copy_options::recursive);
+  const Outcome again = place.foil({"ablate", "e.toml", "--set", "run.output=kept"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(count(again.err, ": complete already\n"), 4) << again.err;
+  const auto table = [](const std::string& out) { return out.substr(out.find("variant"), out.find("/report") - out.find("variant")); };
+  EXPECT_EQ(lines(table(again.out))[3], lines(table(first.out))[3]) << "the row of infonce";
+  EXPECT_EQ(lines(table(again.out))[4], lines(table(first.out))[4]) << "the row of dcl";
+}
+
+TEST(Ablate, RunsTheFilesThatAFileListsAsOneStudy) {
+  Workplace place;
+  place.write("methods/one.toml", experiment(""));
+  place.write("methods/two.toml", "extends = \"one.toml\"\n[[loss]]\nname = \"dcl\"\n");
+  place.write("all.toml", "[run]\nname = \"all\"\n[sweep]\nseeds = 1\nfiles = [\"methods/one.toml\", \"methods/two.toml\"]\n");
+  const Outcome outcome = place.foil({"ablate", "all.toml"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(lines(outcome.out).front(), "runs/all");
+  EXPECT_GT(line_of(outcome.out, "one "), 0) << outcome.out;
+  EXPECT_GT(line_of(outcome.out, "two "), line_of(outcome.out, "one ")) << outcome.out;
+  EXPECT_TRUE(fs::exists(place.folder / "runs/all/two-seed0/results.json"));
+}
+
 TEST(Ablate, DryRunListsTheTrialsAndCreatesNothing) {
   const Workplace place;
   place.write("e.toml", experiment(two_losses));
