@@ -42,10 +42,10 @@ Collapse look_for_collapse(const Tensor& z, const CollapseOptions& options, Rank
   const double floor = options.std / std::sqrt(static_cast<double>(z.size(1)));
   if (collapse.effective_rank < options.effective_rank || collapse.std < floor) {
     collapse.finding = fmt::format(
-        "the projections have collapsed: over {} samples of the batch their effective rank is {:.3g} of {} (alarm below {:.3g}) "
-        "and "
-        "their standard deviation {:.2g} per dimension (alarm below {:.2g}). What usually helps: a lower learning rate or more "
-        "warm-up; more weight for what keeps samples apart; with targets, a predictor and a momentum nearer to 1.",
+        "the projections have collapsed: over {} samples of the batch their effective rank is {:.3g} of {} (alarm below "
+        "{:.3g}) and their standard deviation {:.2g} per dimension (alarm below {:.2g}). What usually helps: a lower "
+        "learning rate or more warm-up; more weight for what keeps samples apart; with targets, a predictor and a "
+        "momentum nearer to 1.",
         rows.size(0), collapse.effective_rank, std::min(rows.size(0), rows.size(1)), options.effective_rank, collapse.std, floor);
   }
   return collapse;

@@ -33,7 +33,7 @@ class MyPlugin final : public foil::Encoder {
 
   foil::Features forward(const foil::View& view) override {
     foil::Tensor x = view.data;  // [B, C, H, W]
-    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward(convolutions_[i]->forward(x)).relu();
+    for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
     return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H', W']
   }
 

@@ -5,6 +5,7 @@
 
 #include <foil/batch_norm.h>
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 #include <torch/types.h>
 
 #include <mutex>
@@ -172,5 +173,115 @@ TEST(SyncBatchNorm, RefusesAnotherNumberOfChannels) {
     FAIL() << "no error";
   } catch (const foil::Error& e) {
     EXPECT_EQ(std::string(e.what()), "BatchNorm: the input is [4, 2], allowed: [B, 3, ...].");
+  }
+}
+
+namespace {
+
+// One training step of our norm (`own`) or LibTorch's on the same input: y, dx, weight and bias gradients, running statistics.
+std::vector<Tensor> step(const Tensor& input, const Tensor& dy, bool relu, bool own) {
+  const Tensor x = input.detach().requires_grad_();
+  foil::BatchNorm norm(x.size(1));
+  norm.to(x.scalar_type());
+  {
+    torch::NoGradGuard no_grad;
+    norm.weight.copy_(random({x.size(1)}, 3));
+    norm.bias.copy_(random({x.size(1)}, 4));
+  }
+  Tensor y;
+  if (own) {
+    y = relu ? norm.forward_relu(x) : norm.forward(x);
+  } else {
+    y = torch::batch_norm(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, /*training=*/true, 0.1, 1e-5, false);
+    if (relu) y = y.relu();
+  }
+  y.backward(dy);
+  return {y.detach(), x.grad(), norm.weight.grad(), norm.bias.grad(), norm.running_mean, norm.running_var};
+}
+
+}  // namespace
+
+// Sizes below and above one block of rows, one channel, one pixel; the gradient in the layout of x and in the other.
+TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
+  const std::vector<std::vector<int64_t>> shapes = {{3, 5},         {2100, 7},     {6, 4, 3},   {3, 5, 4, 2},
+                                                    {70, 33, 5, 3}, {40, 1, 9, 7}, {9, 6, 1, 1}};
+  for (const auto& shape : shapes) {
+    for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+      for (int layouts = 0; layouts < (shape.size() == 4 ? 4 : 1); ++layouts) {
+        const auto layout = [&](const Tensor& t, int bit) {
+          return layouts & bit ? t.contiguous(at::MemoryFormat::ChannelsLast) : t;
+        };
+        const Tensor x = layout((random(shape, 1) * 3 + 2).to(type), 1), dy = layout(random(shape, 2).to(type), 2);
+        for (const bool relu : {false, true}) {
+          const auto own = step(x, dy, relu, true), theirs = step(x, dy, relu, false);
+          for (size_t i = 0; i < own.size(); ++i) {
+            EXPECT_TRUE(own[i].sizes() == theirs[i].sizes() && own[i].scalar_type() == type);
+            const double scale = std::max(theirs[i].abs().max().item<double>(), 1.0);
+            EXPECT_LE((own[i] - theirs[i]).abs().max().item<double>() / scale, type == at::kDouble ? 1e-12 : 1e-4)
+                << x.sizes() << (relu ? " relu" : "") << ", layouts " << layouts << ", tensor " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchNormOnTheCPU, IsTheSameForAnyNumberOfThreads) {
+  const Tensor x = random({300, 33, 5, 3}, 1).to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast),
+               dy = random({300, 33, 5, 3}, 2).to(at::kFloat);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = step(x, dy, true, true);
+  at::set_num_threads(2);
+  const auto two = step(x, dy, true, true);
+  at::set_num_threads(before);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(torch::equal(one[i], two[i])) << i;
+}
+
+TEST(BatchNormOnTheCPU, WithReluOverRanksEqualsOneRankInBothLayouts) {
+  const Tensor x = random({64, 3, 5, 4}, 5) * 2 - 1, c = random({64, 3, 5, 4}, 6);
+  for (const auto& sizes : kShards) {
+    for (const bool channels_last : {false, true}) {
+      std::vector<Tensor> y(sizes.size()), dx(sizes.size());
+      in_process_ranks(static_cast<int>(sizes.size()), [&](World& world) {
+        const auto r = static_cast<size_t>(world.rank());
+        const int64_t before = std::accumulate(sizes.begin(), sizes.begin() + world.rank(), int64_t{0});
+        foil::BatchNorm norm(3);
+        norm.to(torch::kDouble);
+        norm.set_ranks(world.shared_from_this());
+        Tensor part = x.narrow(0, before, sizes[r]).clone();
+        if (channels_last) part = part.contiguous(at::MemoryFormat::ChannelsLast);
+        part.requires_grad_();
+        const Tensor out = norm.forward_relu(part);
+        (out.square() * c.narrow(0, before, sizes[r])).sum().backward();
+        y[r] = out.detach();
+        dx[r] = part.grad();
+      });
+      const Tensor whole = x.clone().requires_grad_();
+      const Tensor expected = torch::batch_norm(whole, {}, {}, {}, {}, true, 0.1, 1e-5, false).relu();
+      (expected.square() * c).sum().backward();
+      EXPECT_LE((torch::cat(y) - expected).abs().max().item<double>(), 1e-12);
+      EXPECT_LE((torch::cat(dx) - whole.grad()).abs().max().item<double>(), 1e-12);
+    }
+  }
+}
+
+TEST(BatchNormOnTheCPU, HandsOnWhatIsNotANumber) {
+  Tensor x = torch::ones({4, 2, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
+  x[1][0][2][2] = std::nan("");
+  const Tensor y = foil::BatchNorm(2).forward_relu(x);
+  EXPECT_TRUE(y.select(1, 0).isnan().all().item<bool>());
+  EXPECT_FALSE(y.select(1, 1).isnan().any().item<bool>());
+}
+
+TEST(BatchNormOnTheCPU, RefusesASecondDerivative) {
+  const Tensor x = random({5, 2}, 1).requires_grad_();
+  foil::BatchNorm norm(2);
+  norm.to(torch::kDouble);
+  try {
+    torch::autograd::grad({norm.forward(x).square().sum()}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true);
+    FAIL() << "no error";
+  } catch (const foil::Error& e) {
+    EXPECT_EQ(std::string(e.what()), "BatchNorm: a second derivative is asked for, allowed: the first.");
   }
 }
