@@ -50,12 +50,14 @@ Moments local_moments(const Tensor& x) {
 }
 
 // The moments of the global batch. Each rank fills its row of a table of zeros; the sum over ranks is then the table of all ranks,
-// and every rank merges its rows in the same order (Chan, Golub and LeVeque, 1983).
+// and every rank merges its rows in the same order (Chan, Golub and LeVeque, 1983). In fp64 on all: a rank without rows does not
+// know the layout that the others have, and with it the passes they take.
 Moments global_moments(const Tensor& x, Ranks* ranks) {
   Moments all = local_moments(x);
   if (!ranks) return all;
   const int64_t channels = x.size(1);
-  Tensor table = torch::zeros({ranks->world_size(), 1 + 2 * channels}, all.mean.options());
+  const at::ScalarType type = all.mean.scalar_type();
+  Tensor table = torch::zeros({ranks->world_size(), 1 + 2 * channels}, all.mean.options().dtype(at::kDouble));
   table[ranks->rank()].copy_(torch::cat({all.count.view({1}), all.mean, all.m2}));
   table = ranks->sum(table);
   const auto row_of = [&](int64_t r) {
@@ -69,7 +71,7 @@ Moments global_moments(const Tensor& x, Ranks* ranks) {
     all.m2 = all.m2 + row.m2 + delta.square() * (all.count * share);
     all.count = total;
   }
-  return all;
+  return {all.count.to(type), all.mean.to(type), all.m2.to(type)};
 }
 
 // y = scale * x + shift with scale = weight / sqrt(var + eps) and shift = bias - mean * scale, or max(y, 0). The mean and the
@@ -105,7 +107,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
       const std::vector<int64_t> dims = all_but_channels(x);
       sums = torch::stack({g.sum(dims), (g * centred).sum(dims)});
     }
-    const Tensor means = (ranks ? ranks->sum(sums) : sums) / count;
+    const Tensor means = (ranks ? ranks->sum(sums.to(at::kDouble)).to(sums.scalar_type()) : sums) / count;
     const Tensor a = means[0], b = means[1] * inverse_std.square();
     const Tensor dx = fast ? batch_norm_cpu::input_gradient(gradient[0], x, mean, scale, shift, a, b, relu)
                            : ((g - per_channel(a, x)).sub_(centred * per_channel(b, x))).mul_(per_channel(scale, x));

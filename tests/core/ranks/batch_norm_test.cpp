@@ -46,7 +46,9 @@ Shown run(const Tensor& x, const Tensor& c, const std::vector<int64_t>& sizes, b
       parameters = {{"weight", norm.weight}, {"bias", norm.bias}};
     }
     foil::GradientReducer reducer(parameters, world.shared_from_this());
-    const Tensor part = x.narrow(0, before, own).to(input_type).clone().requires_grad_(), rows = c.narrow(0, before, own);
+    const Tensor given = x.narrow(0, before, own).to(input_type), rows = c.narrow(0, before, own);
+    // Without rows: channels first, as a convolution leaves it.
+    const Tensor part = (own > 0 ? given.clone() : torch::zeros(given.sizes(), given.options())).requires_grad_();
     for (int step = 0; step < 2; ++step) {
       if (affine && step == 1) norm.zero_grad();
       if (part.grad().defined()) part.mutable_grad().zero_();
@@ -263,6 +265,16 @@ TEST(BatchNormOnTheCPU, WithReluOverRanksEqualsOneRankInBothLayouts) {
       EXPECT_LE((torch::cat(y) - expected).abs().max().item<double>(), 1e-12);
       EXPECT_LE((torch::cat(dx) - whole.grad()).abs().max().item<double>(), 1e-12);
     }
+  }
+}
+
+// A rank without rows cannot tell the layout of the others.
+TEST(BatchNormOnTheCPU, TakesFloatsInEitherLayoutBesideARankWithoutRows) {
+  const Tensor x = (random({64, 3, 5, 4}, 5) * 2 - 1).to(at::kFloat).to(at::kDouble), c = random({64, 3, 5, 4}, 6);
+  const Shown exact = run(x, c, {64}, true);
+  for (const bool channels_last : {false, true}) {
+    const Tensor given = channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+    for (const auto& sizes : kShards) expect_equal(run(given, c, sizes, true, at::kFloat), exact, 1e-3);
   }
 }
 
