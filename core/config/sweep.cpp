@@ -235,13 +235,13 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
     rows = std::move(longer);
   }
 
+  const std::string alone = label.empty() ? run_name : label, lead = label.empty() ? "" : label + " ";
   std::vector<Trial> trials;
   std::set<std::string> taken;
   for (const auto& row : rows) {
     Trial trial;
     trial.root = root;
-    trial.variant =
-        keys.empty() ? (label.empty() ? run_name : label) : (label.empty() ? "" : label + " ") + variant_text(keys, row);
+    trial.variant = keys.empty() ? alone : lead + variant_text(keys, row);
     for (size_t k = 0; k < keys.size(); ++k) {
       if (fixed(root, keys[k], set_keys)) continue;
       override_value(trial.root, keys[k], *row[k]);  // its origin stays the place in [sweep]
