@@ -98,7 +98,8 @@ struct Normalise : torch::autograd::Function<Normalise> {
     const bool relu = context->saved_data["relu"].toBool(), fast = batch_norm_cpu::takes(x);
     Tensor g, centred, sums;  // sums [2, C]: of g, and of g * (x - mean)
     if (fast) {
-      sums = batch_norm_cpu::gradient_sums(gradient[0], x, mean, scale, shift, relu);
+      g = batch_norm_cpu::in_layout_of(gradient[0], x);
+      sums = batch_norm_cpu::gradient_sums(g, x, mean, scale, shift, relu);
     } else {
       const Tensor wide = widened(x);
       g = widened(gradient[0]);
@@ -109,7 +110,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
     }
     const Tensor means = (ranks ? ranks->sum(sums.to(at::kDouble)).to(sums.scalar_type()) : sums) / count;
     const Tensor a = means[0], b = means[1] * inverse_std.square();
-    const Tensor dx = fast ? batch_norm_cpu::input_gradient(gradient[0], x, mean, scale, shift, a, b, relu)
+    const Tensor dx = fast ? batch_norm_cpu::input_gradient(g, x, mean, scale, shift, a, b, relu)
                            : ((g - per_channel(a, x)).sub_(centred * per_channel(b, x))).mul_(per_channel(scale, x));
     return {dx.to(x.scalar_type()),
             (sums[1] * inverse_std).to(weight.scalar_type()),

@@ -119,10 +119,6 @@ struct Blocks {
   int64_t channels, rows, size, count;
 };
 
-Tensor in_layout_of(const Tensor& t, const Tensor& x) {
-  return t.to(x.scalar_type()).contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-}
-
 Tensor as(const Tensor& channels, const Tensor& x) { return channels.to(x.scalar_type()).contiguous(); }
 
 }  // namespace
@@ -131,6 +127,10 @@ bool takes(const Tensor& x) {
   const bool type = x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble;
   const bool layout = (x.dim() == 2 && x.is_contiguous()) || (x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast));
   return x.device().is_cpu() && type && layout;
+}
+
+Tensor in_layout_of(const Tensor& dy, const Tensor& x) {
+  return dy.to(x.scalar_type()).contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 Tensor moments(const Tensor& x) {
@@ -175,11 +175,11 @@ Tensor affine(const Tensor& x, const Tensor& scale, const Tensor& shift, bool re
 Tensor gradient_sums(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, bool relu) {
   const Blocks blocks(x);
   const int64_t channels = blocks.channels;
-  const Tensor g = in_layout_of(dy, x), centre = as(mean, x), factor = as(scale, x), term = as(shift, x);
+  const Tensor centre = as(mean, x), factor = as(scale, x), term = as(shift, x);
   const Tensor parts = torch::empty({blocks.count, 2, channels}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "batch_norm_cpu::gradient_sums", [&] {
     blocks.each([&](int64_t i, int64_t row, int64_t rows) {
-      sums_of(g.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
+      sums_of(dy.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
               centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(), term.const_data_ptr<scalar_t>(), relu,
               parts.data_ptr<scalar_t>() + i * 2 * channels);
     });
@@ -191,11 +191,11 @@ Tensor input_gradient(const Tensor& dy, const Tensor& x, const Tensor& mean, con
                       const Tensor& a, const Tensor& b, bool relu) {
   const Blocks blocks(x);
   const int64_t channels = blocks.channels;
-  const Tensor g = in_layout_of(dy, x), centre = as(mean, x), factor = as(scale, x), term = as(shift, x), first = as(a, x),
-               second = as(b, x), dx = torch::empty_like(x);
+  const Tensor centre = as(mean, x), factor = as(scale, x), term = as(shift, x), first = as(a, x), second = as(b, x),
+               dx = torch::empty_like(x);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "batch_norm_cpu::input_gradient", [&] {
     blocks.each([&](int64_t, int64_t row, int64_t rows) {
-      gradient_of(g.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
+      gradient_of(dy.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
                   centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(), term.const_data_ptr<scalar_t>(),
                   first.const_data_ptr<scalar_t>(), second.const_data_ptr<scalar_t>(), relu,
                   dx.data_ptr<scalar_t>() + row * channels);

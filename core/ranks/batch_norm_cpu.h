@@ -14,6 +14,8 @@ bool takes(const at::Tensor& x);
 at::Tensor moments(const at::Tensor& x);
 // y = x * scale + shift, or max(y, 0). scale, shift: [C], any floating type.
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, bool relu);
+// dy as the passes below read it: in the type and the layout of x.
+at::Tensor in_layout_of(const at::Tensor& dy, const at::Tensor& x);
 // With g = dy, or dy where x * scale + shift > 0: the sums over rows of g and of g * (x - mean): fp64 [2, C].
 at::Tensor gradient_sums(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
                          const at::Tensor& shift, bool relu);
