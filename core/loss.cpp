@@ -2,9 +2,36 @@
 // What the host does for a loss: gathers, means, draws.
 #include <foil/loss.h>
 
+#include <ATen/autocast_mode.h>
+#include <torch/types.h>
+
+#include <iterator>
 #include <limits>
 
 namespace foil {
+namespace {
+
+// Autocast off on all kinds of device for as long as it lives.
+class NoAutocast {
+ public:
+  NoAutocast() {
+    for (size_t i = 0; i < std::size(kDevices); ++i) {
+      was_[i] = at::autocast::is_autocast_enabled(kDevices[i]);
+      at::autocast::set_autocast_enabled(kDevices[i], false);
+    }
+  }
+  ~NoAutocast() {
+    for (size_t i = 0; i < std::size(kDevices); ++i) at::autocast::set_autocast_enabled(kDevices[i], was_[i]);
+  }
+  NoAutocast(const NoAutocast&) = delete;
+  NoAutocast& operator=(const NoAutocast&) = delete;
+
+ private:
+  static constexpr at::DeviceType kDevices[] = {at::kCPU, at::kCUDA};
+  bool was_[std::size(kDevices)];
+};
+
+}  // namespace
 
 Tensor LossInput::gather(const Tensor& local) const {
   const void* key = local.unsafeGetTensorImpl();
@@ -101,6 +128,15 @@ Tensor LossInput::join(const Tensor& value) const {
   add(z);
   add(p);
   return joined;
+}
+
+Tensor Loss::operator()(const LossInput& input) {
+  const NoAutocast guard;
+  return forward(input);
+}
+
+Tensor same_class(const Tensor& rows, const Tensor& columns) {
+  return (rows.unsqueeze(1) == columns).logical_and_((columns != -1).unsqueeze(0));
 }
 
 Tensor masked_logsumexp(const Tensor& s, const Tensor& allowed) {

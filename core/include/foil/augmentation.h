@@ -83,7 +83,7 @@ inline void check_interval(const char* option, const std::vector<double>& got) {
   if (got.size() == 2 && got[0] <= got[1]) return;
   std::ostringstream text;
   for (size_t i = 0; i < got.size(); ++i) text << (i ? ", " : "") << got[i];
-  fail(Exit::usage, option, " = [", text.str(), "], allowed: [low, high] with low <= high");
+  refuse(option, "[" + text.str() + "]", "[low, high] with low <= high");
 }
 
 }  // namespace foil

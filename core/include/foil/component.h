@@ -16,7 +16,7 @@
 
 namespace foil {
 
-// What a loss adds to the conformance tests that every loss gets (plugins/README.md).
+// What a component adds to the conformance tests that every one of its kind gets (plugins/README.md).
 struct Conformance {
   struct Wider {
     std::string item;    // as in the report: "precision"
@@ -34,12 +34,12 @@ struct Component {
   std::string origin;                                  // the file it came from; "built in"
   std::function<void(Fields&)> describe;               // visits the options with their defaults
   std::function<std::shared_ptr<void>(Fields&)> make;  // reads the options, then constructs; a pointer to the interface of `kind`
-  Conformance conformance = {};                        // of a loss
+  Conformance conformance = {};
 };
 
 namespace detail {
 template <class Interface, class T>
-Component component(const char* kind, const char* name) {
+Component component(const char* kind, const char* name, Conformance conformance) {
   static_assert(std::is_base_of_v<Interface, T>, "a component derives from the interface it is registered for");
   return {kind,
           name,
@@ -53,7 +53,7 @@ Component component(const char* kind, const char* name) {
             options.describe(fields);
             return std::static_pointer_cast<Interface>(std::make_shared<T>(std::move(options)));
           },
-          {}};
+          std::move(conformance)};
 }
 }  // namespace detail
 
@@ -65,25 +65,23 @@ class FOIL_API Plugin {
  public:
   template <class T>
   void loss(const char* name, Conformance conformance = {}) {
-    Component component = detail::component<Loss, T>("loss", name);
-    component.conformance = std::move(conformance);
-    add(std::move(component));
+    add(detail::component<Loss, T>("loss", name, std::move(conformance)));
   }
   template <class T>
-  void encoder(const char* name) {
-    add(detail::component<Encoder, T>("encoder", name));
+  void encoder(const char* name, Conformance conformance = {}) {
+    add(detail::component<Encoder, T>("encoder", name, std::move(conformance)));
   }
   template <class T>
-  void augmentation(const char* name) {
-    add(detail::component<Augmentation, T>("augmentation", name));
+  void augmentation(const char* name, Conformance conformance = {}) {
+    add(detail::component<Augmentation, T>("augmentation", name, std::move(conformance)));
   }
   template <class T>
-  void dataset(const char* name) {
-    add(detail::component<Dataset, T>("data set", name));
+  void dataset(const char* name, Conformance conformance = {}) {
+    add(detail::component<Dataset, T>("data set", name, std::move(conformance)));
   }
   template <class T>
-  void sampler(const char* name) {
-    add(detail::component<Sampler, T>("sampler", name));
+  void sampler(const char* name, Conformance conformance = {}) {
+    add(detail::component<Sampler, T>("sampler", name, std::move(conformance)));
   }
   virtual ~Plugin() = default;
 

@@ -28,11 +28,15 @@ enum class Exit : int {
 // What went wrong, as a message for the person at the keyboard, and the exit code that the program ends with if nobody catches it.
 class FOIL_API Error : public std::runtime_error {
  public:
-  explicit Error(const std::string& message, Exit code = Exit::failure) : std::runtime_error(message), code_(code) {}
+  explicit Error(const std::string& message, Exit code = Exit::failure, std::string key = {})
+      : std::runtime_error(message), code_(code), key_(std::move(key)) {}
   Exit code() const { return code_; }
+  // The option that refuse() refused; the host, which knows where it was written, puts the place before the message. Else empty.
+  const std::string& key() const { return key_; }
 
  private:
   Exit code_;
+  std::string key_;
 };
 
 // Throws an Error whose message is its arguments, streamed one after another.
@@ -41,6 +45,16 @@ template <class... Parts>
   std::ostringstream text;
   (text << ... << parts);
   throw Error(text.str(), code);
+}
+
+// Refuses the value `got` of an option for a reason that no range can say: that of another option, or of the data. `key` is the
+// option as its component calls it ("widths"), `allowed` completes "KEY = GOT, allowed: ...", without a full stop. Throws Error
+// (Exit::usage), to which the host adds file, line and column.
+template <class Got>
+[[noreturn]] void refuse(const std::string& key, const Got& got, std::string_view allowed) {
+  std::ostringstream text;
+  text << key << " = " << got << ", allowed: " << allowed << ".";
+  throw Error(text.str(), Exit::usage, key);
 }
 
 // The name in `known` that a misspelt `got` most likely meant, by Damerau-Levenshtein distance (at most a third of its length, at

@@ -4,6 +4,7 @@
 
 #include <foil/error.h>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -11,18 +12,22 @@
 
 namespace foil {
 
-// The allowed interval of a number. `low` and `high` belong to it unless open.
+// The allowed interval of a number. `low` and `high` belong to it unless open; infinity and nan never do.
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false;
   bool high_open = false;
-  bool contains(double x) const { return (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high); }
+  bool contains(double x) const {
+    return std::isfinite(x) && (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high);
+  }
 };
-// x > low; x >= low; low <= x <= high; any finite or infinite number. nan is in none.
+// x > low; x >= low; low <= x <= high; low < x <= high; low <= x < high; any number.
 inline Range above(double low) { return {low, std::numeric_limits<double>::infinity(), true, false}; }
 inline Range at_least(double low) { return {low, std::numeric_limits<double>::infinity(), false, false}; }
 inline Range between(double low, double high) { return {low, high, false, false}; }
+inline Range above_up_to(double low, double high) { return {low, high, true, false}; }
+inline Range from_below(double low, double high) { return {low, high, false, true}; }
 inline Range anything() { return {}; }
 
 // Visits every option of a component once: key, the variable that holds its default and receives its value, one-line doc, what is

@@ -23,6 +23,8 @@ struct QueueNeed {
   Source source = Source::target;  // the rows are those of z[view] or of target[view]
   int64_t view = 0;
   int64_t start_epoch = 0;  // before it nothing enters
+  bool label = false;       // Queue::label
+  bool index = false;       // Queue::index
 };
 
 // What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
@@ -30,6 +32,8 @@ struct Needs {
   int64_t min_views = 2;
   int64_t max_views = 2;               // 0 = any number
   bool labels = false;                 // LossInput::label
+  bool index = false;                  // LossInput::index: for state per sample
+  bool features = false;               // LossInput::h
   bool raw_z = false;                  // z, p, target and queue as the heads give them; unit norm otherwise
   bool predictor = false;              // LossInput::p
   bool target = false;                 // LossInput::target
@@ -39,8 +43,8 @@ struct Needs {
 // A queue as a loss sees it, as it was before this step. The same bits on every rank; constant, and not to be written.
 struct Queue {
   Tensor data;         // [K, D]: random unit vectors where nothing has entered yet
-  Tensor label;        // int64 [K], -1 where nothing has entered yet; undefined for a data set without labels
-  Tensor index;        // int64 [K], rows in the training set, -1 where nothing has entered yet
+  Tensor label;        // int64 [K], -1 where nothing has entered yet or a sample has none; undefined unless asked
+  Tensor index;        // int64 [K], rows in the training set, -1 where nothing has entered yet; undefined unless asked
   int64_t filled = 0;  // rows that have entered and not left: the first `filled` ones
   int64_t view = 0;
 };
@@ -60,12 +64,12 @@ struct Sizes {
 class FOIL_API LossInput {
  public:
   std::vector<Tensor> z;       // V x [B, D], unit norm unless Needs::raw_z
-  std::vector<Tensor> h;       // V x [B, F], features before the head
+  std::vector<Tensor> h;       // V x [B, F], features before the head; empty unless asked
   std::vector<Tensor> p;       // V x [B, D], the predictor on z; unit norm unless Needs::raw_z; empty unless asked
   std::vector<Tensor> target;  // V' x [B, D], z of the momentum tower, without gradient; unit norm unless raw_z; empty unless asked
   std::vector<Queue> queue;    // in the order of Needs::queues
-  Tensor label;                // int64 [B]; undefined unless asked
-  Tensor index;                // int64 [B], row in the training set
+  Tensor label;                // int64 [B], -1: has none, see same_class(); undefined unless asked
+  Tensor index;                // int64 [B], row in the training set; a host outside a run may count 0 ... B-1 unless asked
   int64_t step = 0;            // of the run, from 0
   int64_t epoch = 0;           // from 0: step / (steps in one pass over the training set)
   bool training = true;        // false: evaluation, where no state may move
@@ -146,7 +150,14 @@ class FOIL_API Loss : public torch::nn::Module {
   // Without gradient, after the optimizer's step, never in evaluation: the only place where state moves. Same bits on every rank.
   // `input` is that of forward, with what it kept.
   virtual void after_step(const LossInput&) {}
+
+  // forward as a host calls it: with autocast off, so that what is fp32 stays it inside a caller's autocast.
+  Tensor operator()(const LossInput& input);
 };
+
+// Which columns are of the class of each row: bool [rows, columns], from labels int64 [rows] and [columns]. A label of -1 says that
+// a sample has none: it is of no class, so that two samples without a label are not alike.
+FOIL_API Tensor same_class(const Tensor& rows, const Tensor& columns);
 
 // log(sum_j exp(s[i, j])) over the columns j with allowed[i, j] (bool, broadcastable to s): [rows]. Masked exactly: an entry that
 // is not allowed has no part in the maximum, the sum or the gradient. A row without any allowed column gives -inf with gradient 0.

@@ -17,6 +17,7 @@ struct View {
   std::string modality = "image";
   Tensor data;                 // image [B, C, H, W]: uint8 as read, float in [0, 1] once augmented; vectors [B, F]
   Tensor params;               // optional [B, P]: what an augmentation hands to the encoder or the loss (crop boxes, depths)
+  Tensor key;                  // int64 [B] on the CPU: what the draws of a row are keyed by; undefined in evaluation
   std::vector<Tensor> ragged;  // instead of `data`: B images [C, H_i, W_i] uint8 of different sizes, on the CPU
   // B; 0 for a view without samples.
   int64_t size() const { return data.defined() ? data.size(0) : static_cast<int64_t>(ragged.size()); }
