@@ -51,7 +51,8 @@ bool fit_together(const View& a, const View& b) {
 
 View concatenate(const Views& views, const std::vector<size_t>& which) {
   if (which.size() == 1) return views[which[0]];
-  View all{views[which[0]].modality, {}, {}, {}};
+  View all;
+  all.modality = views[which[0]].modality;
   std::vector<Tensor> data, params;
   for (size_t v : which) {
     data.push_back(views[v].data);
