@@ -128,10 +128,10 @@ int ablate_command(const AblateOptions& options) {
 int compare_command(const CompareOptions& options) {
   const Format format = parse_format(options.format);
   const Comparison comparison = load_comparison(options.folders, read_config);
-  std::printf("%s", render(comparison, format).c_str());
+  std::printf("%s", render(comparison, format, options.reference).c_str());
   if (!options.report.empty()) {
     fs::create_directories(options.report);
-    std::fprintf(stderr, "%s\n", write_report(comparison, "comparison", options.report).c_str());
+    std::fprintf(stderr, "%s\n", write_report(comparison, "comparison", options.report, options.reference).c_str());
   }
   return 0;
 }

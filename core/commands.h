@@ -45,6 +45,7 @@ int ablate_command(const AblateOptions& options);
 struct CompareOptions {
   std::vector<std::string> folders;
   std::string format = "table";
+  std::string reference;  // the variant that the others are tested against; empty = the first
   std::string report;  // folder of report.html; empty = none
 };
 int compare_command(const CompareOptions& options);

@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
   CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
   on_compare->add_option("DIR", compare.folders, "run or study folders")->required();
   on_compare->add_option("--format", compare.format, "table, csv, json or markdown");
+  on_compare->add_option("--reference", compare.reference, "variant that the others are tested against; the first one");
   on_compare->add_option("--report", compare.report, "folder for report.html");
   CLI::App* on_config = app.add_subcommand("config", "print the resolved experiment with the origin of every value");
   on_config->add_option("FILE", file, "experiment file")->required();

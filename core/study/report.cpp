@@ -51,28 +51,36 @@ std::string picture(const ComparisonTable& table) {
     }
     dots.columns.push_back(std::move(column));
   }
-  DotColumn n{"n", {}}, p{table.headline.empty() ? "" : p_title(table), {}};
-  for (const auto& row : table.rows) {
-    n.cells.push_back({std::to_string(row.n), {}});
-    p.cells.push_back({table.headline.empty() ? "" : p_text(table, row), {}});
-  }
+  DotColumn n{"n", {}};
+  for (const auto& row : table.rows) n.cells.push_back({std::to_string(row.n), {}});
   dots.columns.push_back(std::move(n));
-  dots.columns.push_back(std::move(p));
+  if (!notes(table).empty()) {
+    DotColumn difference{difference_title(table), {}}, p{"p", {}};
+    for (const auto& row : table.rows) {
+      difference.cells.push_back({difference_text(table, row), {}});
+      p.cells.push_back({p_text(table, row), {}});
+    }
+    dots.columns.push_back(std::move(difference));
+    dots.columns.push_back(std::move(p));
+  }
   return dot_table(dots);
 }
 
 std::string results_section(const ComparisonTable& table) {
   std::string out = "<h2>Results</h2>\n" + picture(table);
   out +=
-      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not start "
-      "at zero. p: two-sided paired t-test by seed, not corrected for the number of variants.</p>\n";
-  std::string notes;
+      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not "
+      "start "
+      "at zero.";
+  for (const auto& note : notes(table)) out += " " + escape_markup(note);
+  out += "</p>\n";
+  std::string unfinished;
   for (const auto& row : table.rows) {
     for (const auto& trial : row.unfinished) {
-      notes += element("li", unfinished_text(row.name, trial), trial.state == "failed" ? "failed" : "") + "\n";
+      unfinished += element("li", unfinished_text(row.name, trial), trial.state == "failed" ? "failed" : "") + "\n";
     }
   }
-  if (!notes.empty()) out += "<ul>\n" + notes + "</ul>\n";
+  if (!unfinished.empty()) out += "<ul>\n" + unfinished + "</ul>\n";
   if (table.metrics.empty()) return out;
   out += "<details open=\"\"><summary>All metrics</summary>\n<table>\n<tr><th>variant</th>";
   for (const auto& metric : table.metrics) out += element("th", metric);
@@ -176,22 +184,23 @@ void write_text(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-std::string report_html(const Comparison& comparison, const std::string& title) {
+std::string report_html(const Comparison& comparison, const std::string& title, const std::string& reference) {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" + element("title", title) +
                     "\n<style>" + page_style + "</style>\n</head>\n<body>\n" + element("h1", title) + "\n";
-  for (const auto& table : tabulate(comparison)) out += results_section(table);
+  for (const auto& table : tabulate(comparison, reference)) out += results_section(table);
   out += curves_section(comparison) + config_section(comparison) + environment_section(comparison);
   return out + "</body>\n</html>\n";
 }
 
-std::string write_report(const Comparison& comparison, const std::string& title, const std::string& folder) {
+std::string write_report(const Comparison& comparison, const std::string& title, const std::string& folder,
+                         const std::string& reference) {
   int number = 0;
-  for (const auto& table : tabulate(comparison)) {
+  for (const auto& table : tabulate(comparison, reference)) {
     ++number;
     write_text(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg", picture(table));
   }
   const std::string path = folder + "/report.html";
-  write_text(path, report_html(comparison, title));
+  write_text(path, report_html(comparison, title, reference));
   return path;
 }
 

@@ -16,6 +16,7 @@ struct TableCell {
   BySeed values;  // never empty
   double mean = 0, spread = 0;
   bool best = false;               // highest mean of a headline metric that several rows have
+  bool level = false;              // a variant's whose 95 % interval of the difference to the best variant holds 0
   std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
 };
 
@@ -29,24 +30,28 @@ struct TableRow {
 
 struct ComparisonTable {
   std::string protocol;
-  std::string reference;              // the first variant that is no baseline, empty when there is none
+  std::string reference;              // the variant that the others are tested against; empty when there is none
   std::vector<std::string> headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
   std::vector<std::string> metrics;   // all of them, the headline first
   std::vector<TableRow> rows;
 };
 
-std::vector<ComparisonTable> tabulate(const Comparison& comparison);
+// `reference`: the name of a variant; empty = the first one. Throws Error (Exit::usage) for a name that no table has.
+std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::string& reference = "");
 
 enum class Format { table, csv, json, markdown };
 Format parse_format(const std::string& name);  // Exit::usage for an unknown one
 
 // Ends with a newline.
-std::string render(const Comparison& comparison, Format format);
+std::string render(const Comparison& comparison, Format format, const std::string& reference = "");
 
 // What the formats share with the report.
-std::string metric_title(const std::string& metric);  // "knn" -> "kNN %"
-std::string p_title(const ComparisonTable& table);    // "p (kNN vs infonce)"
-std::string p_text(const ComparisonTable& table, const TableRow& row);
+std::string metric_title(const std::string& metric);                             // "knn" -> "kNN %"
+std::string difference_title(const ComparisonTable& table);                      // "kNN - infonce"
+std::string difference_text(const ComparisonTable& table, const TableRow& row);  // "+0.3 [-0.1, +0.7]"
+std::string p_text(const ComparisonTable& table, const TableRow& row);  // sign-flip test, corrected by Holm: "0.031", "n < 3"
+// What the columns mean and what so few seeds can show, a sentence each.
+std::vector<std::string> notes(const ComparisonTable& table);
 std::string cell_text(const TableRow& row, const std::string& metric);             // "86.1 ± 0.2", "" when there is none
 std::string unfinished_text(const std::string& variant, const Unfinished& trial);  // "failed: dcl seed 1: reason"
 

@@ -46,7 +46,7 @@ Comparison quickstart() {
 }
 
 // Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 / sqrt(18) =
-// 0.0571909584.
+// 0.0571909584; of the 8 choices of signs two have a mean as far from 0.
 Comparison three_seeds() {
   Comparison comparison;
   comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}, {2, 86.5}}}}),
@@ -59,35 +59,66 @@ Comparison three_seeds() {
 TEST(Table, IsPlainTextWithTheBestMarked) {
   EXPECT_EQ(render(quickstart(), Format::table),
             "protocol knn20\n"
-            "variant        kNN %          linear %     n   p (kNN vs infonce)\n"
+            "variant        kNN %          linear %     n   kNN - infonce       p\n"
             "raw pixels     84.5           84.0         1\n"
             "untrained      80.9 ± 0.2     83.2 ± 0.4   2\n"
-            "infonce        86.1 ± 0.2   * 88.2 ± 0.4   2   -\n"
-            "dcl          * 86.4 ± 0.2     87.0 (n=1)   2   n < 3\n"
+            "infonce      = 86.1 ± 0.2   * 88.2 ± 0.4   2                       -\n"
+            "dcl          * 86.4 ± 0.2     87.0 (n=1)   2   +0.2 [-2.9, +3.4]   n < 3\n"
             "failed: dcl seed 2: loss is nan at step 12\n"
-            "waiting: dcl seed 3\n");
+            "waiting: dcl seed 3\n"
+            "= level with the best variant: the 95 % interval of the difference by seed holds 0.\n"
+            "Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "2 seeds cannot reach p < 0.05 here, 6 can.\n");
 }
 
 TEST(Table, TestsAgainstTheFirstVariantFromThreeSeedsOn) {
   EXPECT_EQ(render(three_seeds(), Format::table),
             "protocol knn20\n"
-            "variant     kNN %        n   p (kNN vs infonce)\n"
-            "infonce     86.2 ± 0.2   3   -\n"
-            "dcl       * 86.9 ± 0.1   3   0.057\n");
+            "variant     kNN %        n   kNN - infonce       p\n"
+            "infonce   = 86.2 ± 0.2   3                       -\n"
+            "dcl       * 86.9 ± 0.1   3   +0.7 [-0.1, +1.4]   0.250\n"
+            "= level with the best variant: the 95 % interval of the difference by seed holds 0.\n"
+            "Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "3 seeds cannot reach p < 0.05 here, 6 can.\n");
+}
+
+TEST(Table, CorrectsForTheVariantsAndTestsAgainstTheReferenceThatIsAsked) {
+  foil::BySeed a, b, c;
+  for (int64_t seed = 0; seed < 8; ++seed) {
+    a[seed] = 80 + 0.1 * static_cast<double>(seed % 3);
+    b[seed] = a[seed] + 2 + 0.1 * static_cast<double>(seed);
+    c[seed] = a[seed] + 0.5 * static_cast<double>(seed % 2 ? 1 : -1);
+  }
+  Comparison comparison;
+  comparison.rows = {row("a", {{"knn", a}}), row("b", {{"knn", b}}), row("c", {{"knn", c}})};
+  const auto table = foil::tabulate(comparison).at(0);
+  EXPECT_EQ(table.reference, "a");
+  EXPECT_NEAR(table.rows[1].cells.at("knn").test->holm.value(), 2.0 * 2 / 256, 1e-12);
+  EXPECT_EQ(table.rows[2].cells.at("knn").test->holm.value(), 1.0);
+  EXPECT_FALSE(table.rows[0].cells.at("knn").level);
+  const auto other = foil::tabulate(comparison, "b").at(0);
+  EXPECT_EQ(other.reference, "b");
+  EXPECT_FALSE(other.rows[1].cells.at("knn").test.has_value());
+  EXPECT_NEAR(other.rows[0].cells.at("knn").test->difference, -2.35, 1e-12);
+  EXPECT_EQ(foil_test::error_of<foil::Error>([&] { foil::tabulate(comparison, "bb"); }),
+            "2: --reference bb: no such variant. Known variants: a, b, c.");
 }
 
 TEST(Table, IsMarkdownWithTheBestBold) {
   EXPECT_EQ(render(quickstart(), Format::markdown),
             "Protocol: `knn20`\n\n"
-            "| variant | kNN % | linear % | n | p (kNN vs infonce) |\n"
-            "| --- | --- | --- | --- | --- |\n"
-            "| raw pixels | 84.5 | 84.0 | 1 |  |\n"
-            "| untrained | 80.9 ± 0.2 | 83.2 ± 0.4 | 2 |  |\n"
-            "| infonce | 86.1 ± 0.2 | **88.2 ± 0.4** | 2 | - |\n"
-            "| dcl | **86.4 ± 0.2** | 87.0 (n=1) | 2 | n \\< 3 |\n"
+            "| variant | kNN % | linear % | n | kNN - infonce | p |\n"
+            "| --- | --- | --- | --- | --- | --- |\n"
+            "| raw pixels | 84.5 | 84.0 | 1 |  |  |\n"
+            "| untrained | 80.9 ± 0.2 | 83.2 ± 0.4 | 2 |  |  |\n"
+            "| infonce | 86.1 ± 0.2 = | **88.2 ± 0.4** | 2 |  | - |\n"
+            "| dcl | **86.4 ± 0.2** | 87.0 (n=1) | 2 | +0.2 [-2.9, +3.4] | n \\< 3 |\n"
             "\n"
             "- failed: dcl seed 2: loss is nan at step 12\n"
-            "- waiting: dcl seed 3\n");
+            "- waiting: dcl seed 3\n"
+            "- = level with the best variant: the 95 % interval of the difference by seed holds 0.\n"
+            "- Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "- 2 seeds cannot reach p \\< 0.05 here, 6 can.\n");
 }
 
 TEST(Table, IsCsvWithALineAMetric) {
@@ -95,10 +126,11 @@ TEST(Table, IsCsvWithALineAMetric) {
   comparison.rows.push_back(row("supcon, \"hard\"", {}));
   comparison.rows.back().unfinished = {{0, "failed", "no labels"}, {1, "failed", "no labels"}};
   EXPECT_EQ(render(comparison, Format::csv),
-            "protocol,variant,metric,n,mean,spread,best,pairs,p,values,unfinished\n"
-            "knn20,infonce,knn,3,86.25,0.25,0,,,0:86 1:86.25 2:86.5,\n"
-            "knn20,dcl,knn,3,86.91666667,0.1443375673,1,3,0.05719095842,0:87 1:86.75 2:87,\n"
-            "knn20,\"supcon, \"\"hard\"\"\",,0,,,,,,,\"failed: supcon, \"\"hard\"\" seed 0: no labels; "
+            "protocol,variant,metric,n,mean,spread,best,level,pairs,difference,low,high,p_t,p_sign_flip,p_holm,values,unfinished\n"
+            "knn20,infonce,knn,3,86.25,0.25,0,1,,,,,,,,0:86 1:86.25 2:86.5,\n"
+            "knn20,dcl,knn,3,86.91666667,0.1443375673,1,0,3,0.6666666667,-0.05044212162,1.383775455,0.05719095842,0.25,0.25,"
+            "0:87 1:86.75 2:87,\n"
+            "knn20,\"supcon, \"\"hard\"\"\",,0,,,,,,,,,,,,,\"failed: supcon, \"\"hard\"\" seed 0: no labels; "
             "failed: supcon, \"\"hard\"\" seed 1: no labels\"\n");
 }
 
@@ -111,10 +143,17 @@ TEST(Table, IsJsonThatReadsBack) {
   EXPECT_EQ(infonce.at("metrics").at("features.rank").at("mean"), 30.75);
   EXPECT_EQ(infonce.at("metrics").at("features.rank").at("best"), false);
   const auto expected = nlohmann::json::parse(R"({"variant": "dcl", "baseline": false, "n": 2, "metrics": {
-      "knn": {"n": 2, "mean": 86.375, "spread": 0.1767766952966369, "best": true, "p": null, "values": {"0": 86.5, "1": 86.25}},
-      "linear": {"n": 1, "mean": 87.0, "spread": null, "best": false, "p": null, "values": {"0": 87.0}}},
+      "knn": {"n": 2, "mean": 86.375, "spread": 0.1767766952966369, "best": true, "level": false, "values": {"0": 86.5, "1": 86.25}},
+      "linear": {"n": 1, "mean": 87.0, "spread": null, "best": false, "level": false, "values": {"0": 87.0}}},
       "unfinished": [{"seed": 2, "state": "failed", "reason": "loss is nan at step 12"}, {"seed": 3, "state": "waiting", "reason": ""}]})");
-  EXPECT_EQ(table.at("rows").at(3), expected);
+  auto dcl = table.at("rows").at(3);
+  const auto test = dcl.at("metrics").at("knn").at("test");
+  EXPECT_EQ(test.at("pairs"), 2);
+  EXPECT_EQ(test.at("difference"), 0.25);
+  EXPECT_NEAR(test.at("interval").at(0).get<double>(), -2.9265511841, 1e-9);
+  EXPECT_EQ(test.at("p_holm"), nullptr);
+  for (const char* metric : {"knn", "linear"}) dcl.at("metrics").at(metric).erase("test");
+  EXPECT_EQ(dcl, expected);
   EXPECT_EQ(table.at("rows").at(0).at("baseline"), true);
 }
 
@@ -124,14 +163,18 @@ TEST(Table, NeverMixesProtocols) {
                      row("supcon", {{"knn", {{0, 86.5}}}}, "knn20"), row("mixco", {{"knn", {{0, 98.0}}}}, "knn200")};
   EXPECT_EQ(render(comparison, Format::table),
             "protocol knn20\n"
-            "variant     kNN %        n   p (kNN vs infonce)\n"
-            "infonce     86.1 ± 0.2   2   -\n"
-            "supcon    * 86.5         1   n < 3\n"
+            "variant     kNN %        n   kNN - infonce   p\n"
+            "infonce     86.1 ± 0.2   2                   -\n"
+            "supcon    * 86.5         1   +0.5            n < 3\n"
+            "Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "1 seed cannot reach p < 0.05 here, 6 can.\n"
             "\n"
             "protocol knn200\n"
-            "variant     kNN %   n   p (kNN vs dcl)\n"
-            "dcl       * 99.0    1   -\n"
-            "mixco       98.0    1   n < 3\n");
+            "variant     kNN %   n   kNN - dcl   p\n"
+            "dcl       * 99.0    1               -\n"
+            "mixco       98.0    1   -1.0        n < 3\n"
+            "Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "1 seed cannot reach p < 0.05 here, 6 can.\n");
 }
 
 TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
@@ -140,10 +183,12 @@ TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
   comparison.rows[0].unfinished = {{0, "failed", "two\nlines"}};
   EXPECT_EQ(render(comparison, Format::table),
             "protocol knn20\n"
-            "variant     kNN %   n   p (kNN vs infonce)\n"
-            "infonce             0   -\n"
-            "dcl         86.0    1   n < 3\n"
-            "failed: infonce seed 0: two lines\n");
+            "variant     kNN %   n   kNN - infonce   p\n"
+            "infonce             0                   -\n"
+            "dcl         86.0    1                   n < 3\n"
+            "failed: infonce seed 0: two lines\n"
+            "Differences by seed with their 95 % interval; p: exact sign-flip test.\n"
+            "No seed is shared with infonce.\n");
   comparison.rows.pop_back();
   EXPECT_EQ(render(comparison, Format::table),
             "variant   n\n"
