@@ -112,5 +112,19 @@ TEST(Json, RefusesDuplicateKeysDeepNestingAndGarbage) {
   EXPECT_TRUE(error_of([] { parse_json("{\"a\":1", "x.json"); }).starts_with("5 x.json: not JSON: "));
 }
 
+TEST(Json, TheDeepestThatIsReadIsWrittenAgain) {
+  const std::string deepest = std::string(100, '[') + std::string(100, ']');
+  EXPECT_EQ(dump_json(parse_json(deepest, "x.json")), deepest);
+  EXPECT_EQ(error_of([&] { parse_json("[" + deepest + "]", "x.json"); }), "5 x.json: nested deeper than 100");
+  EXPECT_TRUE(parse_json_or_null("[" + deepest + "]").is_null());
+  EXPECT_TRUE(parse_json_or_null("{\"a\":").is_null());
+  EXPECT_EQ(parse_json_or_null("{\"a\":1}")["a"], 1);
+}
+
+TEST(Json, TextThatIsNotUtf8IsWrittenEscaped) {
+  EXPECT_EQ(dump_json({{"caf\xe9", "\xff.png"}, {"plain", "caf\xc3\xa9\n"}}), R"({"caf\\xe9":"\\xff.png","plain":"café\n"})");
+  EXPECT_TRUE(error_of([] { parse_json("{\"a\":\"\xff\"}", "x.json"); }).starts_with("5 x.json: not JSON: "));
+}
+
 }  // namespace
 }  // namespace foil
