@@ -37,6 +37,7 @@ std::string nearest(std::string_view got, const std::vector<std::string>& known)
   std::string best;
   size_t best_distance = std::max<size_t>(2, got.size() / 3) + 1;
   for (const std::string& name : known) {
+    if (got.size() >= 2 * name.size() || name.size() >= got.size() + best_distance) continue;  // too far by their lengths
     const size_t distance = edit_distance(got, name);
     if (distance < best_distance && distance < name.size()) {
       best = name;
@@ -53,8 +54,9 @@ std::string nearest(std::string_view got, const std::vector<std::string>& known)
 std::string known_names(std::string_view what, std::string_view got, const std::vector<std::string>& known) {
   std::string text = " Known " + std::string(what) + ":";
   if (known.empty()) return text + " none.";
-  for (size_t i = 0; i < known.size(); ++i) text += (i ? ", " : " ") + known[i];
-  text += ".";
+  constexpr size_t kMost = 100;
+  for (size_t i = 0; i < std::min(known.size(), kMost); ++i) text += (i ? ", " : " ") + known[i];
+  text += known.size() > kMost ? ", ... (" + std::to_string(known.size()) + " in all)." : ".";
   if (const std::string name = nearest(got, known); !name.empty()) text += " Did you mean '" + name + "'?";
   return text;
 }

@@ -10,15 +10,22 @@
 namespace foil {
 namespace {
 
+// 1000000 rather than 1e+06.
+std::string digits(double bound) {
+  const bool whole = std::abs(bound) < 1e15 && bound == std::floor(bound);
+  return whole ? std::to_string(static_cast<int64_t>(bound)) : shortest(bound);
+}
+
 // " > 0", " from 1 to 5", " >= 0 and < 1"; empty for any number.
 std::string bounds(const Range& range) {
-  const std::string low = (range.low_open ? " > " : " >= ") + shortest(range.low);
-  const std::string high = (range.high_open ? " < " : " <= ") + shortest(range.high);
-  if (std::isinf(range.low) && std::isinf(range.high)) return "";
-  if (std::isinf(range.high)) return low;
+  const std::string low = (range.low_open ? " > " : " >= ") + digits(range.low);
+  const std::string high = (range.high_open ? " < " : " <= ") + digits(range.high);
+  const bool endless = range.high >= any_seed().high;
+  if (std::isinf(range.low) && endless) return "";
+  if (endless) return low;
   if (std::isinf(range.low)) return high;
   if (range.low_open || range.high_open) return low + " and" + high;
-  return " from " + shortest(range.low) + " to " + shortest(range.high);
+  return " from " + digits(range.low) + " to " + digits(range.high);
 }
 
 // Notes every option that it visits.
@@ -55,6 +62,14 @@ class Describer : public Fields {
 };
 
 }  // namespace
+
+Range integers(const Range& range) {
+  constexpr double kMost = 1e9;
+  Range ended = range;
+  if (std::isinf(range.low)) ended.low = -kMost;
+  if (std::isinf(range.high)) ended.high = kMost;
+  return ended;
+}
 
 std::string allowed_number(const Range& range) { return "a number" + bounds(range); }
 std::string allowed_integer(const Range& range) { return "an integer" + bounds(range); }

@@ -2,6 +2,8 @@
 // Writing TOML. toml++ has a printer, but it sorts the keys, knows no origins and prints numbers with 17 digits.
 #include "config/dump.h"
 
+#include "run/text.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -62,10 +64,7 @@ bool is_table_list(const Node& node) {
 }
 
 std::string comment(const Origin& origin) {
-  std::string text = origin.text();
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
+  const std::string text = printable(origin.text());
   return text.empty() ? "" : "  # " + text;
 }
 

@@ -9,11 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "config/dump.h"
 #include "config/override.h"
 #include "config/parse.h"
+#include "config/path.h"
+#include "run/text.h"
 
 namespace fs = std::filesystem;
 
@@ -33,17 +34,22 @@ std::string near_file(const fs::path& path) {
   return name.empty() ? "" : " Did you mean '" + (path.parent_path() / name).string() + "'?";
 }
 
-// `place` leads the messages: empty, or the `extends` that asks for the file.
+constexpr size_t kMostBytes = size_t{1} << 20;
+constexpr int kMostFiles = 100;
+
+// `place` leads the messages: empty, or the `extends` that asks for the file. What has no end (a device) is left at the limit.
 std::string read_text(const std::string& path, const std::string& place) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) fail(Exit::usage, place, path, ": is a folder, allowed: an experiment file (*.toml).");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file && errno == ENOENT) fail(Exit::usage, place, path, ": no such file.", near_file(path));
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) fail(Exit::usage, place, path, ": cannot be read: ", std::strerror(errno), ".");
-  return text.str();
+  std::string text(kMostBytes + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file && !file.eof()) fail(Exit::usage, place, path, ": cannot be read: ", std::strerror(errno), ".");
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMostBytes) fail(Exit::usage, place, path, ": more than ", kMostBytes, " bytes, allowed: an experiment file.");
+  return text;
 }
 
 // The paths that `extends` names.
@@ -63,8 +69,9 @@ std::vector<const Node*> bases(const Node& extends) {
   return paths;
 }
 
-// `chain`: the files that led here, outermost first.
-Node read_file(const std::string& path, const std::string& place, std::vector<std::string> chain) {
+// `chain`: the files that led here, outermost first. `files`: how many have been read.
+Node read_file(const std::string& path, const std::string& place, std::vector<std::string> chain, int& files) {
+  if (++files > kMostFiles) fail(Exit::usage, place, "extends reads more than ", kMostFiles, " files, allowed: ", kMostFiles, ".");
   std::error_code ignored;
   for (size_t i = 0; i < chain.size(); ++i) {
     if (!fs::equivalent(chain[i], path, ignored)) continue;
@@ -78,8 +85,7 @@ Node read_file(const std::string& path, const std::string& place, std::vector<st
   chain.push_back(path);
   Node root;
   for (const Node* base : bases(*extends)) {
-    const fs::path target = (fs::path(path).parent_path() / base->text()).lexically_normal();
-    merge(root, read_file(target.string(), base->origin.text() + ": ", chain));
+    merge(root, read_file(path_of(*base, "extends"), base->origin.text() + ": ", chain, files));
   }
   own.erase("extends");
   merge(root, std::move(own));
@@ -105,6 +111,7 @@ std::pair<std::string, std::string> split_set(const std::string& set) {
   const std::string key = trimmed(set.substr(0, equals));
   const bool bad_key = key.empty() || key.front() == '.' || key.back() == '.' || key.find("..") != std::string::npos;
   if (equals == std::string::npos || bad_key) fail(Exit::usage, "--set ", set, ": expected KEY=VALUE.");
+  if (!is_utf8(set)) fail(Exit::usage, "--set ", set, ": is not UTF-8.");
   return {key, trimmed(set.substr(equals + 1))};
 }
 
@@ -132,7 +139,8 @@ void override_with(Node& root, const std::vector<std::string>& sets) {
 }
 
 Node load_experiment(const std::string& path, const std::vector<std::string>& sets, const std::string& place) {
-  Node root = read_file(path, place, {});
+  int files = 0;
+  Node root = read_file(path, place, {}, files);
   override_with(root, sets);
   return root;
 }

@@ -4,10 +4,15 @@
 
 #include <foil/error.h>
 
+#include <algorithm>
+
 #include "config/dump.h"
 
 namespace foil {
 namespace {
+
+constexpr size_t kMostKeys = 10'000;  // searched one by one
+constexpr std::ptrdiff_t kMostParts = 32;
 
 void lay_over(Node& into, Node from) {
   if (!into.is_table() || !from.is_table()) {
@@ -20,7 +25,11 @@ void lay_over(Node& into, Node from) {
     if (Node* old = into.find(key)) {
       lay_over(*old, std::move(value));
     } else {
-      into.set(key, std::move(value));
+      into.table().emplace_back(key, std::move(value));
+    }
+    if (into.table().size() > kMostKeys) {
+      fail(Exit::usage, into.origin.text(), ": a table of more than ", kMostKeys,
+           " keys, with those of the files that it extends.");
     }
   }
 }
@@ -58,6 +67,9 @@ void merge(Node& into, Node from) {
 void override_value(Node& root, std::string_view key, Node value) {
   const std::string place = value.origin.text();
   value.key_origin = value.origin;
+  if (std::count(key.begin(), key.end(), '.') >= kMostParts) {
+    fail(Exit::usage, place, ": a key of more than ", kMostParts, " parts, allowed: at most ", kMostParts, ".");
+  }
   if (const std::string_view other = rival(key); !other.empty()) {
     if (Node* run = root.find("run")) run->erase(other.substr(4));
   }

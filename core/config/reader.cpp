@@ -3,12 +3,11 @@
 #include "config/reader.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <cmath>
 
 #include "config/allowed.h"
 #include "config/dump.h"
-
-namespace fs = std::filesystem;
+#include "config/path.h"
 
 namespace foil {
 namespace {
@@ -23,13 +22,15 @@ namespace {
 
 double read_number(const Node& got, const std::string& key, const Range& range) {
   if (!got.is_number()) refuse_type(got, key, allowed_number(range));
-  if (!range.contains(got.number())) refuse(got, key, allowed_number(range));  // no range contains nan
+  if (!std::isfinite(got.number())) refuse(got, key, "a finite" + allowed_number(range).substr(1));
+  if (!range.contains(got.number())) refuse(got, key, allowed_number(range));
   return got.number();
 }
 
 int64_t read_integer(const Node& got, const std::string& key, const Range& range) {
   if (!got.is_integer()) refuse_type(got, key, allowed_integer(range));
   if (!range.contains(got.number())) refuse(got, key, allowed_integer(range));
+  if (!integers(range).contains(got.number())) refuse(got, key, allowed_integer(integers(range)));
   return got.integer();
 }
 
@@ -93,11 +94,11 @@ void TableReader::text(const char* key, std::string& value, const char*) {
 
 void TableReader::path(const char* key, std::string& value, const char*) {
   if (const Node* got = take(key)) {
-    value = read_text(*got, full(key), allowed_path);
-    if (!value.empty() && got->origin.in_file())
-      value = (fs::path(got->origin.file).parent_path() / value).lexically_normal().string();
+    read_text(*got, full(key), allowed_path);
+    value = path_of(*got, full(key));
   }
-  resolve(key, {value.empty() ? "" : fs::absolute(value).lexically_normal().string(), {}, {}});
+  const Node* got = origin_of(key);
+  resolve(key, {absolute_path(value, got ? *got : Node{value, {"default"}, {}}, full(key)), {}, {}});
 }
 
 void TableReader::numbers(const char* key, std::vector<double>& value, const char*, Range allowed) {

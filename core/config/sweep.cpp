@@ -1,137 +1,46 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Expanding [sweep]: axes (a grid key, or all of zip), their product, then the seeds.
+// Expanding [sweep]: the product of its axes, then the seeds; and the sweeps of several files as one.
 #include "config/sweep.h"
 
 #include <foil/error.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <iomanip>
+#include <limits>
+#include <map>
 #include <set>
 
+#include "config/allowed.h"
+#include "config/axes.h"
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/override.h"
+#include "config/path.h"
 #include "config/reader.h"
+#include "run/text.h"
 
 namespace fs = std::filesystem;
 
 namespace foil {
 namespace {
 
-// One list of things to try: `rows[r][k]` is the value of `keys[k]` in row r.
-struct Axis {
-  std::vector<std::string> keys;
-  std::vector<std::vector<const Node*>> rows;
-  Origin origin;
-};
-
-using Lists = std::vector<std::pair<std::string, const Node*>>;  // a swept key and its values
-
 constexpr int64_t kMostSeeds = 1000;  // more is a seed mistaken for a count
-
-// The keys and lists of a grid or zip table: "loss.temperature" = [...], or the same as nested tables.
-void collect(const Node& table, const std::string& prefix, const std::string& shown_as, Lists& out) {
-  for (const auto& [key, value] : table.table()) {
-    const std::string full = prefix.empty() ? key : prefix + "." + key;
-    if (value.is_table()) {
-      collect(value, full, shown_as, out);
-    } else if (!value.is_array() || value.array().empty()) {
-      fail(Exit::usage, value.origin.text(), ": ", shown_as, ".", full, " = ", shown(value),
-           ", allowed: a list of one or more values.");
-    } else if (full == "run.seed") {
-      fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full, ": seeds are listed in sweep.seeds.");
-    } else {
-      out.emplace_back(full, &value);
-    }
-  }
-}
-
-Lists lists_of(const Node* table, const std::string& shown_as) {
-  Lists out;
-  if (!table) return out;
-  TableReader check(table, shown_as);  // refuses what is no table
-  collect(*table, "", shown_as, out);
-  return out;
-}
-
-std::string row_text(const std::vector<const Node*>& row) {
-  std::string text;
-  for (const Node* value : row) text += to_toml(*value) + "\n";
-  return text;
-}
-
-// Whether the command line fixes `key`: it names the key, a table above it, or the key that replaces it.
-bool fixed(const Node& root, std::string_view key, const std::vector<std::string>& set_keys) {
-  for (const std::string& set_key : set_keys) {
-    if (rival(key) == set_key && !set_key.empty()) return true;
-    const Node* set = at_path(root, set_key);
-    for (size_t dot = key.find('.');; dot = key.find('.', dot + 1)) {
-      if (set && at_path(root, key.substr(0, dot)) == set) return true;
-      if (dot == std::string_view::npos) break;
-    }
-  }
-  return false;
-}
-
-void refuse_duplicates(const Axis& axis, const std::string& name) {
-  std::set<std::string> seen;
-  for (const auto& row : axis.rows) {
-    if (!seen.insert(row_text(row)).second) fail(Exit::usage, axis.origin.text(), ": ", name, " lists a value twice.");
-  }
-}
-
-// Gives the fixed keys of an axis the value that `root` holds, drops them when it holds none, and keeps one of equal rows.
-void settle(Axis& axis, const Node& root, const std::vector<std::string>& set_keys) {
-  for (size_t k = axis.keys.size(); k-- > 0;) {
-    if (!fixed(root, axis.keys[k], set_keys)) continue;
-    const Node* value = at_path(root, axis.keys[k]);
-    for (auto& row : axis.rows) {
-      if (value) {
-        row[k] = value;
-      } else {
-        row.erase(row.begin() + static_cast<std::ptrdiff_t>(k));
-      }
-    }
-    if (!value) axis.keys.erase(axis.keys.begin() + static_cast<std::ptrdiff_t>(k));
-  }
-  std::set<std::string> seen;
-  std::erase_if(axis.rows, [&](const auto& row) { return !seen.insert(row_text(row)).second; });
-}
-
-std::vector<Axis> axes_of(const Node* grid_table, const Node* zip_table) {
-  const Lists grid = lists_of(grid_table, "sweep.grid"), zip = lists_of(zip_table, "sweep.zip");
-  std::vector<Axis> axes;
-  for (const auto& [key, list] : grid) {
-    Axis axis{{key}, {}, list->origin};
-    for (const Node& value : list->array()) axis.rows.push_back({&value});
-    refuse_duplicates(axis, "sweep.grid." + key);
-    axes.push_back(std::move(axis));
-  }
-  if (zip.empty()) return axes;
-  const size_t length = zip[0].second->array().size();
-  Axis axis{{}, std::vector<std::vector<const Node*>>(length), zip[0].second->origin};
-  for (const auto& [key, list] : zip) {
-    const bool in_grid = std::any_of(grid.begin(), grid.end(), [&](const auto& entry) { return entry.first == key; });
-    if (in_grid) fail(Exit::usage, list->key_origin.text(), ": sweep.zip.", key, " is in sweep.grid too.");
-    const size_t size = list->array().size();
-    if (size != length) {
-      fail(Exit::usage, list->origin.text(), ": sweep.zip.", key, " has ", size, size == 1 ? " value" : " values",
-           " but sweep.zip.", zip[0].first, " has ", length, "; lists in zip have equal lengths.");
-    }
-    axis.keys.push_back(key);
-    for (size_t r = 0; r < length; ++r) axis.rows[r].push_back(&list->array()[r]);
-  }
-  refuse_duplicates(axis, "sweep.zip");
-  axes.push_back(std::move(axis));
-  return axes;
-}
+constexpr int64_t kMostTrials = 10'000;
 
 std::vector<int64_t> seeds_of(const Node* seeds, int64_t first) {
   if (!seeds) return {first};
   std::vector<int64_t> out;
   if (seeds->is_integer() && seeds->integer() >= 1 && seeds->integer() <= kMostSeeds) {
+    if (first > std::numeric_limits<int64_t>::max() - seeds->integer()) {
+      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds = ", shown(*seeds), ", allowed: a list, as run.seed = ", first,
+           " leaves no room to count.");
+    }
     for (int64_t k = 0; k < seeds->integer(); ++k) out.push_back(first + k);
   } else if (seeds->is_array()) {
+    if (const size_t count = seeds->array().size(); count > static_cast<size_t>(kMostTrials)) {
+      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds lists ", count, " seeds, allowed: at most ", kMostTrials, ".");
+    }
     for (const Node& seed : seeds->array()) {
       if (!seed.is_integer() || seed.integer() < 0) break;
       if (std::find(out.begin(), out.end(), seed.integer()) != out.end()) {
@@ -170,7 +79,8 @@ std::string variant_text(const std::vector<std::string>& keys, const std::vector
   std::string text;
   for (size_t k = 0; k < keys.size(); ++k) {
     const bool bare = values[k]->is_text() && (keys.size() == 1 || keys[k].ends_with(".name"));
-    const std::string value = values[k]->is_text() ? values[k]->text() : to_toml(*values[k]);
+    const bool plain = values[k]->is_text() && values[k]->text() == printable(values[k]->text());
+    const std::string value = plain ? values[k]->text() : to_toml(*values[k]);
     text += (k ? " " : "") + (bare ? value : names[k] + "=" + value);
   }
   return text;
@@ -191,40 +101,59 @@ std::string slug(const std::string& variant) {
   return out.empty() ? "variant" : out;
 }
 
-// `name`, or "name-2", "name-3", ... when it is taken; it is then.
-std::string unique(const std::string& name, std::set<std::string>& taken) {
-  std::string own = name;
-  for (int n = 2; !taken.insert(own).second; ++n) own = name + "-" + std::to_string(n);
-  return own;
-}
+// Names for folders, each given once: `name`, then "name-2", "name-3", ...
+class FolderNames {
+ public:
+  std::string next(const std::string& name) {
+    std::string own = name;
+    while (!taken_.insert(own).second) own = name + "-" + std::to_string(++last_.try_emplace(name, 1).first->second);
+    return own;
+  }
 
-}  // namespace
+ private:
+  std::set<std::string> taken_;
+  std::map<std::string, int> last_;
+};
 
-std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys, const std::string& label) {
-  TableReader sweep(root.find("sweep"), "sweep");
-  const Node* const seeds_list = sweep.take("seeds");
-  const Node* const grid = sweep.take("grid");
-  const Node* const zip = sweep.take("zip");
-  if (const Node* files = sweep.take("files")) {
+// What [sweep] asks for, as it is written.
+struct Sweep {
+  const Node* seeds = nullptr;
+  std::vector<Axis> axes;
+};
+
+Sweep read_sweep(const Node& root) {
+  TableReader table(root.find("sweep"), "sweep");
+  Sweep sweep;
+  sweep.seeds = table.take("seeds");
+  const Node* const grid = table.take("grid");
+  const Node* const zip = table.take("zip");
+  if (const Node* files = table.take("files")) {
     fail(Exit::usage, files->key_origin.text(), ": sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
   }
-  sweep.finish();
-  std::vector<Axis> axes = axes_of(grid, zip);
+  table.finish();
+  sweep.axes = axes_of(grid, zip);
+  return sweep;
+}
 
-  int64_t first_seed = 0;
-  std::string run_name = "default";
-  TableReader run(root.find("run"), "run");
-  run.integer("seed", first_seed, "", at_least(0));
-  run.text("name", run_name, "");
-  const bool seed_fixed = fixed(root, "run.seed", set_keys);
-  std::vector<int64_t> seeds = seeds_of(seeds_list, first_seed);
-  if (seed_fixed) seeds = {first_seed};
+// Refuses a product beyond the limit before anything is expanded.
+void refuse_too_many(const Node& root, const std::vector<Axis>& axes, size_t seeds) {
+  std::string product;
+  double trials = 1;
+  const auto factor = [&](size_t size, const std::string& what) {
+    trials *= static_cast<double>(size);
+    product += (product.empty() ? "" : " x ") + std::to_string(size) + what;
+  };
+  for (const Axis& axis : axes) factor(axis.rows.size(), "");
+  factor(seeds, seeds == 1 ? " seed" : " seeds");
+  if (trials <= static_cast<double>(kMostTrials)) return;
+  fail(Exit::usage, root.find("sweep")->origin.text(), ": [sweep] asks for ", product, " = ", std::fixed, std::setprecision(0),
+       trials, " trials, allowed: at most ", kMostTrials, ".");
+}
 
-  std::vector<std::string> keys;
+// Every combination of the rows of the axes, the first axis slowest.
+std::vector<std::vector<const Node*>> combinations(const std::vector<Axis>& axes) {
   std::vector<std::vector<const Node*>> rows = {{}};
-  for (Axis& axis : axes) {
-    settle(axis, root, set_keys);
-    keys.insert(keys.end(), axis.keys.begin(), axis.keys.end());
+  for (const Axis& axis : axes) {
     std::vector<std::vector<const Node*>> longer;
     for (const auto& row : rows) {
       for (const auto& more : axis.rows) {
@@ -234,13 +163,53 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
     }
     rows = std::move(longer);
   }
+  return rows;
+}
+
+// The folder of a study is that of its trials: all say the same run.name and run.output.
+void refuse_two_folders(const std::vector<Trial>& trials) {
+  for (const char* key : {"run.name", "run.output"}) {
+    const auto text = [&](const Trial& trial) {
+      const Node* value = at_path(trial.root, key);
+      return value ? to_toml(*value) : "";
+    };
+    for (const Trial& trial : trials) {
+      if (text(trial) == text(trials.front())) continue;
+      const Node* value = at_path(trial.root, key);
+      fail(Exit::usage, (value ? value : &trial.root)->origin.text(), ": ", key, " = ", value ? shown(*value) : "(not given)",
+           ", allowed: one value for all trials, which lie in one folder.");
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys, const std::string& label) {
+  Sweep sweep = read_sweep(root);
+  int64_t first_seed = 0;
+  std::string run_name = "default";
+  TableReader run(root.find("run"), "run");
+  run.integer("seed", first_seed, "", any_seed());
+  run.text("name", run_name, "");
+  const bool seed_fixed = fixed(root, "run.seed", set_keys);
+  std::vector<int64_t> seeds = seeds_of(sweep.seeds, first_seed);
+  if (seed_fixed) seeds = {first_seed};
+
+  std::vector<std::string> keys;
+  for (Axis& axis : sweep.axes) {
+    settle(axis, root, set_keys);
+    keys.insert(keys.end(), axis.keys.begin(), axis.keys.end());
+  }
+  refuse_too_many(root, sweep.axes, seeds.size());
 
   const std::string alone = label.empty() ? run_name : label, lead = label.empty() ? "" : label + " ";
+  Node plain = root;
+  plain.erase("sweep");
   std::vector<Trial> trials;
-  std::set<std::string> taken;
-  for (const auto& row : rows) {
+  FolderNames names;
+  for (const auto& row : combinations(sweep.axes)) {
     Trial trial;
-    trial.root = root;
+    trial.root = plain;
     trial.variant = keys.empty() ? alone : lead + variant_text(keys, row);
     for (size_t k = 0; k < keys.size(); ++k) {
       if (fixed(root, keys[k], set_keys)) continue;
@@ -250,19 +219,31 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
     for (const std::string& key : set_keys) {  // below a swept table
       if (const Node* value = at_path(root, key)) override_value(trial.root, key, *value);
     }
-    trial.root.erase("sweep");
-    const std::string folder = keys.empty() && label.empty() ? "" : unique(slug(trial.variant), taken) + "-";
+    const std::string folder = keys.empty() && label.empty() ? "" : names.next(slug(trial.variant)) + "-";
     for (const int64_t seed : seeds) {
       Trial& seeded = trials.emplace_back(trial);
       seeded.seed = seed;
       seeded.name = folder + "seed" + std::to_string(seed);
-      if (!seeds_list || seed_fixed) continue;
-      override_value(seeded.root, "run.seed", {seed, seeds_list->origin, {}});
+      if (!sweep.seeds || seed_fixed) continue;
+      override_value(seeded.root, "run.seed", {seed, sweep.seeds->origin, {}});
       seeded.sets.push_back("run.seed=" + std::to_string(seed));
     }
   }
+  refuse_two_folders(trials);
   return trials;
 }
+
+namespace {
+
+// The folder of a study is what the listing file says, whatever the listed ones call their own.
+void drop_own_folder(Node& root) {
+  if (Node* run = root.find("run")) {
+    run->erase("name");
+    run->erase("output");
+  }
+}
+
+}  // namespace
 
 std::vector<Trial> load_trials(const std::string& file, const std::vector<std::string>& sets) {
   Node outer = load_experiment(file);
@@ -281,14 +262,19 @@ std::vector<Trial> load_trials(const std::string& file, const std::vector<std::s
   std::vector<Trial> trials;
   std::set<std::string> taken;
   for (const Node& path : files.array()) {
-    const fs::path inner = (fs::path(path.origin.file).parent_path() / path.text()).lexically_normal();
+    const fs::path inner = path_of(path, "sweep.files");
     if (!taken.insert(inner.stem().string()).second) {
       fail(Exit::usage, path.origin.text(), ": sweep.files lists '", inner.stem().string(), "' twice.");
     }
     Node root = load_experiment(inner.string(), {}, path.origin.text() + ": ");
+    drop_own_folder(root);
     merge(root, outer);
     override_with(root, sets);
     for (Trial& trial : expand(root, set_keys(sets), inner.stem().string())) trials.push_back(std::move(trial));
+    if (trials.size() > static_cast<size_t>(kMostTrials)) {
+      fail(Exit::usage, files.origin.text(), ": sweep.files asks for more than ", kMostTrials, " trials, allowed: at most ",
+           kMostTrials, ".");
+    }
   }
   return trials;
 }

@@ -137,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{
             "SweepOfUnequalLengths",
             {{"e.toml", good + "[sweep]\nzip = { \"loss.temperature\" = [0.1, 0.2], \"run.steps\" = [1] }\n"}},
-            "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; lists in zip have equal lengths."},
+            "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; lists in zip have equal lengths: zip = { "
+            "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
         Case{"SweepOfNoSeeds",
              {{"e.toml", good + "[sweep]\nseeds = 0\n"}},
              "e.toml:12:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},

@@ -103,7 +103,7 @@ TEST(Dump, WritesTablesAfterValuesWithOrigins) {
 
 TEST(Dump, KeepsACommentOnOneLine) {
   const Node root{Node::Table{{"k", {int64_t{1}, {"--set k=1\nw = 2", 0, 0}, {}}}}, {}, {}};
-  EXPECT_EQ(dump(root, true), "k = 1  # --set k=1 w = 2\n");
+  EXPECT_EQ(dump(root, true), "k = 1  # --set k=1\\x0aw = 2\n");
 }
 
 TEST(Flatten, NamesElementsOfTableListsOnlyWhenThereAreSeveral) {

@@ -155,10 +155,51 @@ TEST_F(LoadExperiment, RefusesBadFilesNamingThePlace) {
   for (const auto& test : cases) EXPECT_EQ(refusal([&] { load_experiment(test.file); }), test.message);
 }
 
+TEST_F(LoadExperiment, RefusesBasesWithoutAnEnd) {
+  // Each of 20 files extends the next one twice: a million ways through 20 files.
+  for (int i = 0; i < 20; ++i) {
+    const std::string next = "\"f" + std::to_string(i + 1) + ".toml\"";
+    write("f" + std::to_string(i) + ".toml", "extends = [" + next + ", " + next + "]\n");
+  }
+  write("f20.toml", "[run]\n");
+  const std::string message = refusal([] { load_experiment("f0.toml"); });
+  EXPECT_EQ(message.substr(message.find(": ")), ": extends reads more than 100 files, allowed: 100.");
+}
+
+TEST_F(LoadExperiment, RefusesFilesThatNobodyWrites) {
+  std::string some = "[run]\n", others = "extends = \"some.toml\"\n[run]\n";
+  for (int i = 0; i < 6'000; ++i) {
+    some += "k" + std::to_string(i) + " = 1\n";
+    others += "m" + std::to_string(i) + " = 1\n";
+  }
+  write("some.toml", some);
+  write("others.toml", others);
+  EXPECT_EQ(refusal([] { load_experiment("others.toml"); }),
+            "others.toml:2:1: a table of more than 10000 keys, with those of the files that it extends.");
+  write("long.toml", std::string((1 << 20) + 1, '\n'));
+  EXPECT_EQ(refusal([] { load_experiment("long.toml"); }), "long.toml: more than 1048576 bytes, allowed: an experiment file.");
+  EXPECT_EQ(refusal([] { load_experiment("/dev/zero"); }), "/dev/zero: more than 1048576 bytes, allowed: an experiment file.");
+}
+
+TEST_F(LoadExperiment, FindsBasesInTheHomeFolder) {
+  write("home/base.toml", "[run]\nseed = 3\n");
+  write("a.toml", "extends = \"~/base.toml\"\n");
+  write("b.toml", "extends = \"~root/base.toml\"\n");
+  const std::string before = std::getenv("HOME") ? std::getenv("HOME") : "";
+  ::setenv("HOME", (folder_ / "home").c_str(), 1);
+  EXPECT_EQ(value(load_experiment("a.toml"), "run.seed"), "3");
+  EXPECT_EQ(refusal([] { load_experiment("b.toml"); }),
+            "b.toml:1:11: extends = \"~root/base.toml\", allowed: of '~' only \"~/\", the own home; a folder of that name is "
+            "\"./~root/base.toml\".");
+  ::setenv("HOME", before.c_str(), 1);
+}
+
 TEST_F(LoadExperiment, RefusesBadOverridesNamingTheArgument) {
   write("a.toml",
         "[run]\nname = \"x\"\n[data]\n[[loss]]\nname = \"a\"\n[[augment]]\nname = \"a\"\n[[augment]]\nname = \"b\"\n[head]\ndims = "
         "[]\n");
+  std::string many = "a";
+  for (int i = 0; i < 60'000; ++i) many += ".a";
   const struct {
     std::string set, message;
   } cases[] = {
@@ -174,6 +215,8 @@ TEST_F(LoadExperiment, RefusesBadOverridesNamingTheArgument) {
       {"augment.name=x", "--set augment.name=x: augment has 2 elements, allowed: augment.0 to augment.1."},
       {"head.dims.0=x", "--set head.dims.0=x: head.dims is an empty list."},
       {"run.name.x=1", "--set run.name.x=1: run.name is a text, not a table."},
+      {"run.name=\xff", "--set run.name=\xff: is not UTF-8."},
+      {many + "=1", "--set " + many + "=1: a key of more than 32 parts, allowed: at most 32."},
   };
   for (const auto& test : cases) EXPECT_EQ(refusal([&] { load_experiment("a.toml", {test.set}); }), test.message);
 }

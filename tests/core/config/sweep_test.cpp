@@ -143,13 +143,44 @@ TEST(Sweep, RefusesNamingThePlace) {
       {"grid = { \"run.seed\" = [1, 2] }", "a.toml:7:10: sweep.grid.run.seed: seeds are listed in sweep.seeds."},
       {"grid = { \"loss.3.name\" = [1, 2] }", "a.toml:7:27: loss has 1 element, allowed: loss.0."},
       {"zip = { \"a.b\" = [1, 2], \"c.d\" = [1] }",
-       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths."},
+       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths: zip = { "
+       "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
+      {"grid = { \"loss.temperature\" = [1, 1.0] }", "a.toml:7:31: sweep.grid.loss.temperature lists a value twice."},
+      {"grid = { \"head.dims\" = [[8, 4], [8.0, 4]] }", "a.toml:7:24: sweep.grid.head.dims lists a value twice."},
+      {"grid = { loss = [{a = 1, b = 2}, {b = 2, a = 1}] }", "a.toml:7:17: sweep.grid.loss lists a value twice."},
+      {"grid = { \"run.name\" = [\"a\", \"b\"] }", "a.toml:7:10: sweep.grid.run.name: the trials of a study lie in one folder."},
+      {"zip = { run.output = [\"a\", \"b\"] }", "a.toml:7:13: sweep.zip.run.output: the trials of a study lie in one folder."},
+      {"grid = { run = [{name = \"a\"}, {name = \"b\"}] }",
+       "a.toml:7:39: run.name = \"b\", allowed: one value for all trials, which lie in one folder."},
       {"grid = { \"a.b\" = [1] }\nzip = { \"a.b\" = [1] }", "a.toml:8:9: sweep.zip.a.b is in sweep.grid too."},
   };
   for (const auto& test : cases) EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + test.line + "\n", "a.toml")); }), test.message);
   EXPECT_EQ(refusal([] { expand(parse_toml("sweep = 1\n", "a.toml")); }), "a.toml:1:9: sweep = 1 (an integer), allowed: a table.");
   EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = -1\n", "a.toml")); }),
             "a.toml:2:8: run.seed = -1, allowed: an integer >= 0.");
+}
+
+TEST(Sweep, RefusesAProductBeyondTheLimitBeforeItExpands) {
+  std::string ten = "[0";
+  for (int i = 1; i < 10; ++i) ten += ", " + std::to_string(i);
+  std::string grid = "grid = { ";
+  for (const char* key : {"a", "b", "c", "d", "e"}) grid += std::string(key) + " = " + ten + "], ";
+  grid.replace(grid.size() - 2, 2, " }");
+  EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + grid + "\nseeds = 100\n", "a.toml")); }),
+            "a.toml:6:1: [sweep] asks for 10 x 10 x 10 x 10 x 10 x 100 seeds = 10000000 trials, allowed: at most 10000.");
+  EXPECT_EQ(expand(parse_toml(kBase + "grid = { a = " + ten + "], b = " + ten + "] }\nseeds = 100\n", "a.toml")).size(), 10'000u);
+}
+
+TEST(Sweep, RefusesToCountSeedsBeyondTheLargestInteger) {
+  EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = 9223372036854775807\n[sweep]\nseeds = 2\n", "a.toml")); }),
+            "a.toml:4:9: sweep.seeds = 2, allowed: a list, as run.seed = 9223372036854775807 leaves no room to count.");
+  EXPECT_EQ(expand(parse_toml("[run]\nseed = 9223372036854775807\n", "a.toml"))[0].seed, std::numeric_limits<int64_t>::max());
+}
+
+TEST(Sweep, ShowsAVariantWithoutWhatATerminalWouldObey) {
+  const auto trials = expand(parse_toml(kBase + "grid = { \"loss.name\" = [\"a\\u001b[31m\", \"b\"] }\n", "a.toml"));
+  EXPECT_EQ(trials[0].variant, "\"a\\u001B[31m\"");
+  EXPECT_EQ(trials[1].variant, "b");
 }
 
 using Files = test::InFolder;
@@ -171,6 +202,19 @@ TEST_F(Files, RunsEachListedFileUnderItsOwnNameAndTheListingFileWins) {
             "two-count=2-seed1 | two count=2 | \"all\"(absent)0.3\n"
             "two-count=4-seed0 | two count=4 | \"all\"(absent)0.3\n"
             "two-count=4-seed1 | two count=4 | \"all\"(absent)0.3\n");
+}
+
+TEST_F(Files, LieInTheFolderOfTheListingFile) {
+  write("one.toml", "[run]\nname = \"mine\"\noutput = \"here\"\n");
+  write("two.toml", "[run]\nname = \"other\"\n");
+  write("all.toml", "[sweep]\nfiles = [\"one.toml\", \"two.toml\"]\n");
+  for (const Trial& trial : load_trials("all.toml", {})) {
+    EXPECT_EQ(at(trial.root, "run.name") + at(trial.root, "run.output"), "(absent)(absent)") << trial.name;
+  }
+  write("all.toml", "[run]\nname = \"all\"\n[sweep]\nfiles = [\"one.toml\", \"two.toml\"]\n");
+  for (const Trial& trial : load_trials("all.toml", {"run.output=there"})) {
+    EXPECT_EQ(at(trial.root, "run.name") + at(trial.root, "run.output"), "\"all\"\"there\"") << trial.name;
+  }
 }
 
 TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {

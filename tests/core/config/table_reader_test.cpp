@@ -52,7 +52,7 @@ TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   const Options got = read(
       "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\nweighting = \"von_mises_fisher\"\nscales = [3, "
       "0.25]\n"
-      "dims = [5, 6]\ntags = [\"a\", \"b\"]\nany = -inf\n");
+      "dims = [5, 6]\ntags = [\"a\", \"b\"]\nany = -3\n");
   EXPECT_EQ(got.name, "dcl");
   EXPECT_EQ(got.temperature, 2.0);
   EXPECT_EQ(got.steps, 7);
@@ -61,7 +61,7 @@ TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   EXPECT_EQ(got.scales, (std::vector<double>{3, 0.25}));
   EXPECT_EQ(got.dims, (std::vector<int64_t>{5, 6}));
   EXPECT_EQ(got.tags, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(got.any, -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(got.any, -3.0);
 }
 
 TEST(TableReader, KeepsDefaultsOfWhatIsNotGiven) {
@@ -83,13 +83,19 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
        "weighting, scales, dims, tags."},
       {"temperature = -1", "exp/a.toml:2:15: loss.temperature = -1, allowed: a number > 0."},
       {"temperature = 0.0", "exp/a.toml:2:15: loss.temperature = 0.0, allowed: a number > 0."},
-      {"temperature = nan", "exp/a.toml:2:15: loss.temperature = nan, allowed: a number > 0."},
+      {"temperature = nan", "exp/a.toml:2:15: loss.temperature = nan, allowed: a finite number > 0."},
+      {"temperature = inf", "exp/a.toml:2:15: loss.temperature = inf, allowed: a finite number > 0."},
       {"temperature = \"warm\"", "exp/a.toml:2:15: loss.temperature = \"warm\" (a text), allowed: a number > 0."},
       {"temperature = true", "exp/a.toml:2:15: loss.temperature = true (a flag), allowed: a number > 0."},
       {"share = 1.5", "exp/a.toml:2:9: loss.share = 1.5, allowed: a number from 0 to 1."},
       {"half_open = 1", "exp/a.toml:2:13: loss.half_open = 1, allowed: a number >= 0 and < 1."},
       {"any = [1]", "exp/a.toml:2:7: loss.any = [1] (a list), allowed: a number."},
-      {"any = nan", "exp/a.toml:2:7: loss.any = nan, allowed: a number."},
+      {"any = nan", "exp/a.toml:2:7: loss.any = nan, allowed: a finite number."},
+      {"any = -inf", "exp/a.toml:2:7: loss.any = -inf, allowed: a finite number."},
+      {"scales = [1, inf]", "exp/a.toml:2:14: loss.scales[1] = inf, allowed: a finite number > 0."},
+      {"dims = [1, 1000000001]", "exp/a.toml:2:12: loss.dims[1] = 1000000001, allowed: an integer from 1 to 1000000000."},
+      {"dims = [9223372036854775807]",
+       "exp/a.toml:2:9: loss.dims[0] = 9223372036854775807, allowed: an integer from 1 to 1000000000."},
       {"steps = 1.0", "exp/a.toml:2:9: loss.steps = 1.0 (a number), allowed: an integer from 1 to 1000."},
       {"steps = 0", "exp/a.toml:2:9: loss.steps = 0, allowed: an integer from 1 to 1000."},
       {"symmetric = 1", "exp/a.toml:2:13: loss.symmetric = 1 (an integer), allowed: true or false."},
@@ -166,6 +172,42 @@ TEST_F(TableReaderFiles, ResolvePathsAgainstTheirFileOrTheWorkingDirectory) {
   EXPECT_EQ(unset, "runs");
   EXPECT_EQ(reader.resolved().find("own")->text(), (std::filesystem::current_path() / "sets/c").string());
   EXPECT_EQ(reader.resolved().find("empty")->text(), "");
+}
+
+// What the path option of a [data] table with this line becomes.
+std::string path_in(const std::string& line, const std::string& file = "a.toml") {
+  const Node root = parse_toml("[data]\n" + line + "\n", file);
+  TableReader reader(root.find("data"), "data");
+  std::string path = "runs";
+  reader.path("path", path, "");
+  return path;
+}
+
+TEST_F(TableReaderFiles, ExpandTheHomeFolderAndRefuseWhatIsNoPath) {
+  const std::string before = std::getenv("HOME") ? std::getenv("HOME") : "";
+  ::setenv("HOME", "/home/me", 1);
+  EXPECT_EQ(path_in("path = \"~/x\"", "exp/a.toml"), "/home/me/x");
+  EXPECT_EQ(path_in("path = \"~\""), "/home/me");
+  EXPECT_EQ(path_in("path = \"x/~\""), "x/~");
+  EXPECT_EQ(
+      refusal([] { path_in("path = \"~you/x\""); }),
+      "a.toml:2:8: data.path = \"~you/x\", allowed: of '~' only \"~/\", the own home; a folder of that name is \"./~you/x\".");
+  ::unsetenv("HOME");
+  EXPECT_EQ(refusal([] { path_in("path = \"~/x\""); }),
+            "a.toml:2:8: data.path = \"~/x\", allowed: a path without '~', as HOME is not set.");
+  ::setenv("HOME", before.c_str(), 1);
+  EXPECT_EQ(refusal([] { path_in("path = \"a\\u0000b\""); }),
+            "a.toml:2:8: data.path = \"a\\u0000b\", allowed: a path, which holds no NUL.");
+}
+
+TEST_F(TableReaderFiles, RefuseAFolderWhoseNameNoRecordCanHold) {
+  std::filesystem::create_directory("gr\xfcn");
+  std::filesystem::current_path("gr\xfcn");
+  const std::string message = refusal([] { path_in(""); });
+  EXPECT_TRUE(message.starts_with("data.path = /") &&
+              message.ends_with("/gr\\xfcn/runs, allowed: a path in UTF-8, as the records of a run are."))
+      << message;
+  EXPECT_EQ(path_in("path = \"/data/x\""), "/data/x");
 }
 
 TEST_F(TableReaderFiles, PointAtTheArgumentForAValueOfTheCommandLine) {
