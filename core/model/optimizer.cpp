@@ -36,7 +36,8 @@ void OptimizerOptions::describe(Fields& f) {
   f.number("trust_coefficient", trust_coefficient, "lars: times ||w|| / (||g|| + weight_decay ||w||)", above(0));
   f.number("clip_norm", clip_norm, "gradients together are scaled down to this 2-norm; 0 = off", at_least(0));
   f.flag("adapt_norms_and_biases", adapt_norms_and_biases, "lars: adaptation and weight decay on norms and biases too");
-  f.flag("decay_norms_and_biases", decay_norms_and_biases, "sgd, adam, adamw: weight decay on norms and biases too");
+  f.flag("decay_norms_and_biases", decay_norms_and_biases,
+         "sgd, adam, adamw: weight decay on norms and biases too; a scalar never decays");
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::unused() const {
@@ -74,9 +75,9 @@ Optimizer::Optimizer(OptimizerOptions options, std::vector<ParameterGroup> group
 
 void Optimizer::add(const std::string& name, const at::Tensor& parameter, double learning_rate_factor) {
   const bool lars = options_.name == "lars";
-  const bool norm_or_bias = parameter.dim() <= 1;
+  const bool norm_or_bias = parameter.dim() <= 1, scalar = parameter.dim() == 0;
   const bool adapted = lars && (!norm_or_bias || options_.adapt_norms_and_biases);
-  const bool decayed = lars ? adapted : (!norm_or_bias || options_.decay_norms_and_biases);
+  const bool decayed = !scalar && (lars ? adapted : (!norm_or_bias || options_.decay_norms_and_biases));
   const Bucket like{learning_rate_factor, decayed ? options_.weight_decay : 0, adapted, parameter.scalar_type(), {}};
   auto bucket = std::find_if(buckets_.begin(), buckets_.end(), [&](const Bucket& b) {
     return b.learning_rate_factor == like.learning_rate_factor && b.weight_decay == like.weight_decay &&

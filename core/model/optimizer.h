@@ -40,7 +40,7 @@ struct ParameterGroup {
 ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix, double learning_rate_factor);
 
 // One step with gradient g, weight decay d, learning rate r (times the group's factor). Norms and biases are the parameters of at
-// most one dimension.
+// most one dimension. A scalar, a learned temperature or bias, never decays: 0 is no neutral value of it.
 //   sgd    v = momentum v + (g + d w);  w -= r v, with nesterov r (g + d w + momentum v)         (as torch.optim.SGD, dampening 0)
 //   adam   Kingma and Ba, 2015, algorithm 1, with g + d w for g                                  (as torch.optim.Adam)
 //   adamw  Loshchilov and Hutter, 2019, algorithm 2: w -= r d w beside Adam's step on g          (as torch.optim.AdamW)

@@ -50,18 +50,25 @@ double difference(const Named& a, const Named& b) {
 
 double rate(int step) { return 0.1 / (1 + step); }
 
-// Six steps of ours beside LibTorch's own optimizer; the third parameter has no gradient in the first two.
+// Six steps of ours beside LibTorch's own optimizer, in which the scalar does not decay; the third parameter has no gradient in the
+// first two.
 template <class Theirs, class TheirOptions>
 double six_steps_apart(const foil::OptimizerOptions& options, TheirOptions their_options) {
   const Named ours = parameters(), theirs = parameters();
   foil::Optimizer optimizer(options, {{ours, 1}});
-  Theirs reference(tensors(theirs), their_options);
+  TheirOptions undecayed = their_options;  // of the scalar
+  undecayed.weight_decay(0);
+  const std::vector<Tensor> all = tensors(theirs);
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::vector<Tensor>{all[0], all[1], all[2]}, std::make_unique<TheirOptions>(their_options));
+  groups.emplace_back(std::vector<Tensor>{all[3]}, std::make_unique<TheirOptions>(undecayed));
+  Theirs reference(groups, their_options);
   for (int step = 0; step < 6; ++step) {
     const std::string without = step < 2 ? "fc.bias" : "";
     set_gradients(ours, static_cast<uint64_t>(step), without);
     set_gradients(theirs, static_cast<uint64_t>(step), without);
     optimizer.step(rate(step));
-    reference.param_groups()[0].options().set_lr(rate(step));
+    for (auto& group : reference.param_groups()) group.options().set_lr(rate(step));
     reference.step();
   }
   EXPECT_GT(difference(ours, parameters()), 0.1);
@@ -218,7 +225,7 @@ TEST_P(EveryOptimizer, TakesTheRateTimesTheFactorOfTheGroup) {
   EXPECT_EQ(difference(one, other), 0);
 }
 
-TEST_P(EveryOptimizer, DecaysNormsAndBiasesAsAsked) {
+TEST_P(EveryOptimizer, DecaysNormsAndBiasesAsAskedAndAScalarNever) {
   for (const bool asked : {false, true}) {
     const Named all = parameters(), before = parameters();
     foil::OptimizerOptions options = named(GetParam());
@@ -228,6 +235,7 @@ TEST_P(EveryOptimizer, DecaysNormsAndBiasesAsAsked) {
     optimizer.step(0.1);
     EXPECT_FALSE(torch::equal(all[1].second, before[1].second));
     EXPECT_EQ(torch::equal(all[2].second, before[2].second), !asked);
+    EXPECT_TRUE(torch::equal(all[3].second, before[3].second)) << "a learned temperature";
   }
 }
 
