@@ -2,10 +2,11 @@
 // BYOL: each view predicts the momentum encoder's projection of every other one; there are no negatives.
 // Grill et al., "Bootstrap your own latent", NeurIPS 2020, equation 2 and its symmetric form.
 //
-//   L = sum over ordered pairs v != w, v at full size, of mean over i of (2 - 2 <p_wi, t_vi>)     p, t unit norm
+//   L = mean over ordered pairs v != w, v at full size, and samples i of (2 - 2 <p_wi, t_vi>)     p, t unit norm
 //
-// p is the predictor on the online projection, t the projection by the momentum encoder. Two views give the paper's two terms; with
-// more, small crops predict the full views, as in solo-learn. lightly's value is (L - 4) / 4 for two views.
+// p is the predictor on the online projection, t the projection by the momentum encoder. With directions = "sum" the pairs are
+// added: the paper's two terms for two views; with more, where small crops predict the full views, solo-learn's. lightly's value is
+// L / 2 - 1.
 //
 //   [[loss]]
 //   name = "byol"
@@ -23,24 +24,32 @@ using foil::Tensor;
 class BYOL final : public foil::Loss {
  public:
   struct Options {
-    void describe(foil::Fields&) {}
+    std::string directions = "mean";
+    void describe(foil::Fields& f) {
+      f.choice("directions", directions, {"mean", "sum"}, "how the pairs of views are joined; sum as published");
+    }
   };
-  explicit BYOL(Options) {}
+  explicit BYOL(Options options) : options_(options) {}
 
   foil::Needs needs() const override { return {.max_views = 0, .predictor = true, .target = true}; }
 
   Tensor forward(const LossInput& input) override {
     Tensor sum = torch::zeros({}, input.p[0].options());
+    int64_t pairs = 0;
     for (size_t v = 0; v < input.target.size(); ++v) {
       for (size_t w = 0; w < input.p.size(); ++w) {
         if (v == w) continue;
         const Tensor term = 2 - 2 * input.mean((input.p[w] * input.target[v]).sum(1));
         input.report("loss_" + std::to_string(w + 1) + "_" + std::to_string(v + 1), term);
         sum = sum + term;
+        ++pairs;
       }
     }
-    return sum;
+    return options_.directions == "mean" ? sum / static_cast<double>(pairs) : sum;
   }
+
+ private:
+  Options options_;
 };
 
 }  // namespace

@@ -2,9 +2,11 @@
 // DCL and DCLW: decoupled contrastive learning, InfoNCE without the positive in the denominator.
 // Yeh et al., "Decoupled contrastive learning", ECCV 2022: L_DC (equation 6) and L_DCW (section 3.3).
 //
-//   direction a -> b:  L_ab = mean over i of ( -w_i <a_i,b_i>/temperature + log sum over j != i of [exp <a_i,a_j>/temperature + exp
-//   <a_i,b_j>/temperature] ) w_i = 1 (weighting = "none"), or 2 - N softmax_i(<a_i,b_i>/sigma) over the global batch
-//   ("von_mises_fisher": DCLW, mean weight 1) L = L_12 + L_21 (directions = "sum", as the published training script), or their mean
+//   L_ab = mean over i of ( -w_i <a_i,b_i>/temperature + log sum over j != i of (e(a_i,a_j) + e(a_i,b_j)) )
+//   e    = exp of the cosine / temperature
+//   w_i  = 1 (weighting = "none"), or, of mean 1, DCLW ("von_mises_fisher"):
+//          2 - N softmax_i(<a_i,b_i>/sigma) over the global batch
+//   L    = (L_12 + L_21) / 2, or their sum as in the published training script (directions = "sum")
 //
 // z is unit norm. Against the published code (raminnakhli/Decoupled-Contrastive-Learning): it masks by adding log(1e-45) to the
 // self and positive logits, which leaks below temperature 0.01; here they are left out exactly, and mask = "additive" reproduces
@@ -30,14 +32,14 @@ class DCL final : public foil::Loss {
     double sigma = 0.5;
     bool detach_weight = false;
     std::string mask = "exact";
-    std::string directions = "sum";
+    std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.choice("weighting", weighting, {"none", "von_mises_fisher"}, "weight of the positive term; von_mises_fisher is DCLW");
       f.number("sigma", sigma, "temperature of the von Mises-Fisher weight", foil::above(0));
       f.flag("detach_weight", detach_weight, "no gradient through the weight");
       f.choice("mask", mask, {"exact", "additive"}, "additive reproduces the published code's leaking mask");
-      f.choice("directions", directions, {"sum", "mean"}, "how the two directions are joined");
+      f.choice("directions", directions, {"mean", "sum"}, "how the two directions are joined; sum as published");
     }
   };
   explicit DCL(Options options) : options_(options) {}

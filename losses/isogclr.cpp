@@ -3,21 +3,26 @@
 // Qiu et al., "Not all semantics are created equal: contrastive self-supervised learning with automatic temperature
 // individualization", ICML 2023, equation (6) and algorithm 1.
 //
-//   min over t_i in [smallest_temperature, largest_temperature] of mean over i of t_i log mean over c of exp(h_ic/t_i) + t_i
-//   robustness h_ic is the cosine of anchor and negative (surrogate = "exponential"), or max(0, its excess over the positive's +
-//   margin)^2 g_v(i) = mean of exp(h/t_i) over the 2N - 2 rows c of other samples;   u_v(i) = (1 - update_rate) u[i] + update_rate
-//   g_v(i) L      = mean over i of sum over v of mean over c of w_ic h_ic (less the positive's cosine),   w_ic = sg[exp(h_ic/t_i) /
-//   u_v(i)] G(i)   = mean over v of log u_v(i) + robustness - mean over c of w_ic h_ic/t_i, clipped after the step   u[i]: the mean
-//   of u_v(i);   m[i] = (1 - gradient_rate) m[i] + gradient_rate G(i);   t_i = t_i - learning rate m[i]
+//   minimised over the t_i in [smallest_temperature, largest_temperature]:
+//            mean over i of t_i log mean over c of exp(h_ic/t_i) + t_i robustness
+//   h_ic   = the cosine of anchor and negative (surrogate = "exponential"),
+//            or max(0, its excess over the positive's + margin)^2 ("squared_hinge")
+//   g_v(i) = mean of exp(h/t_i) over the 2N - 2 rows c of other samples
+//   u_v(i) = (1 - update_rate) u[i] + update_rate g_v(i)
+//   w_ic   = sg[exp(h_ic/t_i) / u_v(i)]
+//   L      = mean over i and v of mean over c of w_ic h_ic (less the positive's cosine)
+//   G(i)   = mean over v of log u_v(i) + robustness - mean over c of w_ic h_ic/t_i, clipped
+//   after the step:  u[i] = mean of u_v(i);  m[i] = (1 - gradient_rate) m[i] + gradient_rate G(i);  t_i = t_i - learning rate m[i]
 //
 // z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. State is kept per sample of the
 // training set, u as its log (the lowest float = never seen); L uses the temperatures before the step. A sample twice in a batch
 // leaves its last row; a batch of one sample leaves the state alone. `temperature` (its mean over the batch),
-// `temperature_gradient` and `temperature_learning_rate` are reported. The published codes differ: iSogCLR's takes g itself as u in
-// epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch is new ("batch"), clips nothing (gradient_clip = 0) and
-// bounds u in the weights (smallest_estimate = 1e-8). iSogCLR's squared hinge never does ("none"), counts the positive as a
-// negative (positive_among_negatives) and divides by the negative's temperature (temperature_of = "negative"); its exponential
-// schedule begins above the learning rate ("exponential_from_epoch_one").
+// `temperature_gradient` and `temperature_learning_rate` are reported. The published codes differ: all add L over both views
+// (directions = "sum"). iSogCLR's takes g itself as u in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch
+// is new ("batch"), clips nothing (gradient_clip = 0), bounds u in the weights (smallest_estimate = 1e-8) and may anneal the rate
+// from 1 (rate_schedule = "cosine"). iSogCLR's squared hinge never takes g itself ("none"), counts the positive as a negative
+// (positive_among_negatives) and divides by the negative's temperature (temperature_of = "negative"); its exponential schedule
+// begins above the learning rate ("exponential_from_epoch_one").
 //
 //   [[loss]]
 //   name = "isogclr"
@@ -39,12 +44,15 @@ class ISogCLR final : public foil::Loss {
     std::string temperature_schedule = "constant";
     int64_t schedule_epochs = 100;
     double schedule_decay = 0.8;
+    std::string rate_schedule = "constant";
+    int64_t rate_epochs = 10;
     std::string first_visit = "sample";
     double smallest_estimate = 0;
     std::string surrogate = "exponential";
     double margin = 0.8;
     std::string temperature_of = "anchor";
     bool positive_among_negatives = false;
+    std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "of every sample at the start", foil::above(0));
       f.number("smallest_temperature", smallest_temperature, "lower bound of the temperatures", foil::above(0));
@@ -59,6 +67,8 @@ class ISogCLR final : public foil::Loss {
                "of the step of the temperatures");
       f.integer("schedule_epochs", schedule_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.number("schedule_decay", schedule_decay, "factor of the exponential schedule each epoch", {0, 1, true, false});
+      f.choice("rate_schedule", rate_schedule, {"constant", "cosine"}, "cosine goes from 1 to update_rate");
+      f.integer("rate_epochs", rate_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.choice("first_visit", first_visit, {"sample", "epoch_zero", "batch", "none"},
                "what takes its first estimate whole: every new sample, epoch 0, a batch of new samples only, nothing");
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
@@ -66,6 +76,7 @@ class ISogCLR final : public foil::Loss {
       f.number("margin", margin, "of the squared hinge", foil::at_least(0));
       f.choice("temperature_of", temperature_of, {"anchor", "negative"}, "negative reproduces the published squared hinge");
       f.flag("positive_among_negatives", positive_among_negatives, "as the published squared hinge");
+      f.choice("directions", directions, {"mean", "sum"}, "how the two views are joined; sum as published");
     }
   };
   explicit ISogCLR(Options options) : options_(options) {
@@ -74,6 +85,8 @@ class ISogCLR final : public foil::Loss {
                  ", allowed: at most loss.largest_temperature = ", options_.largest_temperature, ".");
     }
   }
+
+  foil::Needs needs() const override { return {.index = true}; }
 
   void setup(const foil::Sizes& sizes) override {
     const auto every = [&](double value) { return torch::full({sizes.dataset_size}, value, torch::kDouble); };
@@ -112,7 +125,7 @@ class ISogCLR final : public foil::Loss {
       gradients.push_back(u + options_.robustness - (weight * scaled).sum(1));
     }
     keep_state(input, before, temperature, torch::stack(estimates), torch::stack(gradients).mean(0));
-    return input.mean(terms[0] + terms[1]);
+    return input.mean(options_.directions == "mean" ? (terms[0] + terms[1]) / 2 : terms[0] + terms[1]);
   }
 
   void after_step(const LossInput& input) override {
@@ -137,7 +150,12 @@ class ISogCLR final : public foil::Loss {
 
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
-    const Tensor rate = torch::full_like(before, options_.update_rate), first = before.isneginf();
+    double at_epoch = options_.update_rate;
+    if (options_.rate_schedule == "cosine") {
+      const double part = std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
+      at_epoch += (1 - at_epoch) * 0.5 * (1 + std::cos(M_PI * part));
+    }
+    const Tensor rate = torch::full_like(before, at_epoch), first = before.isneginf();
     if (options_.first_visit == "sample") return rate.masked_fill(first, 1);
     if (options_.first_visit == "batch") return rate.masked_fill(input.gather(first).all(), 1);
     return options_.first_visit == "epoch_zero" && input.epoch == 0 ? torch::ones_like(rate) : rate;

@@ -4,7 +4,7 @@
 //
 //   g_v(i) = mean of exp s(i,c) over the 2N - 2 rows c of other samples, anchor view v,   s(a,c) = <z_a, z_c> / temperature
 //   u_v(i) = (1 - update_rate) u[i] + update_rate g_v(i);   after the step u[i] becomes the mean of u_1(i) and u_2(i)
-//   L      = mean over i of sum over v of temperature ( mean over c of sg[exp s(i,c) / u_v(i)] s(i,c) - s(i,p) )
+//   L      = mean over i and v of temperature ( mean over c of sg[exp s(i,c) / u_v(i)] s(i,c) - s(i,p) )
 //
 // z is unit norm, sg is a constant. The value of L is a surrogate: its gradient is the estimate of the objective's, which is
 // reported as `objective` (the mean over i and v of temperature log u_v(i) less the positive's cosine).
@@ -13,7 +13,8 @@
 // first visit takes g itself (first_visit = "sample"). The published codes differ: SogCLR and LibAUC do so only when the whole
 // batch is new ("batch": new samples in a mixed batch get update_rate g, weights too large by 1/update_rate), LibAUC bounds u in
 // the weights (smallest_estimate = 1e-8) and may anneal the rate from 1 (rate_schedule = "cosine"); iSogCLR's repository never does
-// ("none") and keeps the sum of both views (history = "sum"), twice the average.
+// ("none") and keeps the sum of both views (history = "sum"), twice the average. All of them add L over both views (directions =
+// "sum").
 //
 //   [[loss]]
 //   name = "sogclr"
@@ -36,6 +37,7 @@ class SogCLR final : public foil::Loss {
     std::string first_visit = "sample";
     std::string history = "mean";
     double smallest_estimate = 0;
+    std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)", {0, 1, true, false});
@@ -45,9 +47,12 @@ class SogCLR final : public foil::Loss {
                "what takes its first estimate whole: every new sample, a batch of new samples only, nothing");
       f.choice("history", history, {"mean", "sum"}, "what is kept of both views; sum reproduces iSogCLR's repository");
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
+      f.choice("directions", directions, {"mean", "sum"}, "how the two views are joined; sum as published");
     }
   };
   explicit SogCLR(Options options) : options_(options) {}
+
+  foil::Needs needs() const override { return {.index = true}; }
 
   void setup(const foil::Sizes& sizes) override {
     log_u_ = register_buffer("log_u", torch::full({sizes.dataset_size}, unseen, torch::kDouble));
@@ -81,7 +86,7 @@ class SogCLR final : public foil::Loss {
     input.keep("index", input.gather(input.index));
     input.keep("log_u", input.gather(global > 1 ? joined : before).clamp_min(unseen));
     input.report("objective", input.mean(options_.temperature * u - positive.detach(), u.isfinite()));
-    return input.mean(terms[0] + terms[1]);
+    return input.mean(options_.directions == "mean" ? (terms[0] + terms[1]) / 2 : terms[0] + terms[1]);
   }
 
   void after_step(const LossInput& input) override {

@@ -29,7 +29,7 @@ const Register ntxent_mv("ntxent_mv", {"infonce", [](const Case& test) {
 // and its detached weight, both doubled there to the sum of the two directions.
 
 Tensors dcl_block(const Case& test, nlohmann::json options, const std::string& prefix, bool parts) {
-  options["temperature"] = test.params.at("temperature");
+  options.update({{"temperature", test.params.at("temperature")}, {"directions", "sum"}});
   const Result r = run(*make_loss("dcl", options), {test.inputs.at("in.z1"), test.inputs.at("in.z2")});
   const std::string out = parts ? "out." : prefix;
   Tensors values{{out + "loss", r.loss}, {prefix + "grad.z1", r.gradients[0]}, {prefix + "grad.z2", r.gradients[1]}};

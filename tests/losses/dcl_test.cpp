@@ -37,15 +37,15 @@ TEST(DCL, EqualsTheLoopOverAllPairs) {
   const auto z = foil::unit_views(2, 7, 5);
   DCL::Options options;
   const double sum = slow_direction(z[0], z[1], 0.1, 0) + slow_direction(z[1], z[0], 0.1, 0);
-  EXPECT_NEAR(forward(z, options).item<double>(), sum, 1e-12);
-  options.directions = "mean";
   EXPECT_NEAR(forward(z, options).item<double>(), sum / 2, 1e-12);
+  options.directions = "sum";
+  EXPECT_NEAR(forward(z, options).item<double>(), sum, 1e-12);
 }
 
 TEST(DCL, WeightedEqualsTheLoopOverAllPairs) {
   const auto z = foil::unit_views(2, 7, 5);
-  EXPECT_NEAR(forward(z, weighted()).item<double>(), slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5),
-              1e-12);
+  const double sum = slow_direction(z[0], z[1], 0.2, 0.5) + slow_direction(z[1], z[0], 0.2, 0.5);
+  EXPECT_NEAR(forward(z, weighted()).item<double>(), sum / 2, 1e-12);
 }
 
 TEST(DCL, AdditiveMaskLeaksOnlyAtTinyTemperatures) {
@@ -54,7 +54,7 @@ TEST(DCL, AdditiveMaskLeaksOnlyAtTinyTemperatures) {
   additive.mask = "additive";
   EXPECT_NEAR(forward(z, exact).item<double>(), forward(z, additive).item<double>(), 1e-12);
   exact.temperature = additive.temperature = 0.005;
-  EXPECT_GT((forward(z, additive) - forward(z, exact)).item<double>(), 1);
+  EXPECT_GT((forward(z, additive) - forward(z, exact)).item<double>(), 0.5);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
     state.temperature[id(i)] =
         std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)], o.smallest_temperature, o.largest_temperature);
   }
-  return loss;
+  return o.directions == "mean" ? loss / 2 : loss;
 }
 
 std::shared_ptr<ISogCLR> isogclr(const ISogCLR::Options& options) {
@@ -89,7 +89,8 @@ TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
                                .first_visit = "none",
                                .surrogate = "squared_hinge",
                                .temperature_of = "negative",
-                               .positive_among_negatives = true});
+                               .positive_among_negatives = true,
+                               .directions = "sum"});
 }
 
 TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) { expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = "squared_hinge"}); }
@@ -110,6 +111,22 @@ TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
     whole->forward(input), whole->after_step(input);
     const Tensor g = buffer(*whole, "log_u").slice(0, 0, 5).exp();
     EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), epoch == 0 ? g : 0.4 + 0.6 * g, 1e-12, 0)) << epoch;
+  }
+}
+
+TEST(ISogCLR, TheUpdateRateGoesFromOneToItsValueByACosine) {
+  for (const int64_t epoch : {0, 2, 9}) {
+    const auto loss =
+        isogclr({.temperature = 0.3, .update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
+    const auto whole = isogclr({.temperature = 0.3});
+    buffer(*loss, "log_u").zero_();  // u = 1
+    LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
+    input.epoch = epoch;
+    loss->forward(input), loss->after_step(input);
+    whole->forward(input), whole->after_step(input);
+    const double rate = epoch == 0 ? 1 : epoch == 2 ? 0.7 : 0.4;
+    const Tensor expected = (1 - rate) + rate * buffer(*whole, "log_u").slice(0, 0, 5).exp();
+    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), expected, 1e-12, 0)) << "epoch " << epoch;
   }
 }
 

@@ -48,7 +48,8 @@ Tensors run_per_sample(const Case& test, foil::Loss& loss, const std::vector<Sta
 
 // LibAUC anneals its rate by the epoch, or takes the first estimate of a batch of new samples only.
 nlohmann::json libauc_options(const nlohmann::json& p) {
-  nlohmann::json options{{"temperature", p.at("tau")}, {"update_rate", p.at("gamma")}, {"smallest_estimate", p.at("eps")}};
+  nlohmann::json options{
+      {"temperature", p.at("tau")}, {"update_rate", p.at("gamma")}, {"smallest_estimate", p.at("eps")}, {"directions", "sum"}};
   if (p.at("gamma_schedule") == "cosine") {
     options["rate_schedule"] = "cosine";
     options["rate_epochs"] = p.at("gamma_decay_epochs");
@@ -74,7 +75,8 @@ const std::vector<State> u{{"u", "log_u", true}};
 
 Mapping sogclr_variant(const nlohmann::json& differs) {
   return {"sogclr", [differs](const Case& test) {
-            nlohmann::json options{{"temperature", test.params.at("temperature")}, {"update_rate", test.params.at("gamma")}};
+            nlohmann::json options{
+                {"temperature", test.params.at("temperature")}, {"update_rate", test.params.at("gamma")}, {"directions", "sum"}};
             options.update(differs);
             return run_per_sample(test, *make_loss("sogclr", options), u);
           }};
@@ -91,10 +93,15 @@ const Register sogclr_libauc("sogclr_libauc", {"sogclr",
 // ---- isogclr: both unimodal losses of the published code, and LibAUC's GCLoss_v1 with learnable temperatures.
 
 nlohmann::json isogclr_options(const nlohmann::json& p) {
-  return {{"temperature", p.at("tau_init")},        {"smallest_temperature", p.at("tau_min")},
-          {"largest_temperature", p.at("tau_max")}, {"robustness", p.at("rho")},
-          {"update_rate", p.at("gamma")},           {"gradient_rate", p.at("beta_u")},
-          {"gradient_clip", p.at("grad_clip")},     {"temperature_learning_rate", p.at("eta_init")}};
+  return {{"temperature", p.at("tau_init")},
+          {"smallest_temperature", p.at("tau_min")},
+          {"largest_temperature", p.at("tau_max")},
+          {"robustness", p.at("rho")},
+          {"update_rate", p.at("gamma")},
+          {"gradient_rate", p.at("beta_u")},
+          {"gradient_clip", p.at("grad_clip")},
+          {"temperature_learning_rate", p.at("eta_init")},
+          {"directions", "sum"}};
 }
 
 Tensors isogclr_published(const Case& test, const nlohmann::json& options) {

@@ -37,7 +37,7 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<
     next[id] = kept;
   }
   u = next;
-  return loss;
+  return o.directions == "mean" ? loss / 2 : loss;
 }
 
 std::shared_ptr<SogCLR> sogclr(const SogCLR::Options& options) {
@@ -70,6 +70,7 @@ TEST(SogCLR, ThePublishedVariantsEqualTheirLoops) {
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "batch"});
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "none", .history = "sum"});
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .smallest_estimate = 3});
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .directions = "sum"});
 }
 
 TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {

@@ -29,7 +29,6 @@ inline std::vector<Tensor> unit_views(int64_t views, int64_t n, int64_t d, uint6
 inline LossInput input_of(const std::vector<Tensor>& z, const Tensor& label = {}, const Tensor& index = {}) {
   LossInput input;
   input.z = z;
-  input.h = z;
   input.label = label;
   input.index = index.defined() ? index : torch::arange(z[0].size(0));
   input.ranks = World::single();
@@ -45,7 +44,7 @@ inline void expect_decoupled_gradient(Loss& loss, double temperature) {
     const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / temperature;
     const Tensor sample = torch::arange(5).repeat({2});
     const Tensor lse = masked_logsumexp(s, sample.unsqueeze(1) != sample.unsqueeze(0));
-    return temperature * (lse.sum() / 5 - 2 * (z[0] * z[1]).sum() / (5 * temperature));
+    return temperature * (lse.mean() - (z[0] * z[1]).sum() / (5 * temperature));
   };
   auto z = unit_views(2, 5, 4);
   for (Tensor& view : z) view.requires_grad_();
