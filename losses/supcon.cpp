@@ -5,11 +5,12 @@
 //   l(a) = -temperature/base_temperature * mean over p in P(a) of ( s(a,p) - log sum over c != a of exp s(a,c) )
 //   L    = mean over anchors a of l(a),   s(a,c) = <z_a, z_c> / temperature
 //
-// z is unit norm. P(a): all views of all samples with the anchor's label but the anchor itself (positives = "label"), or the other
-// views of its sample (positives = "view": SimCLR's loss). The factor keeps gradients of one size over temperatures; as published,
-// it is not 1 unless both temperatures are equal. An anchor without positives counts as 0 (without_positives = "zero", the
-// published code) or not at all ("leave_out", as pytorch-metric-learning). The log-probability of p is written as the distance to
-// the largest candidate plus softplus(LSE of the rest - the largest), which does not cancel for well separated classes.
+// z is unit norm. P(a): all views of all samples with the anchor's label but the anchor itself (positives = "label"; a sample
+// without a label, -1, is alike to its own views only), or the other views of its sample (positives = "view": SimCLR's loss). The
+// factor keeps gradients of one size over temperatures; as published, it is not 1 unless both temperatures are equal. An anchor
+// without positives counts as 0 (without_positives = "zero", the published code) or not at all ("leave_out", as
+// pytorch-metric-learning). The log-probability of p is written as the distance to the largest candidate plus softplus(LSE of the
+// rest - the largest), which does not cancel for well separated classes.
 //
 //   [[loss]]
 //   name = "supcon"
@@ -51,11 +52,10 @@ class SupCon final : public foil::Loss {
     for (int64_t v = 0; v < views; ++v) everyone.push_back(input.everyone(v));
     const Tensor candidates = torch::cat(everyone);  // [V*N, D], view-major
     const Tensor own = torch::arange(input.offset(), input.offset() + input.z[0].size(0), candidates.options().dtype(torch::kLong));
-    const bool labels = options_.positives == "label";
-    const Tensor group = labels ? input.label.to(own.device()) : own;                           // [B]
-    const Tensor groups = labels ? input.gather(group) : torch::arange(global, own.options());  // [N]
-    const Tensor same = (group.unsqueeze(1) == groups.unsqueeze(0)).repeat({1, views});         // [B, V*N]
-    const Tensor column = torch::arange(views * global, own.options()).unsqueeze(0);            // [1, V*N]
+    Tensor alike = input.other_samples().logical_not();  // [B, N], its own sample
+    if (options_.positives == "label") alike = alike.logical_or(foil::same_class(input.label, input.gather(input.label)));
+    const Tensor same = alike.repeat({1, views});                                     // [B, V*N]
+    const Tensor column = torch::arange(views * global, own.options()).unsqueeze(0);  // [1, V*N]
 
     std::vector<Tensor> terms, counts;
     for (int64_t v = 0; v < (options_.anchors == "all" ? views : 1); ++v) {

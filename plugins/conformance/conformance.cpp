@@ -13,6 +13,7 @@ constexpr std::pair<const char*, Check> kItems[] = {
     {"describe", options_are_described},
     {"ranges", ranges_are_enforced},
     {"needs", needs_are_honest},
+    {"labels", labels_of_none_are_kept},
     {"gradient", gradient_is_the_derivative},
     {"ranks", ranks_equal_one},
     {"permutation", order_of_samples_is_nothing},

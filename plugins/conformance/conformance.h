@@ -22,6 +22,7 @@ void ranges_are_enforced(const Subject& subject, Item& item);
 
 // Of one step (steps.cpp).
 void needs_are_honest(const Subject& subject, Item& item);
+void labels_of_none_are_kept(const Subject& subject, Item& item);
 void gradient_is_the_derivative(const Subject& subject, Item& item);
 void order_of_samples_is_nothing(const Subject& subject, Item& item);
 void extremes_stay_finite(const Subject& subject, Item& item);

@@ -20,7 +20,8 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
           if (u == v && c == b) continue;
           const double s = foil::dot(z[v][b], z[u][c]) / o.temperature;
           denominator += std::exp(s);
-          if (label.defined() ? label[b].item<int64_t>() == label[c].item<int64_t>() : b == c) positives += s, count += 1;
+          const bool of_one_class = label.defined() && label[b].item<int64_t>() >= 0 && torch::equal(label[b], label[c]);
+          if (of_one_class || b == c) positives += s, count += 1;
         }
       }
       if (count > 0) sum += std::log(denominator) - positives / count;
@@ -30,8 +31,8 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
   return sum / anchors * o.temperature / o.base_temperature;
 }
 
-Tensor forward(const std::vector<Tensor>& z, const SupCon::Options& options) {
-  return std::make_shared<SupCon>(options)->forward(foil::input_of(z, options.positives == "label" ? labels() : Tensor()));
+Tensor forward(const std::vector<Tensor>& z, const SupCon::Options& options, const Tensor& label = labels()) {
+  return std::make_shared<SupCon>(options)->forward(foil::input_of(z, options.positives == "label" ? label : Tensor()));
 }
 
 SupCon::Options of(const std::string& positives, const std::string& anchors, const std::string& without) {
@@ -53,6 +54,17 @@ TEST(SupCon, EqualsTheLoopOverAllPairs) {
 TEST(SupCon, WithoutLabelsEqualsTheLoopOverViews) {
   const auto z = foil::unit_views(3, 7, 5);
   EXPECT_NEAR(forward(z, of("view", "all", "zero")).item<double>(), slow(z, {}, of("view", "all", "zero")), 1e-12);
+}
+
+TEST(SupCon, ASampleWithoutALabelIsAlikeToItsOwnViewsOnly) {
+  const Tensor some = torch::tensor({4, -1, 4, -1, 2, 1, -1}, torch::kLong), none = torch::full({7}, -1, torch::kLong);
+  for (int64_t views : {1, 3}) {
+    const auto z = foil::unit_views(views, 7, 5);
+    const auto options = of("label", "all", "zero");
+    EXPECT_NEAR(forward(z, options, some).item<double>(), slow(z, some, options), 1e-12) << views;
+    const double alone = views == 1 ? 0 : forward(z, of("view", "all", "zero")).item<double>();
+    EXPECT_NEAR(forward(z, options, none).item<double>(), alone, 1e-12) << views;
+  }
 }
 
 TEST(SupCon, AnchorsWithoutPositivesCountOrAreLeftOut) {

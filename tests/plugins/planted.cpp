@@ -25,6 +25,8 @@ enum class Bug {
   own_key_already_in_the_queue,
   reads_labels_without_asking,
   reads_labels_when_there,
+  none_with_labels,
+  unlabelled_are_of_one_class,
 };
 
 constexpr int64_t kQueue = 5;
@@ -37,6 +39,8 @@ class Planted final : public foil::Loss {
     void describe(foil::Fields& f) { f.number("temperature", temperature, "divides the similarities", foil::above(0)); }
   };
   explicit Planted(Options options) : options_(options) {}
+
+  foil::Needs needs() const override { return {.labels = labelled, .index = true}; }
 
   void setup(const foil::Sizes& sizes) override {
     scale_ = register_parameter("scale", torch::zeros({sizes.z_dim}));
@@ -56,10 +60,11 @@ class Planted final : public foil::Loss {
     const Tensor others = torch::matmul(a, queue_.t().clone()) / options_.temperature;  // [B, K]
     const int64_t batch = a.size(0), rank = input.ranks->rank();
     const int64_t before = bug == Bug::offset_of_rank_times_batch ? rank * batch : input.offset();
-    const Tensor own = torch::arange(before, before + batch, input.index.options());        // [B]
-    const Tensor negative = own.unsqueeze(1) != torch::arange(all.size(0), own.options());  // [B, N]
-    const Tensor positive = similarity.gather(1, own.unsqueeze(1)).squeeze(1);              // [B]
-    const Tensor negatives = log_sum_exp(similarity, negative);                             // [B]
+    const Tensor own = torch::arange(before, before + batch, input.index.options());  // [B]
+    Tensor negative = own.unsqueeze(1) != torch::arange(all.size(0), own.options());  // [B, N]
+    if (labelled) negative = negative.logical_and(alike(input.label, input.gather(input.label)).logical_not());
+    const Tensor positive = similarity.gather(1, own.unsqueeze(1)).squeeze(1);  // [B]
+    const Tensor negatives = log_sum_exp(similarity, negative);                 // [B]
     const Tensor push =
         bug == Bug::mask_of_minus_1e9 ? negatives : torch::where(negative.any(1), negatives, torch::zeros_like(positive));
     Tensor term = push + 0.1 * others.logsumexp(1) - positive;  // [B]
@@ -84,6 +89,13 @@ class Planted final : public foil::Loss {
   }
 
  private:
+  static constexpr bool labelled = bug == Bug::none_with_labels || bug == Bug::unlabelled_are_of_one_class;
+
+  // Which samples are of the class of each row: [B, N].
+  static Tensor alike(const Tensor& rows, const Tensor& columns) {
+    return bug == Bug::unlabelled_are_of_one_class ? rows.unsqueeze(1) == columns : foil::same_class(rows, columns);
+  }
+
   // View 1 of every rank: [N, D].
   static Tensor candidates(const LossInput& input) {
     const Tensor all = input.everyone(1);
@@ -143,4 +155,6 @@ FOIL_PLUGIN(plugin) {
   plugin.loss<Planted<Bug::own_key_already_in_the_queue>>("own_key_already_in_the_queue");
   plugin.loss<Planted<Bug::reads_labels_without_asking>>("reads_labels_without_asking");
   plugin.loss<Planted<Bug::reads_labels_when_there>>("reads_labels_when_there");
+  plugin.loss<Planted<Bug::none_with_labels>>("sound_with_labels");
+  plugin.loss<Planted<Bug::unlabelled_are_of_one_class>>("unlabelled_are_of_one_class");
 }
