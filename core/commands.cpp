@@ -6,6 +6,7 @@
 #include "config/sweep.h"
 #include "environment.h"
 #include "evaluation.h"
+#include "plain_words.h"
 #include "ranks/agree.h"
 #include "ranks/launch.h"
 #include "ranks/spawn.h"
@@ -230,8 +231,9 @@ int evaluate_command(const EvaluateCommand& options) {
 int report_failure(const std::exception& error, bool aloud) {
   const auto* known = dynamic_cast<const Error*>(&error);
   const int code = static_cast<int>(known ? known->code() : Exit::failure);
-  if (aloud) std::fprintf(stderr, "%s\n", error.what());
-  write_error_file(error.what(), code);
+  const std::string text = plain_words(error);
+  if (aloud) std::fprintf(stderr, "%s\n", text.c_str());
+  write_error_file(text, code);
   return code;
 }
 

@@ -5,6 +5,8 @@
 #include "config/dump.h"
 #include "config/load.h"
 #include "model/weights.h"
+#include "needs.h"
+#include "plain_words.h"
 
 #include <torch/types.h>
 
@@ -201,30 +203,6 @@ Plan check(const Node& root, const FindComponent& find) {
 
 namespace {
 
-// Each loss's needs, against what this experiment provides.
-void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes) {
-  const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
-  const int64_t views = plan.views.count;
-  if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
-    std::string range = needs.max_views == 0 ? "at least " + std::to_string(needs.min_views)
-                        : needs.max_views == needs.min_views
-                            ? std::to_string(needs.min_views)
-                            : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
-    fail(Exit::usage, what, range, " views, views.count = ", views, ".");
-  }
-  if (needs.labels && sizes.classes == 0)
-    fail(Exit::usage, what, "labels, the data set '", plan.data.component->name, "' has none.");
-  for (const QueueNeed& queue : needs.queues) {
-    const bool online = queue.source == QueueNeed::Source::online;
-    if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
-    const int64_t there = online ? views : sizes.full_views;
-    if (queue.view >= there) {
-      fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
-           online ? "views.count" : "views.full", " = ", there, ".");
-    }
-  }
-}
-
 // What kNN during training needs.
 void require_online(const EvaluateOptions& options, const Dataset& data) {
   if (data.classes().empty() || data.size(Split::test) == 0) {
@@ -300,20 +278,21 @@ Experiment construct(Plan plan, at::Device device) {
              .views = plan.views.count,
              .full_views = plan.views.full_views(),
              .batch_size = plan.selection.batch_size};
+  const Tensor kept = x.dataset->labels(Split::train);
+  const bool labelled = x.sizes.classes > 0 && kept.defined() && (kept >= 0).any().item<bool>();
   bool predictor = false, target = false;
   for (const ChosenLoss& chosen : plan.losses) {
     auto loss = chosen.make<Loss>();
     const Needs needs = loss->needs();
-    require(needs, chosen, plan, x.sizes);
+    require(needs, chosen, plan, x.sizes, labelled);
     predictor = predictor || needs.predictor;
     target = target || needs.target;
-    loss->setup(x.sizes);
+    in_plain_words(chosen.place + ": the set-up of the loss '" + chosen.component->name + "'", [&] { loss->setup(x.sizes); });
     move_to(*loss, device, x.dtype);
     LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}};
     for (const QueueNeed& need : needs.queues) {
       const uint64_t key = mix_key(mix_key(mix_key(seed, name_key("queue")), x.losses.size()), term.queues.size());
-      const bool labels = x.dataset->labels(Split::train).defined();
-      term.queues.push_back(std::make_shared<QueueStore>(need, x.sizes.z_dim, labels, key, at::device(device).dtype(x.dtype)));
+      term.queues.push_back(make_queue(need, chosen, x.sizes, key, at::device(device).dtype(x.dtype)));
     }
     x.losses.push_back(std::move(term));
   }

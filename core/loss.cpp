@@ -2,36 +2,15 @@
 // What the host does for a loss: gathers, means, draws.
 #include <foil/loss.h>
 
-#include <ATen/autocast_mode.h>
+#include "no_autocast.h"
+
+#include <torch/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
-#include <iterator>
 #include <limits>
 
 namespace foil {
-namespace {
-
-// Autocast off on all kinds of device for as long as it lives.
-class NoAutocast {
- public:
-  NoAutocast() {
-    for (size_t i = 0; i < std::size(kDevices); ++i) {
-      was_[i] = at::autocast::is_autocast_enabled(kDevices[i]);
-      at::autocast::set_autocast_enabled(kDevices[i], false);
-    }
-  }
-  ~NoAutocast() {
-    for (size_t i = 0; i < std::size(kDevices); ++i) at::autocast::set_autocast_enabled(kDevices[i], was_[i]);
-  }
-  NoAutocast(const NoAutocast&) = delete;
-  NoAutocast& operator=(const NoAutocast&) = delete;
-
- private:
-  static constexpr at::DeviceType kDevices[] = {at::kCPU, at::kCUDA};
-  bool was_[std::size(kDevices)];
-};
-
-}  // namespace
 
 Tensor LossInput::gather(const Tensor& local) const {
   const void* key = local.unsafeGetTensorImpl();
@@ -130,9 +109,76 @@ Tensor LossInput::join(const Tensor& value) const {
   return joined;
 }
 
+namespace {
+
+// A value with the graph of a loss behind it, and the leaves of that graph.
+struct Graph {
+  Tensor value;
+  std::vector<Tensor> leaves;
+};
+
+// The value of a graph whose backward pass, too, has autocast off: it runs where the caller calls it, maybe inside autocast, which
+// would cast its products. `inputs`: what the caller differentiates by, one for each leaf.
+class WithoutAutocast : public torch::autograd::Function<WithoutAutocast> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Graph& graph, const std::vector<Tensor>& /*inputs*/) {
+    context->saved_data["value"] = graph.value;
+    context->saved_data["leaves"] = graph.leaves;
+    return graph.value.detach();
+  }
+  static std::vector<Tensor> backward(torch::autograd::AutogradContext* context, const std::vector<Tensor>& gradient) {
+    const NoAutocast guard;
+    if (at::GradMode::is_enabled()) fail(Exit::failure, "a loss that was taken inside autocast has no second derivative.");
+    std::vector<Tensor> gradients =
+        torch::autograd::grad({context->saved_data["value"].toTensor()}, context->saved_data["leaves"].toTensorVector(), gradient,
+                              /*retain_graph=*/true, /*create_graph=*/false, /*allow_unused=*/true);
+    gradients.insert(gradients.begin(), Tensor());  // of `graph`
+    return gradients;
+  }
+};
+
+// Where LibTorch refuses to compute with two types, the loss has not been moved to that of its input.
+[[noreturn]] void explain_types(const Loss& loss, const LossInput& input) {
+  for (const auto& parameter : loss.named_parameters()) {
+    const Tensor& mine = parameter.value();
+    if (!input.z.empty() && mine.options().type_equal(input.z[0].options())) continue;
+    fail(Exit::usage, "the parameter '", parameter.key(), "' of the loss is ", mine.toString(), " but z.0 is ",
+         input.z.empty() ? "missing" : input.z[0].toString(),
+         ". Move the loss to the device and type of z first: to(device, type).");
+  }
+  throw;
+}
+
+Tensor explained_forward(Loss& loss, const LossInput& input) {
+  try {
+    return loss.forward(input);
+  } catch (const c10::Error&) {
+    explain_types(loss, input);
+  }
+}
+
+}  // namespace
+
 Tensor Loss::operator()(const LossInput& input) {
   const NoAutocast guard;
-  return forward(input);
+  if (!guard.was_on() || !at::GradMode::is_enabled()) return explained_forward(*this, input);
+  LossInput inner = input;  // with leaves of its own
+  Graph graph;
+  std::vector<Tensor> inputs;
+  for (std::vector<Tensor>* tensors : {&inner.z, &inner.h, &inner.p}) {
+    for (Tensor& t : *tensors) {
+      if (!t.requires_grad()) continue;
+      inputs.push_back(t);
+      graph.leaves.push_back(t = t.detach().requires_grad_());
+    }
+  }
+  for (const Tensor& parameter : parameters()) {
+    if (!parameter.requires_grad()) continue;
+    inputs.push_back(parameter);
+    graph.leaves.push_back(parameter);
+  }
+  graph.value = explained_forward(*this, inner);
+  return graph.value.requires_grad() ? WithoutAutocast::apply(graph, inputs) : graph.value;
 }
 
 Tensor same_class(const Tensor& rows, const Tensor& columns) {

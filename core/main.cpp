@@ -119,6 +119,8 @@ int run(int argc, char** argv) {
       "grad.p.0,\n"
       "..., and grad.NAME of the loss's own parameters.");
   on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")->allow_extra_args(false);
+  on_score->add_option("--dataset-size", score.dataset_size, "rows of the data set, for a loss that keeps state per sample")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   on_score->add_option("--out", score.out, "file of the gradients; FILE.gradients.safetensors");
   on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
   trusting(on_score);

@@ -27,7 +27,7 @@ std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<Wo
     LossInput& input = inputs[i];
     const Needs needs = x.losses[i].loss->needs();
     input.z = needs.raw_z ? out.z : unit_z;
-    input.h = out.h;
+    if (needs.features) input.h = out.h;
     if (needs.predictor) input.p = needs.raw_z ? out.p : unit_p;
     if (needs.target) input.target = needs.raw_z ? targets : unit_targets;
     for (const auto& queue : x.losses[i].queues) input.queue.push_back(queue->look());

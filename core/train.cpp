@@ -9,6 +9,7 @@
 #include "evaluation.h"
 #include "model/schedule.h"
 #include "model/weights.h"
+#include "needs.h"
 #include "ranks/agree.h"
 #include "ranks/reducer.h"
 #include "resume.h"
@@ -73,6 +74,11 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     const Checkpoint like = capture(x, optimizer, *world, result.step);
     on_rank_0(*world, [&] { record.require_space(like); });
   }
+  if (result.step == 0) {
+    std::vector<Needs> needs;
+    for (const LossTerm& term : x.losses) needs.push_back(term.loss->needs());
+    for (const std::string& line : cautions(plan, needs, x.sizes)) record.warn(line);
+  }
   record.begin(result.step, x.total_steps);
   Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
   const int64_t evaluate_every = plan.evaluate.every_epochs * x.steps_per_epoch;
@@ -100,14 +106,16 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     Tensor total = torch::zeros({}, out.z[0].options());
     std::vector<Tensor> values;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      values.push_back(inputs[i].join(x.losses[i].loss->forward(inputs[i])));
+      values.push_back(inputs[i].join((*x.losses[i].loss)(inputs[i])));
       total = total + x.losses[i].weight * values.back();
     }
     StepValues numbers;
     numbers.add("loss", total);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (inputs.size() > 1) numbers.add(fmt::format("loss.{}.{}", i, x.losses[i].name), values[i]);
-      for (const auto& [name, value] : inputs[i].reports()) numbers.add(fmt::format("{}.{}", x.losses[i].name, name), value);
+      const bool several = inputs.size() > 1;  // two of one name may be among them: what they report is led by their place
+      const std::string key = several ? fmt::format("loss.{}.{}", i, x.losses[i].name) : x.losses[i].name;
+      if (several) numbers.add(key, values[i]);
+      for (const auto& [name, value] : inputs[i].reports()) numbers.add(key + "." + name, value);
     }
     numbers.add("stop.interrupt", torch::full({}, signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
     numbers.add("stop.again", torch::full({}, signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
@@ -121,6 +129,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     if (step / x.steps_per_epoch < plan.head.frozen_epochs) x.tower->freeze_last_layer();
     const double gradient_norm = optimizer.clip();
     nlohmann::json row = numbers.row();
+    if (step == 0 && gradient_norm == 0) record.warn("step 0: the gradient is 0 in every parameter: nothing is learned.");
     shares.mark("backward");
 
     // 6. The guard: a non-finite loss or gradient on any rank stops all of them before the update.

@@ -12,7 +12,7 @@ int main() {
   const torch::Tensor z1 = torch::randn({8, 4}).requires_grad_(), z2 = torch::randn({8, 4}).requires_grad_();
   const foil::LossInput input = foil::make_input(*loss, {z1, z2});
   loss->setup(input.sizes);
-  const torch::Tensor value = loss->forward(input);
+  const torch::Tensor value = (*loss)(input);
   value.backward();
   std::cout << "infonce " << value.item<double>() << ", its gradient has norm " << z1.grad().norm().item<double>() << "\n";
 }

@@ -60,7 +60,7 @@ class MoCHi final : public foil::Loss {
   }
 
   foil::Needs needs() const override {
-    return {.target = true, .queues = {{options_.queue_length, foil::QueueNeed::Source::target, 1}}};
+    return {.target = true, .queues = {{.length = options_.queue_length, .view = 1, .index = options_.mask_own}}};
   }
 
   Tensor forward(const LossInput& input) override {

@@ -35,11 +35,12 @@ struct NewOptions {
 int new_command(const Registry& registry, const NewOptions& options);
 
 struct ScoreOptions {
-  std::string loss;               // its name
-  std::string file;               // safetensors: z.0, z.1, ... [B, D]; p, target, queue, label and index where the loss needs them
+  std::string loss;  // its name
+  std::string file;  // safetensors: z.0, z.1, ... [B, D]; h, p, target, queues, label and index where the loss needs them
   std::vector<std::string> sets;  // KEY=VALUE, options of the loss
   std::string out;                // of the gradients; empty: FILE.gradients.safetensors beside the file
   std::string device;             // "cpu", "cuda"; empty: CUDA where there is one
+  int64_t dataset_size = 0;       // rows of the data set; 0: as many as the largest index asks for
 };
 // The value of a loss on saved embeddings, and its gradients.
 int score_command(const Registry& registry, const ScoreOptions& options);

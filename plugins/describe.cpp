@@ -60,10 +60,14 @@ std::string needs_text(const Component& component) {
   if (needs.max_views == needs.min_views) text += needs.min_views == 1 ? " view" : " views";
   if (needs.max_views > needs.min_views) text += " to " + std::to_string(needs.max_views) + " views";
   if (needs.labels) text += ", labels";
+  if (needs.index) text += ", the index of each sample";
+  if (needs.features) text += ", features before the head";
   if (needs.raw_z) text += ", z without normalisation";
   if (needs.predictor) text += ", a predictor";
   if (needs.target) text += ", a momentum tower";
-  for (const QueueNeed& queue : needs.queues) text += ", a queue of " + std::to_string(queue.length) + " rows";
+  for (const QueueNeed& queue : needs.queues)
+    text += ", a queue of " + std::to_string(queue.length) + " rows" + (queue.label ? " with labels" : "") +
+            (queue.index ? " with indices" : "");
   return text;
 }
 

@@ -10,13 +10,12 @@
 
 namespace foil {
 
-QueueStore::QueueStore(const QueueNeed& need, int64_t width, bool labels, uint64_t key, const at::TensorOptions& options)
-    : need_(need) {
+QueueStore::QueueStore(const QueueNeed& need, int64_t width, uint64_t key, const at::TensorOptions& options) : need_(need) {
   const Tensor start = torch::randn({need.length, width}, at::make_generator<at::CPUGeneratorImpl>(key), torch::kDouble);
   const Tensor nothing = torch::full({need.length}, -1, options.dtype(torch::kLong));
   data_ = register_buffer("data", unit(start).to(options));
-  index_ = register_buffer("index", nothing);
-  if (labels) label_ = register_buffer("label", nothing.clone());
+  if (need.index) index_ = register_buffer("index", nothing.clone());
+  if (need.label) label_ = register_buffer("label", nothing.clone());
   entered_ = register_buffer("entered", torch::zeros({}, nothing.options()));
 }
 
@@ -28,9 +27,9 @@ void QueueStore::enqueue(const LossInput& input, const Tensor& label) {
   const std::vector<Tensor>& source = need_.source == QueueNeed::Source::online ? input.z : input.target;
   const Tensor rows = input.gather(source.at(static_cast<size_t>(need_.view)));  // [N, D]
   const int64_t n = rows.size(0), skipped = std::max<int64_t>(0, n - need_.length);
-  const Tensor place = (entered_ + torch::arange(skipped, n, index_.options())).remainder(need_.length);
+  const Tensor place = (entered_ + torch::arange(skipped, n, entered_.options())).remainder(need_.length);
   data_.index_copy_(0, place, rows.slice(0, skipped).to(data_.scalar_type()));
-  index_.index_copy_(0, place, input.gather(input.index).slice(0, skipped));
+  if (index_.defined()) index_.index_copy_(0, place, input.gather(input.index).slice(0, skipped));
   if (label_.defined()) label_.index_copy_(0, place, input.gather(label).slice(0, skipped));
   entered_ += n;
 }

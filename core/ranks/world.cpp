@@ -2,6 +2,7 @@
 // The collectives and their gradients; why one of them failed is failure.h's to find out.
 #include "ranks/world.h"
 
+#include "plain_words.h"
 #include "ranks/failure.h"
 #include "ranks/process_groups.h"
 
@@ -38,12 +39,6 @@ namespace {
 
 bool is_connection_error(const std::exception& error) {
   return dynamic_cast<const c10::DistError*>(&error) || std::strstr(error.what(), "/gloo/");
-}
-
-// LibTorch appends where an error was raised, with a backtrace.
-std::string first_part(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find("\nException raised from"));
 }
 
 }  // namespace
@@ -85,7 +80,7 @@ c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool hosts, std::c
     return keys_of_launch(c10::make_intrusive<c10d::TCPStore>(launch.address, options), launch.run_id, launch.restart_count);
   } catch (const std::exception& e) {
     fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks at ",
-         launch.address, ":", launch.port, " (launched by ", launch.source, "): ", first_part(e));
+         launch.address, ":", launch.port, " (launched by ", launch.source, "): ", plain_words(e));
   }
 }
 
@@ -126,7 +121,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> World::new_group(const std::string& name)
     // Numbered: a second group must not meet the addresses that the first one left in the store.
     group = make_process_group(links_->store, name + std::to_string(links_->groups.size()), links_->settings);
   } catch (const std::exception& e) {
-    throw links_->failure->lost("connecting the ranks", first_part(e));
+    throw links_->failure->lost("connecting the ranks", plain_words(e));
   }
   {
     std::lock_guard lock(links_->mutex);
@@ -159,17 +154,17 @@ void World::wait(const char* what, Collective&& start) {
   try {
     start(links_->group())->wait();
   } catch (const std::exception& e) {
-    if (!is_connection_error(e)) fail(Exit::failure, what, ": ", first_part(e));
-    throw links_->failure->lost(what, first_part(e));
+    if (!is_connection_error(e)) fail(Exit::failure, what, ": ", plain_words(e));
+    throw links_->failure->lost(what, plain_words(e));
   }
 }
 
 Error World::explain(const std::exception& error) {
   const auto* own = dynamic_cast<const Error*>(&error);
   const Exit code = own ? own->code() : Exit::failure;
-  if (!links_) return Error(first_part(error), code);
+  if (!links_) return Error(plain_words(error), code);
   // Collectives that the reducer starts throw c10d's and Gloo's own errors.
-  const std::string text = first_part(error);
+  const std::string text = plain_words(error);
   const bool of_all = !agreed_.empty() && text.find(agreed_) != std::string::npos;  // it names its rank already
   const std::string who = of_all ? "" : "rank " + std::to_string(rank_) + ": ";
   Error reason =

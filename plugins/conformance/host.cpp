@@ -9,6 +9,8 @@
 #include <torch/autograd.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+
 namespace foil::conformance {
 namespace {
 
@@ -17,16 +19,21 @@ constexpr double kLearningRate = 0.05, kRounding = 6e-8;
 Tensor random(at::IntArrayRef shape, at::Generator& generator) { return torch::randn(shape, generator, torch::kDouble); }
 
 // As in training: nothing has entered at first, then a part, then all; the samples of this step may be among them.
-Queue queue_of(const QueueNeed& need, bool raw, int64_t step, bool labels, const Tensor& label_of, at::Generator& generator) {
+Queue queue_of(const QueueNeed& need, bool raw, int64_t step, const Tensor& label_of, at::Generator& generator) {
   Queue queue;
   queue.view = need.view;
   queue.filled = step == 0 ? 0 : step == 1 ? std::min(kBatch, need.length) : need.length;
   const Tensor data = random({need.length, kWidth}, generator);
   queue.data = raw ? data : unit(data);
   const Tensor entered = torch::arange(need.length) < queue.filled;
-  queue.index = torch::where(entered, torch::remainder(torch::arange(need.length) * 5 + step, kDatasetSize), -1);
-  if (labels) queue.label = torch::where(entered, label_of.index_select(0, queue.index.clamp_min(0)), -1);
+  const Tensor index = torch::where(entered, torch::remainder(torch::arange(need.length) * 5 + step, kDatasetSize), -1);
+  if (need.index) queue.index = index;
+  if (need.label) queue.label = torch::where(entered, label_of.index_select(0, index.clamp_min(0)), -1);
   return queue;
+}
+
+bool labels_in_a_queue(const Needs& needs) {
+  return std::any_of(needs.queues.begin(), needs.queues.end(), [](const QueueNeed& queue) { return queue.label; });
 }
 
 }  // namespace
@@ -65,7 +72,7 @@ Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, a
   sizes_ = {.z_dim = kWidth,
             .feature_dim = kFeatures,
             .dataset_size = kDatasetSize,
-            .classes = needs_.labels ? kClasses : 0,
+            .classes = needs_.labels || labels_in_a_queue(needs_) ? kClasses : 0,
             .views = views,
             .full_views = std::min<int64_t>(views, 2),
             .batch_size = kBatch};
@@ -93,8 +100,7 @@ Batch Trial::batch(int64_t step) const {
     batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
   for (int64_t v = 0; needs_.target && v < sizes_.full_views; ++v)
     batch.target.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
-  for (const QueueNeed& need : needs_.queues)
-    batch.queue.push_back(queue_of(need, needs_.raw_z, step, needs_.labels, label_of, generator));
+  for (const QueueNeed& need : needs_.queues) batch.queue.push_back(queue_of(need, needs_.raw_z, step, label_of, generator));
   return batch;
 }
 
@@ -139,7 +145,7 @@ Outcome Trial::differentiate(const LossInput& input, Tensors leaves) {
   for (const auto& item : loss_->named_parameters()) {
     if (item.value().requires_grad()) leaves["parameter " + item.key()] = item.value();
   }
-  const Tensor value = input.join(loss_->forward(input));
+  const Tensor value = input.join((*loss_)(input));
   if (value.dim() != 0) fail(Exit::failure, "forward returns a tensor of ", value.dim(), " dimensions, allowed: a scalar.");
   std::vector<Tensor> tensors;
   for (const auto& [name, leaf] : leaves) tensors.push_back(leaf);
@@ -179,7 +185,7 @@ Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
 Outcome Trial::evaluate(const Batch& batch) { return evaluate(batch, World::single()); }
 Outcome Trial::step(const Batch& batch) { return step(batch, World::single()); }
 
-Tensor Trial::value(const Batch& batch) const { return loss_->forward(input(batch, World::single())); }
+Tensor Trial::value(const Batch& batch) const { return (*loss_)(input(batch, World::single())); }
 
 Tensors Trial::state() const {
   Tensors copies;

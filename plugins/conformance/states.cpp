@@ -136,13 +136,13 @@ void evaluation_changes_nothing(const Subject& subject, Item& item) {
     trial.step(trial.batch(0));
     const Tensors before = trial.state();
     LossInput input = trial.input(trial.batch(1), World::single());
-    trial.loss().forward(input);
+    trial.loss()(input);
     expect_equal_bits(item, set.text + ", after forward without after_step", trial.state(), before);
     trial.load(before);
     trial.loss().eval();
     input = trial.input(trial.batch(1), World::single());
     input.training = false;
-    trial.loss().forward(input);
+    trial.loss()(input);
     expect_equal_bits(item, set.text + ", after evaluation", trial.state(), before);
   }
 }

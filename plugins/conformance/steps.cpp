@@ -251,7 +251,7 @@ void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
     // Whole: the loss's own graph joined to the encoder's.
     const std::vector<Tensor> whole = weights();
     const Batch all = embedded(whole);
-    const Tensor value = trial.loss().forward(trial.input(all, World::single()));
+    const Tensor value = trial.loss()(trial.input(all, World::single()));
     std::vector<Tensor> want(2);
     if (value.requires_grad()) want = torch::autograd::grad({value}, whole, {}, {}, {}, true);
     // Parts: gradients of the embeddings first.

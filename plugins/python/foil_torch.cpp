@@ -6,10 +6,15 @@
 //   value = torch.ops.foil.loss("byol", "", [z1, z2], p=[p1, p2], target=[t1, t2])
 //   loss = torch.classes.foil.Loss("infonce", "temperature = 0.2", {"z_dim": 128, "dataset_size": 60000})
 //
-// The operator is for losses without parameters and state; the class keeps both. One process is one rank here: gradients of several
-// processes are averaged by whatever averages them for the rest of the model.
+// The operator is for losses without parameters and state; the class keeps both. One process sees its own rows only: where
+// torch.distributed runs on more than one rank, both refuse unless the caller says that this is meant (local=True).
+#include "model/weights.h"
+#include "no_autocast.h"
+#include "plain_words.h"
+
 #include <foil/host.h>
 
+#include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <torch/custom_class.h>
 #include <torch/library.h>
 #include <torch/utils.h>
@@ -42,20 +47,56 @@ std::shared_ptr<foil::Loss> make(const std::string& name, const std::string& opt
   }
 }
 
-foil::Given given_of(const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p, const OptionalList& target,
-                     const OptionalList& queue) {
-  return {label.value_or(Tensor()), index.value_or(Tensor()), p.value_or(std::vector<Tensor>()),
-          target.value_or(std::vector<Tensor>()), queue.value_or(std::vector<Tensor>())};
+// The ranks of torch.distributed's default group; 1 where there is none. init_process_group registers it as "0".
+int64_t default_group_size() {
+  try {
+    return c10d::resolve_process_group("0")->getSize();
+  } catch (const c10::Error&) {
+    return 1;
+  }
 }
 
+// A rank's own rows have the negatives of these rows only, and its state would go its own way.
+void require_one_rank(const std::string& what, bool local) {
+  const int64_t ranks = local ? 1 : default_group_size();
+  if (ranks > 1)
+    foil::fail(Exit::usage, what, ": torch.distributed's default process group has ", ranks,
+               " ranks, and this sees the rows of its own rank only: value, gradient and state are not those of the global batch. "
+               "If the rank alone is meant, say local=True; foil train runs a loss on all ranks.");
+}
+
+// What a caller gives besides z, in the order of the operator's arguments.
+struct Arguments {
+  OptionalTensor label, index;
+  OptionalList p, target, queue, h, queue_label, queue_index;
+  foil::Given given(const foil::Sizes& sizes = {}) const {
+    const auto list = [](const OptionalList& all) { return all.value_or(std::vector<Tensor>()); };
+    return {.label = label.value_or(Tensor()),
+            .index = index.value_or(Tensor()),
+            .h = list(h),
+            .p = list(p),
+            .target = list(target),
+            .queue = list(queue),
+            .queue_label = list(queue_label),
+            .queue_index = list(queue_index),
+            .sizes = sizes};
+  }
+};
+
 Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z, const OptionalTensor& label,
-            const OptionalTensor& index, const OptionalList& p, const OptionalList& target, const OptionalList& queue) {
-  const std::shared_ptr<foil::Loss> made = make(name, options);
-  const foil::LossInput input = foil::make_input(*made, z, given_of(label, index, p, target, queue));
-  made->setup(input.sizes);
-  if (!made->parameters().empty() || !made->buffers().empty())
-    foil::fail(Exit::usage, "torch.ops.foil.loss: '", name, "' has parameters or state; keep it in torch.classes.foil.Loss.");
-  return made->forward(input);
+            const OptionalTensor& index, const OptionalList& p, const OptionalList& target, const OptionalList& queue,
+            const OptionalList& h, const OptionalList& queue_label, const OptionalList& queue_index, bool local) {
+  const std::string what = "torch.ops.foil.loss: '" + name + "'";
+  require_one_rank(what, local);
+  return foil::in_plain_words(what, [&] {
+    const std::shared_ptr<foil::Loss> made = make(name, options);
+    const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
+    const foil::LossInput input = foil::make_input(*made, z, arguments.given());
+    foil::set_up(*made, input.sizes);
+    if (!made->parameters().empty() || !made->buffers().empty())
+      foil::fail(Exit::usage, what, " has parameters or state; keep it in torch.classes.foil.Loss.");
+    return (*made)(input);
+  });
 }
 
 foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
@@ -75,6 +116,8 @@ foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
       foil::fail(Exit::usage, "torch.classes.foil.Loss: unknown size '", entry.key(), "'.",
                  foil::known_names("sizes", entry.key(), names));
     }
+    if (entry.value() < 0)
+      foil::fail(Exit::usage, "torch.classes.foil.Loss: ", entry.key(), " = ", entry.value(), ", allowed: an integer >= 0.");
     *place->second = entry.value();
   }
   if (sizes.full_views == 0) sizes.full_views = sizes.views;
@@ -84,19 +127,23 @@ foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
 // A loss that lives: parameters for the optimizer, state that moves once a step.
 class KeptLoss final : public torch::CustomClassHolder {
  public:
-  KeptLoss(const std::string& name, const std::string& options, const c10::Dict<std::string, int64_t>& sizes)
-      : loss_(make(name, options)), sizes_(sizes_of(sizes)) {
-    loss_->setup(sizes_);
+  KeptLoss(const std::string& name, const std::string& options, const c10::Dict<std::string, int64_t>& sizes, bool local)
+      : what_("torch.classes.foil.Loss: '" + name + "'"), local_(local), loss_(make(name, options)), sizes_(sizes_of(sizes)) {
+    foil::set_up(*loss_, sizes_);
   }
 
   Tensor forward(const std::vector<Tensor>& z, const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p,
-                 const OptionalList& target, const OptionalList& queue, int64_t epoch) {
-    input_ = foil::make_input(*loss_, z, given_of(label, index, p, target, queue));
-    input_->sizes = sizes_;
-    input_->step = step_;
-    input_->epoch = epoch;
-    input_->training = loss_->is_training();
-    return loss_->forward(*input_);
+                 const OptionalList& target, const OptionalList& queue, int64_t epoch, const OptionalList& h,
+                 const OptionalList& queue_label, const OptionalList& queue_index) {
+    require_one_rank(what_, local_);
+    return foil::in_plain_words(what_, [&] {
+      const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
+      input_ = foil::make_input(*loss_, z, arguments.given(sizes_));
+      input_->step = step_;
+      input_->epoch = epoch;
+      input_->training = loss_->is_training();
+      return (*loss_)(*input_);
+    });
   }
 
   // After the optimizer's step; in evaluation nothing moves.
@@ -104,7 +151,8 @@ class KeptLoss final : public torch::CustomClassHolder {
     if (!input_) foil::fail(Exit::usage, "foil.Loss.after_step: forward was not called since the last step.");
     if (loss_->is_training()) {
       torch::NoGradGuard no_grad;
-      loss_->after_step(*input_);
+      const foil::NoAutocast guard;
+      foil::in_plain_words(what_ + ", after_step", [&] { loss_->after_step(*input_); });
       ++step_;
     }
     input_.reset();
@@ -112,7 +160,16 @@ class KeptLoss final : public torch::CustomClassHolder {
 
   std::vector<Tensor> parameters() const { return loss_->parameters(); }
   void train(bool on) { loss_->train(on); }
-  void to(const std::string& device) { loss_->to(at::Device(device)); }
+  // `type`: of floating point, as its number, which is how a torch.dtype arrives.
+  void to(const std::string& device, std::optional<int64_t> type) {
+    foil::in_plain_words(what_ + ", to", [&] {
+      if (!type) return loss_->to(at::Device(device));
+      const auto wanted = static_cast<at::ScalarType>(*type);
+      if (wanted != at::kFloat && wanted != at::kDouble)
+        foil::fail(Exit::usage, what_, ", to: dtype, allowed: torch.float32 and torch.float64.");
+      foil::move_to(*loss_, at::Device(device), wanted);
+    });
+  }
 
   // The parts that the last forward reported.
   Dict reports() const {
@@ -162,6 +219,8 @@ class KeptLoss final : public torch::CustomClassHolder {
     return all;
   }
 
+  std::string what_;  // leads messages
+  bool local_;
   std::shared_ptr<foil::Loss> loss_;
   foil::Sizes sizes_;
   int64_t step_ = 0;
@@ -173,18 +232,20 @@ class KeptLoss final : public torch::CustomClassHolder {
 TORCH_LIBRARY(foil, library) {
   library.def(
       "loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None, Tensor[]? p=None, Tensor[]? target=None, "
-      "Tensor[]? queue=None) -> Tensor",
+      "Tensor[]? queue=None, Tensor[]? h=None, Tensor[]? queue_label=None, Tensor[]? queue_index=None, bool local=False) -> Tensor",
       loss);
+  const auto optional = [](const char* name) { return torch::arg(name) = c10::nullopt; };
   library.class_<KeptLoss>("Loss")
-      .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>>(), "",
-           {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>()})
+      .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>, bool>(), "",
+           {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>(),
+            torch::arg("local") = false})
       .def("forward", &KeptLoss::forward, "",
-           {torch::arg("z"), torch::arg("label") = c10::nullopt, torch::arg("index") = c10::nullopt, torch::arg("p") = c10::nullopt,
-            torch::arg("target") = c10::nullopt, torch::arg("queue") = c10::nullopt, torch::arg("epoch") = 0})
+           {torch::arg("z"), optional("label"), optional("index"), optional("p"), optional("target"), optional("queue"),
+            torch::arg("epoch") = 0, optional("h"), optional("queue_label"), optional("queue_index")})
       .def("after_step", &KeptLoss::after_step)
       .def("parameters", &KeptLoss::parameters)
       .def("train", &KeptLoss::train)
-      .def("to", &KeptLoss::to)
+      .def("to", &KeptLoss::to, "", {torch::arg("device"), optional("dtype")})
       .def("reports", &KeptLoss::reports)
       .def("state_dict", &KeptLoss::state_dict)
       .def("load_state_dict", &KeptLoss::load_state_dict);

@@ -20,8 +20,7 @@ Tensors moco_step(const Case& test, int64_t) {
   const nlohmann::json& p = test.params;
   const auto& in = test.inputs;
   const auto loss = make_loss("moco", {{"temperature", p.at("temperature")}, {"queue_length", p.at("K")}});
-  const auto queue =
-      std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.q").size(1), false, 0, torch::kDouble);
+  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.q").size(1), 0, torch::kDouble);
   set_queue(*queue, in.at("state.queue.before").t(), in.at("state.queue_ptr.before").item<int64_t>());
   const foil::Tensor q = in.at("in.q"), k = in.at("in.k");
   const Result r = run_step(*loss, {.z = {q, torch::zeros_like(q)}, .target = {torch::zeros_like(k), k}, .queues = {queue}});
@@ -59,7 +58,7 @@ Tensors mochi_step(const Case& test, int64_t) {
                                         {"with_query", p.at("s_prime")},
                                         {"start_epoch", 0}});
   const Tensor q = in.at("in.q"), k = in.at("in.k"), hardest = in.at("in.hard_topN");
-  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), q.size(1), false, 0, torch::kDouble);
+  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), q.size(1), 0, torch::kDouble);
   set_queue(*queue, in.at("state.queue.before"), in.at("state.queue_ptr.before").item<int64_t>());
   const Result r = run_step(*loss, {.z = {q, torch::zeros_like(q)},
                                     .target = {torch::zeros_like(k), k},
@@ -83,7 +82,7 @@ const Register mochi("mochi", {"mochi", [](const Case& test) { return each_step(
 const Register byol("byol", {"byol", [](const Case& test) {
                                const Tensor t1 = test.inputs.at("in.zt1"), t2 = test.inputs.at("in.zt2");
                                const Result r = run_step(
-                                   *make_loss("byol", {}),
+                                   *make_loss("byol", {{"directions", "sum"}}),
                                    {.z = {t1, t2}, .p = {test.inputs.at("in.p1"), test.inputs.at("in.p2")}, .target = {t1, t2}});
                                return Tensors{{"out.loss", r.loss},
                                               {"out.loss_12", r.reports.at("loss_1_2")},
@@ -99,8 +98,7 @@ const Register byol("byol", {"byol", [](const Case& test) {
 Tensors nnclr_step(const Case& test, int64_t) {
   const auto& in = test.inputs;
   const auto loss = make_loss("nnclr", {{"temperature", test.params.at("temperature")}, {"queue_length", test.params.at("K")}});
-  const auto queue =
-      std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.z1").size(1), false, 0, torch::kDouble);
+  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.z1").size(1), 0, torch::kDouble);
   set_queue(*queue, in.at("state.queue.before"), in.at("state.queue_ptr.before").item<int64_t>());
   const Result r =
       run_step(*loss, {.z = {in.at("in.z1"), in.at("in.z2")}, .p = {in.at("in.p1"), in.at("in.p2")}, .queues = {queue}});
@@ -159,7 +157,7 @@ Tensors swav_step(const Case& test, int64_t) {
   }
   std::vector<std::shared_ptr<foil::QueueStore>> queues;
   for (const foil::QueueNeed& need : loss->needs().queues) {
-    queues.push_back(std::make_shared<foil::QueueStore>(need, width, false, 0, torch::kDouble));
+    queues.push_back(std::make_shared<foil::QueueStore>(need, width, 0, torch::kDouble));
     enter(*queues.back(), test.inputs.at("state.queue.before")[need.view], n);
   }
   const Result r = run_step(*loss, {.z = z.unbind(0), .queues = queues});

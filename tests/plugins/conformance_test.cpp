@@ -33,8 +33,16 @@ std::string items_that_fail(const Report& report) {
 }
 
 TEST(Conformance, PassesASoundLossWithStateDrawsQueueAndParameters) {
-  const Report report = foil::conformance::test(planted("sound"));
-  EXPECT_TRUE(report.passed()) << report.text("sound");
+  for (const char* name : {"sound", "sound_with_labels"}) {
+    const Report report = foil::conformance::test(planted(name));
+    EXPECT_TRUE(report.passed()) << report.text(name);
+  }
+}
+
+TEST(Conformance, GivesALossFeaturesAndTheLabelsAndIndicesOfItsQueue) {
+  foil::load_plugin(FOIL_WANTS, foil::Registry::instance());
+  const Report report = foil::conformance::test(foil::Registry::instance().find("loss", "wants", "test"));
+  EXPECT_TRUE(report.passed()) << report.text("wants");
 }
 
 TEST(Conformance, EachPlantedBugIsCaughtByItsItem) {
@@ -53,6 +61,7 @@ TEST(Conformance, EachPlantedBugIsCaughtByItsItem) {
       {"own_key_already_in_the_queue", "evaluation"},
       {"reads_labels_without_asking", "needs"},
       {"reads_labels_when_there", "needs"},
+      {"unlabelled_are_of_one_class", "labels"},
   };
   fmt::print("{:<32}{:<14}{}\n", "bug", "caught by", "all items that fail");
   for (const auto& [bug, item] : table) {

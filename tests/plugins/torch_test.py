@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """torch_test.py LIBRARY [cuda]: foil's losses as seen from Python, against the same formulas in plain torch."""
+import os
+import subprocess
 import sys
+import tempfile
 import unittest
 
 import torch
@@ -30,7 +33,7 @@ def unit(x):
 
 def byol(p, target):
     """Each view predicts the other one's target."""
-    return sum((2 - 2 * (unit(p[1 - v]) * unit(target[v]).detach()).sum(1)).mean() for v in range(2))
+    return sum((2 - 2 * (unit(p[1 - v]) * unit(target[v]).detach()).sum(1)).mean() for v in range(2)) / 2
 
 
 def moco(q, k, queue, temperature):
@@ -119,9 +122,48 @@ class Operator(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, r"z.1 is \S+ \[4, 4\] but z.0 is \S+ \[3, 4\]"):
             torch.ops.foil.loss("infonce", "", [z[0], torch.randn(4, 4, dtype=torch.float64, device=DEVICE)])
 
+    def test_features_and_the_labels_and_indices_of_a_queue_reach_a_loss(self):
+        """The loss `wants`: mean of <h1, h2> + the queue's rows of the sample's class, not of itself."""
+        z, h, (queue,) = embeddings(2, 3, 5), embeddings(2, 3, 4, seed=4), embeddings(1, 3, 5, seed=5)
+        ids = {name: torch.tensor(x, device=DEVICE) for name, x in
+               [("label", [1, 1, -1]), ("index", [4, 5, 6]), ("queue_label", [1, 0, -1]), ("queue_index", [5, 7, 8])]}
+        given = dict(label=ids["label"], index=ids["index"], h=h, queue=[queue],
+                     queue_label=[ids["queue_label"]], queue_index=[ids["queue_index"]])
+        expected = (h[0] * h[1]).sum(1).mean() + (unit(z[0])[0] * unit(queue)[0].detach()).sum() / 3
+        self.assert_equal(torch.ops.foil.loss("wants", "", z, **given), expected, z + h)
+        kept = torch.classes.foil.Loss("wants", "", {"dataset_size": 9})
+        self.assert_equal(kept.forward(z, **given), expected, z + h)
+        for name, text in [("h", "h.0 is missing: this loss needs features before the head"), ("queue_label", "queue_label.0 is missing"),
+                           ("queue_index", "queue_index.0 is missing"), ("index", "index is missing: this loss keeps state per sample")]:
+            with self.assertRaisesRegex(RuntimeError, text):
+                torch.ops.foil.loss("wants", "", z, **{k: v for k, v in given.items() if k != name})
+
+    def test_a_label_of_minus_one_is_no_class(self):
+        z = embeddings(2, 4, 5)
+        of = lambda ids: torch.ops.foil.loss("supcon", "", z, torch.tensor(ids, device=DEVICE))
+        torch.testing.assert_close(of([-1, 0, -1, 0]), of([1, 0, 2, 0]), rtol=0, atol=1e-12)
+        self.assertNotAlmostEqual(of([-1, 0, -1, 0]).item(), of([1, 0, 1, 0]).item())
+
+    def test_what_is_out_of_range_is_refused_in_a_line(self):
+        z = embeddings(2, 3, 4)
+        ids = lambda *x: torch.tensor(x, device=DEVICE)
+        for name, given, text in [
+            ("infonce", {"z": [x[:0] for x in z]}, r"z.0 has no rows: it is \S+ \[0, 4\]"),
+            ("multiview", {"z": [x[:0] for x in z]}, r"z.0 has no rows"),
+            ("infonce", {"z": [x[:, :0] for x in z]}, r"z.0 has no columns"),
+            ("supcon", {"label": ids(0, -2, 1)}, r"label is -2 in row 1, allowed: -1 to 16777215"),
+            ("supcon", {"label": ids(0, 2**31, 1)}, r"label is 2147483648 in row 1, allowed: -1 to 16777215"),
+            ("sogclr", {"index": ids(0, 1, -1)}, r"index is -1 in row 2, allowed: 0 to 16777215, unless the dataset_size is given"),
+            ("sogclr", {"index": ids(0, 1, 4 * 10**12)}, r"index is 4000000000000 in row 2"),
+            ("sogclr", {}, r"index is missing: this loss keeps state per sample"),
+        ]:
+            with self.assertRaisesRegex(RuntimeError, text) as raised:
+                torch.ops.foil.loss(name, "", **{"z": z, **given})
+            self.assertNotIn("\n", str(raised.exception))
+
     def test_a_loss_with_state_is_refused(self):
         with self.assertRaisesRegex(RuntimeError, "has parameters or state; keep it in torch.classes.foil.Loss"):
-            torch.ops.foil.loss("my_plugin", "", embeddings(2, 3, 4))
+            torch.ops.foil.loss("my_plugin", "", embeddings(2, 3, 4), index=torch.arange(3, device=DEVICE))
 
 
 class Class(unittest.TestCase):
@@ -185,6 +227,126 @@ class Class(unittest.TestCase):
             loss.load_state_dict({**state, "difficulty": torch.zeros(3)})
         with self.assertRaisesRegex(RuntimeError, "unknown size 'dataset'.*Did you mean 'dataset_size'"):
             torch.classes.foil.Loss("my_plugin", "", {"dataset": 3})
+
+
+class Sizes(unittest.TestCase):
+    """What torch.classes.foil.Loss is told beforehand, against what it then gets."""
+
+    def test_a_loss_with_state_per_sample_takes_indices_of_its_data_only(self):
+        z = embeddings(2, 3, 4)
+        loss = torch.classes.foil.Loss("sogclr", "", {"dataset_size": 5})
+        loss.to(DEVICE)
+        with self.assertRaisesRegex(RuntimeError, "index is missing: this loss keeps state per sample"):
+            loss.forward(z)
+        for index, text in [([0, 1, 5], "index is 5 in row 2, allowed: 0 to 4"), ([0, -1, 2], "index is -1 in row 1, allowed: 0 to 4")]:
+            with self.assertRaisesRegex(RuntimeError, text):
+                loss.forward(z, index=torch.tensor(index, device=DEVICE))
+        self.assertTrue((loss.state_dict()["log_u"] < -1e38).all())  # nothing has moved
+        with self.assertRaisesRegex(RuntimeError, "dataset_size is missing from the sizes: this loss keeps state per sample"):
+            torch.classes.foil.Loss("sogclr", "", {"z_dim": 4})
+
+    def test_a_forgotten_or_wrong_size_is_named(self):
+        for name in ("swav", "dino"):
+            with self.assertRaisesRegex(RuntimeError, "of this loss is empty, .*: one of its sizes is not given: z_dim, "):
+                torch.classes.foil.Loss(name)
+        with self.assertRaisesRegex(RuntimeError, "z_dim = -1, allowed: an integer >= 0"):
+            torch.classes.foil.Loss("swav", "", {"z_dim": -1})
+        with self.assertRaisesRegex(RuntimeError, "sizes: z_dim = 5, but the tensors say 4"):
+            torch.classes.foil.Loss("swav", "", {"z_dim": 5}).forward(embeddings(2, 3, 4))
+        with self.assertRaisesRegex(RuntimeError, "the set-up of the loss failed for z_dim = 4 .*out of memory: ") as raised:
+            torch.classes.foil.Loss("swav", "prototypes = 1000000000000000", {"z_dim": 4})
+        self.assertNotIn("\n", str(raised.exception))
+
+    def test_parameters_of_another_type_than_z_are_named_and_can_be_moved(self):
+        z = embeddings(2, 3, 4)
+        loss = torch.classes.foil.Loss("swav", "prototypes = 6", {"z_dim": 4})
+        with self.assertRaisesRegex(RuntimeError, r"the parameter 'prototypes' of the loss is CPUFloatType but z.0 is \S*DoubleType\. Move the loss"):
+            loss.forward(z)
+        (parameter,) = loss.parameters()
+        loss.to(DEVICE, torch.float64)
+        loss.forward(z).backward()
+        self.assertEqual(parameter.grad.dtype, torch.float64)
+
+
+class Autocast(unittest.TestCase):
+    """Inside any autocast of the caller's a loss is what it is outside, backward pass included."""
+
+    def test_values_and_gradients_are_those_outside(self):
+        z = [(30 * x.detach()[:, :16]).float().requires_grad_() for x in embeddings(2, 64, 16)]
+        label = torch.arange(64, device=DEVICE) % 5
+        for name, options in [("vicreg", ""), ("barlow", ""), ("supcon", ""), ("infonce", "temperature = 0.01"), ("dcl", "temperature = 0.05")]:
+            def value():
+                return torch.ops.foil.loss(name, options, z, label)
+            outside = value()
+            want = torch.autograd.grad(outside, z)
+            for dtype in (torch.bfloat16, torch.float16):
+                with torch.autocast(DEVICE, dtype=dtype):
+                    inside = value()
+                    got = torch.autograd.grad(inside, z, retain_graph=True)
+                    kept = torch.classes.foil.Loss(name, options).forward(z, label)
+                self.assertEqual(inside.dtype, torch.float32)
+                self.assertTrue(outside.isfinite())
+                for x in (inside, kept):
+                    self.assertEqual(x.item(), outside.item(), name)
+                for gradients in (got, torch.autograd.grad(inside, z)):
+                    for a, b in zip(gradients, want):
+                        self.assertLessEqual((a - b).abs().max(), 1e-6 * b.abs().max(), name)
+
+    def test_parameters_get_their_gradient_too(self):
+        z = [x.detach().float().requires_grad_() for x in embeddings(2, 32, 8)]
+        loss = torch.classes.foil.Loss("swav", "prototypes = 6", {"z_dim": 8})
+        loss.to(DEVICE)
+        inputs = z + loss.parameters()
+        want = torch.autograd.grad(loss.forward(z), inputs)
+        with torch.autocast(DEVICE, dtype=torch.bfloat16):
+            value = loss.forward(z)
+            got = torch.autograd.grad(value, inputs)
+            loss.after_step()
+        for a, b in zip(got, want):
+            self.assertLessEqual((a - b).abs().max(), 1e-6 * b.abs().max())
+
+    def test_half_precision_from_an_encoder_is_widened(self):
+        for dtype in (torch.bfloat16, torch.float16):
+            z = [x.detach().to(dtype).requires_grad_() for x in embeddings(2, 16, 8)]
+            value = torch.ops.foil.loss("infonce", "", z)
+            self.assertEqual(value.dtype, torch.float32)
+            torch.testing.assert_close(value, torch.ops.foil.loss("infonce", "", [x.float() for x in z]), rtol=0, atol=0)
+            value.backward()
+            self.assertEqual(z[0].grad.dtype, dtype)
+
+
+RANK = """
+import sys, torch, torch.distributed as dist
+torch.ops.load_library(sys.argv[1])
+z = [torch.randn(4, 3) for _ in range(2)]
+def words(call):
+    try:
+        call()
+        return "accepted"
+    except RuntimeError as error:
+        return str(error)
+def both(**local):
+    return [words(lambda: torch.ops.foil.loss("infonce", "", z, **local)),
+            words(lambda: torch.classes.foil.Loss("infonce", "", {}, **local).forward(z))]
+before = both()
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[3]), world_size=2)
+within, alone = both(), both(local=True)
+dist.barrier()
+dist.destroy_process_group()
+assert before == alone == both() == ["accepted"] * 2, (before, alone)
+for text in within:
+    assert "torch.distributed's default process group has 2 ranks" in text and "local=True" in text, text
+"""
+
+
+class Distributed(unittest.TestCase):
+    def test_two_ranks_are_refused_unless_each_is_meant_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            commands = [[sys.executable, "-c", RANK, LIBRARY, os.path.join(folder, "store"), str(rank)] for rank in range(2)]
+            environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+            ranks = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) for command in commands]
+            words = [rank.communicate()[1] for rank in ranks]
+            self.assertEqual([rank.returncode for rank in ranks], [0, 0], words)
 
 
 unittest.main(argv=sys.argv[:1], verbosity=1)

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the program says of plugins, and what it makes. FOIL_TEST_BAD is the folder of the libraries of
 // tests/support/plugins/bad.cpp, FOIL_BUILD the build folder, from which an installation is made where one is needed.
-#include "run/safetensors.h"
 #include "tests/support/run_foil.h"
-
-#include <torch/types.h>
-
-#include <cmath>
-#include <map>
 
 namespace {
 
@@ -110,106 +104,6 @@ TEST(Describe, OfEveryEncoderAndAugmentationEndsInASnippetThatReadsBack) {
     const foil::Outcome out = place.foil({"config", "experiment.toml"});
     EXPECT_EQ(out.code, 0) << name << ": " << out.err;
   }
-}
-
-// Two samples whose views agree and are orthogonal to the other sample's.
-std::map<std::string, at::Tensor> two_samples() {
-  return {{"z.0", torch::eye(2, torch::kDouble)}, {"z.1", torch::eye(2, torch::kDouble)}};
-}
-
-TEST(Score, PrintsTheValueAndWritesTheGradients) {
-  const foil::Workplace place;
-  auto tensors = two_samples();
-  tensors["z.1"] = 3 * tensors["z.1"];  // not of unit norm: the loss sees it scaled, as in a run
-  foil::save_tensors((place.folder / "two.safetensors").string(), tensors);
-  const foil::Outcome out = place.foil({"score", "infonce", "two.safetensors", "--set", "temperature=0.5", "--device", "cpu"});
-  ASSERT_EQ(out.code, 0) << out.err;
-  std::istringstream words(out.out);
-  std::string name, file;
-  double value = 0;
-  words >> name >> value >> file;
-  EXPECT_EQ(name, "infonce");
-  EXPECT_NEAR(value, std::log1p(2 * std::exp(-2.0)), 1e-15);
-  EXPECT_EQ(file, "two.gradients.safetensors");
-  const auto gradients = foil::load_tensors((place.folder / file).string()).tensors;
-  EXPECT_EQ(gradients.at("value").item<double>(), value);
-  // The tangent of z.1 at 3 e_0 points along e_1, and two anchors take e_1 of it with the softmax share 1 / (exp 2 + 2).
-  EXPECT_NEAR(gradients.at("grad.z.1")[0][0].item<double>(), 0, 1e-15);
-  EXPECT_GT(gradients.at("grad.z.0")[0][1].item<double>(), 0);
-  EXPECT_NEAR(gradients.at("grad.z.1")[0][1].item<double>() * 3, gradients.at("grad.z.0")[0][1].item<double>(), 1e-15);
-}
-
-TEST(Score, ReadsPredictionsTargetsAndQueuesWhereALossNeedsThem) {
-  const foil::Workplace place;
-  auto tensors = two_samples();
-  const at::Tensor one = torch::eye(2, torch::kDouble), other = one.flip(0);
-  for (const char* view : {"0", "1"}) {
-    tensors[std::string("p.") + view] = one;
-    tensors[std::string("target.") + view] = other;
-  }
-  tensors["queue.0"] = one;
-  foil::save_tensors((place.folder / "all.safetensors").string(), tensors);
-  const auto value = [&](const std::vector<std::string>& loss) {
-    std::vector<std::string> arguments{"score", "all.safetensors", "--device", "cpu"};
-    arguments.insert(arguments.begin() + 1, loss.front());
-    arguments.insert(arguments.end(), loss.begin() + 1, loss.end());
-    const foil::Outcome out = place.foil(arguments);
-    EXPECT_EQ(out.code, 0) << out.err;
-    return foil::load_tensors((place.folder / "all.gradients.safetensors").string()).tensors;
-  };
-  // Predictions orthogonal to their targets: 2 each way, and a gradient of minus the target over two samples, times two.
-  const auto byol = value({"byol"});
-  EXPECT_NEAR(byol.at("value").item<double>(), 4, 1e-12);
-  for (const char* name : {"grad.p.0", "grad.p.1"}) EXPECT_TRUE(torch::allclose(byol.at(name), -other)) << byol.at(name);
-  EXPECT_EQ(byol.at("grad.z.0").abs().max().item<double>(), 0);
-  // A key orthogonal to its query, and the query itself and its opposite number in the queue.
-  const auto moco = value({"moco", "--set", "temperature=1", "--set", "queue_length=2"});
-  EXPECT_NEAR(moco.at("value").item<double>(), std::log(2 + std::exp(1.0)), 1e-12);
-  EXPECT_EQ(moco.count("grad.p.0"), 0u);
-  // The neighbour of each z is the row that is its own prediction.
-  EXPECT_NEAR(value({"nnclr", "--set", "temperature=1", "--set", "queue_length=2"}).at("value").item<double>(),
-              std::log1p(std::exp(-1.0)), 1e-12);
-
-  tensors.erase("target.1");
-  foil::save_tensors((place.folder / "all.safetensors").string(), tensors);
-  const foil::Outcome missing = place.foil({"score", "byol", "all.safetensors", "--device", "cpu"});
-  EXPECT_EQ(missing.code, 5);
-  EXPECT_EQ(
-      missing.err,
-      "all.safetensors: target.1 is missing: this loss needs z of each view by the momentum encoder, CPUDoubleType [2, 2].\n");
-}
-
-TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
-  const foil::Workplace place;
-  const auto refused = [&](std::map<std::string, at::Tensor> tensors, int code, std::vector<std::string> more = {}) {
-    foil::save_tensors((place.folder / "in.safetensors").string(), tensors);
-    std::vector<std::string> arguments{"score", "infonce", "in.safetensors"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const foil::Outcome out = place.foil(arguments);
-    EXPECT_EQ(out.code, code) << out.out;
-    EXPECT_FALSE(fs::exists(place.folder / "in.gradients.safetensors"));
-    return out.err;
-  };
-  auto tensors = two_samples();
-  EXPECT_EQ(refused({{"z1", tensors["z.0"]}}, 5), "in.safetensors: has no tensor z.0. Known tensors: z1.\n");
-  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 views, allowed: 2 or more.\n");
-  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
-            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0, z.1, ..., p, target and queue alike, label, index. "
-            "Is one "
-            "between missing?\n");
-  tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
-  EXPECT_EQ(refused(tensors, 5),
-            "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");
-  tensors = two_samples();
-  tensors["label"] = torch::zeros({2, 1}, torch::kLong);
-  EXPECT_EQ(refused(tensors, 5), "in.safetensors: label is CPULongType [2, 1], allowed: int64 [2], one a sample.\n");
-  EXPECT_EQ(refused(two_samples(), 2, {"--set", "temperature=-1"}),
-            "--set temperature=-1: loss.temperature = -1, allowed: a number > 0.\n");
-  EXPECT_TRUE(contains(refused(two_samples(), 2, {"--set", "temprature=1"}),
-                       "unknown key loss.temprature. Known keys: temperature. Did you mean 'temperature'?"));
-  const foil::Outcome unknown = place.foil({"score", "infonse", "in.safetensors"});
-  EXPECT_EQ(unknown.code, 2);
-  EXPECT_TRUE(contains(unknown.err, "Did you mean 'infonce'?")) << unknown.err;
 }
 
 // An installation, made once.

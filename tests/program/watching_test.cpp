@@ -97,6 +97,43 @@ TEST(OnlineEvaluation, AndTheAlarmSeeTheSameOnTwoAndThreeRanks) {
   }
 }
 
+// ---- What is allowed and hardly meant
+
+TEST(Cautions, OneSampleABatchAndAQueueLongerThanTheDataAreSaidOnce) {
+  const Ended alone = train(small_experiment(), {"run.steps=2", "data.batch_size=1", "data.subset=8"});
+  EXPECT_EQ(alone.outcome.code, 0);
+  EXPECT_EQ(alone.outcome.err,
+            "small.toml:32:8: data.batch_size = 1: the loss 'infonce' has no other sample in the batch to tell one from.\n"
+            "step 0: the gradient is 0 in every parameter: nothing is learned.\n");
+  const Ended queue = train(small_experiment("", "moco"), {"run.steps=2", "loss.queue_length=300"});
+  EXPECT_EQ(queue.outcome.code, 0);
+  EXPECT_EQ(queue.outcome.err,
+            "small.toml:32:8: the queue of the loss 'moco', 300 rows (queue_length = 300), is longer than the training set, 257 "
+            "samples: a sample meets earlier rows of its own in it.\n");
+  const Outcome again = trained(*queue.place, {"run.steps=2", "loss.queue_length=300"});
+  EXPECT_EQ(again.err, "");
+  EXPECT_EQ(train(small_experiment("", "moco"), {"run.steps=2", "loss.queue_length=257"}).outcome.err, "");
+}
+
+TEST(Cautions, AQueueThatDoesNotFitIntoMemoryIsRefusedWithItsSize) {
+  const Ended run = train(small_experiment("", "moco"), {"loss.queue_length=2000000000000"});
+  EXPECT_EQ(run.outcome.code, 2);
+  EXPECT_EQ(run.outcome.err.find("small.toml:32:8: the loss 'moco' asks for a queue of 2000000000000 rows (queue_length = "
+                                 "2000000000000) of 8 numbers: 128000 GB to make it, allowed: half of this machine's memory, "),
+            0u)
+      << run.outcome.err;
+}
+
+TEST(Rows, KeepWhatTwoLossesOfOneNameReportApart) {
+  std::string text = small_experiment("", "barlow");
+  text.replace(text.find("temperature = 0.2\n"), 18, "scale = 0.1\n[[loss]]\nname = \"barlow\"\nweight = 0.5\n");
+  const nlohmann::json row = train(text, {"run.steps=2", "loss.1.off_diagonal_weight=1"}).row(2);
+  for (const char* key : {"loss.0.barlow", "loss.0.barlow.invariance", "loss.1.barlow", "loss.1.barlow.redundancy"})
+    EXPECT_TRUE(row.contains(key)) << key << " in " << row;
+  EXPECT_FALSE(row.contains("barlow.invariance"));
+  EXPECT_NEAR(row["loss"].get<double>(), row["loss.0.barlow"].get<double>() + 0.5 * row["loss.1.barlow"].get<double>(), 1e-4);
+}
+
 // ---- The alarm
 
 TEST(Collapse, WarnsOnceInOneLineAndGoesOn) {

@@ -79,11 +79,10 @@ Result run_step(Loss& loss, const Step& step, const std::function<void(LossInput
   for (const Tensor& rows : step.target) input.target.push_back(raw_z ? rows : unit(rows));
   for (const auto& queue : step.queues) input.queue.push_back(queue->look());
   for (const auto& [name, draws] : step.draws) input.preset(name, draws);
-  input.h = input.z;
   input.index = torch::arange(z[0].size(0));
   input.ranks = World::single();
   if (prepare) prepare(input);
-  const Tensor value = loss.forward(input);
+  const Tensor value = loss(input);
   result.loss = value.detach();
   result.reports = input.reports();
   const auto gradients = [&](const std::vector<Tensor>& of) {

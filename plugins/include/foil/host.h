@@ -6,7 +6,7 @@
 //   const auto loss = foil::make_loss("infonce", "temperature = 0.2");
 //   const foil::LossInput input = foil::make_input(*loss, {z1, z2});
 //   loss->setup(input.sizes);
-//   loss->forward(input).backward();
+//   (*loss)(input).backward();
 #pragma once
 
 #include <foil/component.h>
@@ -25,19 +25,27 @@ FOIL_API std::vector<std::string> load_plugins(const std::vector<std::string>& f
 // Throws Error (Exit::usage) for an unknown name or option or a value out of range, naming the nearest and what is allowed.
 FOIL_API std::shared_ptr<Loss> make_loss(const std::string& name, const std::string& options = "");
 
+// loss.setup(sizes). Throws Error (Exit::usage), with the sizes, where LibTorch cannot make what the loss registers.
+FOIL_API void set_up(Loss& loss, const Sizes& sizes);
+
 // What a loss may need besides z (loss.needs() says what; `foil describe` too). All on the device of z; floats in the type of z.
 struct Given {
-  Tensor label = {};                // int64 [B]
-  Tensor index = {};                // int64 [B], rows of the data set; 0 ... B-1 unless given
-  std::vector<Tensor> p = {};       // V x [B, D], the predictor on each z
-  std::vector<Tensor> target = {};  // V' x [B, D], z of the momentum encoder: of all views, or of the first V' where V is free
-  std::vector<Tensor> queue = {};   // [K, D] each, in the order of Needs::queues: K earlier rows of z or target, all filled
+  Tensor label = {};                     // int64 [B], -1: has none
+  Tensor index = {};                     // int64 [B], rows of the data set; needed by a loss that keeps state per sample
+  std::vector<Tensor> h = {};            // V x [B, F], features before the head
+  std::vector<Tensor> p = {};            // V x [B, D], the predictor on each z
+  std::vector<Tensor> target = {};       // V' x [B, D], z of the momentum encoder: of all views, or of the first V' where V is free
+  std::vector<Tensor> queue = {};        // [K, D] each, in the order of Needs::queues: K earlier rows of z or target, all filled
+  std::vector<Tensor> queue_label = {};  // int64 [K] each, of the queues' rows, -1: has none
+  std::vector<Tensor> queue_index = {};  // int64 [K] each
+  Sizes sizes = {};                      // of the experiment, where it is known: what is 0 is read off the tensors
 };
 
 // The input of one rank on its own at step 0: z, V views [B, D]. z, p, target and queue are scaled to unit norm unless
-// loss.needs().raw_z, as in a run; gradient flows to z and p. What the loss does not need is ignored. `sizes` is what the tensors
-// say: for a loss with state, set dataset_size and classes to those of the data. Throws Error (Exit::usage) naming the tensor, as
-// "target.1", that is missing or whose shape or type does not fit, and what is allowed.
+// loss.needs().raw_z, as in a run; half precision becomes float32; gradient flows to z, h and p. What the loss does not need is
+// ignored and not there. LossInput::sizes is `given.sizes`, completed from the tensors: for a loss with state, give dataset_size
+// and classes of the data; unless given they are what the largest index and label ask for, 2^24 at most. Throws Error (Exit::usage)
+// naming the tensor, as "target.1", that is missing or whose shape, type or range does not fit, and what is allowed.
 FOIL_API LossInput make_input(const Loss& loss, std::vector<Tensor> z, const Given& given = {});
 
 }  // namespace foil

@@ -22,7 +22,7 @@ TEST(MyPlugin, EqualsTheLoopOverAllPairs) {
   const foil::LossInput input =
       foil::make_input(*loss, {torch::randn({7, 5}, torch::kDouble), torch::randn({7, 5}, torch::kDouble)});
   loss->setup(input.sizes);
-  EXPECT_NEAR(loss->forward(input).item<double>(), slow_loop(input.z[0], input.z[1], 0.3), 1e-12);
+  EXPECT_NEAR((*loss)(input).item<double>(), slow_loop(input.z[0], input.z[1], 0.3), 1e-12);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ TEST(MyPlugin, EqualsTheLoopOverTheBatchAndWhatIsInTheQueue) {
     for (int64_t k = 0; k < 2; ++k) denominator += std::exp(s(input.queue[0].data[k]));
     expected += (std::log(denominator) - s(input.target[1][i])) / 3;
   }
-  EXPECT_NEAR(loss.forward(input).item<double>(), expected, 1e-12);
+  EXPECT_NEAR(loss(input).item<double>(), expected, 1e-12);
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ class MyPlugin final : public foil::Loss {
   };
   explicit MyPlugin(Options options) : options_(options) {}
 
+  foil::Needs needs() const override { return {.index = true}; }
+
   // Buffers registered here are moved, saved, loaded and resumed by the host.
   void setup(const foil::Sizes& sizes) override { difficulty_ = register_buffer("difficulty", torch::zeros({sizes.dataset_size})); }
 

@@ -35,7 +35,7 @@ TEST(MyPlugin, EqualsTheLoopBeforeAndAfterItsStateMoved) {
       expected += (1 + 2.0 * d) * each[i] / 3;
       d = 0.25 * d + 0.75 * each[i];
     }
-    EXPECT_NEAR(loss->forward(input).item<double>(), expected, 1e-12) << "step " << step;
+    EXPECT_NEAR((*loss)(input).item<double>(), expected, 1e-12) << "step " << step;
     loss->after_step(input);
   }
 }

@@ -43,8 +43,8 @@ std::vector<double> first_column(const Tensor& data) {
 std::vector<int64_t> entries(const Tensor& t) { return {t.const_data_ptr<int64_t>(), t.const_data_ptr<int64_t>() + t.numel()}; }
 
 // A queue after these batches, all on one rank.
-std::shared_ptr<QueueStore> after(const QueueNeed& need, const std::vector<int64_t>& batches, bool labels = true) {
-  const auto queue = std::make_shared<QueueStore>(need, kWidth, labels, 1, torch::kDouble);
+std::shared_ptr<QueueStore> after(const QueueNeed& need, const std::vector<int64_t>& batches) {
+  const auto queue = std::make_shared<QueueStore>(need, kWidth, 1, torch::kDouble);
   for (size_t step = 0; step < batches.size(); ++step) {
     Tensor label;
     const LossInput input = input_of(*foil::World::single(), static_cast<int64_t>(step), {batches[step]}, label);
@@ -53,10 +53,13 @@ std::shared_ptr<QueueStore> after(const QueueNeed& need, const std::vector<int64
   return queue;
 }
 
-QueueNeed online(int64_t view = 0, int64_t start_epoch = 0) { return {kLength, QueueNeed::Source::online, view, start_epoch}; }
+// Labels and indices too.
+QueueNeed online(int64_t view = 0, int64_t start_epoch = 0) {
+  return {kLength, QueueNeed::Source::online, view, start_epoch, /*label=*/true, /*index=*/true};
+}
 
 TEST(Queue, StartsWithUnitVectorsThatTheKeyAloneDetermines) {
-  const QueueStore a(online(), 5, true, 9), b(online(), 5, true, 9), other(online(), 5, true, 10);
+  const QueueStore a(online(), 5, 9), b(online(), 5, 9), other(online(), 5, 10);
   const foil::Queue queue = a.look();
   EXPECT_EQ(queue.data.sizes(), (std::vector<int64_t>{kLength, 5}));
   EXPECT_LT((queue.data.norm(2, {1}) - 1).abs().max().item<float>(), 1e-6);
@@ -98,7 +101,12 @@ TEST(Queue, TakesNothingBeforeItsStartEpoch) {
   EXPECT_EQ(entries(after(online(0, 2), {3, 3, 2})->look().index), (std::vector<int64_t>{200, 201, -1, -1, -1, -1, -1}));
 }
 
-TEST(Queue, HasNoLabelsWithoutThoseOfTheData) { EXPECT_FALSE(after(online(), {3}, false)->look().label.defined()); }
+TEST(Queue, HasLabelsAndIndicesOnlyWhereAskedForThem) {
+  const foil::Queue bare = after({.length = kLength, .source = QueueNeed::Source::online}, {5, 4})->look();
+  EXPECT_FALSE(bare.label.defined());
+  EXPECT_FALSE(bare.index.defined());
+  EXPECT_TRUE(torch::equal(bare.data, after(online(), {5, 4})->look().data));
+}
 
 TEST(Queue, HoldsNoGraph) { EXPECT_FALSE(after(online(), {3})->look().data.requires_grad()); }
 
@@ -107,7 +115,7 @@ TEST(Queue, HasTheSameBitsOnEveryRankAndForAnyNumberOfRanks) {
   const foil::Queue one = after(online(), {5, 4, 6})->look();
   for (const auto& shards : worlds) {
     foil::in_process_ranks(static_cast<int>(shards[0].size()), [&](foil::World& world) {
-      QueueStore queue(online(), kWidth, true, 1, torch::kDouble);
+      QueueStore queue(online(), kWidth, 1, torch::kDouble);
       for (size_t step = 0; step < shards.size(); ++step) {
         Tensor label;
         const LossInput input = input_of(world, static_cast<int64_t>(step), shards[step], label);
@@ -125,7 +133,7 @@ TEST(Queue, HasTheSameBitsOnEveryRankAndForAnyNumberOfRanks) {
 TEST(Queue, GoesOnFromItsBuffersAlone) {
   const auto whole = after(online(), {5, 4, 6});
   const auto part = after(online(), {5, 4});
-  QueueStore resumed(online(), kWidth, true, 77, torch::kDouble);
+  QueueStore resumed(online(), kWidth, 77, torch::kDouble);
   for (auto& item : resumed.named_buffers()) item.value().copy_(part->named_buffers()[item.key()]);
   Tensor label;
   const LossInput input = input_of(*foil::World::single(), 2, {6}, label);

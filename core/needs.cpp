@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "needs.h"
+
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <cmath>
+
+namespace foil {
+namespace {
+
+// " (queue_length = 4096)": the options of a table that are `value`.
+std::string options_of_value(const Node& table, int64_t value) {
+  std::string text;
+  for (const auto& [key, node] : table.table())
+    if (node.is_integer() && node.integer() == value) text += (text.empty() ? " (" : ", ") + key + " = " + std::to_string(value);
+  return text.empty() ? text : text + ")";
+}
+
+}  // namespace
+
+void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes, bool labelled) {
+  const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
+  const int64_t views = plan.views.count;
+  if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
+    std::string range = needs.max_views == 0 ? "at least " + std::to_string(needs.min_views)
+                        : needs.max_views == needs.min_views
+                            ? std::to_string(needs.min_views)
+                            : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
+    fail(Exit::usage, what, range, " views, views.count = ", views, ".");
+  }
+  const auto labels = [&](const char* of) {
+    if (!labelled) fail(Exit::usage, what, "labels", of, ", the data set '", plan.data.component->name, "' has none.");
+  };
+  if (needs.labels) labels("");
+  for (const QueueNeed& queue : needs.queues) {
+    if (queue.label) labels(" in its queue");
+    const bool online = queue.source == QueueNeed::Source::online;
+    if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
+    const int64_t there = online ? views : sizes.full_views;
+    if (queue.view >= there) {
+      fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
+           online ? "views.count" : "views.full", " = ", there, ".");
+    }
+  }
+}
+
+std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,
+                                       const at::TensorOptions& options) {
+  const double bytes = static_cast<double>(need.length) * static_cast<double>(sizes.z_dim) * sizeof(double);
+  const double memory = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  if (bytes > memory / 2) {
+    fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' asks for a queue of ", need.length, " rows",
+         options_of_value(chosen.table, need.length), " of ", sizes.z_dim, " numbers: ", std::llround(bytes / 1e9),
+         " GB to make it, allowed: half of this machine's memory, ", std::llround(memory / 2e9), " GB.");
+  }
+  return std::make_shared<QueueStore>(need, sizes.z_dim, key, options);
+}
+
+std::vector<std::string> cautions(const Plan& plan, const std::vector<Needs>& needs, const Sizes& sizes) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < needs.size(); ++i) {
+    const ChosenLoss& chosen = plan.losses[i];
+    const std::string loss = "the loss '" + chosen.component->name + "'";
+    if (sizes.batch_size == 1 && !needs[i].target)
+      lines.push_back(chosen.place + ": data.batch_size = 1: " + loss + " has no other sample in the batch to tell one from.");
+    for (const QueueNeed& queue : needs[i].queues) {
+      if (queue.length <= sizes.dataset_size || queue.index) continue;
+      lines.push_back(chosen.place + ": the queue of " + loss + ", " + std::to_string(queue.length) + " rows" +
+                      options_of_value(chosen.table, queue.length) + ", is longer than the training set, " +
+                      std::to_string(sizes.dataset_size) + " samples: a sample meets earlier rows of its own in it.");
+      break;  // its others are alike
+    }
+  }
+  return lines;
+}
+
+}  // namespace foil

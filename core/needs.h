@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a loss asks for (Needs) against what an experiment has: refused, made, or warned of.
+#pragma once
+
+#include "experiment.h"
+
+namespace foil {
+
+// Throws Error (Exit::usage) at the place of the loss for what it needs and the experiment has not. `labelled`: some training
+// sample has a label.
+void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes, bool labelled);
+
+// One of the loss's queues. Throws Error (Exit::usage) at the place of the loss where it cannot fit into this machine's memory,
+// before anything is drawn.
+std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,
+                                       const at::TensorOptions& options);
+
+// What is allowed and hardly meant, a line each: one sample a batch, a queue longer than the training set. `needs`: of each loss.
+std::vector<std::string> cautions(const Plan& plan, const std::vector<Needs>& needs, const Sizes& sizes);
+
+}  // namespace foil
