@@ -23,12 +23,16 @@ void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype)
 void copy_exactly(const std::map<std::string, at::Tensor>& from, const std::map<std::string, at::Tensor>& into,
                   const std::string& place);
 
-// Loads published weights into a module, strictly: after the two rules below the names and shapes must be the same on both sides,
-// else one Error (Exit::data), led by `place`, lists every difference, and nothing is written. Floating dtypes are converted.
+// Loads published weights, or those of a checkpoint of foil, into a module, strictly: after the rules below the names and shapes
+// must be the same on both sides, else one Error (Exit::data), led by `place`, lists the differences, and nothing is written.
+// Floating dtypes are converted.
 //  1. A name that the module does not have loses these prefixes, as often as they occur:
-//     module. backbone. encoder. encoder_q. _orig_mod.
-//  2. What then starts with fc. head. (a classifier or projection head) encoder_k. queue (MoCo's momentum encoder and queue) and is
-//     no name of the module is left out.
+//     module. _orig_mod. model. tower. backbone. encoder. base_encoder. encoder_q. online_encoder. student.
+//  2. What then starts with one of these and is no name of the module is left out:
+//     heads         fc. head. projector. projection_head. prediction_head. predictor. prototypes classifier. linear.
+//     other towers  encoder_k. momentum teacher. target_encoder. backbone_momentum. projection_head_momentum.
+//     the rest      queue loss. optimizer. generator. criterion.
+//  3. num_batches_tracked, which only counts, may be missing on either side.
 // Returns the names in the file that were left out.
 std::vector<std::string> load_weights(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights,
                                       const std::string& place);

@@ -40,7 +40,8 @@ std::string refusal(torch::nn::Module& module, const Tensors& weights) {
 TEST(Weights, LoadUnderTheirOwnNamesAndUnderEveryKnownPrefix) {
   const Tensors truth = published("");
   for (const std::string prefix :
-       {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.", "_orig_mod.module."}) {
+       {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.", "_orig_mod.module.",
+        "tower.encoder.", "student.backbone.", "model.backbone.", "base_encoder.", "online_encoder."}) {
     Net net;
     EXPECT_TRUE(foil::load_weights(net, published(prefix), "net.safetensors").empty()) << prefix;
     for (const auto& [name, tensor] : foil::named_tensors(net)) EXPECT_TRUE(torch::equal(tensor, truth.at(name))) << prefix << name;
@@ -57,6 +58,59 @@ TEST(Weights, LeaveOutHeadsAndMoCosKeyEncoderAndSayWhich) {
   EXPECT_EQ(foil::load_weights(net, weights, "net.safetensors"),
             (std::vector<std::string>{"fc.weight", "head.0.weight", "module.encoder_k.conv.weight", "module.encoder_q.fc.0.bias",
                                       "module.queue_ptr"}));
+}
+
+TEST(Weights, LeaveOutByNameWhatIsNoEncoderInPublishedFilesAndInCheckpoints) {
+  for (const std::string name : {"predictor.0.weight",
+                                 "projector.0.weight",
+                                 "projection_head.layers.0.weight",
+                                 "prediction_head.0.bias",
+                                 "prototypes.weight",
+                                 "prototypes.0.weight",
+                                 "classifier.weight",
+                                 "momentum_backbone.conv.weight",
+                                 "momentum_projector.0.weight",
+                                 "backbone_momentum.conv.weight",
+                                 "teacher.backbone.conv.weight",
+                                 "student.head.mlp.0.weight",
+                                 "momentum_encoder.conv.weight",
+                                 "model.fc.weight",
+                                 "tower.head.0.weight",
+                                 "tower.predictor.0.weight",
+                                 "momentum.encoder.conv.weight",
+                                 "loss.0.centre",
+                                 "queue.0.0.data",
+                                 "optimizer.momentum.tower.encoder.conv.weight",
+                                 "generator.0"}) {
+    Net net;
+    Tensors weights = published("tower.encoder.");
+    weights[name] = torch::ones({1});
+    EXPECT_EQ(foil::load_weights(net, weights, "net.safetensors"), std::vector<std::string>{name});
+  }
+}
+
+TEST(Weights, DoNotNeedTheCountOfBatchesNorMindOneMore) {
+  struct Norm : torch::nn::Module {
+    explicit Norm(bool counts) {
+      weight = register_parameter("weight", torch::zeros({2}));
+      if (counts) register_buffer("num_batches_tracked", torch::tensor(3));
+    }
+    at::Tensor weight;
+  };
+  Norm with(true), without(false);
+  foil::load_weights(with, {{"weight", torch::ones({2})}}, "net.safetensors");
+  foil::load_weights(without, {{"weight", torch::ones({2})}, {"num_batches_tracked", torch::tensor(9)}}, "net.safetensors");
+  EXPECT_EQ(with.weight.sum().item<float>() + without.weight.sum().item<float>(), 4);
+  EXPECT_EQ(foil::named_tensors(with).at("num_batches_tracked").item<int64_t>(), 3);
+}
+
+TEST(Weights, OfAnotherNetworkAreNotListedWithoutEnd) {
+  Net net;
+  Tensors weights;
+  for (int i = 0; i < 40; ++i) weights["layer." + std::to_string(i)] = torch::zeros({});
+  const std::string text = refusal(net, weights);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 21);
+  EXPECT_TRUE(text.ends_with("\n  and 24 more")) << text;
 }
 
 TEST(Weights, ListEveryDifferenceInOneErrorAndChangeNothing) {
