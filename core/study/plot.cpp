@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "run/text.h"
+
 namespace foil {
 namespace {
 
@@ -120,8 +122,9 @@ void draw_strip(Svg& svg, const DotColumn& column, double left, double width, do
 
 }  // namespace
 
-std::string escape_markup(const std::string& text) {
+std::string escape_markup(const std::string& given) {
   std::string escaped;
+  const std::string text = printable_lines(given);  // an SVG with another byte in it is no picture
   for (const char c : text) {
     switch (c) {
       case '&':
@@ -137,7 +140,7 @@ std::string escape_markup(const std::string& text) {
         escaped += "&quot;";
         break;
       default:
-        escaped += static_cast<unsigned char>(c) < ' ' && c != '\n' ? ' ' : c;
+        escaped += c == '\t' ? ' ' : c;
     }
   }
   return escaped;

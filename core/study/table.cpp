@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tabulates a comparison and prints it as text, CSV, JSON or Markdown.
+// Tabulates a comparison and prints it for people, as text or Markdown. For programs: table_data.h.
 #include "study/table.h"
 
 #include <algorithm>
 #include <functional>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <foil/error.h>
-#include <nlohmann/json.hpp>
+
+#include "run/text.h"
+#include "study/table_data.h"
 
 namespace foil {
 namespace {
@@ -97,10 +100,11 @@ std::vector<const PairedTest*> shown_tests(const ComparisonTable& table) {
   return tests;
 }
 
+// A text of one line or several, such as a reason, on one.
 std::string one_line(std::string text) {
   std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');
-  return text;
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  return printable(text);
 }
 
 // Columns on a terminal: code points, not bytes (of UTF-8 only the bytes that start one are counted).
@@ -119,7 +123,7 @@ std::vector<std::vector<std::string>> grid(const ComparisonTable& table,
   if (tested) lines[0].insert(lines[0].end(), {difference_title(table), "p"});
   for (const auto& row : table.rows) {
     auto& line = lines.emplace_back();
-    line.push_back(one_line(row.name));
+    line.push_back(printable(row.name));
     for (const auto& metric : table.headline) {
       const auto cell = row.cells.find(metric);
       line.push_back(mark(cell_text(row, metric), cell == row.cells.end() ? nullptr : &cell->second));
@@ -139,7 +143,7 @@ std::string render_table(const ComparisonTable& table) {
   for (const auto& line : lines) {
     for (size_t column = 0; column < line.size(); ++column) widths[column] = std::max(widths[column], width(line[column]));
   }
-  std::string out = table.protocol.empty() ? "" : "protocol " + table.protocol + "\n";
+  std::string out = table.protocol.empty() ? "" : "protocol " + printable(table.protocol) + "\n";
   for (const auto& line : lines) {
     std::string text;
     for (size_t column = 0; column < line.size(); ++column) {
@@ -154,24 +158,30 @@ std::string render_table(const ComparisonTable& table) {
   return out;
 }
 
+// Text in which Markdown sees nothing of its own: no emphasis, code, cell or HTML, and no link.
+std::string plain_markdown(const std::string& text) {
+  std::string escaped;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool link = text[i] == ']' && i + 1 < text.size() && std::string_view("([:").find(text[i + 1]) != std::string_view::npos;
+    if (link || std::string_view("|*_`<&~\\").find(text[i]) != std::string_view::npos) escaped += '\\';
+    escaped += text[i];
+  }
+  return escaped;
+}
+
 std::string render_markdown(const ComparisonTable& table) {
-  const auto escape = [](const std::string& text) {
-    std::string escaped;
-    for (const char c : text) {
-      if (c == '|' || c == '*' || c == '_' || c == '`' || c == '<' || c == '\\') escaped += '\\';
-      escaped += c;
-    }
-    return escaped;
-  };
   const auto lines = grid(table, [](const std::string& text, const TableCell* cell) {
-    if (cell && cell->best) return "**" + text + "**";
-    return text + (cell && cell->level ? " =" : "");
+    const std::string plain = plain_markdown(text);
+    if (cell && cell->best) return "**" + plain + "**";
+    return plain + (cell && cell->level ? " =" : "");
   });
-  std::string out = table.protocol.empty() ? "" : "Protocol: `" + table.protocol + "`\n\n";
+  std::string protocol = printable(table.protocol);
+  std::replace(protocol.begin(), protocol.end(), '`', '\'');
+  std::string out = protocol.empty() ? "" : "Protocol: `" + protocol + "`\n\n";
   for (size_t i = 0; i < lines.size(); ++i) {
     for (size_t column = 0; column < lines[i].size(); ++column) {
-      const bool text = column == 0 || column > table.headline.size();  // headline cells are ours, and carry our own asterisks
-      out += (column == 0 ? "| " : " | ") + (text ? escape(lines[i][column]) : lines[i][column]);
+      const bool marked = column > 0 && column <= table.headline.size();  // headline cells carry asterisks of ours
+      out += (column == 0 ? "| " : " | ") + (marked ? lines[i][column] : plain_markdown(lines[i][column]));
     }
     out += " |\n";
     if (i > 0) continue;
@@ -180,91 +190,10 @@ std::string render_markdown(const ComparisonTable& table) {
   }
   std::string remarks;
   for (const auto& row : table.rows) {
-    for (const auto& trial : row.unfinished) remarks += "- " + escape(unfinished_text(row.name, trial)) + "\n";
+    for (const auto& trial : row.unfinished) remarks += "- " + plain_markdown(unfinished_text(row.name, trial)) + "\n";
   }
-  for (const auto& note : notes(table)) remarks += "- " + escape(note) + "\n";
+  for (const auto& note : notes(table)) remarks += "- " + plain_markdown(note) + "\n";
   return remarks.empty() ? out : out + "\n" + remarks;
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
-
-// One line a variant and metric; a variant without results has one line with the metric empty.
-std::string render_csv(const std::vector<ComparisonTable>& tables) {
-  const auto number = [](const std::optional<double>& x) { return x ? fmt::format("{:.10g}", *x) : std::string(); };
-  std::string out =
-      "protocol,variant,metric,n,mean,spread,best,level,pairs,difference,low,high,p_t,p_sign_flip,p_holm,values,unfinished\n";
-  for (const auto& table : tables) {
-    for (const auto& row : table.rows) {
-      std::string unfinished;
-      for (const auto& trial : row.unfinished) unfinished += (unfinished.empty() ? "" : "; ") + unfinished_text(row.name, trial);
-      const auto line = [&](const std::string& numbers) {
-        out += csv_field(table.protocol) + "," + csv_field(row.name) + "," + numbers + "," + csv_field(unfinished) + "\n";
-      };
-      if (row.cells.empty()) line(",0,,,,,,,,,,,,");
-      for (const auto& metric : table.metrics) {
-        const auto at = row.cells.find(metric);
-        if (at == row.cells.end()) continue;
-        const TableCell& cell = at->second;
-        std::string values;
-        for (const auto& [seed, value] : cell.values) values += fmt::format("{}{}:{}", values.empty() ? "" : " ", seed, value);
-        const std::string spread = cell.values.size() < 2 ? "" : fmt::format("{:.10g}", cell.spread);
-        std::string test = ",,,,,,";
-        if (cell.test) {
-          const PairedTest& t = *cell.test;
-          test = fmt::format("{},{},{},{},{},{},{}", t.pairs, t.pairs > 0 ? number(t.difference) : "", number(t.low),
-                             number(t.high), number(t.p), number(t.sign_flip), number(t.holm));
-        }
-        line(fmt::format("{},{},{:.10g},{},{},{},{},{}", csv_field(metric), cell.values.size(), cell.mean, spread,
-                         cell.best ? 1 : 0, cell.level ? 1 : 0, test, values));
-      }
-    }
-  }
-  return out;
-}
-
-nlohmann::ordered_json json_of(const PairedTest& test) {
-  const auto number = [](const std::optional<double>& x) { return x ? nlohmann::ordered_json(*x) : nlohmann::ordered_json(); };
-  return {{"pairs", test.pairs},
-          {"difference", test.pairs > 0 ? nlohmann::ordered_json(test.difference) : nlohmann::ordered_json()},
-          {"interval", {number(test.low), number(test.high)}},
-          {"p_t", number(test.p)},
-          {"p_sign_flip", number(test.sign_flip)},
-          {"p_holm", number(test.holm)}};
-}
-
-std::string render_json(const std::vector<ComparisonTable>& tables) {
-  using Json = nlohmann::ordered_json;
-  Json out = {{"tables", Json::array()}};
-  for (const auto& table : tables) {
-    Json rows = Json::array();
-    for (const auto& row : table.rows) {
-      Json metrics = Json::object();
-      for (const auto& metric : table.metrics) {
-        const auto at = row.cells.find(metric);
-        if (at == row.cells.end()) continue;
-        const TableCell& cell = at->second;
-        Json values = Json::object();
-        for (const auto& [seed, value] : cell.values) values[std::to_string(seed)] = value;
-        metrics[metric] = {{"n", cell.values.size()}, {"mean", cell.mean}, {"spread", nullptr}, {"best", cell.best},
-                           {"level", cell.level},     {"test", nullptr},   {"values", values}};
-        if (cell.values.size() > 1) metrics[metric]["spread"] = cell.spread;
-        if (cell.test) metrics[metric]["test"] = json_of(*cell.test);
-      }
-      Json unfinished = Json::array();
-      for (const auto& trial : row.unfinished) {
-        unfinished.push_back({{"seed", trial.seed}, {"state", trial.state}, {"reason", trial.reason}});
-      }
-      rows.push_back(
-          {{"variant", row.name}, {"baseline", row.baseline}, {"n", row.n}, {"metrics", metrics}, {"unfinished", unfinished}});
-    }
-    out["tables"].push_back({{"protocol", table.protocol}, {"reference", table.reference}, {"rows", rows}});
-  }
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 void require_reference(const std::vector<ComparisonTable>& tables, const std::string& name) {
@@ -330,10 +259,10 @@ std::string render(const Comparison& comparison, Format format, const std::strin
   return out;
 }
 
-std::string metric_title(const std::string& metric) { return short_title(metric) + (is_percent(metric) ? " %" : ""); }
+std::string metric_title(const std::string& metric) { return printable(short_title(metric)) + (is_percent(metric) ? " %" : ""); }
 
 std::string difference_title(const ComparisonTable& table) {
-  return short_title(table.headline.front()) + " - " + one_line(table.reference);
+  return printable(short_title(table.headline.front()) + " - " + table.reference);
 }
 
 std::string difference_text(const ComparisonTable& table, const TableRow& row) {

@@ -196,6 +196,50 @@ TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
             "failed: infonce seed 0: two lines\n");
 }
 
+// A comparison of what others wrote into their names and reasons.
+Comparison hostile(const std::string& name) {
+  Comparison comparison;
+  comparison.rows = {row(name, {{"knn", {{0, 86.0}}}, {name, {{0, 1.0}}}}, "knn20" + name), row("dcl", {}, "")};
+  comparison.rows[1].unfinished = {{0, "failed", name}};
+  return comparison;
+}
+
+TEST(Table, LetsNothingOfANameActOnTheTerminal) {
+  for (const std::string name : {"\x1b]0;mine\x07", "a\x9b\x31m", "\xc2\x9b\x31m", "a\rb",
+                                 "\xe2\x80\xae"
+                                 "abc",
+                                 "\xff"}) {
+    for (const Format format : {Format::table, Format::markdown, Format::csv}) {
+      const std::string text = render(hostile(name), format);
+      EXPECT_EQ(text.find(name), std::string::npos) << text;
+      EXPECT_EQ(std::count_if(text.begin(), text.end(), [](unsigned char c) { return c != '\n' && (c < ' ' || c == 0x7f); }), 0)
+          << text;
+    }
+  }
+}
+
+TEST(Table, GivesASpreadsheetNoFormula) {
+  for (const std::string name : {"=1+1", "+1+1", "-1+1", "@SUM(1)", "=HYPERLINK(\"x\",\"y\")", "-inf", "＝1+1", "-"}) {
+    Comparison comparison;
+    comparison.rows = {row(name, {{"knn", {{0, -86.5}}}}, name)};
+    const std::string text = render(comparison, Format::csv);
+    std::string quoted = "'" + name;
+    if (name.find('"') != std::string::npos) quoted = "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"";
+    EXPECT_NE(text.find("\n" + quoted + "," + quoted + ",knn,1,-86.5,"), std::string::npos) << text;
+  }
+  Comparison numbers;
+  numbers.rows = {row("-1.5e-3", {{"knn", {{0, 86.0}}}}, "+7")};
+  EXPECT_NE(render(numbers, Format::csv).find("\n+7,-1.5e-3,knn,"), std::string::npos);
+}
+
+TEST(Table, GivesMarkdownNoLinkNoHtmlAndNoCode) {
+  const std::string text = render(hostile("[a](javascript:b) <img src=x> `c` | &lt; [1, 2]"), Format::markdown);
+  const std::string plain = "[a\\](javascript:b) \\<img src=x> \\`c\\` \\| \\&lt; [1, 2]";
+  EXPECT_NE(text.find("| " + plain + " |"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Protocol: `knn20[a](javascript:b) <img src=x> 'c' | &lt; [1, 2]`\n"), 0u) << text;
+  EXPECT_NE(text.find("- failed: dcl seed 0: " + plain + "\n"), std::string::npos) << text;
+}
+
 TEST(Table, OrdersKnnThenLinearThenOtherMetricsThenDiagnostics) {
   Comparison comparison;
   comparison.rows = {row("a", {{"auc", {{0, 1}}}, {"features.a", {{0, 1}}}, {"linear", {{0, 1}}}, {"knn", {{0, 1}}}})};
