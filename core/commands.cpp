@@ -1,81 +1,38 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// foil train and foil config, and how an error ends the program.
 #include "commands.h"
 
 #include "config/dump.h"
-#include "config/parse.h"
-#include "config/sweep.h"
 #include "environment.h"
 #include "evaluation.h"
 #include "plain_words.h"
 #include "ranks/agree.h"
-#include "ranks/launch.h"
 #include "ranks/spawn.h"
 #include "results.h"
-#include "resume.h"
 #include "run/file.h"
 #include "run/run_folder.h"
+#include "run/text.h"
+#include "same_run.h"
+#include "start.h"
+#include "study/results.h"
 #include "train.h"
 
 #include <fmt/format.h>
-#include <torch/types.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <thread>
 
 namespace foil {
 namespace {
 
 namespace fs = std::filesystem;
 
-Trial pick_trial(const std::string& file, const std::vector<std::string>& sets, const std::string& name) {
-  std::vector<std::string> known;
-  for (Trial& trial : load_trials(file, sets)) {
-    if (name.empty() || trial.name == name) return std::move(trial);
-    known.push_back(trial.name);
-  }
-  fail(Exit::usage, file, ": unknown trial '", name, "'.", known_names("trials", name, known));
-}
-
-at::Device choose_device(const std::string& asked, int local_rank) {
-  const bool there = torch::cuda::is_available();
-  if (asked == "cuda" && !there) fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
-  if (asked == "cpu" || !there) return at::kCPU;
-  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % static_cast<int>(torch::cuda::device_count())));
-}
-
-void set_threads(const Plan& plan, const Launch& launch) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  at::set_num_threads(plan.run.threads > 0 ? static_cast<int>(plan.run.threads) : std::max(1, cores / launch.local_world_size));
-  at::globalContext().setDeterministicAlgorithms(plan.run.deterministic, /*warn_only=*/false);
-}
-
 std::vector<std::string> plugin_files(const Plan& plan) {
-  std::vector<std::string> files{plan.encoder.component->origin, plan.data.component->origin};
+  std::vector<std::string> files{plan.encoder.component->origin, plan.data.component->origin, plan.sampler.component->origin};
   for (const Chosen& chosen : plan.augment) files.push_back(chosen.component->origin);
   for (const Chosen& chosen : plan.losses) files.push_back(chosen.component->origin);
   return files;
-}
-
-void print_results(const nlohmann::json& results) {
-  for (const auto& [name, value] : results["metrics"].items())
-    std::printf("%-28s %s\n", name.c_str(),
-                value.is_number() ? fmt::format("{:.4g}", value.get<double>()).c_str() : value.dump().c_str());
-  std::fflush(stdout);
-}
-
-std::function<void(const std::string&, int64_t, int64_t)> evaluation_progress(const World& world, bool quiet) {
-  if (quiet || world.rank() != 0) return {};
-  auto line = std::make_shared<std::pair<std::string, std::unique_ptr<Progress>>>();
-  return [line](const std::string& what, int64_t done, int64_t all) {
-    if (line->first != what || !line->second)
-      *line = {what, std::make_unique<Progress>(what, all, 0, Progress::options_for_stderr(false))};
-    line->second->update(done, {});
-    if (done >= all) {
-      line->second->finish();
-      line->second.reset();
-    }
-  };
 }
 
 // An argument as a shell reads it.
@@ -119,32 +76,70 @@ RunState state_after(Exit code) {
   return code == Exit::interrupted ? RunState::interrupted : code == Exit::again ? RunState::again : RunState::failed;
 }
 
+// Whether a run that has finished left its results whole; when not, says that they are made again.
+bool results_are_there(const RunFolder& folder) {
+  const std::string path = folder.file("results.json");
+  try {
+    parse_results(read_record(path), path);
+    return true;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s; measured again from the newest checkpoint\n", printable_lines(error.what()).c_str());
+    return false;
+  }
+}
+
+// What of the file of model.weights is not the encoder's; empty when all of it is.
+std::string left_out(const Experiment& x) {
+  const std::vector<std::string>& names = x.tower->weights_left_out();
+  if (names.empty()) return "";
+  std::string text = fmt::format("{}: {} tensors are not the encoder's and were left out: ", x.plan.model.weights, names.size());
+  for (size_t i = 0; i < std::min<size_t>(names.size(), 5); ++i) text += (i ? ", " : "") + names[i];
+  return text + (names.size() > 5 ? ", ..." : "");
+}
+
+// Opens the run folder, on rank 0. False when the run has finished and nothing is left to do.
+bool open_folder(Run& run, const TrainOptions& options, const std::string& path, const Experiment& x) {
+  RunFolder::OpenOptions how;
+  how.restart = options.restart;
+  how.say = [&](const std::string& line) {
+    if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
+  };
+  how.differences = [&](const std::string& before, const std::string& now) {
+    return compare_experiments(before, now, path, x.total_steps);
+  };
+  run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
+  std::printf("%s\n", printable(path).c_str());
+  std::fflush(stdout);
+  if (run.folder->already_finished()) {
+    if (results_are_there(*run.folder)) return false;
+    run.folder->set_status(RunState::running, run.folder->found()->step);
+  }
+  run.folder->write_env(environment(plugin_files(x.plan)));
+  if (const std::string line = left_out(x); !line.empty()) how.say(line);
+  return true;
+}
+
+// What training and evaluation came to, on rank 0.
+void write_results(const RunFolder& folder, nlohmann::json results, const Recorder& record) {
+  if (!record.missing_rows().empty()) results["missing_rows"] = record.missing_rows();
+  const std::string path = folder.file("results.json");
+  write_atomically(path, results.dump(2) + "\n");
+  folder.set_status(RunState::finished, results["step"]);
+  print_results(results);
+  std::printf("%s\n", printable(path).c_str());
+}
+
 // Trains and evaluates in the run folder.
-int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& trial, const std::shared_ptr<World>& world,
+int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string& path, const std::shared_ptr<World>& world,
              at::Device device) {
-  const std::string path = (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
-  const std::string resolved = dump(plan.resolved, false);
   Experiment x = build(std::move(plan), device);
-  std::optional<RunFolder>& folder = run.folder;
-  bool finished = false;
-  on_rank_0(*world, [&] {
-    RunFolder::OpenOptions how;
-    how.restart = options.restart;
-    how.say = [&](const std::string& line) {
-      if (!options.quiet) std::fprintf(stderr, "%s\n", line.c_str());
-    };
-    how.differences = [](const std::string& before, const std::string& now) {
-      return differences(parse_toml(before, "config.resolved.toml"), parse_toml(now, "the experiment"), {"run.output"});
-    };
-    folder.emplace(RunFolder::open(path, resolved, how));
-    finished = folder->already_finished();
-    std::printf("%s\n", path.c_str());
-    std::fflush(stdout);
-    if (!finished) folder->write_env(environment(plugin_files(x.plan)));
-  });
-  if (world->broadcast_int(finished) == 1) {
+  bool to_do = true;
+  on_rank_0(*world, [&] { to_do = open_folder(run, options, path, x); });
+  const std::optional<RunFolder>& folder = run.folder;
+  if (world->broadcast_int(to_do) == 0) {
     if (folder)
-      std::printf("finished at step %ld\n%s\n", static_cast<long>(folder->found()->step), folder->file("results.json").c_str());
+      std::printf("finished at step %ld\n%s\n", static_cast<long>(folder->found()->step),
+                  printable(folder->file("results.json")).c_str());
     return 0;
   }
   SignalScope signals;
@@ -152,19 +147,13 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
   run.trained = train(x, world, record, signals);
   if (run.trained.exit == Exit::ok) {
     const nlohmann::json measured = evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
-    on_rank_0(*world, [&] {
-      const nlohmann::json results = results_of(x.plan, measured, run.trained.step, run.trained.loss);
-      write_atomically(folder->file("results.json"), results.dump(2) + "\n");
-      folder->set_status(RunState::finished, run.trained.step);
-      print_results(results);
-      std::printf("%s\n", folder->file("results.json").c_str());
-    });
+    on_rank_0(*world, [&] { write_results(*folder, results_of(x.plan, measured, run.trained.step, run.trained.loss), record); });
     return 0;
   }
   if (folder) {
     folder->set_status(state_after(run.trained.exit), run.trained.step);
     std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step),
-                 run.command.c_str());
+                 printable(run.command).c_str());
   }
   return static_cast<int>(run.trained.exit);
 }
@@ -174,6 +163,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const Trial& tria
 int train_command(const TrainOptions& options) {
   const Trial trial = pick_trial(options.file, options.sets, options.trial);
   Plan plan = check(trial.root, options.find);
+  record_of(plan);  // refuses what no run could record, before anything is opened
   if (options.nproc > 1) return spawn_ranks(options.nproc, options.arguments);
 
   const Launch launch = read_launch();
@@ -182,57 +172,28 @@ int train_command(const TrainOptions& options) {
   const auto world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
   if (launch.rank == 0 && launch.world_size > 1 && !options.quiet)
     std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
+  const std::string path = (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
   Run run{command_line(options.arguments, launch), {}, {}};
   try {
-    const int code = train_in(run, options, std::move(plan), trial, world, device);
+    const int code = train_in(run, options, std::move(plan), path, world, device);
     world->close();
     return code;
   } catch (const std::exception& error) {
     const Error told = world->explain(error);
     try {
-      if (run.folder) run.folder->set_status(state_after(told.code()), run.trained.step, told.what());
-    } catch (const Error&) {  // on a full disk the status cannot be written either: what failed first is what counts
+      if (run.folder) run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)), told.what());
+      if (!run.folder && launch.rank == 0) note_refusal(path, told.what());
+    } catch (const std::exception&) {  // on a full disk the status cannot be written either: what failed first is what counts
     }
     return report_failure(told, world->speaks());
   }
-}
-
-int evaluate_command(const EvaluateCommand& options) {
-  const Launch launch = read_launch();
-  const Trial trial = pick_trial(options.run + "/config.resolved.toml", options.sets, "");
-  Plan plan = check(trial.root, options.find);
-  set_threads(plan, launch);
-  const at::Device device = choose_device(options.device, launch.local_rank);
-  const std::shared_ptr<World> world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
-  Experiment x = build(std::move(plan), device);
-  std::optional<Checkpoint> checkpoint;
-  if (!options.checkpoint.empty()) {
-    checkpoint = Checkpoints::load(options.checkpoint);
-  } else {
-    checkpoint = Checkpoints(options.run + "/checkpoints", 1).load_newest([](const std::string& line) {
-      std::fprintf(stderr, "%s\n", line.c_str());
-    });
-  }
-  if (!checkpoint) fail(Exit::data, options.run, ": has no checkpoint.");
-  restore_weights(*checkpoint, x);
-  const nlohmann::json results =
-      results_of(x.plan, evaluate_tower(x, *world, evaluation_progress(*world, options.quiet)), checkpoint->step, {});
-  if (world->rank() == 0) {
-    const std::string file = fmt::format("{}/evaluation-step{}.json", options.run, checkpoint->step);
-    write_atomically(file, results.dump(2) + "\n");
-    std::printf("%s\n", options.run.c_str());
-    print_results(results);
-    std::printf("%s\n", file.c_str());
-  }
-  world->close();
-  return 0;
 }
 
 int report_failure(const std::exception& error, bool aloud) {
   const auto* known = dynamic_cast<const Error*>(&error);
   const int code = static_cast<int>(known ? known->code() : Exit::failure);
   const std::string text = plain_words(error);
-  if (aloud) std::fprintf(stderr, "%s\n", text.c_str());
+  if (aloud) std::fprintf(stderr, "%s\n", printable_lines(text).c_str());
   write_error_file(text, code);
   return code;
 }

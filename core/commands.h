@@ -30,7 +30,10 @@ int train_command(const TrainOptions& options);
 struct EvaluateCommand : CommonOptions {
   std::string run;         // run folder
   std::string checkpoint;  // a file of it; empty = the newest
+  std::string out;         // file of the numbers; empty = in the run folder, under the step and what was set
 };
+// Throws Error (Exit::usage) for a folder that is no run but holds some, naming them.
+void require_run(const std::string& folder);
 int evaluate_command(const EvaluateCommand& options);
 
 struct AblateOptions : CommonOptions {
@@ -46,7 +49,7 @@ struct CompareOptions {
   std::vector<std::string> folders;
   std::string format = "table";
   std::string reference;  // the variant that the others are tested against; empty = the first
-  std::string report;  // folder of report.html; empty = none
+  std::string report;     // folder of report.html; empty = none
 };
 int compare_command(const CompareOptions& options);
 

@@ -2,6 +2,7 @@
 #include "evaluation.h"
 
 #include "evaluate/class_frequency.h"
+#include "run/progress.h"
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -60,6 +61,20 @@ void add_sample_states(const Experiment& x, nlohmann::json& result) {
 }
 
 }  // namespace
+
+EvaluationProgress evaluation_progress(const World& world, bool quiet) {
+  if (quiet || world.rank() != 0) return {};
+  auto line = std::make_shared<std::pair<std::string, std::unique_ptr<Progress>>>();
+  return [line](const std::string& what, int64_t done, int64_t all) {
+    if (line->first != what || !line->second)
+      *line = {what, std::make_unique<Progress>(what, all, 0, Progress::options_for_stderr(false))};
+    line->second->update(done, {});
+    if (done >= all) {
+      line->second->finish();
+      line->second.reset();
+    }
+  };
+}
 
 nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress) {
   x.tower->eval();

@@ -14,6 +14,9 @@ namespace foil {
 
 using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
 
+// A progress line a measure on stderr; nothing when quiet and on ranks other than 0.
+EvaluationProgress evaluation_progress(const World& world, bool quiet);
+
 // Embeddings of prepared views by the tower in evaluation mode, and everything EvaluateOptions asks for. Every rank calls it.
 nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress);
 // The same measures of the raw pixels: the row that every encoder must beat.

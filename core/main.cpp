@@ -7,13 +7,18 @@
 #include "environment.h"
 #include "plugins/commands.h"
 #include "plugins/loader.h"
+#include "run/text.h"
 
 #include <CLI/CLI.hpp>
 #include <c10/util/Logging.h>
 #include <torch/types.h>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <sstream>
 
 namespace {
 
@@ -71,6 +76,7 @@ int run(int argc, char** argv) {
   CLI::App* on_evaluate = app.add_subcommand("evaluate", "evaluate a checkpoint of a run");
   on_evaluate->add_option("RUN", evaluate.run, "run folder")->required();
   on_evaluate->add_option("--checkpoint", evaluate.checkpoint, "a checkpoint of it; the newest");
+  on_evaluate->add_option("--out", evaluate.out, "file of the numbers; evaluation-stepN.json in RUN");
   shared(on_evaluate);
   CLI::App* on_ablate = app.add_subcommand("ablate", "run every trial of a sweep, then compare");
   on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
@@ -134,7 +140,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(foil::Exit::usage);
+    std::ostringstream out, wrong;  // which may repeat arguments as they came
+    const int code = app.exit(error, out, wrong);
+    std::printf("%s", out.str().c_str());
+    std::fprintf(stderr, "%s", foil::printable_lines(wrong.str()).c_str());
+    return code == 0 ? 0 : static_cast<int>(foil::Exit::usage);
   }
   if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
   c10::initLogging();  // LibTorch reads the variable here only
@@ -149,7 +159,10 @@ int run(int argc, char** argv) {
         if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
     }
   }
-  if (*on_evaluate) paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
+  if (*on_evaluate) {
+    foil::require_run(evaluate.run);
+    paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
+  }
   plugins.load(paths, trust);
   common.find = plugins.finder();
   if (*on_train) {
@@ -179,12 +192,28 @@ int run(int argc, char** argv) {
   return foil::describe_command(foil::Registry::instance(), name);
 }
 
+// The reader of stdout wants no more: `foil compare ... | head`.
+bool reader_has_gone() {
+  pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
+// The exit code once everything is printed. What could not be is lost, unless nobody wanted it; only where printing is all that a
+// verb does has the verb failed with it.
+int after_printing(int code, const std::string& verb) {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout);
+  if (!failed || reader_has_gone()) return code;
+  std::fprintf(stderr, "stdout: could not be written; what was to be printed is lost\n");
+  const bool keeps_files = verb == "train" || verb == "ablate" || verb == "evaluate" || verb == "new";
+  return code == 0 && !keeps_files ? static_cast<int>(foil::Exit::failure) : code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   foil::keep_freed_memory();
   try {
-    return run(argc, argv);
+    return after_printing(run(argc, argv), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
     const char* rank = std::getenv("RANK");  // what fails before the ranks have met fails on all of them: one says it
     return foil::report_failure(error, rank == nullptr || std::string(rank) == "0");

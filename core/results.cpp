@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "results.h"
 
+#include "run/text.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
 namespace foil {
 
 nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, std::optional<double> loss) {
@@ -17,6 +23,14 @@ nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int6
   nlohmann::json results = {{"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
   if (loss) results["loss"] = *loss;
   return results;
+}
+
+void print_results(const nlohmann::json& results) {
+  for (const auto& [name, value] : results["metrics"].items()) {
+    const std::string text = value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : value.dump();
+    std::printf("%-28s %s\n", printable(name).c_str(), text.c_str());
+  }
+  std::fflush(stdout);
 }
 
 }  // namespace foil

@@ -15,4 +15,7 @@ namespace foil {
 // measured.
 nlohmann::json results_of(const Plan& plan, const nlohmann::json& measured, int64_t step, std::optional<double> loss);
 
+// The metrics on stdout, a line each.
+void print_results(const nlohmann::json& results);
+
 }  // namespace foil

@@ -12,7 +12,6 @@
 #include "needs.h"
 #include "ranks/agree.h"
 #include "ranks/reducer.h"
-#include "resume.h"
 #include "step.h"
 
 #include <fmt/format.h>
@@ -69,24 +68,31 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
   // 2. From the newest checkpoint, or from the start.
   TrainResult result;
-  result.step = restore(record.newest_checkpoint(), x, optimizer, *world, [&](const std::string& line) { record.say(line); });
-  {
-    const Checkpoint like = capture(x, optimizer, *world, result.step);
-    on_rank_0(*world, [&] { record.require_space(like); });
-  }
-  if (result.step == 0) {
+  static_cast<Reached&>(result) =
+      restore(record.newest_checkpoint(), x, optimizer, *world, [&](const std::string& line) { record.say(line); });
+  const int64_t start = result.step;
+  int64_t saved = start;
+  const auto save = [&](bool write) {  // of what has been reached; without `write`, only that there is room for it
+    const Checkpoint checkpoint = capture(x, optimizer, *world, result);
+    on_rank_0(*world, [&] { write ? record.save(checkpoint) : record.require_space(checkpoint); });
+    if (write) saved = result.step;
+  };
+  const auto stop_collapsed = [&] {
+    fail(Exit::non_finite, world->first_error(result.collapse + " Stopped; the checkpoint of this step is kept."));
+  };
+  const bool alarm_stops = plan.collapse.action == "stop";
+  if (alarm_stops && !result.collapse.empty()) stop_collapsed();  // as it did before: the same command changes nothing
+  save(/*write=*/false);
+  if (start == 0) {
     std::vector<Needs> needs;
     for (const LossTerm& term : x.losses) needs.push_back(term.loss->needs());
     for (const std::string& line : cautions(plan, needs, x.sizes)) record.warn(line);
   }
-  record.begin(result.step, x.total_steps);
+  record.begin(start, x.total_steps, plan.log.every);
   Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
   const int64_t evaluate_every = plan.evaluate.every_epochs * x.steps_per_epoch;
   const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;
-  const int64_t start = result.step;
   Shares shares;
-  int64_t saved = start;
-  bool collapsed = false;  // at the last look
 
   x.tower->train();
   if (x.momentum) x.momentum->train();
@@ -138,25 +144,7 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     }
     if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
-    // 7. The alarm, once in a while: embeddings that have collapsed. A run that stops for it does so before the update, so that it
-    // stops at the same step when it is started again.
-    bool log = (step + 1) % plan.log.every == 0 || step + 1 == x.total_steps;
-    if (plan.collapse.every > 0 && step > 0 && step % plan.collapse.every == 0) {
-      const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
-      row["batch.effective_rank"] = found.effective_rank;
-      row["batch.std"] = found.std;
-      log = true;
-      if (!found.finding.empty() && plan.collapse.action == "stop") {
-        const Checkpoint checkpoint = capture(x, optimizer, *world, step);
-        if (saved < step) on_rank_0(*world, [&] { record.save(checkpoint); });
-        fail(Exit::non_finite,
-             world->first_error(fmt::format("step {}: {} Stopped; the checkpoint of this step is kept.", step, found.finding)));
-      }
-      if (!found.finding.empty() && !collapsed) record.warn(fmt::format("step {}: {}", step, found.finding));
-      collapsed = !found.finding.empty();
-    }
-
-    // 8. The update, then what follows it: the state of the losses, the momentum tower, the queues.
+    // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.
     const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
     optimizer.step(rate);
     {
@@ -167,10 +155,23 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
         for (const auto& queue : x.losses[i].queues) queue->enqueue(inputs[i], batch.label);
     }
     result.step = step + 1;
-    result.loss = row["loss"];
+    result.loss = row["loss"].get<double>();
     shares.mark("update");
 
     // ---- Above: what changes weights and state. Below: what only measures, saves and stops. ----
+
+    bool log = result.step % plan.log.every == 0 || result.step == x.total_steps;
+
+    // Once in a while: the alarm for embeddings that have collapsed.
+    if (plan.collapse.every > 0 && result.step % plan.collapse.every == 0) {
+      const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
+      const std::string finding = found.finding.empty() ? "" : fmt::format("step {}: {}", result.step, found.finding);
+      row["batch.effective_rank"] = found.effective_rank;
+      row["batch.std"] = found.std;
+      if (!alarm_stops && !finding.empty() && result.collapse.empty()) record.warn(finding);
+      result.collapse = finding;
+      log = true;
+    }
 
     // Once in a while: kNN on a part of the data.
     if (evaluate_every > 0 && result.step % evaluate_every == 0) {
@@ -193,21 +194,17 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     shares.mark("record");
 
     // Once in a while: a checkpoint; also before a stop and at the end.
-    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none) {
-      const Checkpoint checkpoint = capture(x, optimizer, *world, result.step);
-      on_rank_0(*world, [&] { record.save(checkpoint); });
-      saved = result.step;
-    }
+    const bool collapsed = alarm_stops && !result.collapse.empty();
+    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none || collapsed)
+      save(/*write=*/true);
     shares.mark("checkpoint");
+    if (collapsed) stop_collapsed();
     if (stop != Stop::none && result.step < x.total_steps) {
       result.exit = stop == Stop::interrupt ? Exit::interrupted : Exit::again;
       break;
     }
   }
-  if (saved == 0) {  // no step at all: the untrained weights are the result
-    const Checkpoint checkpoint = capture(x, optimizer, *world, result.step);
-    on_rank_0(*world, [&] { record.save(checkpoint); });
-  }
+  if (saved == 0) save(/*write=*/true);  // no step at all: the untrained weights are the result
   record.finish();
   result.seconds = shares.seconds();
   if (result.step > start) record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));

@@ -4,6 +4,7 @@
 
 #include "experiment.h"
 #include "ranks/world.h"
+#include "resume.h"
 #include "run/recorder.h"
 #include "run/signals.h"
 
@@ -12,10 +13,8 @@
 
 namespace foil {
 
-struct TrainResult {
+struct TrainResult : Reached {
   Exit exit = Exit::ok;  // ok, interrupted or again: the two last after a checkpoint
-  int64_t step = 0;
-  double loss = 0;  // of the last step, over the global batch
   std::map<std::string, double>
       seconds;  // where the time of the steps went: data, augment, encoder, loss, backward, update, evaluate, record, checkpoint
 };

@@ -21,6 +21,8 @@ struct Checkpoint {
   int64_t step = 0;
   std::map<std::string, at::Tensor> tensors;
   nlohmann::json state;  // counters and texts; its non-finite numbers come back as text (read them with json_number)
+  // The entry of `state` with this key; null without one.
+  nlohmann::json said(const std::string& key) const { return state.is_object() ? state.value(key, nlohmann::json()) : nullptr; }
 };
 
 // What saving it takes on disk, to a few kB.

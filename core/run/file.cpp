@@ -72,6 +72,16 @@ std::string read_file(const std::string& path) {
   return bytes;
 }
 
+std::string read_record(const std::string& path, int64_t limit) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) < 0) fail(Exit::data, path, ": cannot read: ", std::strerror(errno));
+  if (!S_ISREG(about.st_mode)) fail(Exit::data, path, ": is not a regular file");
+  if (about.st_size > limit) {
+    fail(Exit::data, path, ": ", readable_bytes(about.st_size), ", allowed: at most ", readable_bytes(limit));
+  }
+  return read_file(path);
+}
+
 void write_atomically(const std::string& path, std::string_view bytes) {
   const std::string temporary = fmt::format("{}.{}{}", path, ::getpid(), kTemporary);
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

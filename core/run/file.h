@@ -12,6 +12,10 @@ namespace foil {
 // The whole file; Exit::data when it cannot be read.
 std::string read_file(const std::string& path);
 
+// The same for what a run or a study left and may have been damaged or put there since: Exit::data also for anything but a regular
+// file, at which a reader could wait for ever, and for one of more than `limit` bytes.
+std::string read_record(const std::string& path, int64_t limit = 64'000'000);
+
 // Replaces the file by `bytes`, or leaves it exactly as it was: a temporary file in the same folder (see is_temporary) is written,
 // fsynced and renamed, then the folder is fsynced. A failure removes the temporary file and throws, naming path, size, free space.
 void write_atomically(const std::string& path, std::string_view bytes);

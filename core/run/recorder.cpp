@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "run/recorder.h"
 
+#include "run/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdio>
 
 namespace foil {
@@ -12,18 +17,36 @@ Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet)
 
 std::optional<Checkpoint> Recorder::newest_checkpoint() {
   if (folder_.empty()) return std::nullopt;
-  return checkpoints_->load_newest([](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+  const std::optional<Checkpoint> newest =
+      checkpoints_->load_newest([](const std::string& line) { std::fprintf(stderr, "%s\n", printable_lines(line).c_str()); });
+  if (newest && newest->said("rows").is_number_integer()) rows_ = newest->said("rows").get<int64_t>();
+  if (newest && newest->said("missing rows").is_array()) missing_ = newest->said("missing rows");
+  return newest;
 }
 
 void Recorder::require_space(const Checkpoint& like) {
   if (!folder_.empty()) say(foil::require_space(folder_ + "/checkpoints", bytes(like), keep_));
 }
 
-void Recorder::begin(int64_t step, int64_t total) {
+void Recorder::begin(int64_t step, int64_t total, int64_t log_every) {
   if (folder_.empty()) return;
   metrics_ = std::make_unique<Metrics>(folder_ + "/metrics.jsonl", step);
+  look_for_lost_rows(step, log_every);
   events_ = std::make_unique<EventWriter>(folder_, step);
   progress_ = std::make_unique<Progress>("train", total, step, Progress::options_for_stderr(quiet_));
+}
+
+void Recorder::look_for_lost_rows(int64_t step, int64_t log_every) {
+  if (metrics_->rows() >= rows_) return;
+  std::string named;
+  for (const auto& [first, last] : steps_without_rows(metrics_->kept(), log_every, step)) {
+    const StepRange range{first, last};
+    if (std::find(missing_.begin(), missing_.end(), nlohmann::json(range)) != missing_.end()) continue;  // known from before
+    missing_.push_back(range);
+    named += (named.empty() ? "" : ", ") + (first == last ? fmt::format("{}", first) : fmt::format("{} to {}", first, last));
+  }
+  warn(fmt::format("{}/metrics.jsonl: {} of {} rows up to step {} are missing{}; the training goes on without them", folder_,
+                   rows_ - metrics_->rows(), rows_, step, named.empty() ? "" : ", those of the steps " + named));
 }
 
 void Recorder::row(int64_t step, const nlohmann::json& values) {
@@ -42,8 +65,10 @@ void Recorder::progress(int64_t step) {
   if (progress_) progress_->update(step, {shown_.begin(), shown_.end()});
 }
 
-void Recorder::save(const Checkpoint& checkpoint) {
+void Recorder::save(Checkpoint checkpoint) {
   metrics_->flush();
+  checkpoint.state["rows"] = metrics_->rows();
+  if (!missing_.empty()) checkpoint.state["missing rows"] = missing_;
   checkpoints_->save(checkpoint);
 }
 
@@ -60,9 +85,9 @@ void Recorder::say(const std::string& line) {
 void Recorder::warn(const std::string& line) {
   if (folder_.empty()) return;
   if (progress_) {
-    progress_->message(line);
+    progress_->message(printable_lines(line));
   } else {
-    std::fprintf(stderr, "%s\n", line.c_str());
+    std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   }
 }
 

@@ -24,13 +24,14 @@ class Recorder {
   std::optional<Checkpoint> newest_checkpoint();
   // Says what the checkpoints will take on disk, `like` being one of them; throws when that does not fit.
   void require_space(const Checkpoint& like);
-  // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off.
-  void begin(int64_t step, int64_t total);
+  // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off. Rows that were there when
+  // the checkpoint was written and are gone are named in a warning; `log_every`: the steps between rows.
+  void begin(int64_t step, int64_t total, int64_t log_every);
   // One row after `step` steps: metrics.jsonl, a scalar per number, and the numbers of the progress line.
   void row(int64_t step, const nlohmann::json& values);
   void progress(int64_t step);
-  // Writes the checkpoint; the rows up to it are on disk before it.
-  void save(const Checkpoint& checkpoint);
+  // Writes the checkpoint, with the number of rows and those missing; the rows up to it are on disk before it.
+  void save(Checkpoint checkpoint);
   void finish();
   // One line on stderr, beside the progress line; nothing when quiet.
   void say(const std::string& line);
@@ -38,8 +39,12 @@ class Recorder {
   void warn(const std::string& line);
 
   const std::string& folder() const { return folder_; }
+  // The steps whose rows were lost before this process or an earlier one went on: [[first, last], ...]; empty when none is.
+  const nlohmann::json& missing_rows() const { return missing_; }
 
  private:
+  void look_for_lost_rows(int64_t step, int64_t log_every);
+
   std::string folder_;
   bool quiet_;
   int64_t keep_;
@@ -47,6 +52,8 @@ class Recorder {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<EventWriter> events_;
   std::unique_ptr<Progress> progress_;
+  int64_t rows_ = 0;  // that the checkpoint knows of
+  nlohmann::json missing_ = nlohmann::json::array();
   std::map<std::string, double> shown_;  // on the progress line: the newest of each
 };
 

@@ -145,7 +145,7 @@ TEST(Collapse, WarnsOnceInOneLineAndGoesOn) {
   EXPECT_NE(run.outcome.err.find(" of 8 (alarm below 1.5) and their standard deviation "), std::string::npos) << run.outcome.err;
   EXPECT_NE(run.outcome.err.find(" per dimension (alarm below 0.035). What usually helps: "), std::string::npos) << run.outcome.err;
   EXPECT_EQ(std::count(run.outcome.err.begin(), run.outcome.err.end(), '\n'), 1) << run.outcome.err;
-  EXPECT_LT(run.row(17)["batch.std"], 0.1 / std::sqrt(8.0)) << "it stays collapsed";
+  EXPECT_LT(run.row(16)["batch.std"], 0.1 / std::sqrt(8.0)) << "it stays collapsed";
   EXPECT_EQ(run.run.status()["state"], "finished");
 }
 
@@ -181,6 +181,26 @@ TEST(Collapse, StopsWithCode4AndACheckpointAndAgainAtTheSameStep) {
     const Outcome measured = foil_within(*run.place, {"evaluate", "runs/small/seed0", "--quiet"});
     EXPECT_EQ(measured.code, 0) << measured.err;
   }
+}
+
+TEST(Collapse, ARunThatWasStoppedAndGoesOnEndsWithTheBitsOfOneThatWasNot) {
+  const Ended whole = train(collapsing_experiment(), kFast);
+  const Ended stopped = train(collapsing_experiment(), kFast + Sets{"collapse.action=\"stop\""});
+  ASSERT_EQ(whole.outcome.code, 0) << whole.outcome.err;
+  ASSERT_EQ(stopped.outcome.code, 4);
+  const Outcome again = trained(*stopped.place, kFast);  // the alarm only warns now
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(stopped.run.metrics(), whole.run.metrics());
+  EXPECT_TRUE(slurp(stopped.run.newest_tensors()) == slurp(whole.run.newest_tensors())) << "statistics, weights or draws differ";
+  EXPECT_EQ(stopped.run.results(), whole.run.results());
+}
+
+TEST(Collapse, TheFindingOfAnotherAlarmStopsNothing) {
+  const Sets stop = kFast + Sets{"collapse.action=\"stop\""};
+  const Ended run = train(collapsing_experiment(), stop);
+  ASSERT_EQ(run.outcome.code, 4);
+  const Outcome again = trained(*run.place, stop + Sets{"collapse.effective_rank=0", "collapse.std=0"});
+  EXPECT_EQ(again.code, 0) << again.err;
 }
 
 }  // namespace

@@ -56,6 +56,24 @@ TEST(Metrics, ResumeForgivesATornLineBehindTheRowsThatStayOnly) {
   EXPECT_EQ(read_file(scratch / "m.jsonl"), "{\"step\":1}\n");
 }
 
+TEST(Metrics, CountsTheRowsThatStayedAndThoseWrittenSince) {
+  const ScratchFolder scratch;
+  write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"step\":2}\n{\"step\":4}\n");
+  Metrics metrics(scratch / "m.jsonl", 2);
+  EXPECT_EQ(metrics.rows(), 2);
+  EXPECT_EQ(metrics.kept(), (std::vector<int64_t>{1, 2}));
+  metrics.write({{"step", 3}});
+  EXPECT_EQ(metrics.rows(), 3);
+}
+
+TEST(Metrics, NameTheStepsWithoutARowAsRanges) {
+  using Ranges = std::vector<StepRange>;
+  EXPECT_EQ(steps_without_rows({2, 8, 6, 7}, 2, 13), (Ranges{{4, 4}, {10, 12}}));
+  EXPECT_EQ(steps_without_rows({}, 1, 3), (Ranges{{1, 3}}));
+  EXPECT_EQ(steps_without_rows({1, 2, 3}, 1, 3), Ranges());
+  EXPECT_EQ(steps_without_rows({}, 5, 4), Ranges());
+}
+
 TEST(Metrics, ABeginningDropsEverything) {
   const ScratchFolder scratch;
   write_plainly(scratch / "m.jsonl", "{\"step\":0}\n{\"step\":1}\n");

@@ -21,14 +21,17 @@ class RunFolderTest : public ::testing::Test {
   std::string path() const { return scratch_ / "runs/name/trial"; }
   RunFolder open(const std::string& toml = "a = 1\n", bool restart = false) {
     return RunFolder::open(path(), toml,
-                           {restart,
-                            [](const std::string&, const std::string&) {
-                              return std::vector<std::string>{"loss.temperature", "run.epochs"};
-                            },
+                           {restart, [this](const std::string&, const std::string&) { return differences_; },
                             [this](const std::string& text) { said_.push_back(text); }});
+  }
+  // What makes a run of the folder.
+  void add_checkpoint() const {
+    std::filesystem::create_directories(path() + "/checkpoints");
+    write_plainly(path() + "/checkpoints/step-00000017.json", "{}");
   }
   ScratchFolder scratch_;
   std::vector<std::string> said_;
+  Differences differences_{{"loss.temperature", "run.epochs"}, {}};
 };
 
 TEST_F(RunFolderTest, ANewRunIsWrittenDownAndUnlockedAtItsEnd) {
@@ -48,6 +51,7 @@ TEST_F(RunFolderTest, ANewRunIsWrittenDownAndUnlockedAtItsEnd) {
 TEST_F(RunFolderTest, AnUnfinishedRunResumesAtItsStep) {
   for (const RunState state : {RunState::running, RunState::failed, RunState::interrupted, RunState::again}) {
     open().set_status(state, 17, "why");
+    add_checkpoint();
     const RunFolder run = open();
     EXPECT_TRUE(run.resumes()) << to_string(state);
     EXPECT_EQ(run.found()->state, state);
@@ -59,6 +63,7 @@ TEST_F(RunFolderTest, AnUnfinishedRunResumesAtItsStep) {
 
 TEST_F(RunFolderTest, AFinishedRunStaysFinished) {
   open().set_status(RunState::finished, 40);
+  write_plainly(path() + "/results.json", "{}");
   const RunFolder run = open();
   EXPECT_TRUE(run.already_finished());
   EXPECT_FALSE(run.resumes());
@@ -67,6 +72,7 @@ TEST_F(RunFolderTest, AFinishedRunStaysFinished) {
 
 TEST_F(RunFolderTest, AnotherExperimentIsRefusedListingTheKeys) {
   open().set_status(RunState::again, 3);
+  add_checkpoint();
   EXPECT_EQ(error_of([&] { open("a = 2\n"); }),
             "2 " + path() +
                 ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose another run.name, or "
@@ -77,11 +83,65 @@ TEST_F(RunFolderTest, AnotherExperimentIsRefusedListingTheKeys) {
 
 TEST_F(RunFolderTest, ATextThatDiffersInNoKeyIsTheSameExperiment) {
   open();
-  const auto none = [](const std::string&, const std::string&) { return std::vector<std::string>(); };
+  add_checkpoint();
+  const auto none = [](const std::string&, const std::string&) { return Differences(); };
   EXPECT_TRUE(RunFolder::open(path(), "a = 1  # a comment\n", {false, none, {}}).resumes());
   EXPECT_TRUE(error_of([&] {
                 RunFolder::open(path(), "a = 3\n", {});
               }).starts_with("2 " + path() + ": holds a run of another experiment. Choose"));
+}
+
+TEST_F(RunFolderTest, WithoutACheckpointThereIsNoRunWhateverAnAttemptLeft) {
+  open().set_status(RunState::failed, 3, "why");
+  {
+    const RunFolder run = open("a = 2\n");
+    EXPECT_FALSE(run.resumes() || run.already_finished());
+    EXPECT_EQ(read_file(run.file("config.resolved.toml")), "a = 2\n");
+    EXPECT_EQ(read_status(path())->state, RunState::running);
+    EXPECT_EQ(read_status(path())->reason, "");
+    EXPECT_EQ(read_status(path())->step, 0);
+  }
+  write_plainly(path() + "/status", "damaged");
+  open("a = 3\n");
+  EXPECT_EQ(read_status(path())->state, RunState::running);
+}
+
+TEST_F(RunFolderTest, ARefusalIsNotedWhereAnAttemptLeftItsReasonAndNoRun) {
+  note_refusal(path(), "new");
+  EXPECT_FALSE(std::filesystem::exists(path()));
+  open().set_status(RunState::failed, 3, "old");
+  note_refusal(path(), "new");
+  EXPECT_EQ(read_status(path())->reason, "new");
+  {
+    const RunFolder run = open();
+    note_refusal(path(), "newer");
+    EXPECT_EQ(read_status(path())->state, RunState::running) << "another process works there";
+    run.set_status(RunState::failed, 17, "of the run");
+  }
+  add_checkpoint();
+  note_refusal(path(), "newest");
+  EXPECT_EQ(read_status(path())->reason, "of the run");
+}
+
+TEST_F(RunFolderTest, WhatDiffersInTheRestGoesOnAndKeepsTheOldExperiment) {
+  open().set_status(RunState::finished, 17);
+  add_checkpoint();
+  differences_ = {{}, {"run.steps: 17 -> 20"}};
+  const RunFolder run = open("a = 2\n");
+  EXPECT_FALSE(run.already_finished());
+  EXPECT_TRUE(run.resumes());
+  EXPECT_EQ(read_status(path())->state, RunState::running);
+  EXPECT_EQ(said_, std::vector<std::string>{path() + ": goes on with run.steps: 17 -> 20"});
+  EXPECT_EQ(read_file(run.file("config.resolved.toml")), "a = 2\n");
+  EXPECT_EQ(read_file(run.file("config.until-step-00000017.toml")), "a = 1\n");
+}
+
+TEST_F(RunFolderTest, AReasonThatIsNotUtf8IsKeptEscaped) {
+  const RunFolder run = open();
+  run.set_status(RunState::failed, 0, "caf\xe9.png: broken \x1b[31m");
+  EXPECT_EQ(read_status(path())->reason, "caf\\xe9.png: broken \\x1b[31m");
+  run.write_env({{"host", "caf\xe9"}});
+  EXPECT_EQ(parse_json(read_file(run.file("env.json")), "env").size(), 1u);
 }
 
 TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
@@ -117,6 +177,7 @@ TEST_F(RunFolderTest, ATrailingSlashIsTheSameFolder) {
     const RunFolder run = RunFolder::open(path() + "//", "a = 1\n", {});
     EXPECT_EQ(run.path(), path());
   }
+  add_checkpoint();
   EXPECT_TRUE(open().resumes());
 }
 
@@ -143,6 +204,7 @@ TEST_F(RunFolderTest, TheLockOfAKilledProcessIsTakenOverAndSaid) {
   const pid_t child = ::fork();
   if (child == 0) {
     const RunFolder run = open();
+    add_checkpoint();
     ::raise(SIGKILL);
   }
   siginfo_t ended;
@@ -176,6 +238,7 @@ TEST_F(RunFolderTest, ALockOfAnotherHostIsRefused) {
 
 TEST_F(RunFolderTest, ALockCutShortIsNobodys) {
   open();
+  add_checkpoint();
   for (const char* text : {"", "{\"host\":\"els", "[]", "{\"host\":1,\"pid\":1,\"start\":\"\"}"}) {
     write_plainly(path() + "/lock", text);
     EXPECT_TRUE(open().resumes()) << text;
@@ -230,7 +293,11 @@ TEST_F(RunFolderTest, StatusAndEnvironmentReadBack) {
 TEST_F(RunFolderTest, ADamagedStatusIsNamed) {
   EXPECT_FALSE(read_status(scratch_.path()).has_value());
   write_plainly(scratch_ / "status", R"({"state":"dreaming","step":1,"utc":"","reason":""})");
-  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }), "5 " + (scratch_ / "status") + ": unknown state \"dreaming\"");
+  EXPECT_EQ(
+      error_of([&] { read_status(scratch_.path()); }),
+      "5 " + (scratch_ / "status") + ": unknown state \"dreaming\". Known states: running, finished, failed, interrupted, again.");
+  write_plainly(scratch_ / "status", R"({"state":"failed","step":1.5,"utc":"","reason":""})");
+  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }), "5 " + (scratch_ / "status") + ": step 1.5, allowed: an integer");
   write_plainly(scratch_ / "status", "{}");
   EXPECT_TRUE(error_of([&] { read_status(scratch_.path()); }).starts_with("5 " + (scratch_ / "status") + ": not a status: "));
 }
