@@ -7,16 +7,24 @@
 #include "ranks/spawn.h"
 #include "results.h"
 #include "run/file.h"
+#include "run/json.h"
 #include "run/run_folder.h"
+#include "run/text.h"
+#include "same_run.h"
+#include "start.h"
 #include "study/report.h"
+#include "study/results.h"
 #include "study/study.h"
 #include "study/table.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <unistd.h>
 
 namespace foil {
@@ -38,20 +46,38 @@ class StdoutToStderr {
   int saved_;
 };
 
-std::map<std::string, std::string> read_config(const std::string& path) { return flatten(parse_toml(read_file(path), path)); }
+std::map<std::string, std::string> read_config(const std::string& path) {
+  try {
+    return flatten(parse_toml(read_record(path), path));
+  } catch (const Error& error) {
+    fail(Exit::data, error.what());
+  }
+}
 
 // Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in another clone.
 std::string config_hash(const Plan& plan) {
+  record_of(plan);  // refuses what no trial could record, before any runs
   Node resolved = plan.resolved;
   if (Node* run = resolved.find("run")) run->erase("output");
   resolved.erase("plugins");
   return checksum(dump(resolved, false));
 }
 
+// The config of a baseline that was measured; empty when it was not, or what it left is damaged.
+std::string measured_config(const std::string& file) {
+  try {
+    const nlohmann::json results = parse_json(read_record(file), file);
+    parse_results(results.dump(), file);
+    return results.at("config").get<std::string>();
+  } catch (const std::exception&) {
+    return "";
+  }
+}
+
 // Evaluates without training, unless the same was done before.
 void evaluate_baseline(const std::string& folder, const std::string& hash, const std::function<nlohmann::json()>& measure) {
   const std::string file = folder + "/results.json";
-  if (fs::exists(file) && nlohmann::json::parse(read_file(file)).value("config", "") == hash) return;
+  if (fs::exists(file) && measured_config(file) == hash) return;
   fs::create_directories(folder);
   nlohmann::json results = measure();
   results["config"] = hash;
@@ -79,6 +105,83 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
   }
 }
 
+// Whether the run in `folder` could go on as this experiment: it began with the same past.
+bool same_past(const std::string& folder, const Plan& plan) {
+  const std::string record = read_record(folder + "/config.resolved.toml");
+  return compare_experiments(record, record_of(plan), folder, std::numeric_limits<int64_t>::max()).past.empty();
+}
+
+// A trial that failed and whose experiment was mended since begins anew; its old folder is kept aside.
+bool begins_anew(const std::string& folder, const Plan& plan) {
+  try {
+    const std::optional<Status> status = read_status(folder);
+    return status && status->state == RunState::failed && steps_made(folder) > 0 && !same_past(folder, plan);
+  } catch (const Error&) {
+    return false;  // what is damaged there, the trial itself says
+  }
+}
+
+// Complete trials whose experiment now differs in its rest only (more steps, another evaluation) wait again: they go on, and what
+// was trained is kept.
+void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned, const std::function<Plan(size_t)>& plan_of) {
+  std::map<std::string, size_t> place;
+  for (size_t i = 0; i < planned.size(); ++i) place[planned[i].name] = i;
+  for (const TrialRecord& record : store.trials()) {
+    const auto found = place.find(record.name);
+    if (record.state != TrialState::complete || found == place.end()) continue;
+    if (planned[found->second].config_hash == record.config_hash || steps_made(record.folder) == 0) continue;
+    if (same_past(record.folder, plan_of(found->second))) store.reopen(record.name);
+  }
+}
+
+// Where the processes of a trial leave why they failed: in a file that the variable of torchrun names to them.
+class LastWords {
+ public:
+  explicit LastWords(const std::string& study) : path_(study + "/last-words.json") {
+    remove();  // those of an earlier study that was killed
+    if (const char* before = std::getenv(kVariable)) before_ = before;
+    ::setenv(kVariable, path_.c_str(), 1);
+  }
+  ~LastWords() {
+    before_ ? ::setenv(kVariable, before_->c_str(), 1) : ::unsetenv(kVariable);
+    remove();
+  }
+  LastWords(const LastWords&) = delete;
+  LastWords& operator=(const LastWords&) = delete;
+
+  std::string read() const {  // empty when there are none
+    try {
+      return parse_json(read_record(path_), path_).at("message").at("message").get<std::string>();
+    } catch (const std::exception&) {
+      return "";
+    }
+  }
+
+ private:
+  void remove() const {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+
+  static constexpr const char* kVariable = "TORCHELASTIC_ERROR_FILE";
+  std::string path_;
+  std::optional<std::string> before_;
+};
+
+// Trains one trial in processes of its own. Returns their exit code, or throws what they said of their failure.
+int run_trial(const AblateOptions& options, const std::string& study, const std::string& name, bool anew) {
+  std::vector<std::string> arguments{"foil", "train", options.file, "--trial", name};
+  arguments.insert(arguments.end(), options.passed_on.begin(), options.passed_on.end());
+  if (anew) arguments.push_back("--restart");
+  const StdoutToStderr only_stderr;
+  const LastWords words(study);
+  const int code = spawn_ranks(options.nproc, arguments);
+  const bool stopped = code == static_cast<int>(Exit::interrupted) || code == static_cast<int>(Exit::again);
+  if (const std::string reason = words.read(); code != 0 && !stopped && !reason.empty())
+    throw Error(reason, static_cast<Exit>(code));
+  return code;
+}
+
 }  // namespace
 
 int ablate_command(const AblateOptions& options) {
@@ -99,20 +202,21 @@ int ablate_command(const AblateOptions& options) {
         "%s", dry_run(planned, there ? TrialStore(study, TrialStore::Access::read).trials() : std::vector<TrialRecord>{}).c_str());
     return 0;
   }
-  std::printf("%s\n", study.c_str());
+  std::printf("%s\n", printable(study).c_str());
   if (options.restart && fs::exists(study)) {
     { const TrialStore held(study); }  // refuses while another process works on it
-    std::fprintf(stderr, "%s: the old study is kept as %s\n", study.c_str(), keep_aside(study).c_str());
+    const std::string line = study + ": the old study is kept as " + keep_aside(study);
+    std::fprintf(stderr, "%s\n", printable(line).c_str());
   }
   fs::create_directories(study);
   TrialStore store(study);
+  const auto plan_of = [&](size_t i) { return check(trials[i].root, options.find); };
+  reopen_changed(store, planned, plan_of);
   if (with_baselines) baselines(options, trials, study);
 
-  const auto run = [&](const PlannedTrial& trial, const std::string&) {
-    std::vector<std::string> arguments{"foil", "train", options.file, "--trial", trial.name};
-    arguments.insert(arguments.end(), options.passed_on.begin(), options.passed_on.end());
-    const StdoutToStderr only_stderr;
-    return spawn_ranks(options.nproc, arguments);
+  const auto run = [&](const PlannedTrial& trial, const std::string& folder) {
+    const auto at = std::find_if(planned.begin(), planned.end(), [&](const PlannedTrial& one) { return one.name == trial.name; });
+    return run_trial(options, study, trial.name, begins_anew(folder, plan_of(static_cast<size_t>(at - planned.begin()))));
   };
   const int code = run_study(planned, run, store, std::cerr);
   if (code != 0 && code != 1) {
@@ -121,7 +225,7 @@ int ablate_command(const AblateOptions& options) {
   }
   const Comparison comparison = load_comparison({study}, read_config);
   std::printf("%s", render(comparison, Format::table).c_str());
-  std::printf("%s\n", write_report(comparison, fs::path(study).filename().string(), study).c_str());
+  std::printf("%s\n", printable(write_report(comparison, fs::path(study).filename().string(), study)).c_str());
   return code;
 }
 
@@ -131,7 +235,8 @@ int compare_command(const CompareOptions& options) {
   std::printf("%s", render(comparison, format, options.reference).c_str());
   if (!options.report.empty()) {
     fs::create_directories(options.report);
-    std::fprintf(stderr, "%s\n", write_report(comparison, "comparison", options.report, options.reference).c_str());
+    const std::string path = write_report(comparison, "comparison", options.report, options.reference);
+    std::fprintf(stderr, "%s\n", printable(path).c_str());
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 
 #include <foil/error.h>
 
+#include "run/run_folder.h"
 #include "study/results.h"
 #include "study/store.h"
 
@@ -57,12 +58,9 @@ std::vector<fs::path> sorted_runs(const fs::path& folder) {
 // Results from the folder, where a later evaluation may have renewed them, or else from `stored`. Damage makes an unfinished trial.
 void read_results(Found& found, const std::string& stored = "") {
   const std::string path = found.folder + "/results.json";
-  const std::string text = read_text(path).value_or(stored);
-  if (text.empty()) {
-    found.unfinished = {found.seed, "failed", "results.json is missing"};
-    return;
-  }
   try {
+    const std::string text = read_text(path).value_or(stored);
+    if (text.empty()) fail(Exit::data, "results.json is missing");
     found.results = parse_results(text, path);
   } catch (const Error& error) {
     found.unfinished = {found.seed, "failed", error.what()};
@@ -113,13 +111,21 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
   if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
     const auto config = read_config(path);
     if (const auto name = config.find("run.name"); name != config.end()) found.variant = unquoted(name->second);
-    if (const auto seed = config.find("run.seed"); seed != config.end()) found.seed = integer(seed->second).value_or(0);
+    if (const auto seed = config.find("run.seed"); seed != config.end()) {
+      const auto number = integer(seed->second);
+      if (!number) fail(Exit::data, path.string(), ": run.seed = ", seed->second, ", allowed: an integer");
+      found.seed = *number;
+    }
   }
-  const auto status = read_trial_status(folder);
-  if (status.state == "failed" || !fs::exists(folder / "results.json")) {
-    found.unfinished = {found.seed, status.state.empty() ? "unfinished" : status.state, status.reason};
-  } else {
-    read_results(found);
+  try {
+    const auto status = read_status(folder);
+    if (fs::exists(folder / "results.json") && !(status && status->state == RunState::failed)) {
+      read_results(found);
+    } else {
+      found.unfinished = {found.seed, status ? to_string(status->state) : "unfinished", status ? status->reason : ""};
+    }
+  } catch (const Error& error) {
+    found.unfinished = {found.seed, "failed", error.what()};
   }
   return found;
 }

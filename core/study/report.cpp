@@ -10,6 +10,7 @@
 #include <foil/error.h>
 #include <nlohmann/json.hpp>
 
+#include "run/json.h"
 #include "study/plot.h"
 #include "study/results.h"
 #include "study/table.h"
@@ -150,23 +151,35 @@ std::string config_section(const Comparison& comparison) {
          "</table>\n</details>\n";
 }
 
-// env.json of every run, flattened; a key with more than one value shows them all.
+// An env.json, flattened, beside the values of others. Nothing when there is none; Error (Exit::data) when it is damaged.
+void add_environment(const std::string& path, std::map<std::string, std::set<std::string>>& values) {
+  const auto text = read_text(path);
+  if (!text) return;
+  const auto json = parse_json(*text, path);
+  if (!json.is_object()) fail(Exit::data, path, ": not a record of an environment");
+  const auto flat = json.flatten();
+  for (const auto& [pointer, value] : flat.items()) {
+    std::string key = pointer.empty() ? "" : pointer.substr(1);
+    std::replace(key.begin(), key.end(), '/', '.');
+    if (!key.empty()) values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
+  }
+}
+
+// The env.json of every run; a key with more than one value shows them all.
 std::string environment_section(const Comparison& comparison) {
   std::map<std::string, std::set<std::string>> values;
+  std::string damaged;
   for (const auto& row : comparison.rows) {
     for (const auto& [seed, folder] : row.folders) {
-      const auto json = nlohmann::json::parse(read_text(folder + "/env.json").value_or(""), nullptr, false);
-      if (!json.is_object() || json.empty()) continue;
-      const auto flat = json.flatten();
-      for (const auto& [path, value] : flat.items()) {
-        std::string key = path.substr(1);
-        std::replace(key.begin(), key.end(), '/', '.');
-        values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
+      try {
+        add_environment(folder + "/env.json", values);
+      } catch (const Error& error) {
+        damaged += element("p", error.what(), "failed") + "\n";
       }
     }
   }
-  if (values.empty()) return "";
-  std::string out = "<h2>Hardware and versions</h2>\n<table>\n";
+  if (values.empty() && damaged.empty()) return "";
+  std::string out = "<h2>Hardware and versions</h2>\n" + damaged + "<table>\n";
   for (const auto& [key, distinct] : values) {
     std::string text;
     for (const auto& value : distinct) text += (text.empty() ? "" : " | ") + value;

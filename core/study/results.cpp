@@ -3,17 +3,16 @@
 #include "study/results.h"
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
 
-#include <nlohmann/json.hpp>
 #include <foil/error.h>
+
+#include "run/file.h"
+#include "run/json.h"
 
 namespace foil {
 namespace {
-
-// A file that another process may be writing, or was killed while writing: what does not parse counts as absent.
-nlohmann::json lenient(const std::string& text) { return nlohmann::json::parse(text, nullptr, false); }
 
 std::optional<double> finite_number(const nlohmann::json& object, const std::string& key) {
   const auto value = object.find(key);
@@ -26,11 +25,13 @@ std::optional<double> finite_number(const nlohmann::json& object, const std::str
 
 TrialResults parse_results(const std::string& text, const std::string& place) {
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = parse_json(text, place);
     TrialResults results;
     results.protocol = json.at("protocol").get<std::string>();
-    for (const auto& [name, value] : json.at("metrics").items()) {
-      if (const auto number = finite_number(json.at("metrics"), name)) results.metrics[name] = *number;
+    const auto& metrics = json.at("metrics");
+    if (!metrics.is_object()) fail(Exit::data, place, ": not the results of a run: metrics is no object");
+    for (const auto& [name, value] : metrics.items()) {
+      if (const auto number = finite_number(metrics, name)) results.metrics[name] = *number;
     }
     results.step = json.value("step", int64_t{0});
     return results;
@@ -40,32 +41,17 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
 }
 
 std::optional<std::string> read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-TrialStatus read_trial_status(const std::string& folder) {
-  const auto json = lenient(read_text(folder + "/status").value_or(""));
-  TrialStatus status;
-  if (!json.is_object()) return status;
-  const auto text = [&](const char* key) {
-    const auto value = json.find(key);
-    return value != json.end() && value->is_string() ? value->get<std::string>() : std::string();
-  };
-  status.state = text("state");
-  status.reason = text("reason");
-  status.step = static_cast<int64_t>(finite_number(json, "step").value_or(0));
-  return status;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return read_record(path);
 }
 
 std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key, size_t limit) {
-  std::ifstream file(folder + "/metrics.jsonl");
+  const std::string path = folder + "/metrics.jsonl";
   std::vector<std::pair<double, double>> points;
+  if (!std::filesystem::is_regular_file(path)) return points;
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    const auto row = lenient(line);
+    const auto row = parse_json_or_null(line);
     if (!row.is_object()) continue;
     const auto step = finite_number(row, "step"), value = finite_number(row, key);
     if (step && value) points.emplace_back(*step, *value);

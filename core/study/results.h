@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a finished or stopped run left in its folder, as far as comparing runs needs it: results.json, status, metrics.jsonl. Reads
-// only; who runs writes them.
+// What a finished run left in its folder, as far as comparing runs needs it: results.json, metrics.jsonl. Reads only; who runs
+// writes them.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,7 @@ struct TrialResults {
 // `place` is named in the Error (Exit::data) when the text is not such an object.
 TrialResults parse_results(const std::string& text, const std::string& place);
 
-// status: {"state": "failed", "step": 512, "reason": "..."}. All empty when the file is missing or damaged.
-struct TrialStatus {
-  std::string state, reason;
-  int64_t step = 0;
-};
-TrialStatus read_trial_status(const std::string& folder);
-
-// The whole file, nothing when there is none.
+// The whole file, nothing when there is none; Error (Exit::data) when something else is in its place.
 std::optional<std::string> read_text(const std::string& path);
 
 // (step, value) of `key` from metrics.jsonl, rows without a finite number left out, thinned to at most `limit` points: means over

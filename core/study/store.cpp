@@ -23,9 +23,11 @@ constexpr int64_t schema_version = 1;
 constexpr const char* states[] = {"waiting", "running", "complete", "failed"};
 constexpr const char* now = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
 
+// The statements are ours: one that the database cannot make sense of, or whose rules it breaks, says that the file is not ours.
 [[noreturn]] void fail_database(const std::string& path, sqlite3* database) {
+  static constexpr int kDamage[] = {SQLITE_NOTADB, SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG};
   const int code = sqlite3_errcode(database);
-  const bool damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+  const bool damaged = std::find(std::begin(kDamage), std::end(kDamage), code) != std::end(kDamage);
   foil::fail(damaged ? Exit::data : Exit::failure, path, ": ", sqlite3_errmsg(database));
 }
 
@@ -48,14 +50,31 @@ class Statement {
     if (code != SQLITE_ROW && code != SQLITE_DONE) fail_database(path_, database_);
     return code == SQLITE_ROW;
   }
-  int64_t integer(int column) { return sqlite3_column_int64(statement_, column); }
-  double real(int column) { return sqlite3_column_double(statement_, column); }
-  std::string text(int column) {
+  // The values of a row. SQLite keeps any type in any column: what is of another is named by `who`, which is what the row is about.
+  int64_t integer(int column, const std::string& who) {
+    if (type(column) != SQLITE_INTEGER) refuse(column, who, "an integer");
+    return sqlite3_column_int64(statement_, column);
+  }
+  double real(int column, const std::string& who) {
+    if (type(column) != SQLITE_FLOAT && type(column) != SQLITE_INTEGER) refuse(column, who, "a number");
+    return sqlite3_column_double(statement_, column);
+  }
+  std::string text(int column, const std::string& who) {
+    if (type(column) != SQLITE_TEXT) refuse(column, who, "a text");
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return bytes ? std::string(bytes, sqlite3_column_bytes(statement_, column)) : std::string();
+    return std::string(bytes, sqlite3_column_bytes(statement_, column));
+  }
+  std::string text_or_nothing(int column, const std::string& who) {
+    return type(column) == SQLITE_NULL ? std::string() : text(column, who);
   }
 
  private:
+  int type(int column) { return sqlite3_column_type(statement_, column); }
+  [[noreturn]] void refuse(int column, const std::string& who, const char* allowed) {
+    static constexpr const char* kTypes[] = {"an integer", "a number", "a text", "bytes", "nothing"};  // SQLITE_INTEGER is 1
+    foil::fail(Exit::data, path_, ": ", who, ": ", sqlite3_column_name(statement_, column), " is ", kTypes[type(column) - 1],
+               ", allowed: ", allowed);
+  }
   void bind(int position, int64_t value) { check(sqlite3_bind_int64(statement_, position, value)); }
   void bind(int position, const std::string& value) {
     check(sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT));
@@ -174,13 +193,13 @@ void TrialStore::create_or_check_schema(Access access) {
   int64_t version = 0;
   {
     Statement query(path_, database_.get(), "PRAGMA user_version");
-    if (query.next()) version = query.integer(0);
+    if (query.next()) version = query.integer(0, "user_version");
   }
   if (version > schema_version) {
     foil::fail(Exit::failure, path_, ": schema version ", version, ", this program knows versions up to ", schema_version,
                ". Use the foil that wrote it, or a newer one.");
   }
-  if (version == schema_version) return;
+  if (version == schema_version) return check_tables();
   {
     Statement tables(path_, database_.get(), "SELECT name FROM sqlite_master");
     if (access == Access::read || tables.next()) foil::fail(Exit::data, path_, ": not a study of foil");
@@ -194,6 +213,14 @@ void TrialStore::create_or_check_schema(Access access) {
       .next();
   Statement(path_, database_.get(), fmt::format("PRAGMA user_version = {}", schema_version)).next();
   transaction.commit();
+}
+
+// A view or a trigger could do anything in the name of a table of ours.
+void TrialStore::check_tables() {
+  Statement others(path_, database_.get(), "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')");
+  if (others.next()) foil::fail(Exit::data, path_, ": has '", others.text(0, "schema"), "', which is nothing of a study of foil");
+  Statement table(path_, database_.get(), "SELECT 1 FROM sqlite_master WHERE name = 'trials' AND type = 'table'");
+  if (!table.next()) foil::fail(Exit::data, path_, ": not a study of foil");
 }
 
 void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
@@ -225,12 +252,25 @@ std::vector<TrialRecord> TrialStore::trials() const {
       results, folder FROM trials ORDER BY position)");
   std::vector<TrialRecord> records;
   while (query.next()) {
-    const auto* state = std::find(std::begin(states), std::end(states), query.text(4));
-    records.push_back({query.text(0), query.text(1), query.integer(2), query.text(3), static_cast<TrialState>(state - states),
-                       query.text(5), query.text(6), query.text(7), query.text(8), query.real(9), query.text(10),
-                       folder_ + "/" + query.text(11)});
+    const std::string name = query.text(0, fmt::format("trial {}", records.size() + 1)), who = "trial '" + name + "'";
+    const std::string state = query.text(4, who), folder = query.text(11, who);
+    const auto* known = std::find(std::begin(states), std::end(states), state);
+    if (known == std::end(states)) {
+      foil::fail(Exit::data, path_, ": ", who, ": unknown state '", state, "'.",
+                 known_names("states", state, {std::begin(states), std::end(states)}));
+    }
+    if (folder.empty() || folder == "." || folder == ".." || folder.find_first_of(std::string_view("/\0", 2)) != folder.npos) {
+      foil::fail(Exit::data, path_, ": ", who, ": folder is '", folder, "', allowed: the name of a folder in the study's");
+    }
+    records.push_back({name, query.text(1, who), query.integer(2, who), query.text(3, who), static_cast<TrialState>(known - states),
+                       query.text(5, who), query.text_or_nothing(6, who), query.text_or_nothing(7, who),
+                       query.text_or_nothing(8, who), query.real(9, who), query.text(10, who), folder_ + "/" + folder});
   }
   return records;
+}
+
+void TrialStore::reopen(const std::string& name) {
+  Statement(path_, database_.get(), "UPDATE trials SET state = 'waiting' WHERE name = ?1 AND state = 'complete'", name).next();
 }
 
 void TrialStore::start(const std::string& name) {

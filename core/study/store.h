@@ -54,8 +54,10 @@ class TrialStore {
   // an Error: its results would stand for a configuration that made none. Unfinished ones that are no longer planned are forgotten;
   // complete ones stay, after the planned.
   void plan(const std::vector<PlannedTrial>& trials);
+  // Throws Error (Exit::data) naming file, trial and column for a record that is none: an unknown state, another type, nothing.
   std::vector<TrialRecord> trials() const;
 
+  void reopen(const std::string& name);  // a complete trial waits again
   void start(const std::string& name);
   void heartbeat(const std::string& name);  // a sign of life of a running trial; another thread may call it
   void complete(const std::string& name, const std::string& results);
@@ -70,6 +72,7 @@ class TrialStore {
     void operator()(sqlite3* database) const;
   };
   void create_or_check_schema(Access access);
+  void check_tables();
   void finish(const std::string& name, TrialState state, const std::string& reason, const std::string& results);
 
   std::string folder_, path_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <ostream>
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 #include <foil/error.h>
 
+#include "run/text.h"
 #include "study/results.h"
 
 namespace foil {
@@ -43,6 +45,13 @@ struct Outcome {
   std::string reason, results;  // of a failure; of a success
 };
 
+// Of a process that left no word.
+std::string code_text(int code) {
+  if (code > 128 && ::sigdescr_np(code - 128))
+    return fmt::format("killed by signal {} ({})", code - 128, ::sigdescr_np(code - 128));
+  return fmt::format("exit code {}", code);
+}
+
 Outcome run_trial(const PlannedTrial& trial, const std::string& folder, const RunTrial& run) {
   Outcome outcome;
   try {
@@ -52,15 +61,13 @@ Outcome run_trial(const PlannedTrial& trial, const std::string& folder, const Ru
       outcome.results = read_text(path).value_or("");
       if (outcome.results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
       parse_results(outcome.results, path);
-    } else {
-      outcome.reason = read_trial_status(folder).reason;
     }
   } catch (const Error& error) {
     outcome = {static_cast<int>(error.code()), error.what(), ""};
   } catch (const std::exception& error) {
     outcome = {static_cast<int>(Exit::failure), error.what(), ""};
   }
-  if (outcome.code != 0 && outcome.reason.empty()) outcome.reason = fmt::format("exit code {}", outcome.code);
+  if (outcome.code != 0 && outcome.reason.empty()) outcome.reason = code_text(outcome.code);
   return outcome;
 }
 
@@ -97,7 +104,7 @@ int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, Tria
   for (size_t i = 0; i < trials.size(); ++i) {
     const PlannedTrial& trial = trials[i];
     const TrialRecord& record = known.at(trial.name);
-    const std::string header = fmt::format("[{}/{}] {} seed {}", i + 1, trials.size(), trial.variant, trial.seed);
+    const std::string header = fmt::format("[{}/{}] {} seed {}", i + 1, trials.size(), printable(trial.variant), trial.seed);
     if (record.state == TrialState::complete) {
       log << header << ": complete already" << std::endl;
       continue;
@@ -115,7 +122,7 @@ int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, Tria
       return outcome.code;
     } else {
       store.fail(trial.name, outcome.reason);
-      log << header << " failed: " << outcome.reason << std::endl;
+      log << header << " failed: " << printable_lines(outcome.reason) << std::endl;
       any_failed = true;
     }
   }

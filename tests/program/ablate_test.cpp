@@ -128,7 +128,9 @@ TEST(Ablate, GoesOnFromTheRecordsAloneInAnotherFolder) {
   const Outcome again = place.foil({"ablate", "e.toml", "--set", "run.output=kept"});
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(count(again.err, ": complete already\n"), 4) << again.err;
-  const auto table = [](const std::string& out) { return out.substr(out.find("variant"), out.find("/report") - out.find("variant")); };
+  const auto table = [](const std::string& out) {
+    return out.substr(out.find("variant"), out.find("/report") - out.find("variant"));
+  };
   EXPECT_EQ(lines(table(again.out))[3], lines(table(first.out))[3]) << "the row of infonce";
   EXPECT_EQ(lines(table(again.out))[4], lines(table(first.out))[4]) << "the row of dcl";
 }
@@ -177,6 +179,82 @@ TEST(Ablate, AFailedTrialDoesNotStopTheOthersAndItsReasonIsInTheTable) {
   const Outcome later = place.foil({"compare", "runs/small"});
   EXPECT_EQ(later.code, 0);
   EXPECT_EQ(count(later.out, ": non-finite "), 2) << later.out;
+}
+
+// A study of one trial that stops as collapsed at its second step, with a checkpoint.
+const std::string collapsing = "[collapse]\nevery = 2\nstd = 0.99\naction = \"stop\"\n";
+std::string one_trial(const std::string& tables) { return small_experiment() + "[sweep]\nseeds = 1\n" + tables; }
+
+std::vector<std::string> kept_aside(const fs::path& study) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(study)) {
+    if (entry.path().filename().string().find(".old-") != std::string::npos) names.push_back(entry.path());
+  }
+  return names;
+}
+
+TEST(Ablate, ATrialThatFailedAndWasMendedBeginsAnewWithoutARestartOfTheStudy) {
+  const Workplace place;
+  place.write("e.toml", one_trial(collapsing));
+  EXPECT_EQ(place.foil({"ablate", "e.toml"}).code, 1);
+  place.write("e.toml", one_trial("[collapse]\naction = \"warn\"\n[schedule]\nname = \"constant\"\n"));
+  const Outcome mended = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(mended.code, 0) << mended.err << mended.out;
+  EXPECT_EQ(mended.err.find("resumed"), std::string::npos) << mended.err;
+  ASSERT_EQ(kept_aside(place.folder / "runs/small").size(), 1u);
+  EXPECT_TRUE(fs::exists(fs::path(kept_aside(place.folder / "runs/small")[0]) / "checkpoints/step-00000002.json"));
+}
+
+TEST(Ablate, ATrialThatFailedAndMayGoOnDoesSo) {
+  const Workplace place;
+  place.write("e.toml", one_trial(collapsing));
+  EXPECT_EQ(place.foil({"ablate", "e.toml"}).code, 1);
+  place.write("e.toml", one_trial("[collapse]\naction = \"warn\"\n"));
+  const Outcome mended = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(mended.code, 0) << mended.err << mended.out;
+  EXPECT_NE(mended.err.find("resumed at step 2\n"), std::string::npos) << mended.err;
+  EXPECT_TRUE(kept_aside(place.folder / "runs/small").empty());
+}
+
+TEST(Ablate, ATrialThatIsRefusedShowsWhyAndNotWhyItFailedLastTime) {
+  const Workplace place;
+  place.write("e.toml", one_trial(collapsing));
+  const Outcome first = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(count(first.out, "have collapsed"), 1) << first.out;
+  place.write("runs/small/seed0/status", R"({"state":"dreaming","step":2,"utc":"","reason":"the projections have collapsed"})");
+  const Outcome second = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_EQ(count(second.out, "have collapsed"), 0) << second.out;
+  EXPECT_EQ(count(second.out, "runs/small/seed0/status: unknown state \"dreaming\"."), 1) << second.out;
+  EXPECT_FALSE(fs::exists(place.folder / "runs/small/last-words.json"));
+}
+
+TEST(Ablate, AnotherEvaluationIsMadeOfWhatTheStudyTrained) {
+  const Workplace place;
+  place.write("e.toml", one_trial(""));
+  ASSERT_EQ(place.foil({"ablate", "e.toml"}).code, 0);
+  const fs::path run = place.folder / "runs/small/seed0", newest = run / "checkpoints/step-00000020.safetensors";
+  const auto trained = fs::last_write_time(newest);
+  const Outcome other = place.foil({"ablate", "e.toml", "--set", "evaluate.clustering=true"});
+  EXPECT_EQ(other.code, 0) << other.err;
+  EXPECT_EQ(fs::last_write_time(newest), trained);
+  EXPECT_TRUE(nlohmann::json::parse(slurp(run / "results.json"))["metrics"].contains("features.nmi"));
+  const Outcome refused = place.foil({"ablate", "e.toml", "--set", "loss.temperature=0.7"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("trial 'seed0' is complete with another configuration."), std::string::npos) << refused.err;
+}
+
+TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
+  const Workplace place;
+  std::string text = experiment("");
+  place.write("e.toml", text.replace(text.find("seeds = 2"), 9, "seeds = 1"));
+  ASSERT_EQ(place.foil({"ablate", "e.toml"}).code, 0);
+  const std::string file = "runs/small/baselines/raw-pixels/results.json", before = slurp(place.folder / file);
+  for (const std::string damage : {"", "{\"config\": 7", "[]", "{\"config\": 7}"}) {
+    place.write(file, damage);
+    EXPECT_EQ(place.foil({"ablate", "e.toml"}).code, 0) << damage;
+    EXPECT_EQ(slurp(place.folder / file), before) << damage;
+  }
 }
 
 TEST(Ablate, GoesOnAfterBeingKilled) {

@@ -187,8 +187,31 @@ TEST(LoadComparison, ShowsDamagedResultsAsAFailedTrial) {
   folder.write("quick/dcl-seed1/results.json", "{\"protocol\": ");
   const auto comparison = load_comparison({folder.at("quick")}, read_config);
   ASSERT_EQ(comparison.rows[1].unfinished.size(), 2u);
-  EXPECT_EQ(
-      comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") + ": not the results of a run: "), 0u);
+  EXPECT_EQ(comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") + ": not JSON: "), 0u);
+}
+
+TEST(LoadComparison, ShowsARunWhoseStatusIsDamagedAsFailed) {
+  Folder folder;
+  for (const std::string status : {R"({"state": "dreaming", "step": 7, "reason": ""})", "{", "[]", R"({"state": 7})"}) {
+    folder.write("mine/status", status);
+    const auto comparison = load_comparison({folder.at("mine")}, read_config);
+    EXPECT_EQ(comparison.rows.at(0).unfinished.at(0).state, "failed");
+    EXPECT_EQ(comparison.rows[0].unfinished[0].reason.find(folder.at("mine/status") + ": "), 0u) << status;
+  }
+}
+
+TEST(LoadComparison, NamesASeedThatIsNone) {
+  Folder folder;
+  folder.write("mine/config.resolved.toml", "run.name x\nrun.seed \"two\"");
+  EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.at("mine")}, read_config); }),
+            "5: " + folder.at("mine/config.resolved.toml") + ": run.seed = \"two\", allowed: an integer");
+}
+
+TEST(ParseResults, RefusesWhatIsNone) {
+  for (const std::string text : {"", "7", "[]", "{}", R"({"protocol": 1, "metrics": {}})", R"({"protocol": "p", "metrics": [1]})",
+                                 R"({"protocol": "p", "metrics": {}, "step": "many"})"}) {
+    EXPECT_EQ(error_of<foil::Error>([&] { foil::parse_results(text, "x"); }).find("5: x: not "), 0u) << text;
+  }
 }
 
 TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {

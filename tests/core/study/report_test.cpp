@@ -102,6 +102,28 @@ TEST(Report, ShowsHardwareAndWhereItDiffered) {
   EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">1 | 2</td></tr>"), std::string::npos);
 }
 
+TEST(Report, NamesARecordOfTheEnvironmentThatIsDamaged) {
+  Folder folder;
+  auto comparison = sample(folder);
+  folder.write("run11/env.json", std::string(100000, '[') + std::string(100000, ']'));
+  folder.write("run10/env.json", "[1, 2]");
+  const auto html = foil::report_html(comparison, "quick");
+  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run11/env.json") + ": nested deeper than 100</p>"), std::string::npos);
+  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run10/env.json") + ": not a record of an environment</p>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">2</td></tr>"), std::string::npos) << "the others stay";
+  EXPECT_EQ(first_unbalanced(html), "");
+}
+
+TEST(Report, HoldsNothingThatAPageOrAPictureCannot) {
+  Folder folder;
+  auto comparison = sample(folder);
+  comparison.rows[1].name = "a\x1b[2J\xff\x7f";
+  const auto html = foil::report_html(comparison, "q\xe9");
+  EXPECT_NE(html.find("a\\x1b[2J\\xff\\x7f"), std::string::npos);
+  for (const char c : {'\x1b', '\xff', '\x7f', '\xe9'}) EXPECT_EQ(html.find(c), std::string::npos);
+}
+
 TEST(Report, WritesTheFileAndAPictureAProtocol) {
   Folder folder;
   auto comparison = sample(folder);

@@ -90,6 +90,92 @@ TEST(TrialStore, KeepsEveryStateAcrossReopening) {
   EXPECT_EQ(trials[3].started, "");
 }
 
+// A record that is damaged, or was written by another hand.
+class DamagedStore : public ::testing::Test {
+ protected:
+  DamagedStore() {
+    TrialStore store(folder_.path());
+    store.plan(four);
+  }
+  // What reading says after this statement, with the path of the file left out.
+  std::string said_after(const std::string& sql) const {
+    execute(folder_.at("study.sqlite"), "PRAGMA ignore_check_constraints = 1; PRAGMA writable_schema = 1; " + sql);
+    return said();
+  }
+  std::string said() const {
+    std::string text = error_of<foil::Error>([&] { TrialStore(folder_.path(), TrialStore::Access::read).trials(); });
+    const std::string place = folder_.at("study.sqlite") + ": ";
+    if (const size_t at = text.find(place); at != std::string::npos) text.erase(at, place.size());
+    return text;
+  }
+  Folder folder_;
+};
+
+TEST_F(DamagedStore, WithAnUnknownStateNamesTheTrialAndTheStates) {
+  EXPECT_EQ(said_after("UPDATE trials SET state = 'dreaming' WHERE name = 'dcl-seed0'"),
+            "5: trial 'dcl-seed0': unknown state 'dreaming'. Known states: waiting, running, complete, failed.");
+  EXPECT_EQ(said_after("UPDATE trials SET state = '' WHERE name = 'dcl-seed0'"),
+            "5: trial 'dcl-seed0': unknown state ''. Known states: waiting, running, complete, failed.");
+}
+
+TEST_F(DamagedStore, WithAnotherTypeOrNothingNamesTrialAndColumn) {
+  // A table without the constraints of ours, as another program could have written it.
+  const std::string loose = "CREATE TABLE loose AS SELECT * FROM trials; DROP TABLE trials; ALTER TABLE loose RENAME TO trials; ";
+  EXPECT_EQ(said_after(loose + "UPDATE trials SET seed = 'many' WHERE name = 'infonce-seed1'"),
+            "5: trial 'infonce-seed1': seed is a text, allowed: an integer");
+  EXPECT_EQ(said_after("UPDATE trials SET seed = NULL WHERE name = 'infonce-seed1'"),
+            "5: trial 'infonce-seed1': seed is nothing, allowed: an integer");
+  EXPECT_EQ(said_after("UPDATE trials SET seed = 1, seconds = 'long' WHERE name = 'infonce-seed1'"),
+            "5: trial 'infonce-seed1': seconds is a text, allowed: a number");
+  EXPECT_EQ(said_after("UPDATE trials SET seconds = 1, state = NULL WHERE name = 'infonce-seed1'"),
+            "5: trial 'infonce-seed1': state is nothing, allowed: a text");
+  EXPECT_EQ(said_after("UPDATE trials SET state = 'failed', results = x'ff00' WHERE name = 'infonce-seed1'"),
+            "5: trial 'infonce-seed1': results is bytes, allowed: a text");
+  EXPECT_EQ(said_after("UPDATE trials SET name = NULL WHERE name = 'infonce-seed0'"),
+            "5: trial 1: name is nothing, allowed: a text");
+}
+
+TEST_F(DamagedStore, WhoseTrialLiesOutsideTheStudyIsRefused) {
+  for (const std::string path : {"..", "../../elsewhere", "/etc", "", "."}) {
+    EXPECT_EQ(said_after("UPDATE trials SET folder = '" + path + "' WHERE name = 'dcl-seed1'"),
+              "5: trial 'dcl-seed1': folder is '" + path + "', allowed: the name of a folder in the study's");
+  }
+}
+
+TEST_F(DamagedStore, WithoutItsTableOrWithMoreThanTablesIsNoStudy) {
+  EXPECT_EQ(said_after("CREATE TRIGGER harm AFTER UPDATE ON trials BEGIN DELETE FROM trials; END"),
+            "5: has 'harm', which is nothing of a study of foil");
+  EXPECT_EQ(said_after("DROP TRIGGER harm; ALTER TABLE trials RENAME COLUMN reason TO reasons"), "5: no such column: reason");
+  EXPECT_EQ(said_after("DROP TABLE trials"), "5: not a study of foil");
+  EXPECT_EQ(said_after("CREATE VIEW trials AS SELECT 1"), "5: has 'trials', which is nothing of a study of foil");
+}
+
+TEST_F(DamagedStore, CutShortOrNoDatabaseAtAllIsDamagedData) {
+  const std::string whole = folder_.read("study.sqlite");
+  ASSERT_GT(whole.size(), 4096u);
+  for (const size_t size : {size_t{100}, size_t{2000}, size_t{4096}, whole.size() - 1}) {
+    folder_.write("study.sqlite", whole.substr(0, size));
+    EXPECT_EQ(said().substr(0, 3), "5: ") << size << ": " << said();
+  }
+  folder_.write("study.sqlite",
+                "a text that is longer than the hundred bytes of the header of a database of SQLite, but is none at all");
+  EXPECT_EQ(said(), "5: file is not a database");
+}
+
+TEST(TrialStore, LetsACompleteTrialWaitAgain) {
+  Folder folder;
+  TrialStore store(folder.path());
+  store.plan(four);
+  store.start("dcl-seed0");
+  store.complete("dcl-seed0", "{}");
+  store.reopen("dcl-seed0");
+  EXPECT_EQ(store.trials()[2].state, TrialState::waiting);
+  auto changed = four;
+  changed[2].config_hash = "other";
+  store.plan(changed);
+  EXPECT_EQ(store.trials()[2].config_hash, "other");
+}
+
 TEST(TrialStore, WritesTimesInUtc) {
   Folder folder;
   TrialStore store(folder.path());

@@ -38,6 +38,7 @@ struct FakeRuns {
     ran.push_back(trial.name);
     EXPECT_EQ(where, folder.at(trial.name));
     const int code = codes.count(trial.name) ? codes.at(trial.name) : 0;
+    if (code == 4) foil::fail(foil::Exit::non_finite, "loss is nan at step 3");
     if (code == 0) folder.write(trial.name + "/results.json", good);
     return code;
   }
@@ -69,7 +70,7 @@ TEST(RunStudy, RunsAllTrialsInOrderAndSkipsThemTheNextTime) {
 TEST(RunStudy, GoesOnAfterAFailedTrialAndTriesItAgainNextTime) {
   FakeRuns runs;
   runs.codes["infonce-seed1"] = 4;
-  runs.folder.write("infonce-seed1/status", R"({"state": "failed", "step": 3, "reason": "loss is nan at step 3"})");
+  runs.folder.write("infonce-seed1/status", R"({"state": "failed", "step": 2, "reason": "that of last time"})");
   EXPECT_EQ(runs.study(), 1);
   EXPECT_EQ(runs.ran.size(), 4u);
   EXPECT_EQ(runs.trials()[1].state, TrialState::failed);
@@ -144,14 +145,16 @@ TEST(RunStudy, FailsATrialThatLeavesNoReadableResults) {
   const auto run = [&](const PlannedTrial& trial, const std::string& where) {
     if (trial.name == "infonce-seed0") return 0;
     if (trial.name == "infonce-seed1") runs.folder.write(trial.name + "/results.json", "{\"metrics\": {}}");
+    if (trial.name == "dcl-seed0") runs.folder.write("dcl-seed0/status", R"({"state": "failed", "step": 2, "reason": "old"})");
+    if (trial.name == "dcl-seed1") return 128 + SIGKILL;
     return trial.name == "infonce-seed1" ? 0 : trial.name == "dcl-seed0" ? 9 : runs(trial, where);
   };
   EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
   const auto trials = store.trials();
   EXPECT_EQ(trials[0].reason, runs.folder.at("infonce-seed0/results.json") + ": missing after the trial ended");
   EXPECT_EQ(trials[1].reason.find(runs.folder.at("infonce-seed1/results.json") + ": not the results of a run: "), 0u);
-  EXPECT_EQ(trials[2].reason, "exit code 9");
-  EXPECT_EQ(trials[3].state, TrialState::complete);
+  EXPECT_EQ(trials[2].reason, "exit code 9") << "not what an earlier attempt left";
+  EXPECT_EQ(trials[3].reason, "killed by signal 9 (Killed)");
 }
 
 TEST(RunStudy, RunsNothingWhenACompleteTrialHasAnotherConfiguration) {
