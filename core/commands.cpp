@@ -181,8 +181,9 @@ int train_command(const TrainOptions& options) {
   } catch (const std::exception& error) {
     const Error told = world->explain(error);
     try {
-      if (run.folder) run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)), told.what());
-      if (!run.folder && launch.rank == 0) note_refusal(path, told.what());
+      const std::string reason = plain_words(told);
+      if (run.folder) run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)), reason);
+      if (!run.folder && launch.rank == 0) note_refusal(path, reason);
     } catch (const std::exception&) {  // on a full disk the status cannot be written either: what failed first is what counts
     }
     return report_failure(told, world->speaks());
