@@ -42,7 +42,7 @@ void Recorder::look_for_lost_rows(int64_t step, int64_t log_every) {
   for (const auto& [first, last] : steps_without_rows(metrics_->kept(), log_every, step)) {
     const StepRange range{first, last};
     if (std::find(missing_.begin(), missing_.end(), nlohmann::json(range)) != missing_.end()) continue;  // known from before
-    missing_.push_back(range);
+    missing_.push_back(nlohmann::json(range));
     named += (named.empty() ? "" : ", ") + (first == last ? fmt::format("{}", first) : fmt::format("{} to {}", first, last));
   }
   warn(fmt::format("{}/metrics.jsonl: {} of {} rows up to step {} are missing{}; the training goes on without them", folder_,
