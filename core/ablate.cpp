@@ -2,7 +2,6 @@
 // foil ablate and foil compare: every trial of a sweep in a process of its own, the baselines beside them, one table.
 #include "commands.h"
 #include "config/dump.h"
-#include "config/parse.h"
 #include "evaluation.h"
 #include "ranks/spawn.h"
 #include "results.h"
@@ -46,13 +45,7 @@ class StdoutToStderr {
   int saved_;
 };
 
-std::map<std::string, std::string> read_config(const std::string& path) {
-  try {
-    return flatten(parse_toml(read_record(path), path));
-  } catch (const Error& error) {
-    fail(Exit::data, error.what());
-  }
-}
+std::map<std::string, std::string> read_config(const std::string& path) { return flatten(read_experiment_record(path)); }
 
 // Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in another clone.
 std::string config_hash(const Plan& plan) {
@@ -107,8 +100,7 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
 
 // Whether the run in `folder` could go on as this experiment: it began with the same past.
 bool same_past(const std::string& folder, const Plan& plan) {
-  const std::string record = read_record(folder + "/config.resolved.toml");
-  return compare_experiments(record, record_of(plan), folder, std::numeric_limits<int64_t>::max()).past.empty();
+  return compare_experiments(folder, record_of(plan), std::numeric_limits<int64_t>::max()).past.empty();
 }
 
 // A trial that failed and whose experiment was mended since begins anew; its old folder is kept aside.

@@ -104,9 +104,7 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
   how.say = [&](const std::string& line) {
     if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   };
-  how.differences = [&](const std::string& before, const std::string& now) {
-    return compare_experiments(before, now, path, x.total_steps);
-  };
+  how.differences = [&](const std::string&, const std::string& now) { return compare_experiments(path, now, x.total_steps); };
   run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
   std::printf("%s\n", printable(path).c_str());
   std::fflush(stdout);

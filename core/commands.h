@@ -32,7 +32,8 @@ struct EvaluateCommand : CommonOptions {
   std::string checkpoint;  // a file of it; empty = the newest
   std::string out;         // file of the numbers; empty = in the run folder, under the step and what was set
 };
-// Throws Error (Exit::usage) for a folder that is no run but holds some, naming them.
+// Throws Error (Exit::usage) for a folder that is no run but holds some, naming them, and (Exit::data) for a record that is no
+// file.
 void require_run(const std::string& folder);
 int evaluate_command(const EvaluateCommand& options);
 

@@ -57,7 +57,10 @@ void print_and_write(const EvaluateCommand& options, nlohmann::json results, int
 
 void require_run(const std::string& folder) {
   std::error_code none;
-  if (fs::exists(folder + "/config.resolved.toml", none)) return;
+  if (const std::string config = folder + "/config.resolved.toml"; fs::exists(config, none)) {
+    read_record(config);  // refuses what is no file
+    return;
+  }
   std::vector<std::string> runs;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename();

@@ -4,6 +4,7 @@
 #include "config/dump.h"
 #include "config/parse.h"
 #include "run/checkpoint.h"
+#include "run/file.h"
 
 #include <fmt/format.h>
 #include <foil/error.h>
@@ -26,15 +27,15 @@ bool is_rest(const std::string& difference) {
   return std::any_of(std::begin(kRest), std::end(kRest), [&](const char* prefix) { return difference.starts_with(prefix); });
 }
 
-Node recorded(const std::string& toml, const std::string& folder) {
+}  // namespace
+
+Node read_experiment_record(const std::string& path) {
   try {
-    return parse_toml(toml, folder + "/config.resolved.toml");
+    return parse_toml(read_record(path), path);
   } catch (const Error& error) {
     fail(Exit::data, error.what());
   }
 }
-
-}  // namespace
 
 int64_t steps_made(const std::string& folder) {
   const std::vector<std::string> checkpoints = Checkpoints(folder + "/checkpoints", 1).list();
@@ -45,10 +46,11 @@ int64_t steps_made(const std::string& folder) {
   return step;
 }
 
-Differences compare_experiments(const std::string& before, const std::string& now, const std::string& folder, int64_t steps) {
+Differences compare_experiments(const std::string& folder, const std::string& now, int64_t steps) {
   Differences found;
   const int64_t made = steps_made(folder);
-  for (std::string& difference : differences(recorded(before, folder), parse_toml(now, "the experiment"), {"run.output"})) {
+  const Node before = read_experiment_record(folder + "/config.resolved.toml");
+  for (std::string& difference : differences(before, parse_toml(now, "the experiment"), {"run.output"})) {
     if (is_length(difference) && steps < made) {
       found.past.push_back(fmt::format("{} ({} steps are made)", difference, made));
     } else {

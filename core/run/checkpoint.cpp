@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <limits>
 
 #include "run/file.h"
 #include "run/json.h"
@@ -42,14 +43,14 @@ std::string commit_text(const Checkpoint& checkpoint, const std::string& tensors
 
 // The "checkpoint" part of a commit whose own checksum holds.
 nlohmann::json read_commit(const std::string& stem) {
-  const nlohmann::json commit = parse_json(read_file(stem + kCommit), stem + kCommit);
+  const nlohmann::json commit = parse_json(read_record(stem + kCommit), stem + kCommit);
   if (commit.at("checksum") != checksum(commit.at("checkpoint").dump())) fail(Exit::data, stem, ": checksum differs");
   return commit.at("checkpoint");
 }
 
 Checkpoint load_stem(const std::string& stem) {
   const nlohmann::json commit = read_commit(stem);
-  const std::string tensors = read_file(stem + kTensors);
+  const std::string tensors = read_record(stem + kTensors, std::numeric_limits<int64_t>::max());
   if (commit.at("bytes") != tensors.size()) {
     fail(Exit::data, stem, ": tensors are ", tensors.size(), " bytes, ", commit.at("bytes").dump(), " were written");
   }

@@ -185,6 +185,11 @@ TEST(Records, OfAStudyThatAreDamagedAreNamedWithCode5) {
 
 TEST(Records, ThatAreNoFilesAreNotWaitedFor) {
   const Workplace place;
+  fs::create_directories(place.folder / "run");
+  ASSERT_EQ(::mkfifo((place.folder / "run/config.resolved.toml").c_str(), 0600), 0);
+  const Outcome evaluated = shell(place, "timeout 120 FOIL evaluate run");
+  EXPECT_EQ(evaluated.code, 5);
+  EXPECT_EQ(evaluated.err, "run/config.resolved.toml: is not a regular file\n");
   for (const std::string name : {"results.json", "status", "env.json", "config.resolved.toml"}) {
     fs::remove_all(place.folder / "run");
     place.write("run/config.resolved.toml", "[run]\nname = \"x\"\nseed = 0\n");
