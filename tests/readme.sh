@@ -20,7 +20,7 @@ while read -r line; do
   esac
   command=${command/#torchrun/$2 -m torch.distributed.run}
   count=$((count + 1))
-  if ! out=$(timeout 200 bash -c "$command" 2>&1); then
+  if ! out=$(timeout 1800 bash -c "$command" 2>&1); then
     printf 'FAIL: %s\n%s\n' "$command" "$out"
     failed=1
   fi

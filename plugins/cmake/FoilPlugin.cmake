@@ -1,6 +1,7 @@
 # foil_add_loss(infonce) = infonce.cpp (+ infonce.cu where CUDA is compiled) -> plugins/infonce.so: a MODULE that registers its components by
 # FOIL_PLUGIN, the comment at its head as text for `foil describe`, everything else hidden at link time. foil_add_encoder, foil_add_augmentation and foil_add_dataset alike.
 # The same file serves this tree, where the test tests/KIND/NAME_test.cpp is required, and, installed, every plugin that says find_package(foil).
+set(FOIL_TEST_TIMEOUT 3600 CACHE STRING "seconds after which ctest ends a test: a hang, not a slow or busy machine")
 set(FOIL_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
 set(FOIL_PLUGIN_ABOUT ${CMAKE_CURRENT_LIST_DIR}/FoilAbout.cmake)
 function(_foil_add_plugin folder name)
@@ -30,7 +31,7 @@ function(foil_add_loss name)
   set_property(GLOBAL APPEND PROPERTY FOIL_LOSSES ${name})
   # What every loss must hold, whoever wrote it: plugins/README.md, "What conformance checks".
   add_test(NAME conformance_${name} COMMAND foil::conformance $<TARGET_FILE:${name}>)
-  set_tests_properties(conformance_${name} PROPERTIES LABELS "fast;ranks" ENVIRONMENT OMP_NUM_THREADS=1 RESOURCE_LOCK ranks TIMEOUT 120)
+  set_tests_properties(conformance_${name} PROPERTIES LABELS "fast;ranks" ENVIRONMENT OMP_NUM_THREADS=1 RESOURCE_LOCK ranks TIMEOUT ${FOIL_TEST_TIMEOUT})
 endfunction()
 function(foil_add_encoder name)
   _foil_add_plugin(encoders ${name})

@@ -126,9 +126,9 @@ TEST(Fault, Rank0KilledIsNamedToo) {
 }
 
 TEST(Fault, ALateRankIsNamedAfterTheTimeout) {
-  const Ended ended = train_with(on_rank(2, "late") + "seconds = 9\n", 3, "timeout = 3\n");
+  const Ended ended = train_with(on_rank(2, "late") + "seconds = 600\n", 3, "timeout = 15\n");
   EXPECT_EQ(ended.outcome.code, 1);
-  expect_one_line(ended.outcome, ".*rank 2 did not come within 3 s, the other ranks wait\\.");
+  expect_one_line(ended.outcome, ".*rank 2 did not come within 15 s, the other ranks wait\\.");
 }
 
 TEST(Fault, TheRunGoesOnFromItsCheckpointOnceTheFaultIsGone) {

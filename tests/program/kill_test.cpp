@@ -14,7 +14,7 @@ struct Recipe {
   std::string tables = {};
 };
 
-// A head of 8 MB, so that a checkpoint takes its time; both optimizers keep state. The first also evaluates while it trains.
+// A head of 8 MB; both optimizers keep state. The first also evaluates while it trains.
 Recipe infonce_with_adamw() {
   return {"infonce",
           {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001", "--set", "evaluate.every_epochs=1", "--set",
@@ -32,7 +32,7 @@ class KillableRun : public Workplace, public RunView {
  public:
   explicit KillableRun(const Recipe& recipe, int64_t width = 1024, int64_t steps = kSteps, const std::string& precision = "fp32")
       : RunView(static_cast<const Workplace&>(*this)) {
-    write("small.toml", small_experiment("", recipe.name) + recipe.tables);
+    write("small.toml", small_experiment("", recipe.name) + recipe.tables + kHold);
     command_ = {"train", "small.toml",
                 "--set", "run.steps=" + std::to_string(steps),
                 "--set", "checkpoint.every=" + std::to_string(kEvery),
@@ -43,28 +43,34 @@ class KillableRun : public Workplace, public RunView {
   pid_t start(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> command = command_;
     command.insert(command.end(), more.begin(), more.end());
-    return start_foil(command);
+    return start_foil(command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS, "LD_PRELOAD=" FOIL_TEST_KILLER});
   }
   Outcome finish(const std::vector<std::string>& more = {}) const { return wait_within(*this, start(more)); }
 
-  // Starts it and kills it as soon as `now` is true. False when it ended before. It must go on from its newest checkpoint: rows of
-  // steps that are saved never go away.
-  bool killed_when(const std::function<bool()>& now) const {
+  // Starts it and kills it in the step after so many rows. False when it never came there. It must go on from its newest
+  // checkpoint: rows of steps that are saved never go away.
+  bool killed_after_rows(int64_t wanted) const {
+    const std::string step = std::to_string(wanted);
     const int64_t saved = newest_step();
+    hold_at(step);
     const pid_t pid = start();
     siginfo_t info{};
     int64_t least = saved;
-    while (!now()) {
+    while (!is_held(step)) {
       least = std::min(least, rows());
       if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid) break;
       std::this_thread::yield();
     }
+    EXPECT_EQ(rows(), wanted);
     ::kill(pid, SIGKILL);
     EXPECT_EQ(least, saved) << "it began anew";
     return wait(pid).code == 128 + SIGKILL;
   }
-  bool killed_after_rows(int64_t wanted) const {
-    return killed_when([&] { return rows() >= wanted; });
+  // Starts it and lets it be killed inside its next checkpoint, which is left half written.
+  bool killed_inside_a_save() const {
+    const std::vector<std::filesystem::path> before = half_written();
+    hold_at("save");
+    return finish().code == 128 + SIGKILL && !half_written().empty() && half_written() != before;
   }
   int64_t newest_step() const { return checkpoints().empty() ? 0 : std::stoll(checkpoints().back().stem().string().substr(5)); }
   std::vector<std::filesystem::path> half_written() const { return files_ending(RunView::folder / "checkpoints", ".tmp"); }
@@ -88,32 +94,14 @@ void expect_eight_kills_to_change_nothing(const Recipe& recipe) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   ASSERT_EQ(whole.rows(), kSteps);
 
-  int kills = 0, inside_a_write = 0;
-  const auto strike_at = [&](int64_t row) {
-    ASSERT_TRUE(broken.killed_after_rows(row)) << "the run ended before row " << row;
-    ++kills;
-  };
-  const auto strike_inside_a_write = [&](int wanted) {
-    for (int tries = 0; inside_a_write < wanted && tries < 12; ++tries) {  // a kill may come a moment too late
-      const auto before = broken.half_written();
-      ASSERT_TRUE(broken.killed_when([&] {
-        const auto now = broken.half_written();
-        return !now.empty() && now != before;
-      })) << "the run ended before a kill hit a write";
-      ++kills;
-      if (!broken.half_written().empty()) ++inside_a_write;
-    }
-    ASSERT_EQ(inside_a_write, wanted);
-  };
-  strike_at(1);  // before the first checkpoint: from the start again
-  strike_at(5);
-  strike_inside_a_write(1);
-  strike_at(14);
-  strike_at(20);
-  strike_inside_a_write(2);
-  strike_at(27);
-  strike_at(34);
-  EXPECT_GE(kills, 8);
+  ASSERT_TRUE(broken.killed_after_rows(1));  // before the first checkpoint: from the start again
+  ASSERT_TRUE(broken.killed_after_rows(5));
+  ASSERT_TRUE(broken.killed_inside_a_save());
+  ASSERT_TRUE(broken.killed_after_rows(14));
+  ASSERT_TRUE(broken.killed_after_rows(20));
+  ASSERT_TRUE(broken.killed_inside_a_save());
+  ASSERT_TRUE(broken.killed_after_rows(27));
+  ASSERT_TRUE(broken.killed_after_rows(34));
   const Outcome last = broken.finish();
   ASSERT_EQ(last.code, 0) << last.err;
   expect_same_end(broken, whole);
@@ -175,8 +163,9 @@ int fill_the_disk() {
   const std::filesystem::path disk = run.Workplace::folder / "runs";
   std::filesystem::create_directory(disk);
   make_small(disk.string(), 24 << 20);
+  run.hold_at("4");  // the first checkpoint is written then
   const pid_t pid = run.start();
-  if (!Workplace::eventually([&] { return !run.checkpoints().empty(); })) return 11;
+  if (!Workplace::eventually([&] { return run.is_held("4"); }) || run.checkpoints().empty()) return 11;
   // Everything that is left, then a little less: what is short is room for a checkpoint, not for a row.
   const std::string filler = disk / "filler";
   std::string block(1 << 16, 'x');
@@ -184,6 +173,7 @@ int fill_the_disk() {
   while (file.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) continue;
   file.close();
   std::filesystem::resize_file(filler, std::filesystem::file_size(filler) - (48 << 10));
+  run.let_go("4");
   const Outcome outcome = wait_within(run, pid);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_NE(outcome.err.find("checkpoints/step-"), std::string::npos) << outcome.err;

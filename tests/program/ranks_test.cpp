@@ -21,26 +21,31 @@ const char* const kCrops =
     "[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
-// Trains small_experiment with W = 1, 2, 3 and compares 2 and 3 with 1.
-void expect_world_size_is_nothing(const std::string& loss, const std::string& precision, double tolerance,
-                                  const std::vector<std::string>& more = {}, const std::string& tables = "") {
-  std::unique_ptr<Workplace> alone;
-  for (const char* ranks : {"1", "2", "3"}) {
-    SCOPED_TRACE(std::string(ranks) + " ranks, " + loss + ", " + precision);
-    auto place = std::make_unique<Workplace>();
-    place->write("small.toml", small_experiment("", loss) + tables);
-    std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
-    command.insert(command.end(), more.begin(), more.end());
-    const Outcome outcome = foil_within(*place, command);
-    ASSERT_EQ(outcome.code, 0) << outcome.err;
-    if (!alone) {
-      alone = std::move(place);
-      ASSERT_EQ(RunView(*alone).losses().size(), 20u);
-      continue;
-    }
-    const RunView one(*alone), many(*place);
+std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision, const std::string& ranks,
+                                   const std::vector<std::string>& more) {
+  auto place = std::make_unique<Workplace>();
+  place->write("small.toml", experiment);
+  std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
+  command.insert(command.end(), more.begin(), more.end());
+  const Outcome outcome = foil_within(*place, command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
+  EXPECT_EQ(outcome.code, 0) << ranks << " ranks, " << precision << ": " << outcome.err;
+  return place;
+}
+
+// Trains small_experiment in fp64 with W = 1, 2, 3 and compares 2 and 3 with 1.
+void expect_world_size_is_nothing(const std::string& loss, const std::vector<std::string>& more = {},
+                                  const std::string& tables = "") {
+  const double tolerance = 1e-9;
+  const std::string experiment = small_experiment("", loss) + tables;
+  const auto alone = trained(experiment, "fp64", "1", more);
+  const RunView one(*alone);
+  ASSERT_EQ(one.losses().size(), 20u);
+  for (const char* ranks : {"2", "3"}) {
+    SCOPED_TRACE(std::string(ranks) + " ranks, " + loss);
+    const auto place = trained(experiment, "fp64", ranks, more);
+    const RunView many(*place);
     expect_same_losses(many.losses(), one.losses(), tolerance);
-    if (precision == "fp64") expect_same_state(many.state(), one.state(), tolerance);
+    expect_same_state(many.state(), one.state(), tolerance);
     const nlohmann::json expected = one.results()["metrics"], got = many.results()["metrics"];
     ASSERT_EQ(got.size(), expected.size());
     for (const auto& [name, value] : expected.items()) {
@@ -53,24 +58,48 @@ void expect_world_size_is_nothing(const std::string& loss, const std::string& pr
   }
 }
 
-TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) {
-  expect_world_size_is_nothing("infonce", "fp64", 1e-9, kLargeTest);
+// |a - b| / |b| of each loss, at its largest so far.
+std::vector<double> parting(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> distance;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    distance.push_back(std::max(distance.empty() ? 0 : distance.back(), std::abs(a[i] - b[i]) / std::abs(b[i])));
+  return distance;
 }
-TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", "fp64", 1e-9, kThreeViews); }
-TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) {
-  expect_world_size_is_nothing("dcl", "fp64", 1e-9, kVonMisesFisher);
+
+// Trains a smooth tower in fp64 on one rank and in fp32 on 1, 2 and 3. Where nothing has a kink, rounding of one size is amplified
+// alike however the batch is divided: 2 and 3 ranks stay as close to fp64 as one rank does, within a factor for the luck of
+// rounding. That holds on any processor, where a fixed bound does not: how fast trajectories part is a property of the experiment.
+void expect_ranks_to_round_as_one(const std::string& loss, const std::vector<std::string>& more = {}) {
+  constexpr double kLuck = 16, kLeast = 1.2e-7;  // fp32's epsilon: the losses themselves are rounded
+  std::string experiment = small_experiment("", loss);
+  experiment.replace(experiment.find("small_cnn"), 9, "smooth");
+  experiment.replace(experiment.find("dims = [16, 8]"), 14, "dims = [16, 8]\nactivation = \"gelu\"");
+  const auto in_double = trained(experiment, "fp64", "1", more), alone = trained(experiment, "fp32", "1", more);
+  const std::vector<double> exact = RunView(*in_double).losses();
+  ASSERT_EQ(exact.size(), 20u);
+  const std::vector<double> own = parting(RunView(*alone).losses(), exact);
+  EXPECT_LT(own.back(), 1e-4) << "rounding grows so fast that the comparison says little";
+  for (const char* ranks : {"2", "3"}) {
+    const auto place = trained(experiment, "fp32", ranks, more);
+    const std::vector<double> got = parting(RunView(*place).losses(), exact);
+    ASSERT_EQ(got.size(), exact.size());
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_LE(got[i], kLuck * std::max(own[i], kLeast)) << ranks << " ranks, " << loss << ", row " << i;
+  }
 }
-TEST(WorldSize, ChangesNothingForQueuesMomentumTowerAndPredictor) {
-  expect_world_size_is_nothing("infonce", "fp64", 1e-9, {}, kMomentum);
-}
+
+TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", kLargeTest); }
+TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", kThreeViews); }
+TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", kVonMisesFisher); }
+TEST(WorldSize, ChangesNothingForQueuesMomentumTowerAndPredictor) { expect_world_size_is_nothing("infonce", {}, kMomentum); }
 TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
-  expect_world_size_is_nothing("swav", "fp64", 1e-9,
+  expect_world_size_is_nothing("swav",
                                {"--set", "head.frozen_epochs=2", "--set", "loss.0.prototypes=12", "--set",
                                 "loss.0.queue_length=128", "--set", "loss.0.queue_start_epoch=1"},
                                kCrops);
 }
-TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_world_size_is_nothing("infonce", "fp32", 1e-4); }
-TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_world_size_is_nothing("dcl", "fp32", 1e-4, kVonMisesFisher); }
+TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("infonce"); }
+TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("dcl", kVonMisesFisher); }
 
 TEST(FrozenEpochs, HoldTheHeadsLastLayerOnEveryRankForSoLongAndNoLonger) {
   const auto last_layer = [](const char* steps) {  // an epoch has 4
@@ -150,7 +179,7 @@ TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
   EXPECT_FALSE(torch::equal(views[2].data, views[3].data));
   // The full views go through the pipeline that they would have alone, with the same draws, and then through normalize.
   const Tensor before = training_view(plain, raw, index, 3, 1).data;
-  EXPECT_TRUE(torch::equal(views[1].data, x.augment.back().augmentation->apply({"image", before, {}, {}}, {}).data));
+  EXPECT_TRUE(torch::equal(views[1].data, x.augment.back().augmentation->apply({"image", before, {}, {}, {}}, {}).data));
   EXPECT_GE(views[2].data.min().item<float>(), 0) << "small crops are not normalised";
   EXPECT_LT(views[1].data.min().item<float>(), 0);
   EXPECT_TRUE(torch::equal(evaluation_view(x, raw).data, evaluation_view(built("[[augment]]\nname = \"normalize\"\n"), raw).data));

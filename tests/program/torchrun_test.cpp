@@ -39,7 +39,7 @@ pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::v
   command.insert(command.end(), options.begin(), options.end());
   command.push_back(FOIL_PROGRAM);
   command.insert(command.end(), train.begin(), train.end());
-  return place.start(command);
+  return place.start(command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
 }
 
 std::string of_proc(pid_t pid, const char* file) { return slurp("/proc/" + std::to_string(pid) + "/" + file); }
@@ -82,19 +82,22 @@ void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   Workplace whole, place;
   std::vector<std::string> train = kTrain;
   train.insert(train.end(), {"--set", "run.steps=60", "--set", "checkpoint.every=2", "--set", "checkpoint.keep=100"});
-  for (const Workplace* p : {&whole, &place}) p->write("small.toml", small_experiment());
+  for (const Workplace* p : {&whole, &place}) p->write("small.toml", small_experiment() + kHold);
   std::vector<std::string> command = train;
   command.insert(command.end(), {"--nproc", "2"});
-  ASSERT_EQ(foil_within(whole, command).code, 0);
+  const std::vector<std::string> find = {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS};
+  ASSERT_EQ(foil_within(whole, command, find).code, 0);
 
+  place.hold_at("5");
   const pid_t torchrun = start_torchrun(place, rendezvous, train, {"--max-restarts", "1"});
   const RunView run(place);
-  ASSERT_TRUE(Workplace::eventually([&] { return run.rows() >= 5; })) << slurp(place.folder / "stderr.txt");
+  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); })) << slurp(place.folder / "stderr.txt");
   const auto first = run.checkpoints().at(0);
   const auto first_written = std::filesystem::last_write_time(first);
   const auto workers = workers_of(torchrun);
   ASSERT_EQ(workers.size(), 2u);
   ASSERT_EQ(::kill(workers.at(rank), SIGKILL), 0);
+  place.let_go("5");
   const Outcome outcome = wait_within(place, torchrun);
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(run.status()["state"], "finished");

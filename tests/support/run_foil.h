@@ -84,17 +84,24 @@ class Workplace {
     arguments.insert(arguments.begin(), FOIL_PROGRAM);
     return start(arguments, env);
   }
-  // Waits until `ready` or a minute has passed; false then.
+  // Waits until `ready`; false after half an hour, as nothing takes so long that is not a hang, on however busy a machine.
   static bool eventually(const std::function<bool()>& ready) {
-    for (int i = 0; i < 6000; ++i) {
+    for (int i = 0; i < 180'000; ++i) {
       if (ready()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return false;
   }
 
+  // Of the augmentation "hold" (tests/support/plugins/hold.cpp): stops the run that works here at a step, or at "evaluation".
+  void hold_at(const std::string& place) const { write("hold/" + place, ""); }
+  bool is_held(const std::string& place) const { return std::filesystem::exists(folder / "hold" / (place + ".here")); }
+  void let_go(const std::string& place) const { std::filesystem::remove(folder / "hold" / (place + ".here")); }
+
   std::filesystem::path folder;
 };
+
+inline const std::string kHold = "[[augment]]\nname = \"hold\"\n";
 
 // A small experiment that trains in a second, on synthetic images: BatchNorm, momentum, three augmentations.
 inline std::string small_experiment(const std::string& more_run = "", const std::string& loss = "infonce") {

@@ -17,7 +17,7 @@
 namespace foil {
 
 // Waits for a program at most `seconds`; then ends it, and the test fails.
-inline Outcome wait_within(const Workplace& place, pid_t pid, int seconds = 240) {
+inline Outcome wait_within(const Workplace& place, pid_t pid, int seconds = 1800) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {

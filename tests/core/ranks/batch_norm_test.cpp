@@ -203,7 +203,8 @@ std::vector<Tensor> step(const Tensor& input, const Tensor& dy, bool relu, bool 
 
 }  // namespace
 
-// Sizes below and above one block of rows, one channel, one pixel; the gradient in the layout of x and in the other.
+// Sizes below and above one block of rows, one channel, one pixel; the gradient in the layout of x and in the other. An output so
+// near zero that rounding decides whether the ReLU passes its gradient has none here.
 TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
   const std::vector<std::vector<int64_t>> shapes = {{3, 5},         {2100, 7},     {6, 4, 3},   {3, 5, 4, 2},
                                                     {70, 33, 5, 3}, {40, 1, 9, 7}, {9, 6, 1, 1}};
@@ -213,7 +214,9 @@ TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
         const auto layout = [&](const Tensor& t, int bit) {
           return layouts & bit ? t.contiguous(at::MemoryFormat::ChannelsLast) : t;
         };
-        const Tensor x = layout((random(shape, 1) * 3 + 2).to(type), 1), dy = layout(random(shape, 2).to(type), 2);
+        const Tensor x = layout((random(shape, 1) * 3 + 2).to(type), 1), dy = layout(random(shape, 2).to(type), 2).clone();
+        const Tensor decided = step(x.to(at::kDouble), dy.to(at::kDouble), false, true)[0].abs() > 1e-4;
+        dy.mul_(decided);
         for (const bool relu : {false, true}) {
           const auto own = step(x, dy, relu, true), theirs = step(x, dy, relu, false);
           for (size_t i = 0; i < own.size(); ++i) {

@@ -107,7 +107,7 @@ int rank_main(const std::string& scene) {
   try {
     if (scene == "never_comes" && launch.rank == 2) sleep_for_ever();
     const bool short_patience = scene == "late" || scene == "never_comes";
-    world = World::make(launch, at::kCPU, short_patience ? 3s : 600s);  // a test that needs the 600 s fails
+    world = World::make(launch, at::kCPU, short_patience ? 15s : 600s);  // a test that needs the 600 s fails
     const int code = play(scene, *world);
     world->close();
     return code;
@@ -229,13 +229,13 @@ TEST(Spawn, ARankThatFailsAloneSpeaksForItself) {
 }
 
 TEST(Spawn, NamesTheLateRank) {
-  const Process parent = start_parent("late", "500");
+  const Process parent = start_parent("late", "5000");
   EXPECT_EQ(parent.wait(), 1);
-  EXPECT_EQ(parent.read(), "foil: barrier: rank 2 did not come within 3 s, the other ranks wait.\n");
+  EXPECT_EQ(parent.read(), "foil: barrier: rank 2 did not come within 15 s, the other ranks wait.\n");
 }
 
 TEST(Spawn, NamesTheRankThatNeverComes) {
-  const Process parent = start_parent("never_comes", "500");
+  const Process parent = start_parent("never_comes", "5000");
   EXPECT_EQ(parent.wait(), 1);
   EXPECT_NE(parent.read().find("foil: rank 2 of 3 did not come to 127.0.0.1:"), std::string::npos) << parent.read();
 }

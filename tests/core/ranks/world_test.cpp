@@ -224,7 +224,7 @@ TEST(World, NamesTheLateRank) {
   std::vector<std::thread> threads;
   for (int rank = 0; rank < 3; ++rank) {
     threads.emplace_back([&, rank] {
-      const auto world = World::make(store, rank, 3, at::kCPU, std::chrono::seconds(2));
+      const auto world = World::make(store, rank, 3, at::kCPU, std::chrono::seconds(15));
       if (rank == 1) {  // alive, but it comes only after the others have given up
         std::unique_lock lock(mutex);
         told.wait(lock, [&] { return waiting == 0; });
@@ -234,7 +234,7 @@ TEST(World, NamesTheLateRank) {
           [&] {
             world->gather(torch::ones({2, 2}));
           },
-          "gathering counts: rank 1 did not come within 2 s, the other ranks wait.");
+          "gathering counts: rank 1 did not come within 15 s, the other ranks wait.");
       std::lock_guard lock(mutex);
       --waiting;
       told.notify_all();
@@ -250,7 +250,7 @@ Groups two_groups(const std::vector<c10::intrusive_ptr<c10d::Store>>& stores, in
   Groups groups(2);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < 2; ++rank) {
-    const foil::GroupSettings settings{rank, 2, 2, at::kCPU, std::chrono::seconds(2), store_port};
+    const foil::GroupSettings settings{rank, 2, 2, at::kCPU, std::chrono::seconds(15), store_port};
     threads.emplace_back([&groups, &stores, r = static_cast<size_t>(rank), settings] {
       groups[r] = foil::make_process_group(stores[r], "group", settings);
     });
