@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "environment.h"
 
+#include "cores.h"
 #include "run/file.h"
 
 #include <fmt/format.h>
@@ -54,8 +55,10 @@ nlohmann::json environment(const std::vector<std::string>& plugins) {
                         {"host", host},
                         {"processor", processor()},
                         {"cores", std::thread::hardware_concurrency()},
+                        {"usable_cores", usable_cores()},
                         {"memory_bytes", static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE)},
                         {"threads", at::get_num_threads()},
+                        {"barriers", barrier_policy()},
                         {"deterministic", at::globalContext().deterministicAlgorithms()},
                         {"tf32", at::globalContext().allowTF32CuBLAS()},
                         {"cudnn_benchmark", at::globalContext().benchmarkCuDNN()},

@@ -2,11 +2,10 @@
 #include "start.h"
 
 #include "config/dump.h"
+#include "cores.h"
 #include "run/text.h"
 
 #include <torch/types.h>
-
-#include <thread>
 
 namespace foil {
 
@@ -27,7 +26,7 @@ at::Device choose_device(const std::string& asked, int local_rank) {
 }
 
 void set_threads(const Plan& plan, const Launch& launch) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = usable_cores();
   at::set_num_threads(plan.run.threads > 0 ? static_cast<int>(plan.run.threads) : std::max(1, cores / launch.local_world_size));
   at::globalContext().setDeterministicAlgorithms(plan.run.deterministic, /*warn_only=*/false);
 }

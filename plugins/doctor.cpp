@@ -68,6 +68,7 @@ int doctor_command(const PluginSearch& search) {
   line("LibTorch", library_of(reinterpret_cast<const void*>(&at::get_num_threads)));
   line("processor", env["processor"].get<std::string>() + ", " + env["cores"].dump() + " cores, " +
                         std::to_string(env["memory_bytes"].get<int64_t>() >> 30) + " GiB");
+  line("threads", env["usable_cores"].dump() + " by default; waiting for each other: " + env["barriers"].get<std::string>());
   for (const auto& gpu : env["gpus"]) line("GPU", gpu.get<std::string>());
   if (env["gpus"].empty()) line("GPU", "none that CUDA can use");
   line("FOIL_DATA", listed("FOIL_DATA"));

@@ -368,6 +368,34 @@ TEST_F(Manners, ConfigShowsOriginsAndReadsBack) {
   EXPECT_EQ(epochs.out.find("steps = 20"), std::string::npos);
 }
 
+// Threads that wait for each other take no core from the thread they wait for.
+TEST_F(Manners, ThreadsAreToldToSleepAtBarriersUnlessTheUserSaysHowToWait) {
+  ::unsetenv("OMP_WAIT_POLICY");
+  ::unsetenv("GOMP_SPINCOUNT");
+  const auto policy = [&](const std::vector<std::string>& env) {
+    const std::string out = place_.foil({"doctor"}, env).out, head = "waiting for each other: ";
+    const size_t at = out.find(head);
+    EXPECT_NE(at, std::string::npos) << out;
+    return at == std::string::npos ? "" : lines(out.substr(at + head.size())).front();
+  };
+  EXPECT_EQ(policy({}), "GOMP_SPINCOUNT=20000");
+  EXPECT_EQ(policy({"OMP_WAIT_POLICY=active"}), "OMP_WAIT_POLICY=active");
+  EXPECT_EQ(policy({"GOMP_SPINCOUNT=7"}), "GOMP_SPINCOUNT=7");
+}
+
+TEST_F(Manners, TheProgramStaysTheProcessThatWasStartedUnderItsOwnName) {
+  const pid_t pid = start_long(1);
+  const auto of_proc = [&](const char* file) { return slurp("/proc/" + std::to_string(pid) + "/" + file); };
+  EXPECT_EQ(of_proc("comm"), "foil\n");
+  EXPECT_EQ(of_proc("cmdline"), FOIL_PROGRAM + std::string("\0train\0long.toml\0", 17));
+  const std::string variables = of_proc("environ");
+  EXPECT_NE(variables.find(std::string("\0GOMP_SPINCOUNT=", 16)), std::string::npos);
+  EXPECT_EQ(signalled(pid, SIGINT).code, 130);
+  const nlohmann::json env = read_json(run_ / "env.json");
+  EXPECT_EQ(env["barriers"], "GOMP_SPINCOUNT=20000");
+  EXPECT_GE(env["usable_cores"], 1);
+}
+
 TEST_F(Manners, EveryVerbHasHelpAndTheProgramAVersion) {
   const std::string help = place_.foil({"--help"}).out;
   for (const std::string verb : {"train", "evaluate", "ablate", "compare", "config", "plugins", "describe"}) {
