@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A valid folder for each reader, which foil_readers then damages: folder(name, path, foil) writes it."""
+import base64
+import gzip
+import json
+import random
+import shutil
+import struct
+import subprocess
+import zlib
+
+HEAD = '[run]\nsteps = 1\nthreads = 1\n'
+TAIL = ('[encoder]\nname = "small_cnn"\nwidths = [4]\n[head]\ndims = [4]\n[[loss]]\nname = "infonce"\n'
+        '[evaluate]\nlinear = false\nneighbours = 1\n')
+
+# 8x8, with the tables of quality 40: baseline, and progressive.
+JPEG = [
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBD"
+    "ARUXFx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wAARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAA"
+    "AAAAAAAAAAAAAAAA//EABgQAAIDAAAAAAAAAAAAAAAAAAAEBSIx/8QAFQEBAQAAAAAAAAAAAAAAAAAAAQT/xAAXEQEBAQEAAAAAAAAAAAAAAAAEADFh/9oADAMB"
+    "AAIRAxEAPwAFozKlKndgScv/2Q==",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBD"
+    "ARUXFx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wgARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAA"
+    "AAAAAAAAAAAAAAAAA//EABUBAQEAAAAAAAAAAAAAAAAAAAED/9oADAMBAAIQAxAAAAE6H//EABYQAAMAAAAAAAAAAAAAAAAAAAACA//aAAgBAQABBQJZn//EABUR"
+    "AQEAAAAAAAAAAAAAAAAAAAMA/9oACAEDAQE/ARS//8QAFREBAQAAAAAAAAAAAAAAAAAAAwD/2gAIAQIBAT8BV7//xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oACAEB"
+    "AAY/An//xAAVEAEBAAAAAAAAAAAAAAAAAAAAYf/aAAgBAQABPyGL/9oADAMBAAIAAwAAABD/AP/EABURAQEAAAAAAAAAAAAAAAAAAAAx/9oACAEDAQE/EJv/xAAV"
+    "EQEBAAAAAAAAAAAAAAAAAAAAYf/aAAgBAgEBPxCj/8QAFRABAQAAAAAAAAAAAAAAAAAAADH/2gAIAQEAAT8Qmf/Z"]
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def noise(count, low=0, high=255):
+    draw = random.Random(count)
+    return bytes(draw.randint(low, high) for _ in range(count))
+
+
+def experiment(path, data, more=""):
+    write(path / "e.toml", HEAD + f"[data]\n{data}\nbatch_size = 4\n" + more + TAIL)
+
+
+def idx(sizes, payload):
+    return struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + payload
+
+
+def png(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + noise(3 * width) for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def safetensors(tensors, metadata=None):
+    """{name: (dtype, shape, bytes)} as a file."""
+    header, data = {"__metadata__": metadata or {"format": "pt"}}, b""
+    for name, (dtype, shape, payload) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(payload)]}
+        data += payload
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def floats(*shape):
+    draw, count = random.Random(len(shape)), 1
+    for size in shape:
+        count *= size
+    return "F32", list(shape), struct.pack(f"<{count}f", *(draw.gauss(0, 1) for _ in range(count)))
+
+
+def integers(*values):
+    return "I64", [len(values)], struct.pack(f"<{len(values)}q", *values)
+
+
+def make_toml(path):
+    experiment(path, 'name = "synthetic"\nsamples = 40\nclasses = 3\nsize = 8\nsubset = 20',
+               '[views]\ncount = 3\n[[augment]]\nname = "random_resized_crop"\nsize = [8, 8]\nscale = [0.4, 1.0]\n[[augment]]\n'
+               'name = "color_jitter"\nviews = [0, 1]\n')
+    write(path / "e.toml", (path / "e.toml").read_text() +
+          '[optimizer]\nname = "adamw"\nbetas = [0.9, 0.99]\nlearning_rate = 1e-2\n[schedule]\nname = "cosine"\nwarmup_steps = 20\n'
+          '[sweep]\nseeds = 2\ngrid = { "loss.temperature" = [0.1, 0.2], "run.steps" = [1, 2] }\n')
+
+
+def make_idx(path):
+    experiment(path, 'name = "idx"\npath = "data"')
+    for part in "train", "t10k":
+        write(path / f"data/{part}-images-idx3-ubyte.gz", gzip.compress(idx([8, 6, 5], noise(8 * 30)), mtime=0))
+        write(path / f"data/{part}-labels-idx1-ubyte", idx([8], noise(8, 0, 2)))
+
+
+def make_cifar10(path):
+    experiment(path, 'name = "cifar10"\npath = "data"')
+    for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
+        write(path / f"data/{name}.bin", b"".join(noise(1, 0, 9) + noise(3072) for _ in range(2)))
+
+
+def make_cifar100(path):
+    experiment(path, 'name = "cifar100"\npath = "data"')
+    for name in "train", "test":
+        write(path / f"data/{name}.bin", b"".join(noise(2, 0, 19) + noise(3072) for _ in range(8)))
+
+
+def make_stl10(path):
+    experiment(path, 'name = "stl10"\npath = "data"')
+    for name in "train", "test":
+        write(path / f"data/{name}_X.bin", noise(8 * 3 * 96 * 96))
+        write(path / f"data/{name}_y.bin", noise(8, 1, 10))
+
+
+def image_folder(path, name, image):
+    crop = '[[augment]]\nname = "random_resized_crop"\nsize = [8, 8]\n'
+    experiment(path, 'name = "image_folder"\npath = "data"', crop)
+    for part in "train", "test":
+        for label in "a", "b":
+            for i in range(2):
+                write(path / f"data/{part}/{label}/{i}.{name}", image(i))
+
+
+def make_png(path):
+    image_folder(path, "png", lambda i: png(9, 7 + i))
+
+
+def make_jpeg(path):
+    image_folder(path, "jpg", lambda i: base64.b64decode(JPEG[i]))
+
+
+def make_safetensors(path):
+    write(path / "a.safetensors", safetensors({"a": floats(3, 4), "b.c": integers(1, 2, 3), "empty": floats(0, 4)}))
+
+
+def make_score(path):
+    label = index = integers(0, 1, 2, 0, 1)
+    z = {"z.0": floats(5, 4), "z.1": floats(5, 4)}
+    write(path / "infonce.safetensors", safetensors(z))
+    write(path / "supcon.safetensors", safetensors({**z, "label": label}))
+    write(path / "sogclr.safetensors", safetensors({**z, "index": integers(0, 1, 2, 3, 4)}))
+    write(path / "vicreg.safetensors", safetensors({**z, "label": label, "index": index}))
+    write(path / "multiview.safetensors", safetensors({**z, "z.2": floats(5, 4)}))
+
+
+def make_from_a_study(path, foil):
+    """study.sqlite, run folders and checkpoints, as the program writes them."""
+    study = path / "study.toml"
+    write(study, '[run]\nname = "s"\nsteps = 2\nthreads = 1\n[data]\nname = "synthetic"\nsamples = 16\ntest_samples = 8\nsize = 8\n'
+                 'batch_size = 4\n' + TAIL + '[sweep]\nseeds = 2\ngrid = { "loss.temperature" = [0.1, 0.2] }\n')
+    subprocess.run([foil, "ablate", study.name, "--quiet"], cwd=path, check=True, stdout=subprocess.DEVNULL)
+    return next((path / "runs").rglob("study.sqlite")).parent
+
+
+def make_study(path, source, build):
+    path.mkdir(parents=True)
+    shutil.copy(source / "study.sqlite", path)
+
+
+def make_records(path, source, build):
+    shutil.copytree(source, path, ignore=shutil.ignore_patterns("*.safetensors", "events*", "*.lock", "report*", "study.sqlite"))
+
+
+def make_checkpoint(path, source, build):
+    shutil.copytree(next(source.rglob("checkpoints")), path)
+
+
+def make_plugin(path, source, build):
+    path.mkdir(parents=True)
+    subprocess.run(["strip", "--strip-debug", "-o", path / "a.so", build / "plugins/infonce.so"], check=True)
+
+
+PLAIN = {"toml": make_toml, "idx": make_idx, "cifar10": make_cifar10, "cifar100": make_cifar100, "stl10": make_stl10,
+         "png": make_png, "jpeg": make_jpeg, "safetensors": make_safetensors, "score": make_score}
+WRITTEN = {"study": make_study, "records": make_records, "checkpoint": make_checkpoint, "plugin": make_plugin}
+
+
+def folders(path, build):
+    """{reader: folder} of all readers."""
+    source = make_from_a_study(path / "study_run", build / "foil")
+    for name, make in PLAIN.items():
+        make(path / name)
+    for name, make in WRITTEN.items():
+        make(path / name, source, build)
+    return {name: path / name for name in [*PLAIN, *WRITTEN]}
