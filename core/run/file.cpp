@@ -50,24 +50,29 @@ int sync_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 std::string read_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail(Exit::data, path, ": cannot read: ", std::strerror(errno));
+  struct Descriptor {
+    const int number;
+    ~Descriptor() { ::close(number); }
+  } const file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // so that a FIFO without a writer opens too
+  if (file.number < 0) fail(Exit::data, path, ": cannot read: ", std::strerror(errno));
   struct stat about {};
-  std::string bytes(::fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) ? static_cast<size_t>(about.st_size) : 0, '\0');
+  ::fstat(file.number, &about);
+  const bool piped = S_ISFIFO(about.st_mode) && path.starts_with("/dev/");  // by the shell: it has a writer
+  if (!S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode) && !piped) {
+    fail(Exit::data, path, ": cannot read: it is no file, but a FIFO, a socket or a device");
+  }
+  ::fcntl(file.number, F_SETFL, O_RDONLY);
+  require_memory(path, static_cast<double>(about.st_size));
+  std::string bytes(S_ISREG(about.st_mode) ? static_cast<size_t>(about.st_size) : 0, '\0');
   size_t filled = 0;
   for (;;) {  // to the end, whatever fstat said: a file in /proc says 0, a log may have grown
     if (filled == bytes.size()) bytes.resize(filled + 4096);
-    const ssize_t got = ::read(descriptor, bytes.data() + filled, bytes.size() - filled);
+    const ssize_t got = ::read(file.number, bytes.data() + filled, bytes.size() - filled);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      const int error = errno;
-      ::close(descriptor);
-      fail(Exit::data, path, ": cannot read: ", std::strerror(error));
-    }
+    if (got < 0) fail(Exit::data, path, ": cannot read: ", std::strerror(errno));
     if (got == 0) break;
     filled += static_cast<size_t>(got);
   }
-  ::close(descriptor);
   bytes.resize(filled);
   return bytes;
 }
@@ -123,6 +128,13 @@ std::string readable_bytes(int64_t bytes) {
     unit = larger;
   }
   return value < 9.95 ? fmt::format("{:.1f} {}", value, unit) : fmt::format("{:.0f} {}", value, unit);
+}
+
+void require_memory(const std::string& place, double bytes) {
+  const double memory = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  if (bytes <= memory) return;
+  const auto readable = [](double size) { return readable_bytes(static_cast<int64_t>(std::min(size, 9e18))); };
+  fail(Exit::data, place, ": ", readable(bytes), " are needed, this machine has ", readable(memory), " of memory.");
 }
 
 std::string utc_now() {

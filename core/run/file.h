@@ -32,6 +32,10 @@ int64_t free_bytes(const std::string& path);
 // "45 MB", "1.2 kB", "80 GB": decimal units, two digits below ten.
 std::string readable_bytes(int64_t bytes);
 
+// Throws (Exit::data), with `place` before the message, when `bytes` are more than the memory of this machine. A size that a file
+// or an option claims is looked at here before anything is allocated; a double holds any product of such sizes.
+void require_memory(const std::string& place, double bytes);
+
 // Now as ISO 8601, "2026-11-21T09:39:00Z".
 std::string utc_now();
 

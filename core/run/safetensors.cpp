@@ -20,6 +20,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 
 constexpr uint64_t kHeaderLimit = 100'000'000;
 constexpr uint64_t kLengthBytes = 8;
+constexpr size_t kMostSizes = 64;  // of a tensor: more than that LibTorch cannot calculate with
 constexpr const char* kMetadata = "__metadata__";
 
 struct Dtype {
@@ -40,19 +41,27 @@ struct Entry {
   uint64_t end;
 };
 
+// The beginning of what a file says, for a message: a file may say much.
+std::string excerpt(std::string text) {
+  constexpr size_t kMost = 200;
+  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  return text;
+}
+std::string excerpt(const nlohmann::json& value) { return excerpt(value.dump()); }
+
 // Reads the fields of one tensor, each of them with its own complaint.
 class EntryReader {
  public:
   EntryReader(const std::string& path, const std::string& name, const nlohmann::json& fields)
-      : place_(path + ": tensor '" + name + "'"), name_(name), fields_(fields) {
-    if (!fields.is_object()) fail(Exit::data, place_, " is described by ", fields.dump(), ", allowed: an object");
+      : place_(path + ": tensor '" + excerpt(name) + "'"), name_(name), fields_(fields) {
+    if (!fields.is_object()) fail(Exit::data, place_, " is described by ", excerpt(fields), ", allowed: an object");
   }
 
   Entry read() const {
     Entry entry{name_, dtype(), shape(), 0, 0};
     const nlohmann::json& offsets = field("data_offsets");
     if (!offsets.is_array() || offsets.size() != 2) {
-      fail(Exit::data, place_, " has data_offsets ", offsets.dump(), ", allowed: [begin, end]");
+      fail(Exit::data, place_, " has data_offsets ", excerpt(offsets), ", allowed: [begin, end]");
     }
     entry.begin = count("data_offsets", offsets[0]);
     entry.end = count("data_offsets", offsets[1]);
@@ -72,7 +81,7 @@ class EntryReader {
   }
 
   uint64_t count(const char* key, const nlohmann::json& value) const {
-    if (!value.is_number_unsigned()) fail(Exit::data, place_, " has ", value.dump(), " in ", key, ", allowed: integers >= 0");
+    if (!value.is_number_unsigned()) fail(Exit::data, place_, " has ", excerpt(value), " in ", key, ", allowed: integers >= 0");
     return value.get<uint64_t>();
   }
 
@@ -83,13 +92,14 @@ class EntryReader {
       if (value == dtype.name) return dtype.type;
       known.push_back(dtype.name);
     }
-    fail(Exit::data, place_, " has dtype ", value.dump(), ".",
+    fail(Exit::data, place_, " has dtype ", excerpt(value), ".",
          known_names("dtypes", value.is_string() ? value.get<std::string>() : "", known));
   }
 
   std::vector<int64_t> shape() const {
     const nlohmann::json& value = field("shape");
-    if (!value.is_array()) fail(Exit::data, place_, " has shape ", value.dump(), ", allowed: a list of integers");
+    if (!value.is_array()) fail(Exit::data, place_, " has shape ", excerpt(value), ", allowed: a list of integers");
+    if (value.size() > kMostSizes) fail(Exit::data, place_, " has ", value.size(), " sizes, allowed: at most ", kMostSizes);
     std::vector<int64_t> sizes;
     for (const nlohmann::json& size : value) sizes.push_back(static_cast<int64_t>(count("shape", size)));
     return sizes;
@@ -100,7 +110,7 @@ class EntryReader {
     bool empty = false;
     for (const int64_t size : entry.shape) {  // sizes of zero too must not hide an overflow: strides are products of the others
       if (size < 0 || __builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) {
-        fail(Exit::data, place_, " has shape ", field("shape").dump(), ", more elements than 64 bits count");
+        fail(Exit::data, place_, " has shape ", excerpt(field("shape")), ", more elements than 64 bits count");
       }
       empty = empty || size == 0;
     }
@@ -113,10 +123,10 @@ class EntryReader {
 };
 
 std::map<std::string, std::string> read_metadata(const nlohmann::json& value, const std::string& path) {
-  if (!value.is_object()) fail(Exit::data, path, ": ", kMetadata, " is ", value.dump(), ", allowed: an object of texts");
+  if (!value.is_object()) fail(Exit::data, path, ": ", kMetadata, " is ", excerpt(value), ", allowed: an object of texts");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) fail(Exit::data, path, ": ", kMetadata, ".", key, " is ", text.dump(), ", allowed: a text");
+    if (!text.is_string()) fail(Exit::data, path, ": ", kMetadata, ".", excerpt(key), " is ", excerpt(text), ", allowed: a text");
     metadata[key] = text.get<std::string>();
   }
   return metadata;
@@ -204,15 +214,18 @@ std::string serialize_tensors(const std::map<std::string, at::Tensor>& tensors,
     return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
   });
 
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[kMetadata] = metadata;
+  std::string text = "{";  // grown piece by piece: an ordered object looks through all its keys for each new one
+  const auto add = [&text](const std::string& key, const nlohmann::ordered_json& value) {
+    text += (text.size() > 1 ? "," : "") + nlohmann::ordered_json(key).dump() + ":" + value.dump();
+  };
+  if (!metadata.empty()) add(kMetadata, metadata);
   uint64_t offset = 0;
   for (const auto& [rank, name, tensor] : ordered) {
     const uint64_t end = offset + tensor.nbytes();
-    header[name] = {{"dtype", kDtypes[rank].name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
+    add(name, {{"dtype", kDtypes[rank].name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}});
     offset = end;
   }
-  std::string text = header.dump();
+  text += "}";
   text.resize((text.size() + 7) / 8 * 8, ' ');
 
   const uint64_t header_bytes = text.size();

@@ -177,5 +177,14 @@ TEST(Safetensors, AChangedByteIsRefusedOrHarmlessButNeverACrash) {
   EXPECT_GT(refused, 3000);
 }
 
+// Where time grew with the square of their number, this took minutes.
+TEST(Safetensors, AHundredThousandTensorsAreWrittenAndReadInLinearTime) {
+  std::map<std::string, at::Tensor> many;
+  for (int i = 0; i < 100'000; ++i) many["tensor." + std::to_string(i)] = at::full({1}, i, at::kFloat);
+  const TensorFile file = parse_tensors(serialize_tensors(many), "many");
+  EXPECT_EQ(file.tensors.size(), many.size());
+  EXPECT_EQ(file.tensors.at("tensor.99999").item<float>(), 99'999);
+}
+
 }  // namespace
 }  // namespace foil
