@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "data/file.h"
+#include "run/file.h"
 
 namespace foil {
 namespace {
@@ -25,6 +26,7 @@ Table read_records(const std::string& folder, const std::vector<std::string>& na
       fail(Exit::data, path, ": ", size, " bytes, expected a multiple of ", record, " (", label_bytes, " label + ", kPixels,
            " pixels).");
     }
+    require_memory(path, static_cast<double>(size));
     Tensor part = torch::empty({size / record, record}, torch::kByte);
     ByteReader file(path);
     if (file.read(part.mutable_data_ptr(), size) < size) fail(Exit::data, path, ": ends before its ", size, " bytes.");

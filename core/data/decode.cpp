@@ -4,6 +4,7 @@
 
 #include <foil/error.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstring>
 #include <memory>
@@ -15,8 +16,6 @@
 
 namespace foil {
 namespace {
-
-constexpr int64_t kMostPixels = int64_t{1} << 28;  // more is a broken header, or a file made to exhaust memory
 
 // [height, width, 3] -> [3, height, width].
 void planes(const uint8_t* interleaved, int64_t pixels, uint8_t* out) {
@@ -43,7 +42,7 @@ class Jpeg {
     const int format = cmyk ? TJPF_CMYK : TJPF_RGB;
     const int64_t pixels = size.height * size.width;
     std::vector<uint8_t> buffer(static_cast<size_t>(pixels * tjPixelSize[format]));
-    check(tjDecompress2(handle_.get(), bytes_.data(), bytes_.size(), buffer.data(), 0, 0, 0, format, 0));
+    check(tjDecompress2(handle_.get(), bytes_.data(), bytes_.size(), buffer.data(), 0, 0, 0, format, TJFLAG_LIMITSCANS));
     if (cmyk) {  // stored inverted, as Adobe's programs write it
       for (int64_t i = 0; i < pixels; ++i) {
         const int key = buffer[static_cast<size_t>(4 * i + 3)];
@@ -116,6 +115,8 @@ class Png {
   bool read_header() {
     if (setjmp(png_jmpbuf(png_))) return false;
     png_set_read_fn(png_, this, next_bytes);
+    // Texts, profiles and other such chunks, which may be compressed, are passed over unread.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_read_info(png_, info_);
     size = {png_get_image_height(png_, info_), png_get_image_width(png_, info_)};
     return true;
@@ -143,13 +144,15 @@ class Png {
 
 }  // namespace
 
-ImageFile::ImageFile(const std::string& path) : path_(path), bytes_(read_bytes(path)) {
+// Unpacked pixels of 16 bits in RGBA, and what else a file may hold: a larger one is not read.
+ImageFile::ImageFile(const std::string& path, int64_t largest) : path_(path), bytes_(read_bytes(path, 8 * largest + (1 << 20))) {
   const bool jpeg = bytes_.size() > 2 && bytes_[0] == 0xFF && bytes_[1] == 0xD8;
   png_ = bytes_.size() > 8 && png_sig_cmp(bytes_.data(), 0, 8) == 0;
   if (!jpeg && !png_) fail(Exit::data, path_, ": neither a JPEG nor a PNG file (", bytes_.size(), " bytes).");
   size_ = png_ ? Png(path_, bytes_).size : Jpeg(path_, bytes_).size;
-  if (size_.height * size_.width > kMostPixels) {
-    fail(Exit::data, path_, ": ", size_.height, "x", size_.width, " pixels, allowed: ", kMostPixels, " in all.");
+  if (size_.height * size_.width > largest) {
+    fail(Exit::data, path_, ": ", size_.height, "x", size_.width, " are ", size_.height * size_.width,
+         " pixels, allowed: at most data.largest_image = ", largest, ".");
   }
 }
 
@@ -159,6 +162,52 @@ void ImageFile::decode(uint8_t* pixels) const {
   } else {
     Jpeg(path_, bytes_).decode(pixels);
   }
+}
+
+namespace {
+
+// Numbers of EXIF, in the byte order that its TIFF header names; 0 beyond the end.
+struct Tiff {
+  const uint8_t* bytes;
+  size_t size;
+  bool big;
+  uint32_t number(size_t at, size_t length) const {
+    if (at > size || length > size - at) return 0;
+    uint32_t value = 0;
+    for (size_t i = 0; i < length; ++i) value |= uint32_t{bytes[at + i]} << 8 * (big ? length - 1 - i : i);
+    return value;
+  }
+};
+
+int orientation_of(const Tiff& tiff) {
+  constexpr uint32_t kOrientation = 0x0112;
+  const size_t directory = tiff.number(4, 4), entries = tiff.number(directory, 2);
+  for (size_t e = 0; e < entries; ++e) {
+    const size_t entry = directory + 2 + 12 * e;
+    if (entry >= tiff.size) return 0;
+    if (tiff.number(entry, 2) != kOrientation) continue;
+    const uint32_t value = tiff.number(entry + 8, 2);
+    return value <= 8 ? static_cast<int>(value) : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int exif_orientation(const std::vector<uint8_t>& bytes) {
+  if (bytes.size() < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8) return 0;
+  for (size_t at = 2; at + 4 <= bytes.size() && bytes[at] == 0xFF;) {  // the segments before the pixels
+    const uint8_t marker = bytes[at + 1];
+    const size_t length = size_t{bytes[at + 2]} << 8 | bytes[at + 3];
+    constexpr uint8_t kApp1 = 0xE1, kScan = 0xDA;
+    if (marker == kScan || length < 2) return 0;
+    const size_t body = at + 4, end = std::min(at + 2 + length, bytes.size());
+    if (marker == kApp1 && end >= body + 14 && std::memcmp(&bytes[body], "Exif\0\0", 6) == 0) {
+      return orientation_of({&bytes[body + 6], end - body - 6, bytes[body + 6] == 'M'});
+    }
+    at += 2 + length;
+  }
+  return 0;
 }
 
 }  // namespace foil

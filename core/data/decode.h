@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // JPEG and PNG files to RGB bytes. What a file is, its first bytes say, not its name. As in torchvision's ImageFolder, grey becomes
-// RGB, alpha is dropped, colour profiles and EXIF orientation are ignored. 16 bits are scaled to 8.
+// RGB, alpha is dropped, colour profiles and EXIF orientation are ignored. 16 bits are scaled to 8. The size that a file claims is
+// looked at before anything is decoded.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ struct ImageSize {
 // An image file in memory. Every failure is an Error (Exit::data) that names the file.
 class ImageFile {
  public:
-  explicit ImageFile(const std::string& path);
+  // Refuses more than `largest` pixels, naming data.largest_image.
+  ImageFile(const std::string& path, int64_t largest);
   ImageSize size() const { return size_; }
   // Writes the pixels as [3, height, width].
   void decode(uint8_t* pixels) const;
@@ -29,5 +31,8 @@ class ImageFile {
   ImageSize size_;
   bool png_ = false;
 };
+
+// How the beginning of a JPEG file says that its picture lies, 1 (upright) to 8 (EXIF 2.32, tag 0x0112); 0 where it does not say.
+int exif_orientation(const std::vector<uint8_t>& bytes);
 
 }  // namespace foil

@@ -9,8 +9,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
+#include <sstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "run/file.h"
+#include "run/text.h"
 
 namespace foil {
 namespace fs = std::filesystem;
@@ -20,6 +27,25 @@ namespace {
 bool may_exist(const fs::path& path) {
   std::error_code ignored;
   return fs::status(path, ignored).type() != fs::file_type::not_found;
+}
+
+void require_file(const std::string& path, mode_t mode) {
+  if (S_ISDIR(mode)) fail(Exit::data, path, ": cannot be read: Is a directory.");
+  if (!S_ISREG(mode)) fail(Exit::data, path, ": cannot be read: it is no file, but a FIFO, a socket or a device.");
+}
+
+// A descriptor for reading. Opening a FIFO that nobody writes to would wait for ever, so it does not wait.
+int open_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
+  try {
+    struct stat about {};
+    if (::fstat(descriptor, &about) == 0) require_file(path, about.st_mode);
+  } catch (const Error&) {
+    ::close(descriptor);
+    throw;
+  }
+  return descriptor;
 }
 
 }  // namespace
@@ -48,8 +74,8 @@ std::string plain_or_gz(const std::string& folder, const std::string& name) {
   return !may_exist(plain) && may_exist(plain + ".gz") ? plain + ".gz" : plain;
 }
 
-ByteReader::ByteReader(std::string path) : path_(std::move(path)), file_(gzopen(path_.c_str(), "rb")) {
-  if (!file_) fail(Exit::data, path_, ": cannot be opened: ", std::strerror(errno), ".");
+ByteReader::ByteReader(std::string path) : path_(std::move(path)), file_(gzdopen(open_file(path_), "rb")) {
+  if (!file_) fail(Exit::data, path_, ": cannot be opened: out of memory.");
   gzbuffer(file_, 1 << 18);
 }
 
@@ -63,8 +89,9 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
     if (got > 0) done += got;
     if (got != static_cast<int>(want)) {
       int code = Z_OK;
-      const char* message = gzerror(file_, &code);  // starts with the path
-      if (code != Z_OK) fail(Exit::data, code == Z_ERRNO ? path_ + ": cannot be read: " + std::strerror(errno) : message, ".");
+      const std::string message = gzerror(file_, &code);  // "<fd:3>: what"
+      if (code == Z_ERRNO) fail(Exit::data, path_, ": cannot be read: ", std::strerror(errno), ".");
+      if (code != Z_OK) fail(Exit::data, path_, message.substr(std::min(message.find(": "), message.size())), ".");
       break;
     }
   }
@@ -72,18 +99,32 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
 }
 
 int64_t file_size(const std::string& path) {
-  std::error_code error;
-  const auto size = fs::file_size(path, error);
-  if (error) fail(Exit::data, path, ": cannot be opened: ", error.message(), ".");
-  return static_cast<int64_t>(size);
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
+  require_file(path, about.st_mode);
+  return static_cast<int64_t>(about.st_size);
 }
 
-std::vector<uint8_t> read_bytes(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
-  std::vector<uint8_t> bytes(static_cast<size_t>(file_size(path)));
+std::vector<uint8_t> read_bytes(const std::string& path, int64_t most) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_file(path), "rb"), std::fclose);
+  const int64_t size = file_size(path);
+  if (size > most) fail(Exit::data, path, ": ", size, " bytes, allowed: at most ", most, ".");
+  require_memory(path, static_cast<double>(size));
+  std::vector<uint8_t> bytes(static_cast<size_t>(size));
   bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
   if (std::ferror(file.get())) fail(Exit::data, path, ": cannot be read: ", std::strerror(errno), ".");
+  return bytes;
+}
+
+std::vector<uint8_t> read_ends(const std::string& path, int64_t count) {
+  const int64_t size = file_size(path);
+  if (size <= 2 * count) return read_bytes(path);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_file(path), "rb"), std::fclose);
+  std::vector<uint8_t> bytes(static_cast<size_t>(2 * count));
+  size_t got = std::fread(bytes.data(), 1, static_cast<size_t>(count), file.get());
+  std::fseek(file.get(), static_cast<long>(size - count), SEEK_SET);
+  got += std::fread(bytes.data() + count, 1, static_cast<size_t>(count), file.get());
+  if (got < bytes.size()) fail(Exit::data, path, ": cannot be read to its end.");
   return bytes;
 }
 
@@ -94,11 +135,11 @@ std::vector<std::string> class_names(const std::string& folder, const std::strin
     for (int64_t c = 0; c < count; ++c) names.push_back(std::to_string(c));
     return names;
   }
-  std::ifstream file(path);
-  if (!file) fail(Exit::data, path.string(), ": cannot be opened: ", std::strerror(errno), ".");
-  for (std::string line; std::getline(file, line);) {
+  const std::vector<uint8_t> bytes = read_bytes(path.string(), 1 << 20);
+  std::istringstream text(std::string(bytes.begin(), bytes.end()));
+  for (std::string line; std::getline(text, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty()) names.push_back(line);
+    if (!line.empty()) names.push_back(printable(line));
   }
   if (static_cast<int64_t>(names.size()) != count) {
     fail(Exit::data, path.string(), ": ", names.size(), " class names, expected ", count, ".");

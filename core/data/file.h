@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ class ByteReader {
   ByteReader& operator=(const ByteReader&) = delete;
   // Reads `bytes`, or fewer at the end of the file; returns how many. Throws with zlib's message on a damaged or truncated stream.
   int64_t read(void* to, int64_t bytes);
+  bool compressed() const { return gzdirect(file_) == 0; }  // after the first read
   const std::string& path() const { return path_; }
 
  private:
@@ -41,11 +43,14 @@ class ByteReader {
   gzFile file_;
 };
 
-// Size in bytes of the file as it lies on the disk.
+// Size in bytes of the file as it lies on the disk. Throws for what is no file: a folder, a FIFO, a device.
 int64_t file_size(const std::string& path);
 
-// The whole file as it lies on the disk.
-std::vector<uint8_t> read_bytes(const std::string& path);
+// The whole file as it lies on the disk; throws when that is more than `most` bytes.
+std::vector<uint8_t> read_bytes(const std::string& path, int64_t most = std::numeric_limits<int64_t>::max());
+
+// Its first and its last `count` bytes; all of a file of no more than both.
+std::vector<uint8_t> read_ends(const std::string& path, int64_t count);
 
 // The lines of folder/name that are not empty: class names; "0", "1", ... where there is no such file. Throws unless `count` lines.
 std::vector<std::string> class_names(const std::string& folder, const std::string& name, int64_t count);

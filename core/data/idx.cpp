@@ -6,60 +6,116 @@
 
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <numeric>
+#include <optional>
 
 #include "data/file.h"
+#include "run/file.h"
 
 namespace foil {
 namespace {
 
-// The tensor of unsigned bytes in an IDX file of an allowed number of dimensions; `noun` is what its rows are.
-Tensor read_idx(const std::string& path, int low, int high, const char* noun) {
-  ByteReader file(path);
-  std::array<uint8_t, 4> magic{};
-  if (file.read(magic.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
-  const int dimensions = magic[3];
-  if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || dimensions < low || dimensions > high) {
-    std::array<char, 16> got{};
-    std::snprintf(got.data(), got.size(), "%02x %02x %02x %02x", magic[0], magic[1], magic[2], magic[3]);
-    fail(Exit::data, path, ": starts with ", got.data(), ", expected for ", noun, ": 00 00 08 0", low,
-         low == high ? std::string() : " or 00 00 08 0" + std::to_string(high), ".");
+constexpr int64_t kMostRatio = 100;                 // a gzip file may expand so many times
+constexpr int64_t kMostAnyway = int64_t{64} << 20;  // or to so many bytes
+
+// An IDX file of an allowed number of dimensions; `noun` is what its rows are. Its header is looked at before its data is read.
+class IdxFile {
+ public:
+  IdxFile(const std::string& path, int low, int high, const char* noun) : file_(path), noun_(noun) {
+    read_header(low, high);
+    check_size();
   }
-  std::vector<int64_t> sizes;
-  double elements = 1;  // a product of four 32-bit numbers fits no integer
-  for (int d = 0; d < dimensions; ++d) {
-    std::array<uint8_t, 4> word{};
-    if (file.read(word.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
-    sizes.push_back(int64_t{word[0]} << 24 | int64_t{word[1]} << 16 | int64_t{word[2]} << 8 | int64_t{word[3]});
-    elements *= static_cast<double>(sizes.back());
+
+  const std::vector<int64_t>& sizes() const { return sizes_; }
+
+  // The unsigned bytes, of the sizes of the header.
+  Tensor read() {
+    Tensor data = torch::empty(sizes_, torch::kByte);
+    const int64_t got = file_.read(data.mutable_data_ptr(), data.numel());
+    if (got < data.numel()) ends_after(got);
+    uint8_t more = 0;
+    if (file_.read(&more, 1) > 0) goes_on();
+    return data;
   }
-  for (int d = 1; d < dimensions; ++d) {
-    if (sizes[static_cast<size_t>(d)] == 0) fail(Exit::data, path, ": ", noun, " of size ", at::IntArrayRef(sizes).slice(1), ".");
+
+ private:
+  void read_header(int low, int high) {
+    const std::string& path = file_.path();
+    std::array<uint8_t, 4> magic{};
+    if (file_.read(magic.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
+    const int dimensions = magic[3];
+    if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || dimensions < low || dimensions > high) {
+      std::array<char, 16> got{};
+      std::snprintf(got.data(), got.size(), "%02x %02x %02x %02x", magic[0], magic[1], magic[2], magic[3]);
+      fail(Exit::data, path, ": starts with ", got.data(), ", expected for ", noun_, ": 00 00 08 0", low,
+           low == high ? std::string() : " or 00 00 08 0" + std::to_string(high), ".");
+    }
+    for (int d = 0; d < dimensions; ++d) {
+      std::array<uint8_t, 4> word{};
+      if (file_.read(word.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
+      sizes_.push_back(int64_t{word[0]} << 24 | int64_t{word[1]} << 16 | int64_t{word[2]} << 8 | int64_t{word[3]});
+    }
+    for (size_t d = 1; d < sizes_.size(); ++d) {
+      if (sizes_[d] == 0) fail(Exit::data, path, ": ", noun_, " of size ", at::IntArrayRef(sizes_).slice(1), ".");
+    }
+    if (sizes_[0] == 0) fail(Exit::data, path, ": holds no ", noun_, ".");
   }
-  // Deflate expands at most 1032 times: a header that promises more than that is not believed.
-  const double most = 1032.0 * static_cast<double>(file_size(path));
-  if (elements > most) {
-    fail(Exit::data, path, ": ", sizes[0], " ", noun, " expected, a file of ", file_size(path), " bytes cannot hold them.");
+
+  // The product of the header against the bytes on the disk.
+  void check_size() {
+    const std::string& path = file_.path();
+    double elements = 1;  // a product of four 32-bit numbers fits no integer
+    for (const int64_t size : sizes_) elements *= static_cast<double>(size);
+    const int64_t bytes = file_size(path);
+    if (elements > 1032.0 * static_cast<double>(bytes)) {  // deflate expands no further
+      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " expected, a file of ", bytes, " bytes cannot hold them.");
+    }
+    const int64_t promised = static_cast<int64_t>(elements), header = 4 + 4 * std::ssize(sizes_);
+    if (!file_.compressed() && promised > bytes - header) ends_after(bytes - header);
+    if (!file_.compressed() && promised < bytes - header) goes_on();
+    if (file_.compressed() && promised > std::max(kMostAnyway, kMostRatio * bytes)) {
+      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " are ", readable_bytes(promised), ", more than ", kMostRatio,
+           " times the ", readable_bytes(bytes), " of the file. If that is right, gunzip it first.");
+    }
+    require_memory(path, elements);
   }
-  Tensor data = torch::empty(sizes, torch::kByte);
-  const int64_t got = file.read(data.mutable_data_ptr(), data.numel());
-  if (got < data.numel()) {
-    fail(Exit::data, path, ": ", sizes[0], " ", noun, " expected, the file ends after ", got / (data.numel() / sizes[0]), ".");
+
+  [[noreturn]] void ends_after(int64_t bytes) const {
+    const int64_t row = std::accumulate(sizes_.begin() + 1, sizes_.end(), int64_t{1}, std::multiplies<>());
+    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file ends after ", bytes / row, ".");
   }
-  uint8_t more = 0;
-  if (file.read(&more, 1) > 0) fail(Exit::data, path, ": ", sizes[0], " ", noun, " expected, the file goes on after them.");
-  return data;
+  [[noreturn]] void goes_on() const {
+    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file goes on after them.");
+  }
+
+  ByteReader file_;
+  const char* noun_;
+  std::vector<int64_t> sizes_;
+};
+
+// Images whose last size is one of channels and whose first is none: [H, W, 3]. A square [C, W, W] is not doubted.
+void refuse_channels_last(const std::string& path, const std::vector<int64_t>& sizes) {
+  const auto is_channels = [](int64_t size) { return size == 1 || size == 3 || size == 4; };
+  if (sizes.size() != 4 || sizes[1] <= 4 || !is_channels(sizes[3]) || sizes[2] == sizes[3]) return;
+  fail(Exit::data, path, ": images of size ", at::IntArrayRef(sizes).slice(1), " would be ", sizes[1], " channels of ", sizes[2],
+       "x", sizes[3], ": idx4 is [N, C, H, W]. Write them with the channels before height and width.");
 }
 
 Table read_table(const std::string& images, const std::string& labels) {
-  Table table;
-  table.data = read_idx(images, 3, 4, "images");
-  if (table.data.dim() == 3) table.data = table.data.unsqueeze(1);
+  IdxFile image_file(images, 3, 4, "images");
+  refuse_channels_last(images, image_file.sizes());
+  std::optional<IdxFile> label_file;
   if (!labels.empty()) {
-    table.label = read_idx(labels, 1, 1, "labels").to(torch::kLong);
-    if (table.label.size(0) != table.data.size(0)) {
-      fail(Exit::data, labels, ": ", table.label.size(0), " labels, but ", images, " holds ", table.data.size(0), " images.");
+    label_file.emplace(labels, 1, 1, "labels");
+    if (label_file->sizes()[0] != image_file.sizes()[0]) {
+      fail(Exit::data, labels, ": ", label_file->sizes()[0], " labels, but ", images, " holds ", image_file.sizes()[0], " images.");
     }
   }
+  Table table;
+  table.data = image_file.read();
+  if (table.data.dim() == 3) table.data = table.data.unsqueeze(1);
+  if (label_file) table.label = label_file->read().to(torch::kLong);
   return table;
 }
 

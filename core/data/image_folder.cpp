@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Listing the tree, finding a common size, decoding in parallel.
+// Finding a common size, decoding in parallel, hashing; the tree is listed by image_tree.
 #include "data/image_folder.h"
 
 #include <torch/types.h>
@@ -7,21 +7,23 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <filesystem>
 #include <functional>
-#include <mutex>
-#include <set>
+#include <numeric>
+#include <system_error>
 #include <thread>
 
 #include "data/decode.h"
+#include "data/file.h"
+#include "data/image_tree.h"
 #include "data/memory.h"
+#include "run/file.h"
+#include "run/text.h"
 
 namespace foil {
-namespace fs = std::filesystem;
 namespace {
 
-// Calls work(0) .. work(count - 1) on this thread and up to threads - 1 others. After a failure no further call starts, and the
-// exception of the lowest number is thrown: calls start in order, so it is always the same one.
+// Calls work(0) .. work(count - 1) on this thread and up to threads - 1 others, fewer where the system has no more. After a failure
+// no further call starts, and the exception of the lowest number is thrown: calls start in order, so it is always the same one.
 void in_parallel(int64_t count, int64_t threads, const std::function<void(int64_t)>& work) {
   std::atomic<int64_t> next = 0;
   std::mutex mutex;
@@ -42,90 +44,89 @@ void in_parallel(int64_t count, int64_t threads, const std::function<void(int64_
     }
   };
   std::vector<std::thread> others;
-  for (int64_t t = 1; t < std::min(threads, count); ++t) others.emplace_back(run);
+  try {
+    for (int64_t t = 1; t < std::min(threads, count); ++t) others.emplace_back(run);
+  } catch (const std::system_error&) {  // those that have started do the work
+  }
   run();
   for (std::thread& other : others) other.join();
   if (error) std::rethrow_exception(error);
 }
 
-bool is_image(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-// The names of the folders in a folder, byte-sorted, without hidden ones.
-std::vector<std::string> class_folders(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && name[0] != '.') names.push_back(name);
-  }
-  if (names.empty()) fail(Exit::data, folder.string(), ": no class folders in it.");
-  std::sort(names.begin(), names.end());
-  return names;
-}
+constexpr int64_t kWhole = int64_t{256} << 20;  // bytes of a set that is hashed whole
+constexpr int64_t kSampled = 16384;             // files of a larger one that are looked at
+constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
 
 }  // namespace
 
 ImageFolder::ImageFolder(const Options& options)
-    : threads_(options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency())) {
+    : threads_(options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency())),
+      largest_image_(options.largest_image) {
   if (options.path.empty()) fail(Exit::usage, "data.path is not given: the folder of the images.");
-  const fs::path path(options.path);
-  try {
-    const fs::path train = options.flat ? path : path / "train";
-    fs::path test;
-    for (const char* name : {"test", "val"}) {
-      if (!options.flat && test.empty() && fs::exists(path / name)) test = path / name;
-    }
-    if (!fs::is_directory(train)) {
-      fail(Exit::data, train.string(), ": no such folder",
-           options.flat ? "." : "; if the class folders lie in data.path itself, set data.flat = true.");
-    }
-    std::set<std::string> names;
-    for (const fs::path& folder : {train, test}) {
-      if (folder.empty()) continue;
-      for (const std::string& name : class_folders(folder)) names.insert(name);
-    }
-    classes_.assign(names.begin(), names.end());
-    train_ = list(train.string());
-    if (!test.empty()) test_ = list(test.string());
-  } catch (const fs::filesystem_error& error) {
-    fail(Exit::data, error.path1().string(), ": cannot be read: ", error.code().message(), ".");
-  }
+  ImageTree tree = list_images({options.path, options.flat, options.allow_empty});
+  for (const std::string& name : tree.classes) classes_.push_back(printable(name));
+  remarks_ = std::move(tree.remarks);
+  train_folder_ = tree.train.folder;
+  test_folder_ = tree.test.folder;
+  train_ = {std::move(tree.train.files), torch::tensor(tree.train.label, torch::kLong)};
+  if (!test_folder_.empty()) test_ = {std::move(tree.test.files), torch::tensor(tree.test.label, torch::kLong)};
   find_common_size();
 }
 
-ImageFolder::Part ImageFolder::list(const std::string& folder) const {
-  Part part;
-  std::vector<int64_t> labels;
-  for (const std::string& name : class_folders(folder)) {
-    std::vector<std::string> files;
-    for (const fs::directory_entry& entry :
-         fs::recursive_directory_iterator(fs::path(folder) / name, fs::directory_options::follow_directory_symlink)) {
-      if (is_image(entry.path()) && entry.is_regular_file()) files.push_back(entry.path().string());
-    }
-    if (files.empty()) fail(Exit::data, (fs::path(folder) / name).string(), ": no .jpg, .jpeg or .png file in it.");
-    std::sort(files.begin(), files.end());
-    const auto label = std::lower_bound(classes_.begin(), classes_.end(), name) - classes_.begin();
-    labels.insert(labels.end(), files.size(), label);
-    part.files.insert(part.files.end(), files.begin(), files.end());
+const std::string& ImageFolder::file(int64_t i) const {
+  const int64_t train = size(Split::train);
+  return i < train ? train_.files[static_cast<size_t>(i)] : test_.files[static_cast<size_t>(i - train)];
+}
+
+const ImageFolder::Scan& ImageFolder::scan() const {
+  std::call_once(scanned_, [this] { scan_ = look_at_files(); });
+  return scan_;
+}
+
+ImageFolder::Scan ImageFolder::look_at_files() const {
+  const int64_t files = size(Split::train) + size(Split::test);
+  std::vector<int64_t> bytes(static_cast<size_t>(files));
+  in_parallel(files, threads_, [&](int64_t i) { bytes[static_cast<size_t>(i)] = file_size(file(i)); });
+  const bool whole = std::accumulate(bytes.begin(), bytes.end(), int64_t{0}) <= kWhole;
+  const int64_t stride = whole ? 1 : (files + kSampled - 1) / kSampled;
+  const int64_t looked_at = (files + stride - 1) / stride;
+
+  std::vector<std::string> sums(static_cast<size_t>(looked_at));
+  std::atomic<int64_t> turned = 0;
+  in_parallel(looked_at, threads_, [&](int64_t i) {
+    const std::vector<uint8_t> content = whole ? read_bytes(file(i)) : read_ends(file(i * stride), kEnd);
+    sums[static_cast<size_t>(i)] = checksum({reinterpret_cast<const char*>(content.data()), content.size()});
+    if (exif_orientation(content) > 1) ++turned;
+  });
+
+  std::string all;  // each text ends in a zero byte, which no name holds
+  for (const std::string& name : classes_) all += name + '\0';
+  for (int64_t i = 0; i < files; ++i) {
+    const bool train = i < size(Split::train);
+    all += (train ? "train" : "test") + file(i).substr((train ? train_folder_ : test_folder_).size()) + '\0';
+    all +=
+        std::to_string(bytes[static_cast<size_t>(i)]) + ' ' + (i % stride == 0 ? sums[static_cast<size_t>(i / stride)] : "") + '\0';
   }
-  part.label = torch::tensor(labels, torch::kLong);
-  return part;
+  return {checksum(all), looked_at, turned};
+}
+
+std::vector<std::string> ImageFolder::remarks() const {
+  std::vector<std::string> remarks = remarks_;
+  if (const auto& [identity, looked_at, turned] = scan(); turned > 0) {
+    remarks.push_back(std::to_string(turned) + " of the " + std::to_string(looked_at) +
+                      " images looked at have an EXIF orientation, which is not applied");
+  }
+  return remarks;
 }
 
 // Reads headers until two sizes differ, which of photographs the first two do.
 void ImageFolder::find_common_size() {
-  const ImageSize first = ImageFile(train_.files.front()).size();
+  const ImageSize first = ImageFile(train_.files.front(), largest_image_).size();
   std::atomic<bool> differ = false;
   std::exception_ptr error;
-  const int64_t train = size(Split::train);
   try {
-    in_parallel(train + size(Split::test), threads_, [&](int64_t i) {
-      if (differ) return;
-      const std::string& file = i < train ? train_.files[static_cast<size_t>(i)] : test_.files[static_cast<size_t>(i - train)];
-      if (ImageFile(file).size() != first) differ = true;
+    in_parallel(size(Split::train) + size(Split::test), threads_, [&](int64_t i) {
+      if (!differ && ImageFile(file(i), largest_image_).size() != first) differ = true;
     });
   } catch (const Error&) {
     error = std::current_exception();
@@ -142,13 +143,15 @@ Views ImageFolder::read(Split split, const Tensor& index) const {
   const int64_t count = rows.size(0);
   View view;
   if (height_ > 0) {
+    require_memory("a batch of " + std::to_string(count) + " images of data.path",
+                   3.0 * static_cast<double>(count) * static_cast<double>(height_) * static_cast<double>(width_));
     view.data = torch::empty({count, 3, height_, width_}, torch::kByte);
   } else {
     view.ragged.resize(static_cast<size_t>(count));
   }
   in_parallel(count, threads_, [&](int64_t b) {
     const std::string& path = part(split).files[static_cast<size_t>(rows.const_data_ptr<int64_t>()[b])];
-    const ImageFile file(path);
+    const ImageFile file(path, largest_image_);
     const ImageSize size = file.size();
     if (height_ < 0) {
       Tensor& image = view.ragged[static_cast<size_t>(b)];

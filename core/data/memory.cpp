@@ -5,6 +5,9 @@
 #include <torch/types.h>
 
 #include <cstring>
+#include <sstream>
+
+#include "run/file.h"
 
 namespace foil {
 
@@ -39,6 +42,24 @@ Views MemoryDataset::read(Split split, const Tensor& index) const {
     }
   }
   return {std::move(view)};
+}
+
+std::string MemoryDataset::identity() const {
+  std::call_once(hashed_, [this] {
+    const auto sum = [](const Tensor& tensor) {
+      if (!tensor.defined()) return std::string();
+      const Tensor rows = tensor.contiguous();
+      return checksum({static_cast<const char*>(rows.const_data_ptr()), rows.nbytes()});
+    };
+    std::ostringstream all;  // each name ends in a zero byte, which none holds
+    for (const Table* table : {&contents_.train, &contents_.test}) {
+      if (table->data.defined()) all << table->data.sizes() << table->data.dtype();
+      all << sum(table->data) << ' ' << sum(table->label) << '\n';
+    }
+    for (const std::string& name : contents_.classes) all << name << '\0';
+    identity_ = checksum(all.str());
+  });
+  return identity_;
 }
 
 void check_index(const Tensor& index, int64_t size) {

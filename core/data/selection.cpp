@@ -9,6 +9,7 @@
 
 #include "data/memory.h"
 #include "data/uniform.h"
+#include "run/file.h"
 
 namespace foil {
 namespace {
@@ -40,6 +41,7 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
       fail(Exit::usage, "data.imbalance = ", options.imbalance, " needs a label for every training sample.");
     }
     rows = long_tail(labels.contiguous(), options.imbalance);
+    if (rows.numel() == 0) fail(Exit::usage, "data.imbalance = ", options.imbalance, " leaves no training sample.");
   }
   if (options.subset > rows.size(0)) {
     fail(Exit::usage, "data.subset = ", options.subset, ", allowed: 0 (all) to ", rows.size(0), ", the size of the training set.");
@@ -64,6 +66,17 @@ SelectedDataset::SelectedDataset(std::shared_ptr<const Dataset> all, Tensor trai
 Tensor SelectedDataset::labels(Split split) const {
   const Tensor labels = all_->labels(split);
   return labels.defined() && rows(split).defined() ? labels.index_select(0, rows(split)) : labels;
+}
+
+std::string SelectedDataset::identity() const {
+  std::string identity = all_->identity();
+  if (identity.empty()) return identity;
+  for (const Tensor& rows : {train_rows_, test_rows_}) {
+    if (!rows.defined()) continue;
+    const Tensor bytes = rows.contiguous();
+    identity += "/" + checksum({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+  }
+  return identity;
 }
 
 Views SelectedDataset::read(Split split, const Tensor& index) const {

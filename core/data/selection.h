@@ -39,6 +39,7 @@ class SelectedDataset : public Dataset {
   Tensor labels(Split split) const override;
   Views read(Split split, const Tensor& index) const override;
   std::vector<int64_t> shape() const override { return all_->shape(); }
+  std::string identity() const override;  // of the other and of the rows; empty when that of the other is
   bool in_memory() const override { return all_->in_memory(); }
 
  private:

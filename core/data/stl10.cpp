@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "data/file.h"
+#include "run/file.h"
 
 namespace foil {
 namespace {
@@ -20,6 +21,7 @@ int64_t images_in(const std::string& path) {
   if (size == 0 || size % kPixels != 0) {
     fail(Exit::data, path, ": ", size, " bytes, expected a multiple of ", kPixels, " (3 x 96 x 96).");
   }
+  require_memory(path, static_cast<double>(size));
   return size / kPixels;
 }
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "run/file.h"
+
 namespace foil {
 namespace {
 
@@ -63,6 +65,10 @@ Table make(const Synthetic::Options& o, const char* split, int64_t samples) {
 }
 
 Contents make(const Synthetic::Options& options) {
+  const auto count = [](int64_t value) { return static_cast<double>(value); };  // whose product may pass 64 bits
+  const double sample = options.features > 0 ? count(options.features) * sizeof(float)
+                                             : count(options.channels) * count(options.size) * count(options.size);
+  require_memory("data set 'synthetic'", (count(options.samples) + count(options.test_samples)) * (sample + sizeof(int64_t)));
   Contents contents{make(options, "train", options.samples), make(options, "test", options.test_samples), {}};
   for (int64_t c = 0; c < options.classes; ++c) contents.classes.push_back(std::to_string(c));
   return contents;
@@ -70,6 +76,15 @@ Contents make(const Synthetic::Options& options) {
 
 }  // namespace
 
-Synthetic::Synthetic(const Options& options) : MemoryDataset(make(options)) {}
+Synthetic::Synthetic(const Options& options) : MemoryDataset(make(options)), options_(options) {}
+
+std::string Synthetic::identity() const {
+  const Options& o = options_;
+  std::string all = "synthetic";
+  for (const int64_t value : {o.samples, o.test_samples, o.classes, o.channels, o.size, o.features, o.seed}) {
+    all += ' ' + std::to_string(value);
+  }
+  return checksum(all);
+}
 
 }  // namespace foil

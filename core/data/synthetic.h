@@ -23,7 +23,7 @@ class Synthetic : public MemoryDataset {
     void describe(Fields& f) {
       f.integer("samples", samples, "training samples", at_least(1));
       f.integer("test_samples", test_samples, "test samples", at_least(0));
-      f.integer("classes", classes, "classes", at_least(1));
+      f.integer("classes", classes, "classes", between(1, 1e6));
       f.integer("channels", channels, "channels of an image", at_least(1));
       f.integer("size", size, "height and width of an image", at_least(1));
       f.integer("features", features, "width of a vector; 0 = images", at_least(0));
@@ -31,6 +31,11 @@ class Synthetic : public MemoryDataset {
     }
   };
   explicit Synthetic(const Options& options);
+  // Of the options: the samples may differ in a last bit where the functions of the C library do.
+  std::string identity() const override;
+
+ private:
+  Options options_;
 };
 
 }  // namespace foil

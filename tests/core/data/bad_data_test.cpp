@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and exit code 5 (2 for
 // usage).
+#include <sys/stat.h>
 #include <torch/types.h>
 #include <unistd.h>
 
@@ -82,6 +83,23 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
           f.write("t10k-images-idx3-ubyte", idx({5, 0, 28}, {}));
         },
         "5 FOLDER/t10k-images-idx3-ubyte: images of size [0, 28]."},
+       {"no images",
+        [](const Folder& f) {
+          f.write("t10k-images-idx3-ubyte", idx({0, 28, 28}, {}));
+        },
+        "5 FOLDER/t10k-images-idx3-ubyte: holds no images."},
+       {"no labels", [](const Folder& f) { f.write("t10k-labels-idx1-ubyte", idx({0}, {})); },
+        "5 FOLDER/t10k-labels-idx1-ubyte: holds no labels."},
+       {"a gzip that expands beyond belief",
+        [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({70'000'000}, noise(70'000)))); },
+        "5 FOLDER/train-labels-idx1-ubyte.gz: 70000000 labels are 70 MB, more than 100 times the 70 kB of the file. If that is "
+        "right, gunzip it first."},
+       {"a FIFO in place of a file",
+        [](const Folder& f) {
+          std::filesystem::remove(f.path("t10k-labels-idx1-ubyte"));
+          ASSERT_EQ(::mkfifo(f.path("t10k-labels-idx1-ubyte").c_str(), 0600), 0);
+        },
+        "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: it is no file, but a FIFO, a socket or a device."},
        {"labels where images should be", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5}, Bytes(5, 1))); },
         "5 FOLDER/t10k-images-idx3-ubyte: starts with 00 00 08 01, expected for images: 00 00 08 03 or 00 00 08 04."},
        {"images where labels should be", [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", zipped); },
@@ -123,6 +141,38 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
         "data.path, or "
         "FOIL_DATA to the folder that holds mnist/."}},
       write_mnist, [](const Folder& f) { Mnist(Mnist::Options{f.path()}); });
+}
+
+TEST(BadData, ChannelsThatStandLastAreRefused) {
+  const auto shape_of = [](const std::vector<uint32_t>& sizes) {
+    const Folder folder;
+    size_t count = 1;
+    for (const uint32_t size : sizes) count *= size;
+    folder.write("x", idx(sizes, noise(count)));
+    Idx::Options options;
+    options.path = folder.path();
+    options.train_images = "x";
+    options.train_labels = options.test_images = options.test_labels = "";
+    std::string got = test::error_of([&] { Idx data(options); });
+    return got == "nothing thrown" ? got : got.substr(got.find("/x: ") + 4);
+  };
+  EXPECT_EQ(shape_of({2, 8, 8, 3}),
+            "images of size [8, 8, 3] would be 8 channels of 8x3: idx4 is [N, C, H, W]. Write them with the channels before height "
+            "and width.");
+  EXPECT_NE(shape_of({2, 6, 8, 1}), "nothing thrown");
+  EXPECT_NE(shape_of({2, 5, 6, 4}), "nothing thrown");
+  EXPECT_EQ(shape_of({2, 3, 8, 3}), "nothing thrown");
+  EXPECT_EQ(shape_of({2, 16, 4, 4}), "nothing thrown");
+}
+
+// The file is one hole: it takes no room on the disk.
+TEST(BadData, MoreThanTheMemoryIsRefusedBeforeItIsAllocated) {
+  const Folder folder;
+  write_mnist(folder);
+  folder.write("t10k-images-idx3-ubyte", idx({1 << 20, 1024, 1024}, {}));
+  std::filesystem::resize_file(folder.path("t10k-images-idx3-ubyte"), 16 + (int64_t{1} << 40));
+  const std::string got = test::error_of([&] { Mnist(Mnist::Options{folder.path()}); });
+  EXPECT_TRUE(got.starts_with("5 " + folder.path("t10k-images-idx3-ubyte") + ": 1.1 TB are needed, this machine has ")) << got;
 }
 
 TEST(BadData, EveryPlaceLookedAtIsNamed) {
@@ -240,28 +290,54 @@ TEST(BadData, ImagesAreRefusedByName) {
   huge[17] = huge[21] = 0x0F;
   const unsigned long sum = crc32(0, huge.data() + 12, 17);
   for (size_t i = 0; i < 4; ++i) huge[29 + i] = static_cast<uint8_t>(sum >> (24 - 8 * i));
-  expect_messages({{"a truncated JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, good.size() - 200)); },
-                    "5 FOLDER/train/a/2.jpg: broken JPEG: Premature end of JPEG file."},
-                   {"a JPEG that ends in its header", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, 100)); },
-                    "5 FOLDER/train/a/2.jpg: broken JPEG: it holds no image."},
-                   {"a damaged JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", ended); },
-                    "5 FOLDER/train/a/2.jpg: broken JPEG: Corrupt JPEG data: premature end of data segment."},
-                   {"a truncated PNG", [&](const Folder& f) { f.write("train/b/4.png", cut(png, 3000)); },
-                    "5 FOLDER/train/b/4.png: broken PNG: the file ends early."},
-                   {"a PNG with a flipped byte", [&](const Folder& f) { f.write("train/b/4.png", flipped(png, 1000)); },
-                    "5 FOLDER/train/b/4.png: broken PNG: IDAT: incorrect data check."},
-                   {"a PNG of a trillion pixels", [&](const Folder& f) { f.write("train/b/4.png", huge); },
-                    "5 FOLDER/train/b/4.png: 983080x983088 pixels, allowed: 268435456 in all."},
-                   {"an empty file", [](const Folder& f) { f.write("train/b/3.jpg", {}); },
-                    "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (0 bytes)."},
-                   {"text under a picture's name", [](const Folder& f) { f.write("train/b/3.jpg", Bytes(20, 'x')); },
-                    "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (20 bytes)."},
-                   {"an empty class", [](const Folder& f) { f.write("train/c/readme.txt", {1}); },
-                    "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it."},
-                   {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); }, "5 FOLDER/test: no class folders in it."},
-                   {"no train folder", [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
-                    "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = true."}},
-                  write_images, use_images);
+  expect_messages(
+      {{"a truncated JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, good.size() - 200)); },
+        "5 FOLDER/train/a/2.jpg: broken JPEG: Premature end of JPEG file."},
+       {"a JPEG that ends in its header", [&](const Folder& f) { f.write("train/a/2.jpg", cut(good, 100)); },
+        "5 FOLDER/train/a/2.jpg: broken JPEG: it holds no image."},
+       {"a damaged JPEG", [&](const Folder& f) { f.write("train/a/2.jpg", ended); },
+        "5 FOLDER/train/a/2.jpg: broken JPEG: Corrupt JPEG data: premature end of data segment."},
+       {"a truncated PNG", [&](const Folder& f) { f.write("train/b/4.png", cut(png, 3000)); },
+        "5 FOLDER/train/b/4.png: broken PNG: the file ends early."},
+       {"a PNG with a flipped byte", [&](const Folder& f) { f.write("train/b/4.png", flipped(png, 1000)); },
+        "5 FOLDER/train/b/4.png: broken PNG: IDAT: incorrect data check."},
+       {"a PNG of a trillion pixels", [&](const Folder& f) { f.write("train/b/4.png", huge); },
+        "5 FOLDER/train/b/4.png: 983080x983088 are 966454151040 pixels, allowed: at most data.largest_image = 100000000."},
+       {"an empty file", [](const Folder& f) { f.write("train/b/3.jpg", {}); },
+        "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (0 bytes)."},
+       {"text under a picture's name", [](const Folder& f) { f.write("train/b/3.jpg", Bytes(20, 'x')); },
+        "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (20 bytes)."},
+       {"an empty class", [](const Folder& f) { f.write("train/c/readme.txt", {1}); },
+        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class without images."},
+       {"a folder under a picture's name", [](const Folder& f) { std::filesystem::create_directories(f.path("train/c/x.png")); },
+        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class without images."},
+       {"two classes that are one folder",
+        [](const Folder& f) { std::filesystem::create_directory_symlink("a", f.path("train/c")); },
+        "5 FOLDER/train/c: the same folder as the class 'a', and an image has one class."},
+       {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); }, "5 FOLDER/test: no class folders in it."},
+       {"no train folder", [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
+        "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = true."}},
+      write_images, use_images);
+}
+
+TEST(BadData, AnImageOfMorePixelsThanAskedForIsRefusedBeforeItIsDecoded) {
+  const Folder folder;
+  write_images(folder);
+  Bytes huge = test::jpeg(48, 40, TJPF_RGB, test::gradient(48, 40));
+  const Bytes frame = {0xFF, 0xC0};
+  const size_t at = static_cast<size_t>(std::search(huge.begin(), huge.end(), frame.begin(), frame.end()) - huge.begin());
+  for (const size_t size : {at + 5, at + 7}) {  // 16000 x 16000
+    huge[size] = 0x3E;
+    huge[size + 1] = 0x80;
+  }
+  folder.write("train/a/2.jpg", huge);
+  ImageFolder::Options options{folder.path()};
+  EXPECT_EQ(
+      test::error_of([&] { ImageFolder data(options); }),
+      "5 " + folder.path("train/a/2.jpg") + ": 16000x16000 are 256000000 pixels, allowed: at most data.largest_image = 100000000.");
+  options.largest_image = 48 * 40 - 1;
+  EXPECT_EQ(test::error_of([&] { ImageFolder data(options); }),
+            "5 " + folder.path("train/a/1.jpg") + ": 40x48 are 1920 pixels, allowed: at most data.largest_image = 1919.");
 }
 
 TEST(BadData, ABrokenImageAmongDifferentSizesIsNamedWhenRead) {

@@ -44,6 +44,33 @@ inline Bytes jpeg(int width, int height, int format, const Bytes& samples, int q
   return out;
 }
 
+// A chunk of a PNG.
+inline Bytes chunk(const std::string& type, const Bytes& body) {
+  Bytes out;
+  const auto word = [&](uint32_t value) {
+    for (int shift : {24, 16, 8, 0}) out.push_back(static_cast<uint8_t>(value >> shift));
+  };
+  word(static_cast<uint32_t>(body.size()));
+  out.insert(out.end(), type.begin(), type.end());
+  out.insert(out.end(), body.begin(), body.end());
+  word(static_cast<uint32_t>(crc32(0, out.data() + 4, static_cast<uInt>(out.size() - 4))));
+  return out;
+}
+
+// The JPEG with an EXIF segment that says how it lies, in either byte order.
+inline Bytes with_orientation(const Bytes& jpeg, uint8_t orientation, bool big) {
+  const Bytes little_endian = {'I', 'I', 42, 0,    8, 0, 0, 0, 2, 0, 0x0F, 1,           2, 0, 1, 0, 0, 0, 'x',
+                               0,   0,   0,  0x12, 1, 3, 0, 1, 0, 0, 0,    orientation, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes big_endian = {'M', 'M', 0, 42, 0,    0, 0, 8, 0, 2, 1, 0x0F, 0,           2, 0, 0, 0, 1, 'x',
+                            0,   0,   0, 1,  0x12, 0, 3, 0, 0, 0, 1, 0,    orientation, 0, 0, 0, 0, 0, 0};
+  Bytes segment = {0xFF, 0xE1, 0, static_cast<uint8_t>(2 + 6 + big_endian.size()), 'E', 'x', 'i', 'f', 0, 0};
+  const Bytes& tiff = big ? big_endian : little_endian;
+  segment.insert(segment.end(), tiff.begin(), tiff.end());
+  Bytes out = jpeg;
+  out.insert(out.begin() + 2, segment.begin(), segment.end());
+  return out;
+}
+
 // A smooth RGB picture, so that JPEG keeps it nearly: red grows to the right, green downwards, blue is the rest.
 inline Bytes gradient(int width, int height) {
   Bytes out;
