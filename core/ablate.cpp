@@ -56,21 +56,63 @@ std::string config_hash(const Plan& plan) {
   return checksum(dump(resolved, false));
 }
 
-// The config of a baseline that was measured; empty when it was not, or what it left is damaged.
-std::string measured_config(const std::string& file) {
+// What identifies the data of trials, as it is now: opened when first asked for, once for equal options of the data set.
+class DataNow {
+ public:
+  // Empty where it is not known or cannot be read: the trial that reads it says why.
+  const std::string& identity(const Plan& plan) {
+    Node table = plan.data.table;
+    for (const char* of_the_host : {"batch_size", "subset", "imbalance"}) table.erase(of_the_host);
+    const auto [known, is_new] = known_.emplace(dump(table, false), "");
+    try {
+      if (is_new) known->second = plan.data.make<Dataset>()->identity();
+    } catch (const std::exception&) {
+    }
+    return known->second;
+  }
+
+ private:
+  std::map<std::string, std::string> known_;
+};
+
+// The data of each complete trial, by its name; empty where its results do not say.
+std::map<std::string, std::string> data_of_complete(const TrialStore& store) {
+  std::map<std::string, std::string> data;
+  for (const TrialRecord& record : store.trials()) {
+    if (record.state == TrialState::complete) data[record.name] = parse_results(record.results, record.name).data;
+  }
+  return data;
+}
+
+// A study does not go on with other data than its complete trials had.
+void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(size_t)>& plan_of, const std::string& study,
+                     const std::map<std::string, std::string>& complete, DataNow& now) {
+  for (size_t i = 0; i < trials.size(); ++i) {
+    const auto was = complete.find(trials[i].name);
+    if (was == complete.end() || was->second.empty()) continue;
+    const std::string& is = now.identity(plan_of(i));
+    if (is.empty() || is == was->second) continue;
+    fail(Exit::usage, study, ": the data differs: was ", was->second, " for the trial '", trials[i].name, "', is ", is,
+         ". Put the old data back, or --restart to keep the old study aside and begin anew.");
+  }
+}
+
+// Whether a baseline was measured by the same experiment and, where both are known, on the same data; what is damaged was not.
+bool measured_before(const std::string& file, const std::string& hash, const std::string& data) {
   try {
     const nlohmann::json results = parse_json(read_record(file), file);
-    parse_results(results.dump(), file);
-    return results.at("config").get<std::string>();
+    const std::string had = parse_results(results.dump(), file).data;
+    return results.at("config") == hash && (data.empty() || had.empty() || data == had);
   } catch (const std::exception&) {
-    return "";
+    return false;
   }
 }
 
 // Evaluates without training, unless the same was done before.
-void evaluate_baseline(const std::string& folder, const std::string& hash, const std::function<nlohmann::json()>& measure) {
+void evaluate_baseline(const std::string& folder, const std::string& hash, const std::string& data,
+                       const std::function<nlohmann::json()>& measure) {
   const std::string file = folder + "/results.json";
-  if (fs::exists(file) && measured_config(file) == hash) return;
+  if (fs::exists(file) && measured_before(file, hash, data)) return;
   fs::create_directories(folder);
   nlohmann::json results = measure();
   results["config"] = hash;
@@ -78,7 +120,7 @@ void evaluate_baseline(const std::string& folder, const std::string& hash, const
 }
 
 // Raw pixels once, and the untrained encoder of the first variant with each of its seeds: the same evaluator as for the trials.
-void baselines(const AblateOptions& options, const std::vector<Trial>& trials, const std::string& study) {
+void baselines(const AblateOptions& options, const std::vector<Trial>& trials, const std::string& study, const std::string& data) {
   const std::shared_ptr<World> alone = World::single();
   bool first = true;
   for (const Trial& trial : trials) {
@@ -90,10 +132,10 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
         std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
       const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
-      return results_of(x.plan, measured, 0, {});
+      return results_of(x, measured, 0, {});
     };
-    if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, [&] { return measure(true); });
-    evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, [&] { return measure(false); });
+    if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, data, [&] { return measure(true); });
+    evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, data, [&] { return measure(false); });
     first = false;
   }
 }
@@ -204,7 +246,13 @@ int ablate_command(const AblateOptions& options) {
   TrialStore store(study);
   const auto plan_of = [&](size_t i) { return check(trials[i].root, options.find); };
   reopen_changed(store, planned, plan_of);
-  if (with_baselines) baselines(options, trials, study);
+  // The data is opened only where something is left to be run on it.
+  const std::map<std::string, std::string> complete = data_of_complete(store);
+  const bool goes_on =
+      std::any_of(trials.begin(), trials.end(), [&](const Trial& trial) { return !complete.contains(trial.name); });
+  DataNow now;
+  if (goes_on) check_same_data(trials, plan_of, study, complete, now);
+  if (with_baselines) baselines(options, trials, study, goes_on ? now.identity(plan_of(0)) : "");
 
   const auto run = [&](const PlannedTrial& trial, const std::string& folder) {
     const auto at = std::find_if(planned.begin(), planned.end(), [&](const PlannedTrial& one) { return one.name == trial.name; });

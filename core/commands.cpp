@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "config/dump.h"
+#include "data/record.h"
 #include "environment.h"
 #include "evaluation.h"
 #include "plain_words.h"
@@ -10,6 +11,7 @@
 #include "ranks/spawn.h"
 #include "results.h"
 #include "run/file.h"
+#include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
 #include "same_run.h"
@@ -18,6 +20,7 @@
 #include "train.h"
 
 #include <fmt/format.h>
+#include <foil/random.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -105,6 +108,8 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
     if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   };
   how.differences = [&](const std::string&, const std::string& now) { return compare_experiments(path, now, x.total_steps); };
+  const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
+  if (!options.restart) check_same_data(path, data);
   run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
   std::printf("%s\n", printable(path).c_str());
   std::fflush(stdout);
@@ -113,8 +118,21 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
     run.folder->set_status(RunState::running, run.folder->found()->step);
   }
   run.folder->write_env(environment(plugin_files(x.plan)));
+  write_atomically(run.folder->file("data.json"), dump_json(data, 2) + "\n");
+  how.say(data_line(data));
   if (const std::string line = left_out(x); !line.empty()) how.say(line);
   return true;
+}
+
+// On several machines a path may lead to other files on each.
+void check_ranks_read_the_same(const Experiment& x, World& world) {
+  if (world.world_size() == 1) return;
+  const std::string identity = x.whole->identity();
+  const int64_t mine = static_cast<int64_t>(name_key(identity));
+  const bool same = world.broadcast_int(mine) == mine;
+  const std::string error = world.first_error(
+      same ? "" : fmt::format("rank {}: {} is other data ({}) than on rank 0.", world.rank(), x.plan.data.place, identity));
+  if (!error.empty()) fail(Exit::data, error);
 }
 
 // What training and evaluation came to, on rank 0.
@@ -131,6 +149,7 @@ void write_results(const RunFolder& folder, nlohmann::json results, const Record
 int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string& path, const std::shared_ptr<World>& world,
              at::Device device) {
   Experiment x = build(std::move(plan), device);
+  check_ranks_read_the_same(x, *world);
   bool to_do = true;
   on_rank_0(*world, [&] { to_do = open_folder(run, options, path, x); });
   const std::optional<RunFolder>& folder = run.folder;
@@ -145,7 +164,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
   run.trained = train(x, world, record, signals);
   if (run.trained.exit == Exit::ok) {
     const nlohmann::json measured = evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
-    on_rank_0(*world, [&] { write_results(*folder, results_of(x.plan, measured, run.trained.step, run.trained.loss), record); });
+    on_rank_0(*world, [&] { write_results(*folder, results_of(x, measured, run.trained.step, run.trained.loss), record); });
     return 0;
   }
   if (folder) {

@@ -3,11 +3,13 @@
 // them.
 #include "commands.h"
 
+#include "data/record.h"
 #include "evaluation.h"
 #include "ranks/launch.h"
 #include "results.h"
 #include "resume.h"
 #include "run/file.h"
+#include "run/json.h"
 #include "run/text.h"
 #include "start.h"
 
@@ -53,6 +55,16 @@ void print_and_write(const EvaluateCommand& options, nlohmann::json results, int
   std::printf("%s\n", printable(file).c_str());
 }
 
+// Counts the data, and says when it is not what the run was trained on.
+void say_data(const EvaluateCommand& options, const Experiment& x) {
+  const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
+  std::fprintf(stderr, "%s\n", data_line(data).c_str());
+  const std::string file = options.run + "/data.json";
+  std::error_code none;
+  const std::string difference = fs::exists(file, none) ? data_difference(parse_json(read_record(file), file), data) : "";
+  if (!difference.empty()) std::fprintf(stderr, "not the data of the run: %s\n", difference.c_str());
+}
+
 }  // namespace
 
 void require_run(const std::string& folder) {
@@ -85,8 +97,9 @@ int evaluate_command(const EvaluateCommand& options) {
   Experiment x = build(std::move(plan), device);
   const Checkpoint checkpoint = find_checkpoint(options);
   restore_weights(checkpoint, x);
+  if (world->rank() == 0 && !options.quiet) say_data(options, x);
   const nlohmann::json measured = evaluate_tower(x, *world, evaluation_progress(*world, options.quiet));
-  if (world->rank() == 0) print_and_write(options, results_of(x.plan, measured, checkpoint.step, {}), checkpoint.step);
+  if (world->rank() == 0) print_and_write(options, results_of(x, measured, checkpoint.step, {}), checkpoint.step);
   world->close();
   return 0;
 }

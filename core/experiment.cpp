@@ -250,13 +250,33 @@ std::shared_ptr<Tower> make_tower(const Plan& plan, const std::vector<int64_t>& 
   return std::make_shared<Tower>(encoder, plan.head, plan.model);
 }
 
+// Opens the data. What a reader or a library below it throws that is no Error becomes one.
+std::shared_ptr<Dataset> open_data(const Chosen& data) {
+  const std::string place = data.place + ": the data set '" + data.component->name + "' ";
+  std::shared_ptr<Dataset> dataset;
+  try {
+    dataset = data.make<Dataset>();
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::Error& error) {
+    fail(Exit::data, place, "cannot be read: ", error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    fail(Exit::data, place, "does not fit into memory.");
+  } catch (const std::exception& error) {
+    fail(Exit::data, place, "cannot be read: ", error.what());
+  }
+  if (dataset->size(Split::train) <= 0) fail(Exit::data, place, "has no training sample.");
+  return dataset;
+}
+
 Experiment construct(Plan plan, at::Device device) {
   Experiment x;
   x.device = device;
   x.dtype = plan.run.precision == "fp64" ? at::kDouble : at::kFloat;
   const uint64_t seed = static_cast<uint64_t>(plan.run.seed);
 
-  auto whole = plan.data.make<Dataset>();
+  const auto whole = open_data(plan.data);
+  x.whole = whole;
   const Tensor labels = whole->labels(Split::train);
   const Tensor rows = select_training(labels, whole->size(Split::train), plan.selection, seed);
   x.dataset = rows.size(0) == whole->size(Split::train) ? whole : std::make_shared<SelectedDataset>(whole, rows);

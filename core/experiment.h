@@ -122,7 +122,8 @@ struct Experiment {
   Plan plan;
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
-  std::shared_ptr<Dataset> dataset;  // the selected training split, the whole test split
+  std::shared_ptr<const Dataset> whole;  // as its reader gave it: what identifies the data
+  std::shared_ptr<Dataset> dataset;      // the selected training split, the whole test split
   std::shared_ptr<Sampler> sampler;
   std::vector<PipelineStep> augment;
   std::shared_ptr<Tower> tower;

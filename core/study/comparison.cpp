@@ -151,17 +151,19 @@ std::vector<Found> find_runs(const std::string& given, const ReadConfig& read_co
 }
 
 void add(Comparison& comparison, const Found& found, const std::string& name, const ReadConfig& read_config) {
-  const std::string protocol = found.results ? found.results->protocol : "";
-  // A trial without results has no protocol: it stands in any row of its name, and the row takes the protocol of the first that
-  // has.
+  const std::string protocol = found.results ? found.results->protocol : "", data = found.results ? found.results->data : "";
+  // What is not known differs from nothing: a trial without results stands in any row of its name, and the row takes the protocol
+  // and the data of the first that has them.
+  const auto differ = [](const std::string& a, const std::string& b) { return !a.empty() && !b.empty() && a != b; };
   auto row = std::find_if(comparison.rows.begin(), comparison.rows.end(), [&](const Row& r) {
-    return r.name == name && r.baseline == found.baseline && (r.protocol == protocol || r.protocol.empty() || protocol.empty());
+    return r.name == name && r.baseline == found.baseline && !differ(r.protocol, protocol) && !differ(r.data, data);
   });
   if (row == comparison.rows.end()) {
-    comparison.rows.push_back({name, protocol, found.baseline, {}, {}, {}, {}});
+    comparison.rows.push_back({name, protocol, found.baseline, {}, {}, {}, {}, data});
     row = comparison.rows.end() - 1;
   }
   if (row->protocol.empty()) row->protocol = protocol;
+  if (row->data.empty()) row->data = data;
   if (!found.results) {
     row->unfinished.push_back(found.unfinished);
   } else if (const auto [other, is_new] = row->folders.emplace(found.seed, found.folder); !is_new) {

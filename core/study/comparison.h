@@ -18,7 +18,7 @@ struct Unfinished {
   std::string state, reason;  // state as in the store or the run's status, or "killed"
 };
 
-// One variant under one evaluation protocol.
+// One variant under one evaluation protocol, on one data set.
 struct Row {
   std::string name;
   std::string protocol;   // id from results.json, empty when no trial has results
@@ -27,6 +27,7 @@ struct Row {
   std::vector<Unfinished> unfinished;
   std::map<int64_t, std::string> folders;     // by seed, of the trials with results
   std::map<std::string, std::string> config;  // dotted key -> value as TOML, of the first trial that has a config file
+  std::string data;                           // TrialResults::data, empty when no trial knows; a trial that does not goes with any
 };
 
 struct Comparison {

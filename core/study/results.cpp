@@ -34,6 +34,7 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
       if (const auto number = finite_number(metrics, name)) results.metrics[name] = *number;
     }
     results.step = json.value("step", int64_t{0});
+    results.data = json.value("data", "");
     return results;
   } catch (const nlohmann::json::exception& error) {
     fail(Exit::data, place, ": not the results of a run: ", error.what());

@@ -12,9 +12,11 @@
 
 namespace foil {
 
-// results.json: {"protocol": "...", "metrics": {"knn": 86.1, "linear": 90.2, "features.alignment": 0.7}, "step": 938, "loss": 4.2}.
+// results.json: {"protocol": "...", "data": "crc32:...", "metrics": {"knn": 86.1, "linear": 90.2, "features.alignment": 0.7},
+// "step": 938, "loss": 4.2}.
 struct TrialResults {
   std::string protocol;
+  std::string data;                       // Dataset::identity of what it was measured on; empty = not known
   std::map<std::string, double> metrics;  // finite ones; a metric that is null or not finite is left out
   int64_t step = 0;
 };

@@ -212,23 +212,29 @@ std::string signed_text(double x) { return fmt::format("{:+.1f}", x); }
 
 std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::string& reference) {
   std::vector<ComparisonTable> tables;
-  const auto table_of = [&](const std::string& protocol) -> ComparisonTable& {
-    for (auto& table : tables) {
-      if (table.protocol == protocol || protocol.empty()) return table;  // a row without results stands in the first table
+  std::vector<std::string> data;  // of each table
+  const auto index_of = [&](const Row& row) {
+    for (size_t i = 0; i < tables.size(); ++i) {
+      if (row.protocol.empty()) return i;  // a row without results stands in the first table
+      if (tables[i].protocol == row.protocol && (data[i] == row.data || data[i].empty() || row.data.empty())) return i;
     }
-    tables.push_back({protocol, "", {}, {}, {}});
-    return tables.back();
+    tables.push_back({row.protocol, "", {}, {}, {}});
+    data.push_back(row.data);
+    return tables.size() - 1;
   };
   for (const auto& row : comparison.rows) {  // tables in the order of first appearance, those of rows without results last
-    if (!row.protocol.empty()) table_of(row.protocol);
+    if (row.protocol.empty()) continue;
+    if (std::string& known = data[index_of(row)]; known.empty()) known = row.data;
   }
   for (const auto& row : comparison.rows) {
     TableRow line{row.name, row.baseline, std::ssize(row.folders), {}, row.unfinished};
     for (const auto& [metric, values] : row.metrics)
       line.cells[metric] = {values, mean(values), sample_std(values), false, false, std::nullopt};
-    table_of(row.protocol).rows.push_back(std::move(line));
+    tables[index_of(row)].rows.push_back(std::move(line));
   }
-  for (auto& table : tables) {
+  for (size_t i = 0; i < tables.size(); ++i) {
+    ComparisonTable& table = tables[i];
+    if (!data[i].empty()) table.protocol += " data " + data[i];
     table.metrics = ordered_metrics(table.rows);
     std::copy_if(table.metrics.begin(), table.metrics.end(), std::back_inserter(table.headline), is_headline);
     for (const auto& metric : table.headline) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The comparison as tables: one per evaluation protocol, because numbers of two protocols do not compare.
+// The comparison as tables: one per evaluation protocol and data set, because numbers of two do not compare.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct TableRow {
 };
 
 struct ComparisonTable {
-  std::string protocol;
+  std::string protocol;               // "PROTOCOL data crc32:..." where the data is known
   std::string reference;              // the variant that the others are tested against; empty when there is none
   std::vector<std::string> headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
   std::vector<std::string> metrics;   // all of them, the headline first

@@ -4,7 +4,9 @@
 
 #include <foil/abi.h>
 #include <linux/capability.h>
+#include <nlohmann/json.hpp>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <cerrno>
@@ -265,6 +267,105 @@ TEST(BadData, AnImageBrokenInItsMiddleFailsTheRunNamingTheFile) {
   EXPECT_EQ(outcome.err, reason + "\n");
   EXPECT_EQ(outcome.code, 5);
   EXPECT_NE(foil::slurp(place.folder / "runs/run/seed0/status").find("\"reason\":\"" + reason + "\""), std::string::npos);
+}
+
+// Latin-1, as old archives unpack: the name is no UTF-8, of which JSON and the terminal know nothing.
+TEST(BadData, AFileNameThatIsNoUtf8IsShownEscaped) {
+  const Workplace place;
+  place.write("e.toml", folder);
+  const std::string whole = png(40, 40);
+  place.write("data/train/a/1.png", whole);
+  place.write("data/train/a/caf\xe9\x1b[2J.png", whole.substr(0, whole.size() - 20));
+  const Outcome outcome = place.foil({"train", "e.toml", "--quiet"});
+  EXPECT_EQ(outcome.err, (place.folder / "data/train/a").string() + "/caf\\xe9\\x1b[2J.png: broken PNG: the file ends early.\n");
+  EXPECT_EQ(outcome.code, 5);
+  const auto status = nlohmann::json::parse(foil::slurp(place.folder / "runs/run/seed0/status"));
+  EXPECT_EQ(status["state"], "failed");
+  EXPECT_NE(status["reason"].get<std::string>().find("caf\\xe9"), std::string::npos) << status;
+}
+
+TEST(BadData, WhatWasReadIsCountedAloudAndKept) {
+  const Workplace place;
+  place.write("e.toml", folder);
+  place.write("data/train/a/1.png", png(8, 8));
+  place.write("data/train/b/2.png", png(8, 8));
+  place.write("data/train/b/3.bmp", "BM");
+  const Outcome outcome = place.foil({"train", "e.toml"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const std::string counted = "2 training samples, no test samples, 2 classes; left out 1 file of another kind (.bmp 1)\n";
+  EXPECT_NE(outcome.err.find("data: image_folder, " + counted), std::string::npos) << outcome.err;
+  const auto record = nlohmann::json::parse(foil::slurp(place.folder / "runs/run/seed0/data.json"));
+  EXPECT_EQ(record["train"], 2);
+  EXPECT_EQ(record["classes"], (nlohmann::json{"a", "b"}));
+  EXPECT_EQ(record["remarks"], nlohmann::json{"left out 1 file of another kind (.bmp 1)"});
+  EXPECT_EQ(record["identity"], nlohmann::json::parse(foil::slurp(place.folder / "runs/run/seed0/results.json"))["data"]);
+}
+
+TEST(BadData, ARunDoesNotGoOnWithOtherData) {
+  const Workplace place;
+  place.write("e.toml", folder);
+  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(8, 8));
+  ASSERT_EQ(place.foil({"train", "e.toml", "--quiet"}).code, 0);
+  const std::filesystem::path run = place.folder / "runs/run/seed0";
+  const std::string before = nlohmann::json::parse(foil::slurp(run / "data.json"))["identity"];
+  std::filesystem::remove(place.folder / "data/train/a/3.png");
+  const Outcome outcome = place.foil({"train", "e.toml", "--quiet"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(outcome.err.starts_with("runs/run/seed0: the data differs: was " + before +
+                                      " (3 training samples, no test samples, 1 class), is crc32:"))
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("--restart"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(foil::slurp(run / "status"))["state"], "finished");
+  EXPECT_EQ(place.foil({"train", "e.toml", "--quiet", "--restart"}).code, 0);
+  EXPECT_NE(nlohmann::json::parse(foil::slurp(run / "data.json"))["identity"], before);
+}
+
+TEST(BadData, AStudyDoesNotGoOnWithOtherData) {
+  const Workplace place;
+  place.write("e.toml", folder + "[sweep]\nseeds = 1\n");
+  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(8, 8));
+  ASSERT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0);
+  place.write("data/train/a/3.png", png(8, 9));
+  EXPECT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0) << "nothing is left to run, so nothing is opened";
+  place.write("data/train/a/3.png", png(8, 8) + "x");
+  place.write("e.toml", folder + "[sweep]\nseeds = 2\n");
+  const Outcome outcome = place.foil({"ablate", "e.toml", "--quiet"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(outcome.err.starts_with("runs/run: the data differs: was crc32:")) << outcome.err;
+  EXPECT_NE(outcome.err.find("for the trial 'seed0', is crc32:"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(std::filesystem::exists(place.folder / "runs/run/seed1"));
+  place.write("data/train/a/3.png", png(8, 8));
+  EXPECT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0) << "the old data is back";
+}
+
+// What is believed of a file before it was looked at, or walked by recursion, ends a program by a signal.
+TEST(BadFile, NestedJsonInARunFolderIsRefusedInWords) {
+  const Workplace place;
+  place.write("e.toml", good);
+  ASSERT_EQ(place.foil({"train", "e.toml", "--quiet", "--set", "evaluate.linear=false"}).code, 0);
+  const std::string nested(1'000'000, '[');
+  for (const char* name : {"status", "data.json"}) {
+    const std::string path = "runs/run/seed0/" + std::string(name), whole = foil::slurp(place.folder / path);
+    place.write(path, nested);
+    const Outcome outcome = place.foil({"train", "e.toml", "--quiet", "--set", "evaluate.linear=false"});
+    EXPECT_EQ(outcome.code, 5) << name;
+    EXPECT_NE(outcome.err.find(path + ": nested deeper than 100\n"), std::string::npos) << outcome.err;
+    place.write(path, whole);
+  }
+  for (const char* name : {"env.json", "results.json", "metrics.jsonl", "status"}) {
+    place.write("runs/run/seed0/" + std::string(name), nested + "\n");
+    const Outcome outcome = place.foil({"compare", "runs/run/seed0", "--report", "report"});
+    EXPECT_TRUE(outcome.code == 0 || outcome.code == 5) << name << " " << outcome.code << " " << outcome.err;
+  }
+}
+
+TEST(BadFile, AFifoInPlaceOfAFileIsNotWaitedFor) {
+  const Workplace place;
+  place.write("e.toml", good + "[model]\nweights = \"w.safetensors\"\n");
+  ASSERT_EQ(::mkfifo((place.folder / "w.safetensors").c_str(), 0600), 0);
+  const Outcome outcome = place.foil({"train", "e.toml", "--quiet"});
+  EXPECT_EQ(outcome.err, "w.safetensors: cannot read: it is no file, but a FIFO, a socket or a device\n");
+  EXPECT_EQ(outcome.code, 5);
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ using foil_test::Folder;
 
 namespace {
 
-std::string results(double knn, const std::string& protocol = "knn20") {
-  return R"({"protocol": ")" + protocol + R"(", "metrics": {"knn": )" + std::to_string(knn) + R"(}, "step": 10, "loss": 1.5})";
+std::string results(double knn, const std::string& protocol = "knn20", const std::string& data = "") {
+  return R"({"protocol": ")" + protocol + (data.empty() ? "" : R"(", "data": ")" + data) + R"(", "metrics": {"knn": )" +
+         std::to_string(knn) + R"(}, "step": 10, "loss": 1.5})";
 }
 
 // Stands for the TOML reader: lines of "key value".
@@ -230,4 +231,25 @@ TEST(ReadCurve, SkipsBrokenRowsAndThinsByMeans) {
   EXPECT_EQ(foil::read_curve(folder.path(), "loss", 4), (Points{{2, 20}, {5, 50}, {8, 80}, {10, 100}}));
   EXPECT_EQ(foil::read_curve(folder.path(), "knn"), Points{});
   EXPECT_EQ(foil::read_curve(folder.at("none"), "loss"), Points{});
+}
+
+TEST(LoadComparison, TwoDataSetsAreTwoRowsAndOneThatIsNotKnownGoesWithAny) {
+  Folder folder;
+  TrialStore store(folder.at("quick"));
+  std::vector<foil::PlannedTrial> planned;
+  for (int64_t seed = 0; seed < 4; ++seed) planned.push_back({"infonce-seed" + std::to_string(seed), "infonce", seed, ""});
+  store.plan(planned);
+  const std::vector<std::string> data = {"crc32:1", "crc32:2", "", "crc32:1"};  // by seed
+  for (size_t seed = 0; seed < 4; ++seed) {
+    const std::string text = results(80 + static_cast<double>(seed), "knn20", data[seed]);
+    folder.write("quick/" + planned[seed].name + "/results.json", text);
+    store.start(planned[seed].name);
+    store.complete(planned[seed].name, text);
+  }
+  const auto comparison = load_comparison({folder.at("quick")}, read_config);
+  ASSERT_EQ(names(comparison), (std::vector<std::string>{"infonce", "infonce"}));
+  EXPECT_EQ(comparison.rows[0].data, "crc32:1");
+  EXPECT_EQ(comparison.rows[0].metrics.at("knn"), (foil::BySeed{{0, 80}, {2, 82}, {3, 83}}));
+  EXPECT_EQ(comparison.rows[1].data, "crc32:2");
+  EXPECT_EQ(comparison.rows[1].metrics.at("knn"), (foil::BySeed{{1, 81}}));
 }

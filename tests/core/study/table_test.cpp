@@ -264,3 +264,17 @@ TEST(Table, NamesTheFormatsItKnows) {
   EXPECT_EQ(foil_test::error_of<foil::Error>([] { foil::parse_format("markdwn"); }),
             "2: unknown format markdwn. Known formats: table, csv, json, markdown. Did you mean 'markdown'?");
 }
+
+TEST(Table, RowsOfTwoDataSetsStandInTwoTables) {
+  Comparison comparison;
+  comparison.rows = {row("a", {{"knn", {{0, 1.0}}}}), row("b", {{"knn", {{0, 2.0}}}}), row("c", {{"knn", {{0, 3.0}}}})};
+  comparison.rows[0].data = "crc32:1";
+  comparison.rows[1].data = "crc32:2";  // c does not know
+  const auto tables = foil::tabulate(comparison);
+  ASSERT_EQ(tables.size(), 2u);
+  EXPECT_EQ(tables[0].protocol, "knn20 data crc32:1");
+  EXPECT_EQ(tables[1].protocol, "knn20 data crc32:2");
+  ASSERT_EQ(tables[0].rows.size(), 2u);
+  EXPECT_EQ(tables[0].rows[1].name, "c");
+  EXPECT_EQ(tables[1].rows[0].name, "b");
+}
