@@ -109,7 +109,7 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
   };
   how.differences = [&](const std::string&, const std::string& now) { return compare_experiments(path, now, x.total_steps); };
   const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
-  if (!options.restart) check_same_data(path, data);
+  how.check = [&](const std::string& folder) { check_same_data(folder, data); };
   run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
   std::printf("%s\n", printable(path).c_str());
   std::fflush(stdout);

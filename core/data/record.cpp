@@ -7,10 +7,8 @@
 #include <filesystem>
 
 #include "data/remarks.h"
-#include "run/checkpoint.h"
 #include "run/file.h"
 #include "run/json.h"
-#include "run/run_folder.h"
 
 namespace foil {
 namespace {
@@ -31,12 +29,6 @@ std::string counts(const nlohmann::json& record) {
 
 std::string identity_of(const nlohmann::json& record) {
   return record.contains("identity") && record["identity"].is_string() ? record["identity"].get<std::string>() : "";
-}
-
-// Whether an earlier process left anything that would be gone on with.
-bool holds_work(const std::string& run_folder) {
-  const std::optional<Status> status = read_status(run_folder);
-  return (status && status->state == RunState::finished) || !Checkpoints(run_folder + "/checkpoints", 1).list().empty();
 }
 
 }  // namespace
@@ -67,7 +59,7 @@ std::string data_difference(const nlohmann::json& was, const nlohmann::json& is)
 void check_same_data(const std::string& run_folder, const nlohmann::json& record) {
   const std::string path = run_folder + "/data.json";
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored) || !holds_work(run_folder)) return;
+  if (!std::filesystem::exists(path, ignored)) return;
   const std::string difference = data_difference(parse_json(read_record(path), path), record);
   if (difference.empty()) return;
   fail(Exit::usage, run_folder, ": the data differs: ", difference,

@@ -16,8 +16,8 @@ nlohmann::json data_record(const std::string& name, const Dataset& whole);
 // "data: image_folder, 8 training samples, no test samples, 2 classes; left out 1 hidden file or folder (a/.x)".
 std::string data_line(const nlohmann::json& record);
 
-// Compares with the data.json in a run folder that holds work: throws Error (Exit::usage) that names both when the identities
-// differ. Where there is none, or an identity is not known, nothing is compared.
+// Compares with the data.json that an earlier process left in a run folder: throws Error (Exit::usage) that names both when the
+// identities differ. Where there is none, or an identity is not known, nothing is compared.
 void check_same_data(const std::string& run_folder, const nlohmann::json& record);
 
 // "was crc32:1 (64 training samples, ...), is crc32:2 (...)"; empty when the two are the same, or one is not known.

@@ -117,6 +117,7 @@ RunFolder RunFolder::open(const std::string& given, const std::string& resolved_
   if (fs::exists(path + kConfig) && holds_run(path)) {
     folder.found_ = read_status(path);
     const std::vector<std::string> changes = check_past(path, resolved_toml, options);
+    if (options.check) options.check(path);
     folder.changed_ = !changes.empty();
     if (folder.changed_) replace_config(path, resolved_toml);
     for (const std::string& change : changes) {

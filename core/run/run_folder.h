@@ -52,6 +52,8 @@ class RunFolder {
     std::function<Differences(const std::string& old_toml, const std::string& new_toml)> differences;
     // Hears of a lock taken over, of a folder kept aside, and of what a run that goes on does so with.
     std::function<void(const std::string&)> say;
+    // Asked of a run of the same past: throws where something else, such as its data, has changed.
+    std::function<void(const std::string& folder)> check = {};
   };
 
   // Creates or continues the run in `path` and locks it until this object goes. A folder whose run has another past throws

@@ -91,6 +91,17 @@ TEST_F(RunFolderTest, ATextThatDiffersInNoKeyIsTheSameExperiment) {
               }).starts_with("2 " + path() + ": holds a run of another experiment. Choose"));
 }
 
+TEST_F(RunFolderTest, ARunThatMayNotGoOnKeepsItsStatusAndANewOneIsNotAsked) {
+  RunFolder::OpenOptions options;
+  options.check = [](const std::string& folder) { fail(Exit::usage, folder, ": no"); };
+  RunFolder::open(path(), "a = 1\n", options).set_status(RunState::again, 3);
+  add_checkpoint();
+  EXPECT_EQ(error_of([&] { RunFolder::open(path(), "a = 1\n", options); }), "2 " + path() + ": no");
+  EXPECT_EQ(read_status(path())->state, RunState::again);
+  options.restart = true;
+  EXPECT_FALSE(RunFolder::open(path(), "a = 1\n", options).resumes());
+}
+
 TEST_F(RunFolderTest, WithoutACheckpointThereIsNoRunWhateverAnAttemptLeft) {
   open().set_status(RunState::failed, 3, "why");
   {
