@@ -287,8 +287,8 @@ TEST(BadData, AFileNameThatIsNoUtf8IsShownEscaped) {
 TEST(BadData, WhatWasReadIsCountedAloudAndKept) {
   const Workplace place;
   place.write("e.toml", folder);
-  place.write("data/train/a/1.png", png(8, 8));
-  place.write("data/train/b/2.png", png(8, 8));
+  place.write("data/train/a/1.png", png(16, 16));
+  place.write("data/train/b/2.png", png(16, 16));
   place.write("data/train/b/3.bmp", "BM");
   const Outcome outcome = place.foil({"train", "e.toml"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -304,7 +304,7 @@ TEST(BadData, WhatWasReadIsCountedAloudAndKept) {
 TEST(BadData, ARunDoesNotGoOnWithOtherData) {
   const Workplace place;
   place.write("e.toml", folder);
-  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(8, 8));
+  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(16, 16));
   ASSERT_EQ(place.foil({"train", "e.toml", "--quiet"}).code, 0);
   const std::filesystem::path run = place.folder / "runs/run/seed0";
   const std::string before = nlohmann::json::parse(foil::slurp(run / "data.json"))["identity"];
@@ -323,18 +323,18 @@ TEST(BadData, ARunDoesNotGoOnWithOtherData) {
 TEST(BadData, AStudyDoesNotGoOnWithOtherData) {
   const Workplace place;
   place.write("e.toml", folder + "[sweep]\nseeds = 1\n");
-  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(8, 8));
+  for (const char* name : {"1.png", "2.png", "3.png"}) place.write(std::string("data/train/a/") + name, png(16, 16));
   ASSERT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0);
-  place.write("data/train/a/3.png", png(8, 9));
+  place.write("data/train/a/3.png", png(16, 17));
   EXPECT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0) << "nothing is left to run, so nothing is opened";
-  place.write("data/train/a/3.png", png(8, 8) + "x");
+  place.write("data/train/a/3.png", png(16, 16) + "x");
   place.write("e.toml", folder + "[sweep]\nseeds = 2\n");
   const Outcome outcome = place.foil({"ablate", "e.toml", "--quiet"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_TRUE(outcome.err.starts_with("runs/run: the data differs: was crc32:")) << outcome.err;
   EXPECT_NE(outcome.err.find("for the trial 'seed0', is crc32:"), std::string::npos) << outcome.err;
   EXPECT_FALSE(std::filesystem::exists(place.folder / "runs/run/seed1"));
-  place.write("data/train/a/3.png", png(8, 8));
+  place.write("data/train/a/3.png", png(16, 16));
   EXPECT_EQ(place.foil({"ablate", "e.toml", "--quiet"}).code, 0) << "the old data is back";
 }
 

@@ -49,9 +49,10 @@ TEST(Identity, OfIdxFilesIsThatOfTheirContents) {
     all.insert(idx_identity(folder));
   }
   EXPECT_EQ(all.size(), 1u) << "packed or not";
-  for (const auto& [images, labels] : {std::pair{idx({4, 2, 3}, changed), idx({4}, {0, 1, 1, 0})},
-                                       {idx({4, 2, 3}, pixels), idx({4}, {0, 1, 0, 1})},
-                                       {idx({4, 3, 2}, pixels), idx({4}, {0, 1, 1, 0})}}) {
+  const std::vector<std::pair<Bytes, Bytes>> others = {{idx({4, 2, 3}, changed), idx({4}, {0, 1, 1, 0})},
+                                                       {idx({4, 2, 3}, pixels), idx({4}, {0, 1, 0, 1})},
+                                                       {idx({4, 3, 2}, pixels), idx({4}, {0, 1, 1, 0})}};
+  for (const auto& [images, labels] : others) {
     const Folder folder;
     write_idx(folder, images, labels, false);
     if (images[7] == 4 && images[11] == 3) folder.write("t10k-images-idx3-ubyte", idx({1, 3, 2}, noise(6)));
