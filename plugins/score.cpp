@@ -6,6 +6,7 @@
 #include "model/weights.h"
 #include "plain_words.h"
 #include "run/safetensors.h"
+#include "run/text.h"
 
 #include <foil/host.h>
 #include <torch/cuda.h>
@@ -70,7 +71,7 @@ std::pair<std::vector<Tensor>, Given> take_input(TensorFile& file, const ScoreOp
               .queue_index = take_all(file, "queue_index", device),
               .sizes = {.dataset_size = options.dataset_size}};
   if (!file.tensors.empty()) {
-    fail(Exit::data, options.file, ": the tensor '", file.tensors.begin()->first,
+    fail(Exit::data, options.file, ": the tensor '", printable(file.tensors.begin()->first),
          "' is nothing that score reads: z.0, z.1, ..., h, p, target, queue, queue_label and queue_index alike, label, index. ",
          "Is one between missing?");
   }

@@ -68,6 +68,12 @@ TEST(Describe, PrintsFormulaPaperNeedsAndOptions) {
   }
 }
 
+TEST(Describe, NamesWhatALossNeedsBesidesZ) {
+  const auto needs = [](const std::string& loss) { return foil::Workplace().foil({"describe", loss}).out; };
+  EXPECT_TRUE(contains(needs("sogclr"), "needs: 2 views, the index of each sample\n")) << needs("sogclr");
+  EXPECT_TRUE(contains(needs("supcon"), ", labels\n")) << needs("supcon");
+}
+
 TEST(Describe, OfEveryLossEndsInASnippetThatTrains) {
   const foil::Workplace place;
   std::string base = foil::small_experiment();
