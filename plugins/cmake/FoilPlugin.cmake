@@ -24,6 +24,8 @@ function(_foil_add_plugin folder name)
     if(FOIL_TESTS AND NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${folder}/${name}_test.cpp)
       message(FATAL_ERROR "${folder}/${name}.cpp has no test: tests/${folder}/${name}_test.cpp")
     endif()
+  else()  # the same in the build and where it may be installed: CMake would pad the former with empty entries
+    set_target_properties(${name} PROPERTIES BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH ${FOIL_PREFIX}/lib)
   endif()
 endfunction()
 function(foil_add_loss name)

@@ -132,6 +132,48 @@ class New : public ::testing::Test {
 };
 foil::Workplace* New::place_ = nullptr;
 
+// "FILE: ENTRY" of every program and library below `folder` that has the loader look in a place that is not an absolute path or below
+// the file's own folder: an empty or relative entry means the current directory of whoever runs it. `read` counts the files.
+std::vector<std::string> unsafe_runtime_paths(const fs::path& folder, int& read) {
+  std::vector<std::string> unsafe;
+  const foil::Workplace place;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file() || entry.is_symlink()) continue;
+    char head[18] = {};  // magic, then the type of the file: 2 a program, 3 a library or a program
+    if (!std::ifstream(entry.path(), std::ios::binary).read(head, sizeof head)) continue;
+    if (std::string(head, 4) != "\177ELF" || (head[16] != 2 && head[16] != 3)) continue;
+    ++read;
+    std::istringstream lines(place.run({"readelf", "--wide", "--dynamic", entry.path().string()}).out);
+    for (std::string line; std::getline(lines, line);) {
+      if (!contains(line, "(RUNPATH)") && !contains(line, "(RPATH)")) continue;
+      const size_t begin = line.find('[') + 1;
+      std::istringstream entries(line.substr(begin, line.rfind(']') - begin) + ":.");  // getline drops an empty last one
+      for (std::string one; std::getline(entries, one, ':') && !entries.eof();) {
+        if (!one.starts_with("/") && one != "$ORIGIN" && !one.starts_with("$ORIGIN/"))
+          unsafe.push_back(entry.path().string() + ": '" + one + "'");
+      }
+    }
+  }
+  return unsafe;
+}
+
+TEST_F(New, NoProgramOrLibraryLooksForLibrariesInTheCurrentDirectory) {
+  int built = 0, installed = 0;
+  EXPECT_EQ(unsafe_runtime_paths(FOIL_BUILD, built), std::vector<std::string>{});
+  EXPECT_EQ(unsafe_runtime_paths(place_->folder / "prefix", installed), std::vector<std::string>{});
+  EXPECT_GT(installed, 4) << "bin/foil, bin/foil_conformance, libfoil.so, libfoil_torch.so, and the plugins";
+  EXPECT_GT(built, installed);
+}
+
+TEST_F(New, AnInstallationOnTopOfAnotherRunsFromItsOwnPlaces) {
+  const fs::path prefix = place_->folder / "prefix";
+  ASSERT_EQ(place_->run({"cmake", "--install", FOIL_BUILD, "--prefix", prefix.string()}).code, 0);
+  const foil::Outcome out = place_->run({(prefix / "bin/foil").string(), "doctor"});
+  EXPECT_EQ(out.code, 0) << out.out << out.err;
+  EXPECT_TRUE(contains(out.out, (fs::canonical(prefix) / "lib/libfoil.so").string())) << out.out;
+  EXPECT_FALSE(contains(out.out, FOIL_BUILD)) << out.out;
+}
+
 TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
   const std::vector<std::vector<std::string>> kinds{
       {"loss"},        {"loss", "--with", "state"}, {"loss", "--with", "queue"}, {"loss", "--with", "kernel"}, {"encoder"},
