@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm, stopped/R = R's collective
 // ended in an error, late = one of these errors was a timeout, heard/R = R knows the reason, speaker = the rank that prints it.
+// Of waits that take long: waits/R = which of its waits R is in, roll = somebody asks who is there, here/R = R's answer to that.
 #include "ranks/failure.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 #include <algorithm>
+#include <cstdio>
+#include <utility>
 
 namespace foil {
 namespace {
 
 using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
 constexpr milliseconds kWatch{100};      // between two looks of the watcher
 constexpr milliseconds kRollCall{2000};  // for the ranks to answer an alarm
 constexpr milliseconds kFarewell{3000};  // for the ranks to hear the reason
+constexpr milliseconds kSilence{20000};  // of a wait, before it is spoken of
 
 std::string with_rank(const char* key, int rank) { return std::string(key) + "/" + std::to_string(rank); }
 
@@ -63,6 +68,7 @@ void Failure::stop_watching() {
 }
 
 void Failure::watch(const c10::intrusive_ptr<c10d::Store>& store) {
+  int looks = 0;
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, kWatch, [this] { return stopped_; })) {
     lock.unlock();
@@ -72,12 +78,74 @@ void Failure::watch(const c10::intrusive_ptr<c10d::Store>& store) {
         free_once();
         return;
       }
-    } catch (const std::exception&) {  // the store is gone, and its rank with it
+      if (++looks % 5 == 0) {  // twice a second
+        answer_roll_call(*store);
+        speak_of_wait(*store);
+      }
+    } catch (const c10::DistStoreError&) {  // a value that was deleted or forged between two questions: the next look counts
+    } catch (const std::exception&) {       // the store is gone, and its rank with it
       free_once();
       return;
     }
     lock.lock();
   }
+}
+
+void Failure::begin_wait(const char* what) {
+  const std::lock_guard lock(wait_mutex_);
+  waits_in_ = what;
+  waits_ += what != nullptr;
+  waits_since_ = Clock::now();
+}
+
+void Failure::answer_roll_call(c10d::Store& store) {
+  if (!store.check({"roll"})) return;
+  const std::string roll = store.get_to_str("roll");
+  if (roll != std::exchange(answered_, roll)) store.set(with_rank("here", rank_), roll);
+}
+
+void Failure::speak_of_wait(c10d::Store& store) {
+  const char* what;
+  int64_t wait;
+  Clock::time_point since;
+  {
+    const std::lock_guard lock(wait_mutex_);
+    what = waits_in_;
+    wait = waits_;
+    since = waits_since_;
+  }
+  const auto now = Clock::now();
+  if (!what || now - since < kSilence) return;
+  if (spoken_.wait != wait) {
+    store.set(with_rank("waits", rank_), std::to_string(wait));
+    spoken_ = {wait, now + kRollCall, ""};  // the others that wait say so meanwhile
+  }
+  if (now < spoken_.due) return;
+  std::vector<int> late;
+  for (int r = 0; r < size_; ++r) {
+    const std::string key = with_rank("waits", r);
+    const bool waits = r == rank_ || (store.check({key}) && std::stoll(store.get_to_str(key)) >= wait);
+    if (waits && r < rank_) return;  // that one speaks
+    if (!waits) late.push_back(r);
+  }
+  if (late.empty()) return;
+  if (spoken_.called.empty()) {
+    spoken_.called = std::to_string(rank_) + "." + std::to_string(wait) + "." + std::to_string(now.time_since_epoch().count());
+    store.set("roll", spoken_.called);
+    spoken_.due = now + kRollCall;
+    return;
+  }
+  std::vector<int> silent;
+  for (const int r : late) {
+    const std::string key = with_rank("here", r);
+    if (!store.check({key}) || store.get_to_str(key) != spoken_.called) silent.push_back(r);
+  }
+  const auto whole = [](auto time) { return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(time).count()); };
+  std::fprintf(stderr, "waiting in %s for %s%s, %ld s of at most %ld\n", what, rank_names(late).c_str(),
+               silent.empty() ? "" : (" (" + rank_names(silent) + " without an answer)").c_str(), whole(now - since),
+               static_cast<long>(timeout_.count()));
+  spoken_.called.clear();
+  spoken_.due = now + (now - since);
 }
 
 void Failure::free_once() { std::call_once(freed_, free_waiters_); }

@@ -31,11 +31,27 @@ class Failure {
   bool claim_speech();
   void stop_watching();
 
+  // While it lives, this rank waits for the others in `what`, which every rank enters in the same order. When that takes long, the
+  // lowest rank that waits says for whom, on stderr, again and again.
+  class Wait {
+   public:
+    Wait(Failure& failure, const char* what) : failure_(failure) { failure_.begin_wait(what); }
+    ~Wait() { failure_.begin_wait(nullptr); }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+   private:
+    Failure& failure_;
+  };
+
  private:
   Error agree(const std::string& message, Exit code);
   void raise_alarm();
   void free_once();
   void watch(const c10::intrusive_ptr<c10d::Store>& store);
+  void begin_wait(const char* what);
+  void answer_roll_call(c10d::Store& store);
+  void speak_of_wait(c10d::Store& store);
   // The other ranks that have not set key/RANK within `patience`, as "rank 2" or "ranks 1, 2"; empty when all have.
   std::string missing(const std::string& key, std::chrono::milliseconds patience);
 
@@ -48,7 +64,18 @@ class Failure {
   std::mutex mutex_;
   std::condition_variable stop_;
   bool stopped_ = false;
-  std::thread watcher_;
+
+  std::mutex wait_mutex_;  // guards what the next three say
+  const char* waits_in_ = nullptr;
+  int64_t waits_ = 0;  // how many there were, this one included
+  std::chrono::steady_clock::time_point waits_since_;
+  struct Spoken {  // of the watcher's own: what it has done about the wait
+    int64_t wait = 0;
+    std::chrono::steady_clock::time_point due;  // to call the roll, or to say what came of it
+    std::string called;                         // the roll call that is out; empty = none
+  } spoken_;
+  std::string answered_;  // the last roll call
+  std::thread watcher_;   // last: it uses what is above
 };
 
 // Posts a failure on behalf of a rank that cannot do it any more; the first one posted counts.

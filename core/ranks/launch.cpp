@@ -53,13 +53,19 @@ Launch torchrun(const Environment& env) {
   Launch launch;
   launch.source = env.source();
   env.place("RANK", "WORLD_SIZE", launch.rank, launch.world_size);
-  env.place("LOCAL_RANK", "LOCAL_WORLD_SIZE", launch.local_rank, launch.local_world_size);
+  if (env.has("LOCAL_RANK") || env.has("LOCAL_WORLD_SIZE"))
+    env.place("LOCAL_RANK", "LOCAL_WORLD_SIZE", launch.local_rank, launch.local_world_size);
+  else
+    launch.source = "the environment";  // one rank a host
   if (launch.local_world_size > launch.world_size || launch.local_rank > launch.rank) {
     fail(Exit::usage, launch.source, ": LOCAL_RANK = ", launch.local_rank, " of LOCAL_WORLD_SIZE = ", launch.local_world_size,
          " does not fit into RANK = ", launch.rank, " of WORLD_SIZE = ", launch.world_size, ".");
   }
-  launch.address = env.needed("MASTER_ADDR");
-  launch.port = env.number("MASTER_PORT", 1, 65535);
+  if (launch.world_size == 1) return launch;
+  if (launch.source != "--nproc") {  // whose store has no address
+    launch.address = env.needed("MASTER_ADDR");
+    launch.port = env.number("MASTER_PORT", 1, 65535);
+  }
   launch.agent_store = env.text("TORCHELASTIC_USE_AGENT_STORE") == "True" || launch.source == "--nproc";
   launch.run_id = env.text("TORCHELASTIC_RUN_ID");
   launch.restart_count = env.number("TORCHELASTIC_RESTART_COUNT", 0, 1 << 20, 0);
@@ -110,7 +116,9 @@ std::string first_host(const std::string& node_list) {
 
 Launch read_launch(const std::function<const char*(const char*)>& env) {
   const Environment any(env, "");
-  if (any.has("RANK") || any.has("WORLD_SIZE")) {
+  int of_torchrun = 0;  // one alone is a stray; the four that need no torchrun are one rank a host
+  for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}) of_torchrun += any.has(name);
+  if (of_torchrun > 1) {
     const bool nproc = any.text("FOIL_LAUNCHER") == "--nproc";
     return torchrun(Environment(env, nproc ? "--nproc" : "torchrun"));
   }

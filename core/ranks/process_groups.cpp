@@ -2,12 +2,15 @@
 // Which backend carries which device, and how a Gloo group is aborted.
 #include "ranks/process_groups.h"
 
+#include "ranks/sealed_store.h"
+
 #include <foil/error.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/types.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <tuple>
@@ -75,14 +78,35 @@ class AbortableGloo final : public c10d::ProcessGroupGloo {
   std::vector<Connection> own_;
 };
 
-c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings) {
+c10::intrusive_ptr<c10d::ProcessGroupGloo> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings) {
   // Gloo writes into connections whose other end may be gone; the error that write returns is enough.
   std::signal(SIGPIPE, SIG_IGN);
-  const bool one_host = settings.local_world_size == settings.world_size && !std::getenv("GLOO_SOCKET_IFNAME");
-  auto options = one_host ? c10d::ProcessGroupGloo::Options::create(settings.timeout)
-                          : c10d::ProcessGroupGloo::Options::create_default(settings.timeout);
-  if (one_host) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
+  auto options = settings.one_machine ? c10d::ProcessGroupGloo::Options::create(settings.timeout)
+                                      : c10d::ProcessGroupGloo::Options::create_default(settings.timeout);
+  if (settings.one_machine) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
   return c10::make_intrusive<AbortableGloo>(store, settings, options);
+}
+
+// Gloo takes whoever connects first for the rank that it waits for. So each rank tells each other, over the connection that they
+// will use, what only a rank of this run can say.
+void greet(c10d::ProcessGroupGloo& gloo, const std::string& name, const GroupSettings& settings) {
+  const auto greeting = [&](int from, int to) {
+    return seal(settings.secret, "greeting " + name + " " + std::to_string(from) + " " + std::to_string(to));
+  };
+  std::string said, expected;
+  for (int r = 0; r < settings.world_size; ++r) {
+    said += greeting(settings.rank, r);
+    expected += greeting(r, settings.rank);
+  }
+  const auto size = static_cast<int64_t>(said.size());
+  at::Tensor out = torch::from_blob(said.data(), {size}, torch::kByte), in = torch::zeros({size}, torch::kByte);
+  std::vector<int64_t> equal_parts;
+  gloo.alltoall_base(in, out, equal_parts, equal_parts)->wait();
+  const int64_t each = size / settings.world_size;
+  for (int r = 0; r < settings.world_size; ++r) {
+    if (std::memcmp(in.const_data_ptr<uint8_t>() + r * each, expected.data() + r * each, static_cast<size_t>(each)) != 0)
+      fail(Exit::failure, "who connected as rank ", r, " does not know the secret of this run (FOIL_SECRET).");
+  }
 }
 
 }  // namespace
@@ -93,10 +117,12 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   const auto prefix = [&](const char* backend) { return c10::make_intrusive<c10d::PrefixStore>(name + "/" + backend, store); };
   auto group = c10::make_intrusive<ProcessGroup>(store, settings.rank, settings.world_size);
   const auto gloo = make_gloo(prefix("gloo"), settings);
+  greet(*gloo, name, settings);
   group->setBackend(at::kCPU, ProcessGroup::GLOO, gloo);
   group->setDefaultBackend(ProcessGroup::GLOO);
   if (settings.device.is_cuda()) {
     const bool own_device = static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
+    if (settings.one_machine) ::setenv("NCCL_SOCKET_IFNAME", "lo", /*overwrite=*/1);
     if (own_device)
       group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
     else

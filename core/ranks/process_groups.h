@@ -16,11 +16,14 @@ struct GroupSettings {
   int local_world_size = 1;  // ranks of this host
   at::Device device = at::kCPU;
   std::chrono::seconds timeout{0};
-  int store_port = 0;  // of the store of the ranks, 0 where it is in memory: its connections outlive an abort
+  int store_port = 0;        // of the store of the ranks, 0 where it has none: its connections outlive an abort
+  bool one_machine = false;  // all ranks are on this one: nothing leaves the loopback interface
+  std::string secret;        // that the ranks prove to each other to know
 };
 
 // A group whose CPU tensors go through Gloo, and whose CUDA tensors go through NCCL where every rank of this host has a device of
-// its own, else through Gloo. Every rank must call it in the same order; `name` keeps the groups of one store apart.
+// its own, else through Gloo. Every rank must call it in the same order; `name` keeps the groups of one store apart. Throws Error
+// where another end of a connection does not know the secret.
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store, const std::string& name,
                                                           const GroupSettings& settings);
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parent of `--nproc N` keeps the store, so that the reason of a failure outlives every rank; it takes no part in training.
+// The parent of `--nproc N` keeps the store, so that the reason of a failure outlives every rank; it takes no part in training. It
+// listens nowhere.
 #include "ranks/spawn.h"
 
 #include "ranks/failure.h"
+#include "ranks/parent_store.h"
+#include "ranks/sealed_store.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -15,6 +19,7 @@
 #include <map>
 #include <thread>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +28,7 @@ namespace foil {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kSilence{10};  // between two words about ranks that do not end
 
 std::vector<std::string> without_nproc(const std::vector<std::string>& argv) {
   std::vector<std::string> kept;
@@ -53,9 +59,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// fork and exec. The child is the leader of a process group of its own: a Ctrl-C reaches it from here only, not also from the
-// terminal.
-pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, const sigset_t& mask) {
+// fork and exec, with the descriptor `kept`. The child is the leader of a process group of its own: a Ctrl-C reaches it from here
+// only, not also from the terminal.
+pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, int kept, const sigset_t& mask) {
   const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
   const pid_t parent = getpid();
   const pid_t child = fork();
@@ -65,9 +71,12 @@ pid_t start(std::vector<std::string> arguments, std::vector<std::string> variabl
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);  // the parent died before the line above
   sigprocmask(SIG_SETMASK, &mask, nullptr);
+  fcntl(kept, F_SETFD, 0);
   execve("/proc/self/exe", argv.data(), env.data());
   _exit(127);
 }
+
+bool is_agreed_stop(int code) { return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted); }
 
 // The ranks that run, by process.
 class Family {
@@ -90,9 +99,25 @@ class Family {
       if (it == ranks_.end()) continue;
       const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
       if (code != 0 && code_ == 0) failed(it->second, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+      if (first_end_ == Clock::time_point{}) first_end_ = due_ = Clock::now();
       ranks_.erase(it);
       if (options == 0) return;
     }
+  }
+  // Names the ranks that have not ended though others have, again and again; past `patience` they have failed.
+  void speak_of_late_ends(std::chrono::milliseconds patience) {
+    if (first_end_ == Clock::time_point{} || (code_ != 0 && !is_agreed_stop(code_)) || ranks_.empty()) return;
+    const auto since = Clock::now() - first_end_;
+    if (Clock::now() < due_ + std::min<Clock::duration>(kSilence, patience)) return;
+    due_ = Clock::now();
+    std::vector<int> late;
+    for (const auto& [process, rank] : ranks_) late.push_back(rank);
+    std::sort(late.begin(), late.end());
+    const std::string text = fmt::format("{} did not end within {} s of the first rank that did", rank_names(late),
+                                         std::chrono::duration_cast<std::chrono::seconds>(since).count());
+    const bool by_force = since > patience;
+    if (by_force) code_ = static_cast<int>(Exit::failure);
+    std::cerr << "foil: " << text << (by_force ? ": ended by force." : ", still waiting.") << std::endl;
   }
   int code() const { return code_; }
   const std::string& killed() const { return killed_; }
@@ -109,41 +134,40 @@ class Family {
   std::map<pid_t, int> ranks_;
   int code_ = 0;
   std::string killed_;
+  Clock::time_point first_end_{}, due_{};  // of a rank; when late ones were last spoken of
 };
-
-bool is_agreed_stop(int code) { return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted); }
 
 }  // namespace
 
-int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::milliseconds grace) {
+int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::milliseconds grace,
+                std::chrono::milliseconds patience) {
   if (nproc < 1) fail(Exit::usage, "--nproc ", nproc, ", allowed: an integer > 0.");
   sigset_t handled, before;
   sigemptyset(&handled);
   for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&handled, signal);
   sigprocmask(SIG_BLOCK, &handled, &before);
 
-  c10d::TCPStoreOptions options;
-  options.port = 0;  // any free one
-  options.isServer = true;
-  options.waitWorkers = false;
-  const auto server = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
-  const auto store = keys_of_launch(server, "", 0);
+  StoreKeeper keeper;
+  const auto store = keys_of_launch(keeper.store(), "", 0);
 
   std::vector<std::string> arguments = without_nproc(argv);
   arguments.insert(arguments.begin(), argv.empty() ? "foil" : argv[0]);
   std::map<std::string, std::string> variables = {
       {"WORLD_SIZE", std::to_string(nproc)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
-      {"MASTER_ADDR", "127.0.0.1"},          {"MASTER_PORT", std::to_string(server->getPort())},
-      {"FOIL_LAUNCHER", "--nproc"},          {"TORCHELASTIC_RUN_ID", ""},
-      {"TORCHELASTIC_RESTART_COUNT", "0"}};
+      {"FOIL_LAUNCHER", "--nproc"},          {"FOIL_SECRET", random_secret()},
+      {"TORCHELASTIC_RUN_ID", ""},           {"TORCHELASTIC_RESTART_COUNT", "0"}};
   if (!std::getenv("OMP_NUM_THREADS")) {
     variables["OMP_NUM_THREADS"] = std::to_string(std::max(1u, std::thread::hardware_concurrency() / static_cast<unsigned>(nproc)));
   }
   Family family(*store);
   for (int rank = 0; rank < nproc; ++rank) {
+    const int connection = nproc > 1 ? keeper.connect() : -1;  // one rank has nobody to meet
     variables["RANK"] = variables["LOCAL_RANK"] = std::to_string(rank);
-    family.add(start(arguments, environment(variables), before), rank);
+    variables["FOIL_STORE"] = std::to_string(connection);
+    family.add(start(arguments, environment(variables), connection, before), rank);
+    ::close(connection);
   }
+  if (nproc > 1) keeper.start();
 
   int sent = 0;  // what the survivors of a failure got: nothing, SIGTERM, SIGKILL
   Clock::time_point failed_at{};
@@ -152,6 +176,7 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
     const int signal = sigtimedwait(&handled, nullptr, &quarter);
     if (signal > 0 && signal != SIGCHLD) family.send(signal);
     family.reap(WNOHANG);
+    family.speak_of_late_ends(patience);
     if (family.code() == 0 || is_agreed_stop(family.code())) continue;
     if (failed_at == Clock::time_point{}) failed_at = Clock::now();
     const auto since = Clock::now() - failed_at;

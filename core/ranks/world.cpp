@@ -4,10 +4,10 @@
 
 #include "plain_words.h"
 #include "ranks/failure.h"
+#include "ranks/meeting.h"
 #include "ranks/process_groups.h"
 
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
@@ -49,49 +49,12 @@ World::World(int rank, int size) : rank_(rank), size_(size) {}
 
 std::shared_ptr<World> World::single() { return std::shared_ptr<World>(new World(0, 1)); }
 
-namespace {
-
-// Waits until every rank has left its mark in the store: a rank that never comes is named, and no socket of a collective waits for
-// it.
-void meet(c10d::Store& store, const Launch& launch, std::chrono::seconds timeout) {
-  store.set("came/" + std::to_string(launch.rank), "1");
-  const auto end = std::chrono::steady_clock::now() + timeout;
-  std::vector<int> absent;
-  do {
-    absent.clear();
-    for (int r = 0; r < launch.world_size; ++r) {
-      if (!store.check({"came/" + std::to_string(r)})) absent.push_back(r);
-    }
-    if (absent.empty()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  } while (std::chrono::steady_clock::now() < end);
-  fail(Exit::failure, rank_names(absent), " of ", launch.world_size, " did not come to ", launch.address, ":", launch.port,
-       " within ", timeout.count(), " s (launched by ", launch.source, ").");
-}
-
-c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool hosts, std::chrono::seconds timeout) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<std::uint16_t>(launch.port);
-  options.isServer = hosts;
-  options.waitWorkers = false;
-  options.multiTenant = true;
-  options.timeout = timeout;
-  try {
-    return keys_of_launch(c10::make_intrusive<c10d::TCPStore>(launch.address, options), launch.run_id, launch.restart_count);
-  } catch (const std::exception& e) {
-    fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks at ",
-         launch.address, ":", launch.port, " (launched by ", launch.source, "): ", plain_words(e));
-  }
-}
-
-}  // namespace
-
 std::shared_ptr<World> World::make(const Launch& launch, at::Device device, std::chrono::seconds timeout) {
   if (launch.world_size == 1) return single();
-  const bool hosts = launch.rank == 0 && !launch.agent_store;
-  const auto store = connect(launch, hosts, timeout);
-  meet(*store, launch, timeout);
-  return make(store, {launch.rank, launch.world_size, launch.local_world_size, device, timeout, launch.port}, hosts);
+  const Meeting meeting = meet(launch, timeout);
+  const GroupSettings settings{launch.rank, launch.world_size, launch.local_world_size, device,
+                               timeout,     launch.port,       meeting.one_machine,     meeting.secret};
+  return make(meeting.store, settings, meeting.hosts);
 }
 
 std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, at::Device device,
@@ -99,7 +62,7 @@ std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store,
   // LibTorch's flight recorder enters each new group into one map of the process before it takes its lock: with ranks that are
   // threads, a crash now and then. It reads the variable once, at the first collective.
   [[maybe_unused]] static const int off = ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
-  return size == 1 ? single() : make(store, {rank, size, size, device, timeout}, false);
+  return size == 1 ? single() : make(store, {rank, size, size, device, timeout, 0, true, ""}, false);
 }
 
 std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings, bool hosts_store) {
@@ -151,6 +114,7 @@ void World::close() {
 template <class Collective>
 void World::wait(const char* what, Collective&& start) {
   TORCH_CHECK(links_, what, " after the ranks were closed");
+  const Failure::Wait waiting(*links_->failure, what);
   try {
     start(links_->group())->wait();
   } catch (const std::exception& e) {

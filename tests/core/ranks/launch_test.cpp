@@ -75,7 +75,27 @@ TEST(Launch, ReadsTorchrun) {
                 {{"TORCHELASTIC_USE_AGENT_STORE", "True"}, {"TORCHELASTIC_RUN_ID", "r1"}, {"TORCHELASTIC_RESTART_COUNT", "2"}}))),
             "torchrun 5/8 1/4 node7 agent r1 2");
   EXPECT_EQ(text(read(with(kTorchrun, {{"TORCHELASTIC_USE_AGENT_STORE", "False"}}))), "torchrun 5/8 1/4 node7  0");
-  EXPECT_EQ(text(read(with(kTorchrun, {{"FOIL_LAUNCHER", "--nproc"}}))), "--nproc 5/8 1/4 node7 agent  0");
+}
+
+TEST(Launch, ReadsNprocWhoseStoreHasNoAddress) {
+  Variables nproc = with(kTorchrun, {{"FOIL_LAUNCHER", "--nproc"}});
+  nproc.erase("MASTER_ADDR");
+  nproc.erase("MASTER_PORT");
+  EXPECT_EQ(text(read(nproc)), "--nproc 5/8 1/4  agent  0");
+}
+
+TEST(Launch, WithoutLocalVariablesThereIsOneRankAHost) {
+  const Variables four = without(without(kTorchrun, "LOCAL_RANK"), "LOCAL_WORLD_SIZE");
+  EXPECT_EQ(text(read(four)), "the environment 5/8 0/1 node7  0");
+  EXPECT_EQ(read(four).port, 29500);
+  EXPECT_EQ(message(without(four, "MASTER_PORT")), "torchrun: the environment variable MASTER_PORT is not set.");
+}
+
+TEST(Launch, OneVariableAloneIsNoLauncher) {
+  for (const auto& [name, value] : kTorchrun) EXPECT_EQ(text(read({{name, value}})), "single 0/1 0/1   0") << name;
+  EXPECT_EQ(text(read({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}})), "single 0/1 0/1   0");
+  EXPECT_EQ(text(read(with(kSlurm, {{"WORLD_SIZE", "1"}}))), "Slurm 3/5 0/3 node03 4711. 0");
+  EXPECT_EQ(text(read({{"RANK", "0"}, {"WORLD_SIZE", "1"}})), "the environment 0/1 0/1   0") << "alone, and no address is needed";
 }
 
 TEST(Launch, PrefersTorchrunToSlurmToOpenMpi) {
