@@ -7,6 +7,7 @@
 #include "model/weights.h"
 #include "needs.h"
 #include "plain_words.h"
+#include "plugin_paths.h"
 
 #include <torch/types.h>
 
@@ -117,17 +118,25 @@ struct PluginOptions {
 
 }  // namespace
 
-std::vector<std::string> plugin_paths(const Node& root) {
-  std::vector<std::string> paths;
+std::vector<PluginPath> named_plugin_paths(const Node& root) {
+  std::vector<PluginPath> paths;
   const Node* plugins = root.find("plugins");
   const Node* list = plugins ? plugins->find("path") : nullptr;
   if (!list || !list->is_array()) return paths;
   for (const Node& item : list->array()) {
     if (!item.is_text()) continue;
     const std::filesystem::path base = item.origin.in_file() ? std::filesystem::path(item.origin.file).parent_path() : ".";
-    paths.push_back(std::filesystem::absolute(base / item.text()).lexically_normal().string());
+    paths.push_back({std::filesystem::absolute(base / item.text()).lexically_normal().string(), item.text(),
+                     item.origin.text() + ": plugins.path[" + std::to_string(&item - list->array().data()) + "]",
+                     item.origin.in_file()});
   }
   return paths;
+}
+
+std::vector<std::string> plugin_paths(const Node& root) {
+  std::vector<std::string> folders;
+  for (const PluginPath& path : named_plugin_paths(root)) folders.push_back(path.folder);
+  return folders;
 }
 
 Plan check(const Node& root, const FindComponent& find) {

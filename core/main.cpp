@@ -5,30 +5,68 @@
 #include "config/sweep.h"
 #include "data/builtin.h"
 #include "environment.h"
+#include "plugin_paths.h"
 #include "plugins/commands.h"
-#include "plugins/loader.h"
+#include "plugins/folders.h"
 #include "run/text.h"
 
 #include <CLI/CLI.hpp>
 #include <c10/util/Logging.h>
 #include <torch/types.h>
 
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <sstream>
 
 namespace {
 
+// Whether this process speaks for the ranks of its machine: the one that started them has spoken, else the first of them does.
+bool speaks() {
+  const char* local_rank = std::getenv("LOCAL_RANK");
+  return !std::getenv("FOIL_LAUNCHER") && (!local_rank || !std::getenv("WORLD_SIZE") || std::string(local_rank) == "0");
+}
+
 // Every plugin found, and what to say of those refused when a name is not found.
 class Plugins {
  public:
-  void load(const std::vector<std::string>& paths, bool trust) {
+  // From the folders that an experiment names, which must be there.
+  void name(const std::vector<foil::PluginPath>& paths) {
+    for (const foil::PluginPath& path : paths) {
+      if (const std::string reason = foil::no_such_folder(path.folder); !reason.empty())
+        foil::fail(foil::Exit::usage, path.place, ": ", reason);
+      folders_.push_back(path.folder);
+    }
+  }
+  // From those that the record of a run names, where it may.
+  void name_recorded(const std::string& record, const std::vector<foil::PluginPath>& paths, bool trust, bool quiet) {
+    std::vector<foil::NamedFolder> named;
+    for (const foil::PluginPath& path : paths) {
+      if (path.in_file)
+        named.push_back({path.folder, path.place, path.given.starts_with("/")});
+      else
+        name({path});
+    }
+    for (const std::string& folder : foil::folders_of_record(record, named, trust, refused_)) {
+      if (!quiet && speaks()) std::fprintf(stderr, "%s: plugins are loaded from %s\n", record.c_str(), folder.c_str());
+      folders_.push_back(folder);
+    }
+  }
+  void load(bool trust) {
     foil::Registry& registry = foil::Registry::instance();
     registry.enter("built in", foil::register_builtin_data);
-    refused_ = foil::load_plugins(foil::plugin_folders(paths), registry, trust);
+    for (const std::string& missing : foil::missing_plugin_folders()) {
+      if (speaks()) std::fprintf(stderr, "warning: %s\n", missing.c_str());
+    }
+    for (const foil::Refused& one : foil::load_plugins(foil::plugin_folders(folders_), registry, trust)) {
+      if (one.name_taken && speaks()) std::fprintf(stderr, "warning: not loaded: %s\n", one.reason.c_str());
+      refused_.push_back(one);
+    }
   }
   foil::FindComponent finder() const {
     return [this](const std::string& kind, const std::string& name, const std::string& place) -> const foil::Component& {
@@ -44,8 +82,18 @@ class Plugins {
   }
 
  private:
+  std::vector<std::string> folders_;
   std::vector<foil::Refused> refused_;
 };
+
+// Makes the standard streams safe to write to: one that is closed leads to /dev/null, so that no file of a run takes its place, and
+// a reader that goes away (`foil train ... | head -1`) ends nothing. Before any file is opened.
+void guard_standard_streams() {
+  for (int stream = 0; stream <= 2; ++stream) {
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDWR);  // takes the lowest number that is free
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"foil: research on contrastive losses"};
@@ -152,18 +200,15 @@ int run(int argc, char** argv) {
   if (*on_doctor) return foil::doctor_command({foil::plugin_folders({}), trust});
 
   Plugins plugins;
-  std::vector<std::string> paths;
   if (*on_train || *on_ablate || *on_config) {
-    for (const foil::Trial& one : foil::load_trials(file, common.sets)) {
-      for (const std::string& path : foil::plugin_paths(one.root))
-        if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
-    }
+    for (const foil::Trial& one : foil::load_trials(file, common.sets)) plugins.name(foil::named_plugin_paths(one.root));
   }
   if (*on_evaluate) {
     foil::require_run(evaluate.run);
-    paths = foil::plugin_paths(foil::load_experiment(evaluate.run + "/config.resolved.toml", common.sets));
+    const std::string record = evaluate.run + "/config.resolved.toml";
+    plugins.name_recorded(record, foil::named_plugin_paths(foil::load_experiment(record, common.sets)), trust, common.quiet);
   }
-  plugins.load(paths, trust);
+  plugins.load(trust);
   common.find = plugins.finder();
   if (*on_train) {
     static_cast<foil::CommonOptions&>(train) = common;
@@ -211,11 +256,13 @@ int after_printing(int code, const std::string& verb) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  guard_standard_streams();
   foil::keep_freed_memory();
   try {
     return after_printing(run(argc, argv), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
-    const char* rank = std::getenv("RANK");  // what fails before the ranks have met fails on all of them: one says it
-    return foil::report_failure(error, rank == nullptr || std::string(rank) == "0");
+    // What fails before the ranks have met fails on all of a machine: one says it.
+    const char* rank = std::getenv("LOCAL_RANK");
+    return foil::report_failure(error, !rank || !std::getenv("WORLD_SIZE") || std::string(rank) == "0");
   }
 }

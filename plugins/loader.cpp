@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What a library is, is read from the file; who may have made it so, is ownership.h's question; only then it is loaded.
 #include "loader.h"
+
+#include "name_taken.h"
+#include "ownership.h"
 
 #include <foil/abi.h>
 
 #include <boost/dll/shared_library.hpp>
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,42 +20,64 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <vector>
 
 namespace foil {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_all(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) fail(Exit::plugin, file, ": cannot be read: ", std::strerror(errno), ".");
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+[[noreturn]] void damaged(const std::string& file) { fail(Exit::plugin, file, ": damaged: it ends before its own headers say."); }
 
-// A struct of the file at `offset`, or a refusal where the file ends before it.
-template <class T>
-T at(const std::string& file, const std::string& bytes, uint64_t offset) {
-  T value;
-  if (offset > bytes.size() || bytes.size() - offset < sizeof(T))
-    fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
-}
+// A regular file, open for reading parts of it: its size is believed for nothing that is larger than what is asked for.
+class Reader {
+ public:
+  explicit Reader(const std::string& file) : file_(file), descriptor_(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
+    if (descriptor_ < 0) fail(Exit::plugin, file, ": cannot be read: ", std::strerror(errno), ".");
+    struct stat status {};
+    const bool known = ::fstat(descriptor_, &status) == 0;
+    if (!known || !S_ISREG(status.st_mode)) {
+      ::close(descriptor_);
+      fail(Exit::plugin, file, ": is ", S_ISDIR(status.st_mode) ? "a folder" : "no regular file", ", allowed: a shared library.");
+    }
+    size_ = static_cast<uint64_t>(status.st_size);
+  }
+  ~Reader() { ::close(descriptor_); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
 
-// The description of the first note named "foil" in bytes[offset, offset + size); empty when there is none.
-std::string find_note(const std::string& file, const std::string& bytes, uint64_t offset, uint64_t size) {
-  if (offset > bytes.size() || bytes.size() - offset < size)
-    fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
+  uint64_t size() const { return size_; }
+  // Bytes [offset, offset + size), or a refusal where the file ends before.
+  std::string bytes(uint64_t offset, uint64_t size) const {
+    if (offset > size_ || size_ - offset < size) damaged(file_);
+    std::string text(size, '\0');
+    if (::pread(descriptor_, text.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) damaged(file_);
+    return text;
+  }
+  // A struct of the file.
+  template <class T>
+  T at(uint64_t offset) const {
+    T value;
+    std::memcpy(&value, bytes(offset, sizeof(T)).data(), sizeof(T));
+    return value;
+  }
+
+ private:
+  std::string file_;
+  int descriptor_;
+  uint64_t size_ = 0;
+};
+
+// The description of the first note named "foil" in [offset, offset + size); empty when there is none.
+std::string find_note(const Reader& file, uint64_t offset, uint64_t size) {
   const uint64_t end = offset + size;
   while (offset + sizeof(Elf64_Nhdr) <= end) {
-    const auto note = at<Elf64_Nhdr>(file, bytes, offset);
+    const auto note = file.at<Elf64_Nhdr>(offset);
     const uint64_t name = offset + sizeof note, description = name + ((note.n_namesz + 3ull) & ~3ull);
     const uint64_t next = description + ((note.n_descsz + 3ull) & ~3ull);
     if (next > end) break;
-    if (note.n_namesz >= 5 && std::memcmp(bytes.data() + name, "foil", 5) == 0) {
-      const std::string text = bytes.substr(description, note.n_descsz);
+    if (note.n_namesz >= 5 && file.bytes(name, 5) == std::string("foil", 5)) {
+      const std::string text = file.bytes(description, std::min<uint64_t>(note.n_descsz, 4096));
       return text.substr(0, text.find('\0'));
     }
     offset = next;
@@ -64,9 +91,9 @@ const char* program_abi() { return FOIL_ABI; }
 
 // Notes are found through the program headers, which strip keeps; section headers may be gone, but not point past the end.
 std::string plugin_abi(const std::string& file) {
-  if (!fs::exists(file)) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
     std::vector<std::string> beside;
-    std::error_code ignored;
     for (const auto& entry :
          fs::directory_iterator(fs::path(file).parent_path().empty() ? "." : fs::path(file).parent_path(), ignored)) {
       if (entry.path().extension() == ".so") beside.push_back(entry.path().filename().string());
@@ -74,22 +101,19 @@ std::string plugin_abi(const std::string& file) {
     std::sort(beside.begin(), beside.end());
     fail(Exit::plugin, file, ": does not exist.", known_names("plugins there", fs::path(file).filename().string(), beside));
   }
-  const std::string bytes = read_all(file);
-  if (bytes.size() < SELFMAG || std::memcmp(bytes.data(), ELFMAG, SELFMAG) != 0)
+  const Reader bytes(file);
+  if (bytes.size() < SELFMAG || bytes.bytes(0, SELFMAG) != ELFMAG)
     fail(Exit::plugin, file, ": is not a shared library (no ELF header).");
-  const auto header = at<Elf64_Ehdr>(file, bytes, 0);
+  const auto header = bytes.at<Elf64_Ehdr>(0);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr)) {
     fail(Exit::plugin, file, ": is not a 64-bit shared library.");
   }
-  if (header.e_shoff > bytes.size() || bytes.size() - header.e_shoff < uint64_t{header.e_shnum} * header.e_shentsize)
-    fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
+  if (header.e_shoff > bytes.size() || bytes.size() - header.e_shoff < uint64_t{header.e_shnum} * header.e_shentsize) damaged(file);
   std::string text;
   for (int i = 0; i < header.e_phnum; ++i) {
-    const auto segment = at<Elf64_Phdr>(file, bytes, header.e_phoff + static_cast<uint64_t>(i) * sizeof(Elf64_Phdr));
-    if (segment.p_offset > bytes.size() || bytes.size() - segment.p_offset < segment.p_filesz) {
-      fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
-    }
-    if (segment.p_type == PT_NOTE && text.empty()) text = find_note(file, bytes, segment.p_offset, segment.p_filesz);
+    const auto segment = bytes.at<Elf64_Phdr>(header.e_phoff + static_cast<uint64_t>(i) * sizeof(Elf64_Phdr));
+    if (segment.p_offset > bytes.size() || bytes.size() - segment.p_offset < segment.p_filesz) damaged(file);
+    if (segment.p_type == PT_NOTE && text.empty()) text = find_note(bytes, segment.p_offset, segment.p_filesz);
   }
   if (text.empty()) fail(Exit::plugin, file, ": is a shared library but not a foil plugin (no FOIL_PLUGIN in it).");
   return text;
@@ -101,10 +125,7 @@ void load_plugin(const std::string& file, Registry& registry, bool trust) {
     fail(Exit::plugin, file, ": built for [", built_for, "], this program is [", program_abi(),
          "]. Rebuild: cmake --build its build folder, against this foil.");
   }
-  struct stat status {};
-  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) && !trust) {
-    fail(Exit::plugin, file, ": others may write this file. chmod o-w it, or say --trust.");
-  }
+  if (const std::string who = trust ? "" : who_else_may_change(file); !who.empty()) fail(Exit::plugin, file, ": ", who);
   boost::dll::shared_library* library = nullptr;
   void (*enter)(Plugin&) = nullptr;
   std::string about;
@@ -151,15 +172,22 @@ void on_crash(int) {
   ::_exit(static_cast<int>(Exit::plugin));
 }
 
+// The handler has a stack of its own: the plugin may have used up the other.
 class CrashNote {
  public:
-  CrashNote() {
+  CrashNote() : stack_(1 << 16) {
+    stack_t own{};
+    own.ss_sp = stack_.data();
+    own.ss_size = stack_.size();
+    ::sigaltstack(&own, &stack_before_);
     struct sigaction action {};
     action.sa_handler = on_crash;
+    action.sa_flags = SA_ONSTACK;
     for (size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &action, &before_[i]);
   }
   ~CrashNote() {
     for (size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+    ::sigaltstack(&stack_before_, nullptr);
   }
   void now(const std::string& file) {
     const std::string text = file + ": crashed while it was loaded. Remove it or rebuild it; foil plugins lists all.\n";
@@ -169,6 +197,8 @@ class CrashNote {
 
  private:
   static constexpr std::array<int, 5> signals{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+  std::vector<char> stack_;
+  stack_t stack_before_{};
   std::array<struct sigaction, 5> before_{};
 };
 
@@ -193,6 +223,8 @@ std::vector<Refused> load_plugins(const std::vector<std::string>& folders, Regis
       crash.now(file);
       try {
         load_plugin(file, registry, trust);
+      } catch (const NameTaken& error) {
+        refused.push_back({file, error.what(), true});
       } catch (const std::exception& error) {
         refused.push_back({file, error.what()});
       }
@@ -206,26 +238,6 @@ std::string library_folder() {
   if (!::dladdr(reinterpret_cast<const void*>(&library_folder), &info) || !info.dli_fname)
     fail(Exit::failure, "libfoil.so does not know where it is: ", ::dlerror());
   return fs::weakly_canonical(info.dli_fname).parent_path().string();
-}
-
-std::vector<std::string> plugin_folders(const std::vector<std::string>& paths) {
-  std::vector<std::string> folders = paths;
-  if (const char* listed = std::getenv("FOIL_PLUGIN_PATH")) {
-    std::istringstream list(listed);
-    for (std::string folder; std::getline(list, folder, ':');) {
-      if (!folder.empty()) folders.push_back(folder);
-    }
-  }
-  const fs::path library = library_folder();
-  for (const fs::path& folder : {library / "plugins", library / "foil" / "plugins"}) {
-    if (fs::is_directory(folder)) folders.push_back(folder.string());
-  }
-  std::vector<std::string> unique;
-  for (const std::string& folder : folders) {
-    const std::string path = fs::weakly_canonical(fs::absolute(folder)).string();
-    if (std::find(unique.begin(), unique.end(), path) == unique.end()) unique.push_back(path);
-  }
-  return unique;
 }
 
 }  // namespace foil

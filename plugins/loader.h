@@ -14,11 +14,12 @@ const char* program_abi();
 std::string plugin_abi(const std::string& file);
 
 // Refuses, or loads for ever and registers. A refusal is an Error (Exit::plugin) that says what the file was built for, what this
-// program is, and what to do. A file that others may write is refused unless `trust`.
+// program is, and what to do. A file that another user may change or exchange (ownership.h) is refused unless `trust`.
 void load_plugin(const std::string& file, Registry& registry, bool trust = false);
 
 struct Refused {
   std::string file, reason;
+  bool name_taken = false;  // refused for a name that another library, or foil itself, has registered
 };
 
 // The *.so of a folder in byte order; none when there is no such folder.

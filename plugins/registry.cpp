@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "registry.h"
 
+#include "name_taken.h"
+
 namespace foil {
 namespace {
 
@@ -32,7 +34,8 @@ void Registry::add(const std::string& origin, std::vector<Component> components)
     const Component& c = components[i];
     const auto taken = components_.find({c.kind, c.name});
     if (taken != components_.end()) {
-      fail(Exit::plugin, origin, ": the ", c.kind, " '", c.name, "' is already registered by ", taken->second->origin, ".");
+      throw NameTaken(origin + ": the " + c.kind + " '" + c.name + "' is already registered by " + taken->second->origin + ".",
+                      Exit::plugin);
     }
     for (size_t j = 0; j < i; ++j) {
       if (components[j].kind == c.kind && components[j].name == c.name) {

@@ -155,6 +155,20 @@ INSTANTIATE_TEST_SUITE_P(
                                   "built for [" + replaced(FOIL_ABI, "torch 2.11.0", "torch 2.10.9") +
                                       "], this program is [" FOIL_ABI
                                       "]. Rebuild: cmake --build its build folder, against this foil."),
+                      plugin_case("Fifo", "", "is no regular file, allowed: a shared library.",
+                                  [](const Workplace& place) {
+                                    std::filesystem::remove(place.folder / "plugins/novel.so");
+                                    ASSERT_EQ(::mkfifo((place.folder / "plugins/novel.so").c_str(), 0600), 0);
+                                  }),
+                      plugin_case("OthersMayWriteTheFolder", plugin_bytes(),
+                                  "others may write its folder FOLDER/plugins. chmod o-w it, or say --trust.",
+                                  [](const Workplace& place) {
+                                    std::filesystem::permissions(place.folder / "plugins", std::filesystem::perms::all);
+                                  }),
+                      Case{"MissingPluginFolder",
+                           {{"e.toml", novel + "[plugins]\npath = [\"plugins\", \"plugin\"]\n"}, {"plugins/notes.txt", ""}},
+                           "e.toml:12:20: plugins.path[1]: no such folder: FOLDER/plugin. Did you mean 'FOLDER/plugins'?",
+                           2},
                       plugin_case("NoPlugin", "", "is a shared library but not a foil plugin (no FOIL_PLUGIN in it).",
                                   [](const Workplace& place) {
                                     std::filesystem::remove(place.folder / "plugins/novel.so");

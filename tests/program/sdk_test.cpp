@@ -44,6 +44,56 @@ TEST(Plugins, ACrashInAnotherVerbNamesTheLibraryAndExitsWithThree) {
   EXPECT_TRUE(contains(out.err, "bad/crashes.so: crashed while it was loaded.")) << out.err;
 }
 
+TEST(Plugins, OneThatTakesANameOfAShippedOneIsSaidAloud) {
+  const foil::Workplace place;
+  place.write("e.toml", foil::small_experiment());
+  fs::create_directory(place.folder / "mine");
+  const fs::path shipped = fs::path(FOIL_BUILD) / "plugins/infonce.so";
+  fs::copy_file(shipped, place.folder / "mine/other.so");
+  const foil::Outcome out =
+      place.foil({"train", "e.toml", "--quiet", "--nproc", "2", "--set", "run.steps=1"}, {"FOIL_PLUGIN_PATH=mine"});
+  EXPECT_EQ(out.code, 0);
+  EXPECT_EQ(out.err, "warning: not loaded: " + fs::canonical(shipped).string() + ": the loss 'infonce' is already registered by " +
+                         fs::canonical(place.folder / "mine/other.so").string() + ".\n");
+}
+
+TEST(Plugins, AFolderOfFoilPluginPathThatIsNotThereIsSaidAloud) {
+  const foil::Workplace place;
+  place.write("plugins/notes.txt", "");
+  place.write("e.toml", foil::small_experiment());
+  const std::string folder = place.folder.string();
+  const foil::Outcome out = place.foil({"config", "e.toml"}, {"FOIL_PLUGIN_PATH=" + folder + "/plugin"});
+  EXPECT_EQ(out.code, 0);
+  EXPECT_EQ(out.err, "warning: FOIL_PLUGIN_PATH: no such folder: " + folder + "/plugin. Did you mean '" + folder + "/plugins'?\n");
+}
+
+TEST(Plugins, EvaluateSaysWhichFolderOfARunItLoadsAndLoadsNoneInsideTheRun) {
+  const foil::Workplace place;
+  std::string text = foil::small_experiment();
+  place.write("e.toml", text + "[plugins]\npath = [\"mine\"]\n");
+  fs::create_directory(place.folder / "mine");
+  ASSERT_EQ(place.foil({"train", "e.toml", "--quiet", "--set", "run.steps=1"}).code, 0);
+  const std::string record = "runs/small/seed0/config.resolved.toml";
+  const foil::Outcome own = place.foil({"evaluate", "runs/small/seed0"});
+  EXPECT_EQ(own.code, 0) << own.err;
+  EXPECT_TRUE(contains(own.err, record + ": plugins are loaded from " + (fs::canonical(place.folder) / "mine").string() + "\n"))
+      << own.err;
+  // The same run with a library inside, which its record names, and whose loss it needs.
+  fs::create_directory(place.folder / "runs/small/seed0/code");
+  fs::copy_file(fs::path(FOIL_TEST_BAD) / "leaves.so", place.folder / "runs/small/seed0/code/leaves.so");
+  std::string recorded = foil::slurp(place.folder / record);
+  const std::string mine = (fs::canonical(place.folder) / "mine").string();
+  recorded.replace(recorded.find(mine), mine.size(), (fs::canonical(place.folder) / "runs/small/seed0/code").string());
+  place.write(record, recorded);
+  EXPECT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet"}).code, 0) << "nothing of it is needed, or ran";
+  EXPECT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet", "--trust"}).code, 7) << "its _exit";
+  const size_t loss = recorded.find("name = \"infonce\"");
+  place.write(record, recorded.replace(loss, 16, "name = \"leaves\""));
+  const foil::Outcome foreign = place.foil({"evaluate", "runs/small/seed0"});
+  EXPECT_EQ(foreign.code, 3);
+  EXPECT_TRUE(contains(foreign.err, "a run must not bring its own code.")) << foreign.err;
+}
+
 TEST(Doctor, FindsNoProblemInThisBuild) {
   const foil::Outcome out = foil::Workplace().foil({"doctor"});
   EXPECT_EQ(out.code, 0) << out.out << out.err;
@@ -132,8 +182,8 @@ class New : public ::testing::Test {
 };
 foil::Workplace* New::place_ = nullptr;
 
-// "FILE: ENTRY" of every program and library below `folder` that has the loader look in a place that is not an absolute path or below
-// the file's own folder: an empty or relative entry means the current directory of whoever runs it. `read` counts the files.
+// "FILE: ENTRY" of every program and library below `folder` that has the loader look in a place that is not an absolute path or
+// below the file's own folder: an empty or relative entry means the current directory of whoever runs it. `read` counts the files.
 std::vector<std::string> unsafe_runtime_paths(const fs::path& folder, int& read) {
   std::vector<std::string> unsafe;
   const foil::Workplace place;

@@ -16,6 +16,13 @@ namespace {
 
 constexpr std::string_view name = BAD_NAME;
 
+// Uses up any stack: each call keeps a page of it until the next one has returned.
+int overflow(int depth) {
+  volatile char page[4096];
+  page[0] = static_cast<char>(depth);
+  return depth < 0 ? 0 : overflow(depth + 1) + page[0];
+}
+
 __attribute__((constructor)) void leave_a_mark() {
   if (const char* file = std::getenv("FOIL_TEST_MARKER")) ::close(::open(file, O_CREAT | O_WRONLY, 0644));
 }
@@ -48,5 +55,6 @@ extern "C" void foil_plugin(void*) {
   if (name == "throws_a_number") throw 42;
   if (name == "crashes") ::raise(SIGSEGV);
   if (name == "leaves") ::_exit(7);
+  if (name == "overflows") std::exit(overflow(0));
 }
 #endif
