@@ -82,8 +82,9 @@ int new_command(const Registry& registry, const NewOptions& options) {
   for (const auto& [name, text] : files) written[filled(name, options, prefix)] = filled(text, options, prefix);
 
   const fs::path draft = folder.string() + "." + std::to_string(::getpid());
+  fs::create_directories(draft.parent_path());
+  if (!fs::create_directory(draft)) fail(Exit::failure, draft.string(), ": is in the way.");  // not through a planted link
   try {
-    fs::create_directories(draft);
     for (const auto& [name, text] : written) write_atomically((draft / name).string(), text);
     fs::rename(draft, folder);
   } catch (const std::exception&) {

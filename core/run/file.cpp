@@ -2,10 +2,13 @@
 // Whole-file reads, atomic writes and append-only logs on POSIX calls, every one of them checked.
 #include "run/file.h"
 
+#include "run/temporary.h"
+
 #include <foil/error.h>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -87,10 +90,19 @@ std::string read_record(const std::string& path, int64_t limit) {
   return read_file(path);
 }
 
+Temporary create_temporary(const std::string& path, size_t bytes) {
+  for (int i = 0;; ++i) {
+    uint64_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != sizeof random) fail_to_write(path, bytes, errno);
+    const std::string name = fmt::format("{}.{:016x}{}", path, random, kTemporary);
+    const int descriptor = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return {name, descriptor};
+    if (errno != EEXIST || i == 100) fail_to_write(path, bytes, errno);
+  }
+}
+
 void write_atomically(const std::string& path, std::string_view bytes) {
-  const std::string temporary = fmt::format("{}.{}{}", path, ::getpid(), kTemporary);
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail_to_write(path, bytes.size(), errno);
+  const auto [temporary, descriptor] = create_temporary(path, bytes.size());
   int error = write_all(descriptor, bytes);
   if (!error && ::fsync(descriptor) < 0) error = errno;
   if (::close(descriptor) < 0 && !error) error = errno;
@@ -147,7 +159,7 @@ std::string utc_now() {
 }
 
 AppendFile::AppendFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666)) {
   if (descriptor_ < 0) fail_to_write(path_, 0, errno);
 }
 

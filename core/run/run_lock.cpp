@@ -1,121 +1,273 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Looking at the lock and writing it are one step under flock, so that two processes cannot both take over the same dead one.
+// Two locks of the kernel lie on the file: on its first byte while the run lives, on its second while somebody looks and decides,
+// so that two processes cannot both take over the same dead one. Both belong to the open file, not to the process.
 #include "run/run_lock.h"
 
 #include <foil/error.h>
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <sstream>
+#include <thread>
 
 #include "run/file.h"
 #include "run/json.h"
+#include "run/temporary.h"
 
 namespace foil {
 namespace {
 
-std::string host_name() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  return name;
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using Say = std::function<void(const std::string&)>;
+
+enum Byte : off_t { living, deciding };
+
+enum class Lock { taken, held, unknown };  // unknown: this file system has no locks
+
+struct flock on_byte(Byte byte, short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  return lock;
 }
 
-// "BOOT START" of a live process: the boot of the machine and the clock tick at which the process began. Empty when there is no
-// such process; a zombie is dead.
-std::string start_of(int64_t process) {
-  const std::string stat = "/proc/" + std::to_string(process) + "/stat";
-  std::string text;
+// `held` when another open file has it.
+Lock lock_byte(int descriptor, Byte byte) {
+  struct flock lock = on_byte(byte, F_WRLCK);
+  while (::fcntl(descriptor, F_OFD_SETLK, &lock) != 0) {
+    if (errno != EINTR) return errno == EAGAIN || errno == EACCES ? Lock::held : Lock::unknown;
+  }
+  return Lock::taken;
+}
+
+void unlock_byte(int descriptor, Byte byte) {
+  struct flock lock = on_byte(byte, F_UNLCK);
+  ::fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
+// A process, and the kernel that can be asked for it: `boot` is one start of one machine, `pids` a container's numbering of its
+// processes.
+struct Holder {
+  std::string host, boot, pids, start;
+  int64_t process = 0;
+};
+
+std::string text_of(const std::string& file) {
   try {
-    text = read_file(stat);
+    std::string text = read_file(file);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
   } catch (const Error&) {
     return "";
   }
+}
+
+// The clock tick at which a live process began; empty when there is no such process; a zombie is dead.
+std::string start_of(int64_t process) {
   // "PID (name, which may hold anything) state ppid ... starttime(22nd)".
+  const std::string text = text_of("/proc/" + std::to_string(process) + "/stat");
   const size_t name_end = text.rfind(')');
   if (name_end == text.npos) return "";
   std::istringstream fields(text.substr(name_end + 1));
   std::string state, field;
   fields >> state;
   for (int i = 4; i <= 22; ++i) fields >> field;
-  if (state == "Z" || state == "X") return "";
-  std::string boot =
-      std::filesystem::exists("/proc/sys/kernel/random/boot_id") ? read_file("/proc/sys/kernel/random/boot_id") : "\n";
-  boot.pop_back();
-  return boot + " " + field;
+  return state == "Z" || state == "X" ? "" : field;
 }
 
-bool alive(int64_t process, const std::string& start) {
-  const bool out_of_reach = ::kill(static_cast<pid_t>(process), 0) < 0;
-  if (out_of_reach && errno == ESRCH) return false;
-  const std::string now = start_of(process);
-  return now == start || (out_of_reach && now.empty());  // /proc may hide what another user runs
+Holder this_process() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  std::error_code ignored;
+  return {name, text_of("/proc/sys/kernel/random/boot_id"), fs::read_symlink("/proc/self/ns/pid", ignored).string(),
+          start_of(::getpid()), ::getpid()};
 }
 
-// What this process writes into its locks.
-std::string own_text() { return dump_json({{"host", host_name()}, {"pid", ::getpid()}, {"start", start_of(::getpid())}}) + "\n"; }
-
-// A descriptor of the lock file that is still the one at `path` once flock has it.
-int open_guarded(const std::string& path) {
-  for (;;) {
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0) fail(Exit::failure, path, ": cannot create the lock: ", std::strerror(errno));
-    ::flock(descriptor, LOCK_EX);  // a file system without flock leaves a window of microseconds
-    struct stat ours, there;
-    if (::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return descriptor;
-    ::close(descriptor);  // its holder removed it in between
-  }
+std::string record_of(const Holder& holder) {
+  return dump_json(
+             {{"host", holder.host}, {"pid", holder.process}, {"start", holder.boot + " " + holder.start}, {"pids", holder.pids}}) +
+         "\n";
 }
 
-// Throws when the holder in `text` may be alive; says so when it is dead.
-void check_holder(const std::string& text, const std::string& path, const std::function<void(const std::string&)>& say) {
-  std::string host, start;
-  int64_t process = 0;
+// Nobody (process 0) when the text is empty or cut short by a kill.
+Holder holder_in(const std::string& text, const std::string& path) {
   try {
-    const nlohmann::json holder = parse_json(text, path);
-    holder.at("host").get_to(host);
-    holder.at("pid").get_to(process);
-    holder.at("start").get_to(start);
+    const nlohmann::json json = parse_json(text, path);
+    const std::string start = json.at("start");
+    const size_t space = std::min(start.rfind(' '), start.size());
+    Holder holder{json.at("host"), start.substr(0, space), json.value("pids", ""), start.substr(space), json.at("pid")};
+    if (!holder.start.empty()) holder.start.erase(0, 1);
+    return holder.process > 0 ? holder : Holder();
   } catch (const std::exception&) {
-    return;  // empty, or cut short by a kill: nobody holds it
+    return {};
   }
-  const std::string folder = std::filesystem::path(path).parent_path();
-  if (host != host_name()) {
-    fail(Exit::failure, folder, ": locked by process ", process, " on host ", host,
-         ", which cannot be asked from here. If that run is dead, remove ", path);
+}
+
+std::string text_of(const Holder& holder) { return "process " + std::to_string(holder.process) + " on host " + holder.host; }
+
+bool alive(const Holder& holder) {
+  const bool out_of_reach = ::kill(static_cast<pid_t>(holder.process), 0) < 0;
+  if (out_of_reach && errno == ESRCH) return false;
+  const std::string now = start_of(holder.process);
+  return now == holder.start || (out_of_reach && now.empty());  // /proc may hide what another user runs
+}
+
+int open_lock(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (descriptor < 0) fail(Exit::failure, path, ": cannot create the lock: ", std::strerror(errno));
+  return descriptor;
+}
+
+bool is_still_there(int descriptor, const std::string& path) {
+  struct stat ours {};
+  struct stat there {};
+  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino;
+}
+
+milliseconds time_of(const timespec& time) { return milliseconds(time.tv_sec * 1000 + time.tv_nsec / 1'000'000); }
+
+// When the file was modified, and how long ago that was by the clock of its file system, whatever the clocks of the machines say.
+// Opened anew: what is known of a file on another machine's disk is then asked for again.
+struct Sign {
+  milliseconds time{0}, age{0};
+};
+
+Sign last_sign(const std::string& path) {
+  const Temporary now = create_temporary(path);
+  struct stat then {};
+  struct stat at {};
+  const int again = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  const bool known = ::fstat(again, &then) == 0 && ::fstat(now.descriptor, &at) == 0;
+  if (again >= 0) ::close(again);
+  ::close(now.descriptor);
+  ::unlink(now.name.c_str());
+  if (!known) fail(Exit::failure, path, ": is gone while another process looked at it");
+  return {time_of(then.st_mtim), time_of(at.st_mtim) - time_of(then.st_mtim)};
+}
+
+std::string seconds(milliseconds time) { return std::to_string((time.count() + 999) / 1000) + " s"; }
+
+// Waits until a holder that cannot be asked has been silent for long enough; throws when it gives a sign of life.
+void wait_for_silence(const Holder& holder, const std::string& path, milliseconds silence, const Say& say) {
+  const std::string folder = fs::path(path).parent_path();
+  const Sign first = last_sign(path);
+  const auto end = std::chrono::steady_clock::now() + silence - std::max(first.age, milliseconds(0));
+  if (first.age < silence && say) {
+    say(folder + ": locked by " + text_of(holder) + ", which cannot be asked from here; its last sign of life was " +
+        seconds(first.age) + " ago: waiting " + seconds(silence - first.age) + " for another");
   }
-  if (alive(process, start)) fail(Exit::failure, folder, ": another run is working here: process ", process, " on host ", host);
-  if (say) say(folder + ": took over the lock of process " + std::to_string(process) + ", which is dead");
+  while (std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::min(silence, milliseconds(500)));
+    if (last_sign(path).time != first.time)
+      fail(Exit::failure, folder, ": another run is working here: ", text_of(holder), ", which has just given a sign of life");
+  }
+}
+
+// Throws when the holder that `path` names may be alive; says so when it is dead. `locks`: the kernel keeps them here, and it holds
+// nobody's for a run that lives.
+void check_holder(const Holder& own, const std::string& path, bool locks, milliseconds silence, const Say& say) {
+  const Holder holder = holder_in(text_of(path), path);
+  if (holder.process == 0) return;
+  const std::string folder = fs::path(path).parent_path();
+  const bool same_kernel = holder.boot == own.boot, can_be_asked = same_kernel && (holder.pids == own.pids || holder.pids.empty());
+  if (can_be_asked && alive(holder)) fail(Exit::failure, folder, ": another run is working here: ", text_of(holder));
+  const bool dead = can_be_asked || (same_kernel && locks);
+  if (!dead) wait_for_silence(holder, path, silence, say);
+  if (say) {
+    const std::string who = can_be_asked ? "process " + std::to_string(holder.process) : text_of(holder);
+    say(folder + ": took over the lock of " + who +
+        (dead ? ", which is dead" : ", which has given no sign of life for " + seconds(silence)));
+  }
+}
+
+// The second byte, which others hold for moments, or while they wait for a silence.
+void begin_to_decide(int descriptor, const std::string& path, const Say& say) {
+  for (int i = 0; lock_byte(descriptor, deciding) == Lock::held; ++i) {
+    if (i == 100 && say) say(std::string(fs::path(path).parent_path()) + ": waiting for another process that looks at the lock");
+    std::this_thread::sleep_for(milliseconds(10));
+  }
 }
 
 }  // namespace
 
-RunLock::RunLock(const std::string& path, const std::function<void(const std::string&)>& say) : path_(path) {
-  const int descriptor = open_guarded(path);
+// Gives the signs of life, and ends the process when the lock has become another's: the machine slept, or was cut off, for longer
+// than the silence after which others take over. What it would write now would be written over theirs.
+class RunLock::Heart {
+ public:
+  Heart(const std::string& path, int descriptor, std::string record, milliseconds beat)
+      : thread_([this, path, descriptor, record = std::move(record), beat] {
+          std::unique_lock lock(mutex_);
+          while (!wake_.wait_for(lock, beat, [this] { return stopped_; })) {
+            const std::string now = text_of(path);  // empty while the folder is out of reach, or renamed
+            if (!now.empty() && now + "\n" != record) {
+              std::fprintf(stderr, "%s: the lock was taken over by %s; this run stops at once\n", path.c_str(),
+                           text_of(holder_in(now, path)).c_str());
+              ::_exit(static_cast<int>(Exit::failure));
+            }
+            ::futimens(descriptor, nullptr);
+          }
+        }) {}
+  ~Heart() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopped_ = false;
+  std::thread thread_;  // last: it uses what is above
+};
+
+RunLock::RunLock(const std::string& path, const std::function<void(const std::string&)>& say, Pace pace)
+    : path_(path), process_(::getpid()) {
+  do {
+    if (descriptor_ >= 0) ::close(descriptor_);  // its holder removed the file before this one had a lock on it
+    descriptor_ = open_lock(path);
+    begin_to_decide(descriptor_, path, say);
+  } while (!is_still_there(descriptor_, path));
   try {
-    check_holder(read_file(path), path, say);
-    const std::string text = own_text();
-    if (::ftruncate(descriptor, 0) < 0 || ::pwrite(descriptor, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    const Lock lock = lock_byte(descriptor_, living);
+    if (lock == Lock::held)
+      fail(Exit::failure, std::string(fs::path(path).parent_path()),
+           ": another run is working here: ", text_of(holder_in(text_of(path), path)));
+    const Holder own = this_process();
+    check_holder(own, path, lock == Lock::taken, pace.silence, say);
+    const std::string record = record_of(own);
+    if (::ftruncate(descriptor_, 0) < 0 ||
+        ::pwrite(descriptor_, record.data(), record.size(), 0) != static_cast<ssize_t>(record.size())) {
       fail(Exit::failure, path, ": cannot write the lock: ", std::strerror(errno));
     }
+    unlock_byte(descriptor_, deciding);
+    heart_ = new Heart(path, descriptor_, record, pace.beat);
   } catch (...) {
-    ::close(descriptor);
+    ::close(descriptor_);
     throw;
   }
-  ::close(descriptor);
 }
 
 RunLock::~RunLock() {
-  try {
-    if (read_file(path_) == own_text()) ::unlink(path_.c_str());
-  } catch (const Error&) {  // removed already: nothing is locked
+  if (::getpid() == process_) {
+    delete heart_;
+    if (text_of(path_) + "\n" == record_of(this_process())) ::unlink(path_.c_str());
   }
+  ::close(descriptor_);
 }
 
 }  // namespace foil

@@ -3,13 +3,13 @@
 #include "study/report.h"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
 #include <foil/error.h>
 #include <nlohmann/json.hpp>
 
+#include "run/file.h"
 #include "run/json.h"
 #include "study/plot.h"
 #include "study/results.h"
@@ -188,13 +188,6 @@ std::string environment_section(const Comparison& comparison) {
   return out + "</table>\n";
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) fail(Exit::failure, path, ": cannot be written");
-}
-
 }  // namespace
 
 std::string report_html(const Comparison& comparison, const std::string& title, const std::string& reference) {
@@ -210,10 +203,10 @@ std::string write_report(const Comparison& comparison, const std::string& title,
   int number = 0;
   for (const auto& table : tabulate(comparison, reference)) {
     ++number;
-    write_text(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg", picture(table));
+    write_atomically(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg", picture(table));
   }
   const std::string path = folder + "/report.html";
-  write_text(path, report_html(comparison, title, reference));
+  write_atomically(path, report_html(comparison, title, reference));
   return path;
 }
 

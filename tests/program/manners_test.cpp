@@ -303,6 +303,25 @@ TEST_F(Manners, PathsInAFileAreRelativeToItAndOnTheCommandLineToTheWorkingFolder
   EXPECT_TRUE(fs::exists(run_ / "results.json"));
 }
 
+TEST_F(Manners, ClosedStandardStreamsTakeNoFileOfTheRun) {
+  const Outcome outcome = place_.run({"bash", "-c", "exec " FOIL_PROGRAM " train e.toml <&- >&- 2>&-"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(rows(run_), 20);
+  for (const std::string& line : lines(slurp(run_ / "metrics.jsonl"))) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+  EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
+  for (const auto& entry : fs::recursive_directory_iterator(run_)) {
+    if (entry.is_regular_file()) EXPECT_EQ(slurp(entry.path()).find("samples/s"), std::string::npos) << entry.path();
+  }
+}
+
+TEST_F(Manners, AReaderThatGoesAwayEndsNothing) {
+  const Outcome outcome = place_.run({"bash", "-c", "set -o pipefail; " FOIL_PROGRAM " train e.toml 2>&1 | true"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
+  EXPECT_TRUE(fs::exists(run_ / "results.json"));
+  EXPECT_FALSE(fs::exists(run_ / "lock"));
+}
+
 TEST_F(Manners, StepsAndEpochsReplaceEachOther) {
   place_.write("epochs.toml", replaced(small_experiment(), "steps = 20", "epochs = 2"));
   ASSERT_EQ(place_.foil({"train", "epochs.toml", "--quiet", "--set", "run.steps=3"}).code, 0);

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "run/json.h"
+#include "run/temporary.h"
 #include "scratch_folder.h"
 
 namespace foil {
@@ -48,6 +49,27 @@ TEST(File, KeepsTheOldContentWhenTheDiskIsFull) {
               return read_file(scratch / "x") == "old" && files_in(scratch.path()) == 1 ? 0 : 1;
             }),
             0);
+}
+
+TEST(File, WritesThroughNoLinkThatSomebodyPlanted) {
+  const ScratchFolder scratch;
+  write_plainly(scratch / "precious", "precious");
+  std::filesystem::create_directory(scratch / "run");
+  // The names that can be guessed: the file's own, and temporary ones of this process.
+  for (const std::string& name : {"x", "log", "x.tmp", "x.0.tmp"})
+    std::filesystem::create_symlink(scratch / "precious", scratch / ("run/" + name));
+  for (int id = ::getpid(); id < ::getpid() + 3; ++id)
+    std::filesystem::create_symlink(scratch / "precious", scratch / ("run/x." + std::to_string(id) + ".tmp"));
+  write_atomically(scratch / "run/x", "new");
+  EXPECT_EQ(read_file(scratch / "run/x"), "new");
+  EXPECT_FALSE(std::filesystem::is_symlink(scratch / "run/x"));
+  EXPECT_NE(error_of([&] { AppendFile(scratch / "run/log"); }), "no error");
+  EXPECT_EQ(read_file(scratch / "precious"), "precious");
+  const Temporary one = create_temporary(scratch / "run/x"), two = create_temporary(scratch / "run/x");
+  EXPECT_NE(one.name, two.name);
+  EXPECT_TRUE(is_temporary(one.name));
+  ::close(one.descriptor);
+  ::close(two.descriptor);
 }
 
 TEST(AppendFile, TakesBackHalfARecordWhenTheDiskIsFull) {

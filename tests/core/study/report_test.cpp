@@ -133,6 +133,6 @@ TEST(Report, WritesTheFileAndAPictureAProtocol) {
   EXPECT_NE(folder.read("comparison.svg").find("protocol knn20<"), std::string::npos);
   EXPECT_NE(folder.read("comparison-2.svg").find("protocol knn200<"), std::string::npos);
   EXPECT_EQ(first_unbalanced(folder.read("comparison.svg")), "");
-  EXPECT_EQ(foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); }),
-            "1: " + folder.at("none/comparison.svg") + ": cannot be written");
+  const std::string error = foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); });
+  EXPECT_TRUE(error.starts_with("1: " + folder.at("none/comparison.svg") + ": cannot write ")) << error;
 }
