@@ -86,11 +86,16 @@ void read_checkpoint(const std::string& folder) {
   read_each(folder, ".json", [](const fs::path& file) { Checkpoints::load(file); });
 }
 
-void read_records(const std::string& folder) {
+void compare(const std::string& folder) {
   CompareOptions options;
   options.folders = {folder};
   options.report = folder + "/report";
   compare_command(options);
+}
+
+void read_records(const std::string& folder) {
+  read_each(folder, "study.sqlite", [](const fs::path& file) { compare(file.parent_path()); });
+  read_each(folder, "results.json", [](const fs::path& file) { compare(file.parent_path()); });
   read_each(folder, ".json", [](const fs::path& file) { parse_json(read_file(file), file); });
   read_each(folder, ".jsonl", [](const fs::path& file) { read_metrics(file); });
   read_each(folder, "status", [](const fs::path& file) { read_status(file.parent_path()); });
@@ -198,6 +203,11 @@ void limit_itself() {
 [[noreturn]] void read_all(const Fire& fire, int64_t first, int pipe) {
   limit_itself();
   const Reader read = reader_of(fire.name);
+  if (first == 0) {  // what is not damaged must be taken
+    Answer whole = answer_to(read, fire.work);
+    whole.input = -1;
+    if (::write(pipe, &whole, sizeof whole) != sizeof whole) ::_exit(1);
+  }
   for (int64_t i = first; i < fire.count; ++i) {
     const itimerval patience{{0, 0}, {kPatience, 0}};  // SIGPROF ends the process
     ::setitimer(ITIMER_PROF, &patience, nullptr);
@@ -242,6 +252,8 @@ int64_t follow(const Fire& fire, int64_t first, Counts& counts) {
     silent = ::poll(&ready, 1, kSilence) == 0;
     if (silent) ::kill(child, SIGKILL);
     if (::read(ends[0], &answer, sizeof answer) != sizeof answer) break;
+    if (answer.input < 0 && answer.what != 'a') fail(Exit::failure, fire.name, ", undamaged: ", answer.words);
+    if (answer.input < 0) continue;
     at = answer.input;
     open = answer.what == 'b';
     if (open) continue;

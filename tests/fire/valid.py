@@ -15,16 +15,16 @@ TAIL = ('[encoder]\nname = "small_cnn"\nwidths = [4]\n[head]\ndims = [4]\n[[loss
 
 # 8x8, with the tables of quality 40: baseline, and progressive.
 JPEG = [
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBD"
-    "ARUXFx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wAARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAA"
-    "AAAAAAAAAAAAAAAA//EABgQAAIDAAAAAAAAAAAAAAAAAAAEBSIx/8QAFQEBAQAAAAAAAAAAAAAAAAAAAQT/xAAXEQEBAQEAAAAAAAAAAAAAAAAEADFh/9oADAMB"
-    "AAIRAxEAPwAFozKlKndgScv/2Q==",
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBD"
-    "ARUXFx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wgARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAA"
-    "AAAAAAAAAAAAAAAAA//EABUBAQEAAAAAAAAAAAAAAAAAAAED/9oADAMBAAIQAxAAAAE6H//EABYQAAMAAAAAAAAAAAAAAAAAAAACA//aAAgBAQABBQJZn//EABUR"
-    "AQEAAAAAAAAAAAAAAAAAAAMA/9oACAEDAQE/ARS//8QAFREBAQAAAAAAAAAAAAAAAAAAAwD/2gAIAQIBAT8BV7//xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oACAEB"
-    "AAY/An//xAAVEAEBAAAAAAAAAAAAAAAAAAAAYf/aAAgBAQABPyGL/9oADAMBAAIAAwAAABD/AP/EABURAQEAAAAAAAAAAAAAAAAAAAAx/9oACAEDAQE/EJv/xAAV"
-    "EQEBAAAAAAAAAAAAAAAAAAAAYf/aAAgBAgEBPxCj/8QAFRABAQAAAAAAAAAAAAAAAAAAADH/2gAIAQEAAT8Qmf/Z"]
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBDARUX"
+    "Fx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wAARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAAAAAAAAAA"
+    "AAAAAAAAA//EABgQAAIDAAAAAAAAAAAAAAAAAAAEBSIx/8QAFQEBAQAAAAAAAAAAAAAAAAAAAQT/xAAXEQEBAQEAAAAAAAAAAAAAAAAEADFh/9oADAMBAAIRAxEAPwAF"
+    "ozKlKndgScv/2Q==",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/2wBDARUX"
+    "Fx4aHjshITt8U0ZTfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHz/wgARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAAAAAAAAAA"
+    "AAAAAAAAA//EABUBAQEAAAAAAAAAAAAAAAAAAAED/9oADAMBAAIQAxAAAAE6H//EABYQAAMAAAAAAAAAAAAAAAAAAAACA//aAAgBAQABBQJZn//EABURAQEAAAAAAAAA"
+    "AAAAAAAAAAMA/9oACAEDAQE/ARS//8QAFREBAQAAAAAAAAAAAAAAAAAAAwD/2gAIAQIBAT8BV7//xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oACAEBAAY/An//xAAVEAEB"
+    "AAAAAAAAAAAAAAAAAAAAYf/aAAgBAQABPyGL/9oADAMBAAIAAwAAABD/AP/EABURAQEAAAAAAAAAAAAAAAAAAAAx/9oACAEDAQE/EJv/xAAVEQEBAAAAAAAAAAAAAAAA"
+    "AAAAYf/aAAgBAgEBPxCj/8QAFRABAQAAAAAAAAAAAAAAAAAAADH/2gAIAQEAAT8Qmf/Z"]
 
 
 def write(path, data):
@@ -145,7 +145,7 @@ def make_from_a_study(path, foil):
     study = path / "study.toml"
     write(study, '[run]\nname = "s"\nsteps = 2\nthreads = 1\n[data]\nname = "synthetic"\nsamples = 16\ntest_samples = 8\nsize = 8\n'
                  'batch_size = 4\n' + TAIL + '[sweep]\nseeds = 2\ngrid = { "loss.temperature" = [0.1, 0.2] }\n')
-    subprocess.run([foil, "ablate", study.name, "--quiet"], cwd=path, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([foil, "ablate", study.name, "--quiet"], cwd=path, check=True, capture_output=True)
     return next((path / "runs").rglob("study.sqlite")).parent
 
 
@@ -155,7 +155,7 @@ def make_study(path, source, build):
 
 
 def make_records(path, source, build):
-    shutil.copytree(source, path, ignore=shutil.ignore_patterns("*.safetensors", "events*", "*.lock", "report*", "study.sqlite"))
+    shutil.copytree(source, path, ignore=shutil.ignore_patterns("*.safetensors", "events*", "*.lock", "report*"))
 
 
 def make_checkpoint(path, source, build):
