@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "cores.h"
 #include "data/decode.h"
 #include "data/file.h"
 #include "data/image_tree.h"
@@ -60,7 +61,7 @@ constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
 }  // namespace
 
 ImageFolder::ImageFolder(const Options& options)
-    : threads_(options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency())),
+    : threads_(options.threads > 0 ? options.threads : usable_cores()),
       largest_image_(options.largest_image) {
   if (options.path.empty()) fail(Exit::usage, "data.path is not given: the folder of the images.");
   ImageTree tree = list_images({options.path, options.flat, options.allow_empty});

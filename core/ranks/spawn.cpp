@@ -3,6 +3,7 @@
 // listens nowhere.
 #include "ranks/spawn.h"
 
+#include "cores.h"
 #include "ranks/failure.h"
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"
@@ -17,7 +18,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <thread>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -76,6 +77,8 @@ pid_t start(std::vector<std::string> arguments, std::vector<std::string> variabl
   _exit(127);
 }
 
+int code_of_stop(int signal) { return static_cast<int>(signal == SIGINT ? Exit::interrupted : Exit::again); }
+
 bool is_agreed_stop(int code) { return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted); }
 
 // The ranks that run, by process.
@@ -91,14 +94,23 @@ class Family {
   void send(int signal) const {
     for (const auto& [process, rank] : ranks_) kill(process, signal);
   }
+  // Hands on a request to stop. A rank that it ends, because it came before the rank could take requests, stopped as asked.
+  void ask(int signal) {
+    asked_.insert(signal);
+    send(signal);
+  }
   // Takes note of ended ranks; with WNOHANG without waiting for one.
   void reap(int options) {
     int status = 0;
     for (pid_t process; !ranks_.empty() && (process = waitpid(-1, &status, options)) > 0;) {
       const auto it = ranks_.find(process);
       if (it == ranks_.end()) continue;
-      const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-      if (code != 0 && code_ == 0) failed(it->second, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+      const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      if (asked_.contains(signal)) {
+        code_ = code_ == 0 ? code_of_stop(signal) : code_;
+      } else if (const int code = signal != 0 ? 128 + signal : WEXITSTATUS(status); code != 0 && code_ == 0) {
+        failed(it->second, code, signal);
+      }
       if (first_end_ == Clock::time_point{}) first_end_ = due_ = Clock::now();
       ranks_.erase(it);
       if (options == 0) return;
@@ -132,6 +144,7 @@ class Family {
 
   c10d::Store& store_;
   std::map<pid_t, int> ranks_;
+  std::set<int> asked_;  // signals
   int code_ = 0;
   std::string killed_;
   Clock::time_point first_end_{}, due_{};  // of a rank; when late ones were last spoken of
@@ -157,7 +170,7 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
       {"FOIL_LAUNCHER", "--nproc"},          {"FOIL_SECRET", random_secret()},
       {"TORCHELASTIC_RUN_ID", ""},           {"TORCHELASTIC_RESTART_COUNT", "0"}};
   if (!std::getenv("OMP_NUM_THREADS")) {
-    variables["OMP_NUM_THREADS"] = std::to_string(std::max(1u, std::thread::hardware_concurrency() / static_cast<unsigned>(nproc)));
+    variables["OMP_NUM_THREADS"] = std::to_string(std::max(1, usable_cores() / nproc));
   }
   Family family(*store);
   for (int rank = 0; rank < nproc; ++rank) {
@@ -174,7 +187,7 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
   while (!family.empty()) {
     const timespec quarter{0, 250'000'000};
     const int signal = sigtimedwait(&handled, nullptr, &quarter);
-    if (signal > 0 && signal != SIGCHLD) family.send(signal);
+    if (signal > 0 && signal != SIGCHLD) family.ask(signal);
     family.reap(WNOHANG);
     family.speak_of_late_ends(patience);
     if (family.code() == 0 || is_agreed_stop(family.code())) continue;

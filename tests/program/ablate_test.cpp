@@ -257,17 +257,29 @@ TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
   }
 }
 
+const std::vector<std::string> find_hold = {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS};
+
 TEST(Ablate, GoesOnAfterBeingKilled) {
   const Workplace place;
-  place.write("e.toml", experiment(two_losses));
+  place.write("e.toml", experiment(two_losses) + foil::kHold);
   const fs::path study = place.folder / "runs/small";
-  const pid_t pid = place.start_foil({"ablate", "e.toml"});
-  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed1/metrics.jsonl")).size() >= 2; }))
-      << slurp(place.folder / "stderr.txt");
+  const auto expect_held = [&](const std::string& at) {
+    ASSERT_TRUE(Workplace::eventually([&] { return place.is_held(at); })) << slurp(place.folder / "stderr.txt");
+  };
+  place.hold_at("2");
+  const pid_t pid = place.start_foil({"ablate", "e.toml"}, find_hold);
+  expect_held("2");  // the first trial; the baselines were evaluated before
+  place.hold_at("evaluation");
+  place.let_go("2");
+  expect_held("evaluation");
+  place.hold_at("2");
+  place.let_go("evaluation");
+  expect_held("2");  // the second one
+  EXPECT_EQ(lines(slurp(study / "infonce-seed1/metrics.jsonl")).size(), 2u);
   ::kill(-pid, SIGKILL);
   EXPECT_EQ(place.wait(pid).code, 128 + SIGKILL);
   const auto first_written = fs::last_write_time(study / "infonce-seed0/results.json");
-  const Outcome outcome = place.foil({"ablate", "e.toml"});
+  const Outcome outcome = place.foil({"ablate", "e.toml"}, find_hold);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_GE(line_of(outcome.err, "[1/4] infonce seed 0: complete already"), 0) << outcome.err;
   EXPECT_GE(line_of(outcome.err, "[2/4] infonce seed 1, continued"), 0) << outcome.err;
@@ -280,12 +292,14 @@ TEST(Ablate, GoesOnAfterBeingKilled) {
 
 TEST(Ablate, CtrlCStopsTheTrialAtItsStepAndTheStudyWithIt) {
   const Workplace place;
-  place.write("e.toml", experiment(two_losses));
+  place.write("e.toml", experiment(two_losses) + foil::kHold);
+  place.hold_at("5");
   const fs::path study = place.folder / "runs/small";
-  const pid_t pid = place.start_foil({"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"});
-  ASSERT_TRUE(Workplace::eventually([&] { return lines(slurp(study / "infonce-seed0/metrics.jsonl")).size() >= 5; }))
-      << slurp(place.folder / "stderr.txt");
+  const pid_t pid = place.start_foil({"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"},
+                                     find_hold);
+  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); })) << slurp(place.folder / "stderr.txt");
   ::kill(pid, SIGINT);
+  place.let_go("5");
   const Outcome outcome = place.wait(pid);
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_EQ(outcome.out, "runs/small\n");

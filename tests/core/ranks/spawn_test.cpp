@@ -93,6 +93,10 @@ int rank_main(const std::string& scene) {
   c10::initLogging();  // reads TORCH_CPP_LOG_LEVEL: LibTorch warns of a store that closes while it is watched
   const foil::Launch launch = foil::read_launch();
   // Scenes without a world: processes alone.
+  if (scene == "unprepared") {
+    std::cout << "ready\n" << std::flush;
+    sleep_for_ever();
+  }
   if (scene == "stubborn") {
     if (launch.rank == 0) return 5;
     std::signal(SIGTERM, SIG_IGN);
@@ -347,6 +351,16 @@ TEST(Spawn, ForwardsSignalsOnceAndWaitsForRanksThatStopByAgreement) {
   EXPECT_EQ(parent.wait(), 75);
   EXPECT_EQ(parent.count("signal "), 9u) << parent.read();
   EXPECT_EQ(parent.count("end"), 3u) << parent.read();
+}
+
+TEST(Spawn, AStopThatCameBeforeTheRanksCouldTakeItIsNoFailure) {
+  for (const auto& [signal, code] : {std::pair(SIGTERM, 75), {SIGUSR1, 75}, {SIGINT, 130}}) {
+    const Process parent = start_parent("unprepared");
+    parent.wait_for("ready", 3);
+    kill(parent.id, signal);
+    EXPECT_EQ(parent.wait(), code);
+    EXPECT_EQ(parent.read(), "ready\nready\nready\n");
+  }
 }
 
 TEST(Spawn, LeavesNoOrphan) {
