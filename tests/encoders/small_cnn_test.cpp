@@ -18,7 +18,7 @@ std::shared_ptr<SmallCNN> encoder(std::vector<int64_t> widths, int64_t channels)
 TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   const auto net = encoder({4, 6}, 3);
   const Tensor image = torch::randn({5, 3, 9, 11}, torch::kDouble);
-  const foil::Features got = net->forward({"image", image, {}, {}});
+  const foil::Features got = net->forward({"image", image, {}, {}, {}});
   std::vector<Tensor> weights;
   Tensor x = image;
   for (const char* number : {"1", "2"}) {
@@ -46,7 +46,7 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
   EXPECT_EQ(names, (std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias",
                                              "conv3.weight", "bn3.weight", "bn3.bias"}));
   EXPECT_EQ(net.feature_dim(), 128);
-  const foil::Features out = net.forward({"image", torch::rand({3, 1, 28, 28}), {}, {}});
+  const foil::Features out = net.forward({"image", torch::rand({3, 1, 28, 28}), {}, {}, {}});
   EXPECT_EQ(out.pooled.sizes(), (std::vector<int64_t>{3, 128}));
   EXPECT_EQ(out.map.sizes(), (std::vector<int64_t>{3, 128, 4, 4}));
 }
@@ -54,7 +54,7 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
 TEST(SmallCNN, RefusesAViewOfOtherChannels) {
   const auto net = encoder({4}, 3);
   try {
-    net->forward({"image", torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}});
+    net->forward({"image", torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}, {}});
     FAIL() << "no error";
   } catch (const foil::Error& error) {
     EXPECT_STREQ(error.what(), "small_cnn: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");

@@ -37,7 +37,7 @@ std::shared_ptr<foil::Tower> tower(uint64_t seed) {
   return made;
 }
 
-foil::Views batch(double shift) { return {{"vector", torch::randn({9, 4}, torch::kDouble) + shift, {}, {}}}; }
+foil::Views batch(double shift) { return {{"vector", torch::randn({9, 4}, torch::kDouble) + shift, {}, {}, {}}}; }
 
 TEST(Momentum, IsConstantOrGoesToItsEndAlongACosine) {
   foil::MomentumOptions options{.value = 0.99, .schedule = "constant", .final_value = 1};
