@@ -421,12 +421,12 @@ TEST(Launched, AStrangerAtTheStoreOfRank0ChangesNothing) {
     c10d::TCPStoreOptions options;
     options.port = static_cast<std::uint16_t>(ranks[0].store_port);
     options.waitWorkers = false;
-    c10d::TCPStore stranger("127.0.0.1", options);
+    const c10::intrusive_ptr<c10d::Store> stranger = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
     for (const char* prefix : {"", "foil//0/", "foil/"}) {
-      stranger.set(std::string(prefix) + "failed", std::string("0 words of a stranger"));
-      stranger.set(std::string(prefix) + "alarm", std::string("1"));
+      stranger->set(std::string(prefix) + "failed", std::string("0 words of a stranger"));
+      stranger->set(std::string(prefix) + "alarm", std::string("1"));
     }
-    for (const std::string& key : stranger.listKeys()) stranger.set(key, std::string("1 words of a stranger"));
+    for (const std::string& key : stranger->listKeys()) stranger->set(key, std::string("1 words of a stranger"));
     std::this_thread::sleep_for(500ms);  // for the watchers, who look ten times a second
     for (const Process& rank : ranks) kill(rank.id, SIGUSR1);
     for (const Process& rank : ranks) {
