@@ -97,7 +97,10 @@ void StoreKeeper::serve() {
   std::vector<pollfd> watched{{stop_, POLLIN, 0}};
   for (const int connection : connections_) watched.push_back({connection, POLLIN, 0});
   while (watched[0].revents == 0) {
-    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
+    if (::poll(watched.data(), watched.size(), -1) < 0) {  // and has said nothing of the sockets
+      if (errno != EINTR) return;
+      continue;
+    }
     for (size_t i = 1; i < watched.size(); ++i) {
       if (watched[i].revents != 0 && !answer(watched[i].fd)) watched[i].fd = -1;  // that rank is gone
     }

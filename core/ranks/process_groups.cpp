@@ -121,7 +121,9 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   group->setBackend(at::kCPU, ProcessGroup::GLOO, gloo);
   group->setDefaultBackend(ProcessGroup::GLOO);
   if (settings.device.is_cuda()) {
-    const bool own_device = static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
+    // Ranks of one machine that a launcher took for one a machine each all use its first device.
+    const bool counted = !settings.one_machine || settings.local_world_size == settings.world_size;
+    const bool own_device = counted && static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
     if (settings.one_machine) ::setenv("NCCL_SOCKET_IFNAME", "lo", /*overwrite=*/1);
     if (own_device)
       group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
