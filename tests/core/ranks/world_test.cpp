@@ -250,7 +250,7 @@ Groups two_groups(const std::vector<c10::intrusive_ptr<c10d::Store>>& stores, in
   Groups groups(2);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < 2; ++rank) {
-    const foil::GroupSettings settings{rank, 2, 2, at::kCPU, std::chrono::seconds(15), store_port};
+    const foil::GroupSettings settings{rank, 2, 2, at::kCPU, std::chrono::seconds(15), store_port, true, ""};
     threads.emplace_back([&groups, &stores, r = static_cast<size_t>(rank), settings] {
       groups[r] = foil::make_process_group(stores[r], "group", settings);
     });

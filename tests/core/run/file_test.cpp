@@ -56,7 +56,7 @@ TEST(File, WritesThroughNoLinkThatSomebodyPlanted) {
   write_plainly(scratch / "precious", "precious");
   std::filesystem::create_directory(scratch / "run");
   // The names that can be guessed: the file's own, and temporary ones of this process.
-  for (const std::string& name : {"x", "log", "x.tmp", "x.0.tmp"})
+  for (const std::string name : {"x", "log", "x.tmp", "x.0.tmp"})
     std::filesystem::create_symlink(scratch / "precious", scratch / ("run/" + name));
   for (int id = ::getpid(); id < ::getpid() + 3; ++id)
     std::filesystem::create_symlink(scratch / "precious", scratch / ("run/x." + std::to_string(id) + ".tmp"));

@@ -16,11 +16,11 @@ namespace {
 foil::Comparison sample(const Folder& folder) {
   foil::Comparison comparison;
   comparison.rows.resize(3);
-  comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}}, {}};
+  comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}}, {}, {}};
   comparison.rows[1] = {"infonce", "knn20", false, {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
-                        {},        {},      {}};
+                        {},        {},      {},    {}};
   comparison.rows[2] = {
-      "dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}};
+      "dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}, {}};
   comparison.rows[1].config = {{"loss.name", "infonce"}, {"optimizer.name", "adamw"}};
   comparison.rows[2].config = {{"loss.name", "dcl"}, {"loss.mask", "<exact>"}, {"optimizer.name", "adamw"}};
   for (size_t row = 1; row < 3; ++row) {
