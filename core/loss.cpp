@@ -121,7 +121,7 @@ struct Graph {
 // would cast its products. `inputs`: what the caller differentiates by, one for each leaf.
 class WithoutAutocast : public torch::autograd::Function<WithoutAutocast> {
  public:
-  static Tensor forward(torch::autograd::AutogradContext* context, const Graph& graph, const std::vector<Tensor>& /*inputs*/) {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Graph& graph, at::TensorList /*inputs*/) {
     context->saved_data["value"] = graph.value;
     context->saved_data["leaves"] = graph.leaves;
     return graph.value.detach();
@@ -142,9 +142,9 @@ class WithoutAutocast : public torch::autograd::Function<WithoutAutocast> {
   for (const auto& parameter : loss.named_parameters()) {
     const Tensor& mine = parameter.value();
     if (!input.z.empty() && mine.options().type_equal(input.z[0].options())) continue;
-    fail(Exit::usage, "the parameter '", parameter.key(), "' of the loss is ", mine.toString(), " but z.0 is ",
-         input.z.empty() ? "missing" : input.z[0].toString(),
-         ". Move the loss to the device and type of z first: to(device, type).");
+    const auto type = [](const Tensor& x) { return std::string(c10::toString(x.scalar_type())) + " on " + x.device().str(); };
+    fail(Exit::usage, "the parameter '", parameter.key(), "' of the loss is ", type(mine), " but z.0 is ",
+         input.z.empty() ? "missing" : type(input.z[0]), ". Move the loss first: to(device, type).");
   }
   throw;
 }
@@ -178,7 +178,7 @@ Tensor Loss::operator()(const LossInput& input) {
     graph.leaves.push_back(parameter);
   }
   graph.value = explained_forward(*this, inner);
-  return graph.value.requires_grad() ? WithoutAutocast::apply(graph, inputs) : graph.value;
+  return graph.value.requires_grad() ? WithoutAutocast::apply(graph, at::TensorList(inputs)) : graph.value;
 }
 
 Tensor same_class(const Tensor& rows, const Tensor& columns) {

@@ -261,8 +261,9 @@ TEST(Score, MovesParametersToTheTypeOfZ) {
 
 TEST(Score, SaysWhatDidNotFitIntoMemoryWithoutATrace) {
   const Scoring score;
-  const std::string words = score.refused(1, "swav", two_samples(), {"--set", "prototypes=1000000000000000"});
-  EXPECT_TRUE(contains(words, "the set-up of the loss failed for z_dim = 2, ")) << words;
+  const at::Tensor wide = torch::ones({2, 100'000});
+  const std::string words = score.refused(1, "swav", {{"z.0", wide}, {"z.1", wide}}, {"--set", "prototypes=1000000000"});
+  EXPECT_TRUE(contains(words, "the set-up of the loss failed for z_dim = 100000, ")) << words;
   EXPECT_TRUE(contains(words, "out of memory: ")) << words;
 }
 

@@ -116,10 +116,10 @@ TEST(Cautions, OneSampleABatchAndAQueueLongerThanTheDataAreSaidOnce) {
 }
 
 TEST(Cautions, AQueueThatDoesNotFitIntoMemoryIsRefusedWithItsSize) {
-  const Ended run = train(small_experiment("", "moco"), {"loss.queue_length=2000000000000"});
+  const Ended run = train(small_experiment("", "moco"), {"loss.queue_length=1000000000", "head.dims=[16, 4096]"});
   EXPECT_EQ(run.outcome.code, 2);
-  EXPECT_EQ(run.outcome.err.find("small.toml:32:8: the loss 'moco' asks for a queue of 2000000000000 rows (queue_length = "
-                                 "2000000000000) of 8 numbers: 128000 GB to make it, allowed: half of this machine's memory, "),
+  EXPECT_EQ(run.outcome.err.find("small.toml:32:8: the loss 'moco' asks for a queue of 1000000000 rows (queue_length = "
+                                 "1000000000) of 4096 numbers: 32768 GB to make it, allowed: half of this machine's memory, "),
             0u)
       << run.outcome.err;
 }
