@@ -74,7 +74,7 @@ TEST(Ticks, AreRoundAndCoverTheRange) {
 }
 
 TEST(EscapeMarkup, LeavesNoMarkup) {
-  EXPECT_EQ(foil::escape_markup("<b a=\"1\">&\x01\n\xC2\xB1"), "&lt;b a=&quot;1&quot;&gt;&amp; \n\xC2\xB1");
+  EXPECT_EQ(foil::escape_markup("<b a=\"1\">&\x01\n\xC2\xB1"), "&lt;b a=&quot;1&quot;&gt;&amp;\\x01\n\xC2\xB1");
   const auto svg = foil::dot_table({"<p>", {"<script>"}, {{"<t>", {{"<c>", {}}}}}});
   EXPECT_EQ(matches(svg, "(<script|<p>|<t>|<c>)").size(), 0u);
 }

