@@ -120,7 +120,8 @@ def kills(build, work, draw, rounds):
                 time.sleep(draw.uniform(0, 1.2 * seconds))
                 sent = draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
                 code = process.poll()
-                if code is not None:
+                if code is not None:  # it was through before
+                    row["signals"] += code < 0
                     break
                 row["inputs"] += 1
                 if sent == signal.SIGKILL:
