@@ -16,6 +16,15 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kDeepest = 100;  // what follows a parse recurses
+constexpr size_t kLongest = 240;  // of a complaint, which quotes what was read last
+
+// What a parse complains of, without the name of its exception and no longer than can be read.
+std::string complaint(const json::exception& error) {
+  std::string text = error.what();
+  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string::npos) text.erase(0, end + 2);
+  if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
+  return printable(text);
+}
 
 // Hears the events of a parse, keeps nothing of the value, and refuses what a parse would accept in silence.
 class Guard : public nlohmann::json_sax<json> {
@@ -37,7 +46,7 @@ class Guard : public nlohmann::json_sax<json> {
     return true;
   }
   bool parse_error(size_t, const std::string&, const json::exception& error) override {
-    fail(Exit::data, place_, ": not JSON: ", printable(error.what()));
+    fail(Exit::data, place_, ": not JSON: ", complaint(error));
   }
 
  private:
@@ -86,7 +95,7 @@ json parse_json(std::string_view text, const std::string& place) {
     json::sax_parse(text, &guard);
     return json::parse(text);
   } catch (const json::exception& error) {
-    fail(Exit::data, place, ": not JSON: ", printable(error.what()));
+    fail(Exit::data, place, ": not JSON: ", complaint(error));
   }
 }
 

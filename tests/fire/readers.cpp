@@ -16,6 +16,7 @@
 #include "run/metrics.h"
 #include "run/run_folder.h"
 #include "run/safetensors.h"
+#include "run/text.h"
 #include "study/store.h"
 #include "tests/fire/mutate.h"
 
@@ -154,7 +155,8 @@ Answer answer_to(Reader read, const std::string& folder) {
     read(folder);
     say('a', "");
   } catch (const Error& error) {
-    say(is_raw(error.what()) ? 'w' : 'r', error.what());
+    const std::string shown = printable_lines(error.what());  // as the program prints it
+    say(is_raw(shown) ? 'w' : 'r', shown.c_str());
   } catch (const std::exception& error) {
     say('w', error.what());
   } catch (...) {
