@@ -13,6 +13,7 @@
 #include <turbojpeg.h>
 
 #include "data/file.h"
+#include "run/text.h"
 
 namespace foil {
 namespace {
@@ -145,7 +146,8 @@ class Png {
 }  // namespace
 
 // Unpacked pixels of 16 bits in RGBA, and what else a file may hold: a larger one is not read.
-ImageFile::ImageFile(const std::string& path, int64_t largest) : path_(path), bytes_(read_bytes(path, 8 * largest + (1 << 20))) {
+ImageFile::ImageFile(const std::string& path, int64_t largest)
+    : path_(printable(path)), bytes_(read_bytes(path, 8 * largest + (1 << 20))) {
   const bool jpeg = bytes_.size() > 2 && bytes_[0] == 0xFF && bytes_[1] == 0xD8;
   png_ = bytes_.size() > 8 && png_sig_cmp(bytes_.data(), 0, 8) == 0;
   if (!jpeg && !png_) fail(Exit::data, path_, ": neither a JPEG nor a PNG file (", bytes_.size(), " bytes).");

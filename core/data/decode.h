@@ -26,7 +26,7 @@ class ImageFile {
   void decode(uint8_t* pixels) const;
 
  private:
-  std::string path_;
+  std::string path_;  // as it may be shown
   std::vector<uint8_t> bytes_;
   ImageSize size_;
   bool png_ = false;

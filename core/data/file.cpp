@@ -30,14 +30,14 @@ bool may_exist(const fs::path& path) {
 }
 
 void require_file(const std::string& path, mode_t mode) {
-  if (S_ISDIR(mode)) fail(Exit::data, path, ": cannot be read: Is a directory.");
-  if (!S_ISREG(mode)) fail(Exit::data, path, ": cannot be read: it is no file, but a FIFO, a socket or a device.");
+  if (S_ISDIR(mode)) fail(Exit::data, printable(path), ": cannot be read: Is a directory.");
+  if (!S_ISREG(mode)) fail(Exit::data, printable(path), ": cannot be read: it is no file, but a FIFO, a socket or a device.");
 }
 
 // A descriptor for reading. Opening a FIFO that nobody writes to would wait for ever, so it does not wait.
 int open_file(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
+  if (descriptor < 0) fail(Exit::data, printable(path), ": cannot be opened: ", std::strerror(errno), ".");
   try {
     struct stat about {};
     if (::fstat(descriptor, &about) == 0) require_file(path, about.st_mode);
@@ -75,7 +75,7 @@ std::string plain_or_gz(const std::string& folder, const std::string& name) {
 }
 
 ByteReader::ByteReader(std::string path) : path_(std::move(path)), file_(gzdopen(open_file(path_), "rb")) {
-  if (!file_) fail(Exit::data, path_, ": cannot be opened: out of memory.");
+  if (!file_) fail(Exit::data, printable(path_), ": cannot be opened: out of memory.");
   gzbuffer(file_, 1 << 18);
 }
 
@@ -90,8 +90,8 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
     if (got != static_cast<int>(want)) {
       int code = Z_OK;
       const std::string message = gzerror(file_, &code);  // "<fd:3>: what"
-      if (code == Z_ERRNO) fail(Exit::data, path_, ": cannot be read: ", std::strerror(errno), ".");
-      if (code != Z_OK) fail(Exit::data, path_, message.substr(std::min(message.find(": "), message.size())), ".");
+      if (code == Z_ERRNO) fail(Exit::data, printable(path_), ": cannot be read: ", std::strerror(errno), ".");
+      if (code != Z_OK) fail(Exit::data, printable(path_), message.substr(std::min(message.find(": "), message.size())), ".");
       break;
     }
   }
@@ -100,7 +100,7 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
 
 int64_t file_size(const std::string& path) {
   struct stat about {};
-  if (::stat(path.c_str(), &about) != 0) fail(Exit::data, path, ": cannot be opened: ", std::strerror(errno), ".");
+  if (::stat(path.c_str(), &about) != 0) fail(Exit::data, printable(path), ": cannot be opened: ", std::strerror(errno), ".");
   require_file(path, about.st_mode);
   return static_cast<int64_t>(about.st_size);
 }
@@ -108,11 +108,11 @@ int64_t file_size(const std::string& path) {
 std::vector<uint8_t> read_bytes(const std::string& path, int64_t most) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_file(path), "rb"), std::fclose);
   const int64_t size = file_size(path);
-  if (size > most) fail(Exit::data, path, ": ", size, " bytes, allowed: at most ", most, ".");
-  require_memory(path, static_cast<double>(size));
+  if (size > most) fail(Exit::data, printable(path), ": ", size, " bytes, allowed: at most ", most, ".");
+  require_memory(printable(path), static_cast<double>(size));
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
   bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
-  if (std::ferror(file.get())) fail(Exit::data, path, ": cannot be read: ", std::strerror(errno), ".");
+  if (std::ferror(file.get())) fail(Exit::data, printable(path), ": cannot be read: ", std::strerror(errno), ".");
   return bytes;
 }
 
@@ -124,7 +124,7 @@ std::vector<uint8_t> read_ends(const std::string& path, int64_t count) {
   size_t got = std::fread(bytes.data(), 1, static_cast<size_t>(count), file.get());
   std::fseek(file.get(), static_cast<long>(size - count), SEEK_SET);
   got += std::fread(bytes.data() + count, 1, static_cast<size_t>(count), file.get());
-  if (got < bytes.size()) fail(Exit::data, path, ": cannot be read to its end.");
+  if (got < bytes.size()) fail(Exit::data, printable(path), ": cannot be read to its end.");
   return bytes;
 }
 
@@ -142,7 +142,7 @@ std::vector<std::string> class_names(const std::string& folder, const std::strin
     if (!line.empty()) names.push_back(printable(line));
   }
   if (static_cast<int64_t>(names.size()) != count) {
-    fail(Exit::data, path.string(), ": ", names.size(), " class names, expected ", count, ".");
+    fail(Exit::data, printable(path.string()), ": ", names.size(), " class names, expected ", count, ".");
   }
   return names;
 }

@@ -61,8 +61,7 @@ constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
 }  // namespace
 
 ImageFolder::ImageFolder(const Options& options)
-    : threads_(options.threads > 0 ? options.threads : usable_cores()),
-      largest_image_(options.largest_image) {
+    : threads_(options.threads > 0 ? options.threads : usable_cores()), largest_image_(options.largest_image) {
   if (options.path.empty()) fail(Exit::usage, "data.path is not given: the folder of the images.");
   ImageTree tree = list_images({options.path, options.flat, options.allow_empty});
   for (const std::string& name : tree.classes) classes_.push_back(printable(name));
@@ -161,7 +160,8 @@ Views ImageFolder::read(Split split, const Tensor& index) const {
     } else if (size == ImageSize{height_, width_}) {
       file.decode(view.data.mutable_data_ptr<uint8_t>() + b * 3 * height_ * width_);
     } else {
-      fail(Exit::data, path, ": ", size.height, "x", size.width, ", but it was ", height_, "x", width_, " when the run started.");
+      fail(Exit::data, printable(path), ": ", size.height, "x", size.width, ", but it was ", height_, "x", width_,
+           " when the run started.");
     }
   });
   return {std::move(view)};

@@ -43,7 +43,7 @@ std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
   std::vector<fs::directory_entry> entries;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) entries.push_back(*it);
-  if (error) fail(Exit::data, folder.string(), ": cannot be read: ", error.message(), ".");
+  if (error) fail(Exit::data, printable(folder.string()), ": cannot be read: ", error.message(), ".");
   std::sort(entries.begin(), entries.end());
   return entries;
 }
@@ -73,7 +73,7 @@ class Lister {
     const fs::path train = options_.flat ? root_ : root_ / "train";
     std::error_code ignored;
     if (!fs::is_directory(train, ignored)) {
-      fail(Exit::data, train.string(), ": no such folder",
+      fail(Exit::data, printable(train.string()), ": no such folder",
            options_.flat ? "." : "; if the class folders lie in data.path itself, set data.flat = true.");
     }
     tree_.train.folder = train.string();
@@ -82,7 +82,7 @@ class Lister {
     for (ImageTree::Split* split : {&tree_.train, &tree_.test}) {
       if (!split->folder.empty()) list(*split);
     }
-    if (tree_.train.files.empty()) fail(Exit::data, tree_.train.folder, ": holds no image.");
+    if (tree_.train.files.empty()) fail(Exit::data, printable(tree_.train.folder), ": holds no image.");
     tell();
     return std::move(tree_);
   }
@@ -117,7 +117,8 @@ class Lister {
         const std::optional<FolderId> id = id_of(folder);
         if (!id) continue;
         if (const auto [other, is_new] = known.emplace(*id, name); !is_new) {
-          fail(Exit::data, folder.string(), ": the same folder as the class '", other->second, "', and an image has one class.");
+          fail(Exit::data, printable(folder.string()), ": the same folder as the class '", printable(other->second),
+               "', and an image has one class.");
         }
         close(folder);
       }
@@ -165,7 +166,7 @@ class Lister {
         outside_.add(shown(entry.path()));
       }
     }
-    if (names.empty()) fail(Exit::data, folder.string(), ": no class folders in it.");
+    if (names.empty()) fail(Exit::data, printable(folder.string()), ": no class folders in it.");
     return names;
   }
 
@@ -181,7 +182,7 @@ class Lister {
       std::vector<std::string> files;
       walk(folder, files);
       if (files.empty() && !options_.allow_empty) {
-        fail(Exit::data, folder.string(),
+        fail(Exit::data, printable(folder.string()),
              ": no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class without images.");
       }
       if (files.empty()) empty_.add(shown(folder));

@@ -289,9 +289,10 @@ TEST(BadData, AFileNameThatIsNoUtf8IsShownEscaped) {
   place.write("e.toml", folder);
   const std::string whole = png(40, 40);
   place.write("data/train/a/1.png", whole);
-  place.write("data/train/a/caf\xe9\x1b[2J.png", whole.substr(0, whole.size() - 20));
+  place.write("data/train/a/caf\xe9\n\x1b[2J.png", whole.substr(0, whole.size() - 20));
   const Outcome outcome = place.foil({"train", "e.toml", "--quiet"});
-  EXPECT_EQ(outcome.err, (place.folder / "data/train/a").string() + "/caf\\xe9\\x1b[2J.png: broken PNG: the file ends early.\n");
+  EXPECT_EQ(outcome.err,
+            (place.folder / "data/train/a").string() + "/caf\\xe9\\x0a\\x1b[2J.png: broken PNG: the file ends early.\n");
   EXPECT_EQ(outcome.code, 5);
   const auto status = nlohmann::json::parse(foil::slurp(place.folder / "runs/run/seed0/status"));
   EXPECT_EQ(status["state"], "failed");
