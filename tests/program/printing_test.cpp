@@ -144,7 +144,7 @@ TEST(Stderr, AnErrorWithATextThatIsNotUtf8KeepsItsCodeAndItsStatus) {
       place.foil({"train", "e.toml", "--quiet"}, {"TORCHELASTIC_ERROR_FILE=" + (place.folder / "error.json").string()});
   EXPECT_EQ(outcome.code, 5) << outcome.err;
   EXPECT_NE(outcome.err.find("caf\\xe9.png"), std::string::npos) << outcome.err;
-  EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "error.json"))["message"]["message"]["errorCode"], 5);
+  EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "error.json"))["message"]["errorCode"], 5);
 }
 
 TEST(Records, ThatCouldNotHoldAPathAreRefusedBeforeAnythingRuns) {
