@@ -372,6 +372,18 @@ View as_input(const Experiment& x, View view) {
   return view;
 }
 
+// What an encoder's draws are keyed by: (seed, step, view, sample).
+Tensor draw_keys(const AugmentContext& place) {
+  const uint64_t key = mix_key(mix_key(mix_key(place.seed, name_key("encoder")), static_cast<uint64_t>(place.step)),
+                               static_cast<uint64_t>(place.view));
+  Tensor keys = torch::empty_like(place.index, at::MemoryFormat::Contiguous);
+  const Tensor index = place.index.contiguous();
+  for (int64_t b = 0; b < keys.size(0); ++b)
+    keys.mutable_data_ptr<int64_t>()[b] =
+        static_cast<int64_t>(mix_key(key, static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b])));
+  return keys;
+}
+
 }  // namespace
 
 View evaluation_view(const Experiment& x, const View& raw) {
@@ -391,6 +403,7 @@ View training_view(const Experiment& x, const View& raw, const Tensor& index, in
     if (step.applies_to(v)) view = step.augmentation->apply(view, context);
     ++context.position;
   }
+  view.key = draw_keys(context);  // last: an augmentation may make its view anew
   return as_input(x, std::move(view));
 }
 

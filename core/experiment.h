@@ -145,7 +145,7 @@ std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(
 // (normalisation, sizes).
 View evaluation_view(const Experiment& x, const View& raw);
 // View v of a training batch: every augmentation of the pipeline that applies to it, its draws keyed by (seed, step, sample, view,
-// position).
+// position). View::key is that of (seed, step, sample, view).
 View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v);
 
 }  // namespace foil

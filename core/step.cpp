@@ -89,7 +89,10 @@ void stop_non_finite(World& world, const Recorder& record, int64_t step, const s
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
     const std::string folder = world.broadcast_text(record.folder());
     std::map<std::string, Tensor> saved{{"index", batch.index}};
-    for (size_t v = 0; v < views.size(); ++v) saved["view." + std::to_string(v)] = views[v].data;
+    for (size_t v = 0; v < views.size(); ++v) {
+      saved[fmt::format("view.{}", v)] = views[v].data;
+      if (views[v].key.defined()) saved[fmt::format("key.{}", v)] = views[v].key;
+    }
     const std::string path = fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
     save_tensors(path, saved, {{"step", std::to_string(step)}, {"what", what}});
     mine += "; its batch is in " + path;

@@ -46,20 +46,22 @@ class Autocast {
 Tensor at_least_fp32(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 bool fit_together(const View& a, const View& b) {
-  return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) && a.params.defined() == b.params.defined();
+  return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) &&
+         a.params.defined() == b.params.defined() && a.key.defined() == b.key.defined();
 }
 
 View concatenate(const Views& views, const std::vector<size_t>& which) {
   if (which.size() == 1) return views[which[0]];
+  const auto joined = [&](Tensor View::*part) {
+    std::vector<Tensor> parts;
+    for (size_t v : which) parts.push_back(views[v].*part);
+    return parts[0].defined() ? torch::cat(parts) : Tensor();
+  };
   View all;
   all.modality = views[which[0]].modality;
-  std::vector<Tensor> data, params;
-  for (size_t v : which) {
-    data.push_back(views[v].data);
-    if (views[v].params.defined()) params.push_back(views[v].params);
-  }
-  all.data = torch::cat(data);
-  if (!params.empty()) all.params = torch::cat(params);
+  all.data = joined(&View::data);
+  all.params = joined(&View::params);
+  all.key = joined(&View::key);
   return all;
 }
 
@@ -177,7 +179,8 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
   for (const std::vector<size_t>& batch : batches) {
     std::vector<int64_t> sizes;
     for (size_t v : batch) sizes.push_back(views[v].size());
-    const View together = concatenate(views, batch);
+    View together = concatenate(views, batch);
+    if (!encoder_->is_training()) together.key.reset();  // a frozen encoder draws nothing
     Tensor h, z, p;
     {
       const Autocast autocast(together.data.device().type(), bf16_autocast);

@@ -72,6 +72,7 @@ TEST(Fault, ANanOnRank2StopsAllBeforeTheUpdateAndSavesItsBatch) {
   EXPECT_TRUE(torch::equal(batch.tensors.at("index"), sampler.batch(5).slice(0, begin, end)));
   EXPECT_EQ(batch.tensors.at("view.0").sizes(), (at::IntArrayRef{21, 3, 12, 12}));
   EXPECT_EQ(batch.tensors.at("view.1").sizes(), (at::IntArrayRef{21, 3, 12, 12}));
+  EXPECT_EQ(batch.tensors.at("key.1").sizes(), (at::IntArrayRef{21})) << "what the encoder's draws are made of";
   EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 1u) << "the other ranks' batches are not to blame";
 }
 

@@ -98,6 +98,9 @@ TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
                                 "loss.0.queue_length=128", "--set", "loss.0.queue_start_epoch=1"},
                                kCrops);
 }
+TEST(WorldSize, ChangesNothingForAnEncoderWithDropoutAndStochasticDepth) {
+  expect_world_size_is_nothing("infonce", {"--set", "encoder.name=dropping"});
+}
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("infonce"); }
 TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("dcl", kVonMisesFisher); }
 
@@ -163,6 +166,20 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
         EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
     }
   }
+}
+
+TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluation) {
+  const Experiment x = built("");
+  const Tensor index = x.sampler->batch(3);
+  const auto key = [&](const Tensor& rows, int64_t step, int64_t v) {
+    return training_view(x, x.dataset->read(Split::train, rows).at(0), rows, step, v).key;
+  };
+  const Tensor keys = key(index, 3, 1);
+  EXPECT_EQ(keys.sizes(), index.sizes());
+  EXPECT_TRUE(torch::equal(key(index.slice(0, 5, 9).contiguous(), 3, 1), keys.slice(0, 5, 9)));
+  for (const Tensor& other : {key(index, 3, 0), key(index, 4, 1)}) EXPECT_FALSE((keys == other).any().item<bool>());
+  EXPECT_EQ(std::get<0>(at::_unique(keys)).size(0), 64);
+  EXPECT_FALSE(evaluation_view(x, x.dataset->read(Split::train, index).at(0)).key.defined());
 }
 
 TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {

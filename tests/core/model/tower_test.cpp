@@ -74,6 +74,33 @@ TEST(Tower, TakesBatchStatisticsOverAllViewsOfOneShape) {
   EXPECT_LT(out.h[1].mean(0).abs().max().item<double>(), 1e-12);
 }
 
+TEST(Tower, HandsTheEncoderTheKeysOfAllSamplesThatRunTogether) {
+  const auto encoder = std::make_shared<Pool>();
+  foil::Tower tower(encoder, no_head(), {});
+  tower.to(torch::kDouble);
+  foil::Views views = {view({3, 3, 2, 2}, 0), view({3, 3, 2, 2}, 1), view({2, 3, 3, 3}, 0)};
+  for (size_t v = 0; v < views.size(); ++v)
+    views[v].key = torch::arange(views[v].size(), torch::kLong) + 10 * static_cast<int64_t>(v);
+  tower.forward(views);
+  ASSERT_EQ(encoder->batches.size(), 2u);
+  EXPECT_TRUE(torch::equal(encoder->batches[0].key, torch::cat({views[0].key, views[1].key})));
+  EXPECT_TRUE(torch::equal(encoder->batches[1].key, views[2].key));
+}
+
+TEST(Tower, HandsAFrozenEncoderNoKeysToDrawBy) {
+  const auto encoder = std::make_shared<Pool>();
+  foil::ModelOptions frozen;
+  frozen.frozen = true;
+  foil::Tower tower(encoder, no_head(), frozen);
+  tower.to(torch::kDouble);
+  tower.train();
+  foil::Views views = {view({3, 3, 2, 2}, 0)};
+  views[0].key = torch::arange(3, torch::kLong);
+  tower.forward(views);
+  ASSERT_EQ(encoder->batches.size(), 1u);
+  EXPECT_FALSE(encoder->batches[0].key.defined());
+}
+
 TEST(Tower, TakesBatchStatisticsPerViewWhenAsked) {
   torch::manual_seed(1);
   foil::ModelOptions options;
