@@ -24,6 +24,8 @@
 #include <filesystem>
 #include <iostream>
 #include <limits>
+#include <sstream>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace foil {
@@ -31,10 +33,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// While it lives, what goes to stdout goes to stderr: the trials' own results are not this command's.
+// While it lives, what goes to stdout goes to stderr, or nowhere when quiet: the trials' own results are not this command's.
 class StdoutToStderr {
  public:
-  StdoutToStderr() : saved_((std::fflush(stdout), ::dup(STDOUT_FILENO))) { ::dup2(STDERR_FILENO, STDOUT_FILENO); }
+  explicit StdoutToStderr(bool quiet) : saved_((std::fflush(stdout), ::dup(STDOUT_FILENO))) {
+    const int nowhere = quiet ? ::open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    ::dup2(nowhere >= 0 ? nowhere : STDERR_FILENO, STDOUT_FILENO);
+    if (nowhere >= 0) ::close(nowhere);
+  }
   ~StdoutToStderr() {
     std::fflush(stdout);
     ::dup2(saved_, STDOUT_FILENO);
@@ -207,7 +213,7 @@ int run_trial(const AblateOptions& options, const std::string& study, const std:
   std::vector<std::string> arguments{"foil", "train", options.file, "--trial", name};
   arguments.insert(arguments.end(), options.passed_on.begin(), options.passed_on.end());
   if (anew) arguments.push_back("--restart");
-  const StdoutToStderr only_stderr;
+  const StdoutToStderr only_stderr(options.quiet);
   const LastWords words(study);
   const int code = spawn_ranks(options.nproc, arguments);
   const bool stopped = code == static_cast<int>(Exit::interrupted) || code == static_cast<int>(Exit::again);
@@ -240,7 +246,7 @@ int ablate_command(const AblateOptions& options) {
   if (options.restart && fs::exists(study)) {
     { const TrialStore held(study); }  // refuses while another process works on it
     const std::string line = study + ": the old study is kept as " + keep_aside(study);
-    std::fprintf(stderr, "%s\n", printable(line).c_str());
+    if (!options.quiet) std::fprintf(stderr, "%s\n", printable(line).c_str());
   }
   fs::create_directories(study);
   TrialStore store(study);
@@ -258,7 +264,8 @@ int ablate_command(const AblateOptions& options) {
     const auto at = std::find_if(planned.begin(), planned.end(), [&](const PlannedTrial& one) { return one.name == trial.name; });
     return run_trial(options, study, trial.name, begins_anew(folder, plan_of(static_cast<size_t>(at - planned.begin()))));
   };
-  const int code = run_study(planned, run, store, std::cerr);
+  std::ostringstream unsaid;
+  const int code = run_study(planned, run, store, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
   if (code != 0 && code != 1) {
     std::fprintf(stderr, "stopped; the same command goes on with the study\n");
     return code;

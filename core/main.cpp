@@ -35,6 +35,8 @@ bool speaks() {
 // Every plugin found, and what to say of those refused when a name is not found.
 class Plugins {
  public:
+  // From the folders of the command line.
+  explicit Plugins(std::vector<std::string> folders) : folders_(std::move(folders)) {}
   // From the folders that an experiment names, which must be there.
   void name(const std::vector<foil::PluginPath>& paths) {
     for (const foil::PluginPath& path : paths) {
@@ -67,6 +69,11 @@ class Plugins {
       if (one.name_taken && speaks()) std::fprintf(stderr, "warning: not loaded: %s\n", one.reason.c_str());
       refused_.push_back(one);
     }
+  }
+  int describe(const std::string& name) const {
+    std::vector<std::string> reasons;
+    for (const foil::Refused& refused : refused_) reasons.push_back(refused.reason);
+    return foil::describe_command(foil::Registry::instance(), name, foil::plugin_folders(folders_), reasons);
   }
   foil::FindComponent finder() const {
     return [this](const std::string& kind, const std::string& name, const std::string& place) -> const foil::Component& {
@@ -106,14 +113,22 @@ int run(int argc, char** argv) {
   foil::CompareOptions compare;
   foil::CommonOptions common;
   std::string file, trial, name;
+  std::vector<std::string> paths;
   bool trust = false, verbose = false;
+
+  const auto trusting = [&](CLI::App* verb) {
+    verb->add_flag("--trust", trust, "load plugins that others may write");
+    verb->add_option("--plugins", paths, "DIR: a further folder of plugins, the first to be looked in; may be repeated")
+        ->check(CLI::ExistingDirectory)
+        ->allow_extra_args(false);
+  };
 
   const auto shared = [&](CLI::App* verb) {
     verb->add_option("--set", common.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")->allow_extra_args(false);
     verb->add_option("--device", common.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
     verb->add_flag("--quiet", common.quiet, "no progress and no log");
     verb->add_flag("--verbose", verbose, "also LibTorch's own log");
-    verb->add_flag("--trust", trust, "load plugins that others may write");
+    trusting(verb);
   };
   CLI::App* on_train = app.add_subcommand("train", "train one experiment, or go on with it");
   on_train->add_option("FILE", file, "experiment file")->required();
@@ -141,7 +156,6 @@ int run(int argc, char** argv) {
   on_config->add_option("FILE", file, "experiment file")->required();
   on_config->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
   shared(on_config);
-  const auto trusting = [&](CLI::App* verb) { verb->add_flag("--trust", trust, "load plugins that others may write"); };
   CLI::App* on_plugins = app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
   trusting(on_plugins);
   CLI::App* on_describe = app.add_subcommand("describe", "print what a component is, needs and allows");
@@ -149,9 +163,9 @@ int run(int argc, char** argv) {
   trusting(on_describe);
   foil::NewOptions made;
   CLI::App* on_new = app.add_subcommand("new", "write a plugin of your own: source, test, experiment, build");
-  on_new->add_option("KIND", made.kind, "loss, encoder or augmentation")
+  on_new->add_option("KIND", made.kind, "loss, encoder, augmentation, dataset or sampler")
       ->required()
-      ->check(CLI::IsMember({"loss", "encoder", "augmentation"}));
+      ->check(CLI::IsMember({"loss", "encoder", "augmentation", "dataset", "sampler"}));
   on_new->add_option("NAME", made.name, "of the component, like my_loss")->required();
   on_new->add_option("DIR", made.folder, "folder to write, which must not exist")->required();
   on_new->add_option("--with", made.with, "state, queue or kernel: what a loss begins with")
@@ -196,10 +210,10 @@ int run(int argc, char** argv) {
   }
   if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
   c10::initLogging();  // LibTorch reads the variable here only
-  if (*on_plugins) return foil::plugins_command({foil::plugin_folders({}), trust});
-  if (*on_doctor) return foil::doctor_command({foil::plugin_folders({}), trust});
+  if (*on_plugins) return foil::plugins_command({foil::plugin_folders(paths), trust});
+  if (*on_doctor) return foil::doctor_command({foil::plugin_folders(paths), trust});
 
-  Plugins plugins;
+  Plugins plugins(paths);
   if (*on_train || *on_ablate || *on_config) {
     for (const foil::Trial& one : foil::load_trials(file, common.sets)) plugins.name(foil::named_plugin_paths(one.root));
   }
@@ -228,13 +242,14 @@ int run(int argc, char** argv) {
     if (!common.device.empty()) ablate.passed_on.insert(ablate.passed_on.end(), {"--device", common.device});
     if (common.quiet) ablate.passed_on.push_back("--quiet");
     if (trust) ablate.passed_on.push_back("--trust");
+    for (const std::string& path : paths) ablate.passed_on.insert(ablate.passed_on.end(), {"--plugins", path});
     return foil::ablate_command(ablate);
   }
   if (*on_compare) return foil::compare_command(compare);
   if (*on_config) return foil::config_command(common, file, trial);
   if (*on_new) return foil::new_command(foil::Registry::instance(), made);
   if (*on_score) return foil::score_command(foil::Registry::instance(), score);
-  return foil::describe_command(foil::Registry::instance(), name);
+  return plugins.describe(name);
 }
 
 // The reader of stdout wants no more: `foil compare ... | head`.

@@ -22,11 +22,13 @@ int plugins_command(const PluginSearch& search);
 // Versions, devices, places and problems; Exit::failure when there is a problem.
 int doctor_command(const PluginSearch& search);
 
-// What a component says of itself (formula, paper), what it needs, its options, and a TOML snippet that runs.
-int describe_command(const Registry& registry, const std::string& name);
+// What a component says of itself (formula, paper), what it needs, its options, and a TOML snippet that runs. Where the name is
+// unknown, the folders that were `looked` in and why libraries were `refused`.
+int describe_command(const Registry& registry, const std::string& name, const std::vector<std::string>& looked,
+                     const std::vector<std::string>& refused);
 
 struct NewOptions {
-  std::string kind;    // "loss", "encoder", "augmentation"
+  std::string kind;    // "loss", "encoder", "augmentation", "dataset", "sampler"
   std::string name;    // snake_case: of the files, the CMake target and the component
   std::string folder;  // must not exist
   std::string with;    // "", "state", "queue", "kernel"; losses only

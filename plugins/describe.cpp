@@ -83,7 +83,8 @@ void print(const Component& component, const About& about) {
 
 }  // namespace
 
-int describe_command(const Registry& registry, const std::string& name) {
+int describe_command(const Registry& registry, const std::string& name, const std::vector<std::string>& looked,
+                     const std::vector<std::string>& refused) {
   std::vector<std::string> names;
   bool found = false;
   for (const Component* component : registry.all()) {
@@ -93,7 +94,12 @@ int describe_command(const Registry& registry, const std::string& name) {
     found = true;
     print(*component, split(registry.about(component->origin)));
   }
-  if (!found) fail(Exit::usage, "unknown component '", name, "'.", known_names("names", name, names));
+  if (!found) {
+    std::string where;
+    for (const std::string& folder : looked) where += "\nlooked in " + folder;
+    for (const std::string& reason : refused) where += "\nrefused: " + reason;
+    fail(Exit::usage, "unknown component '", name, "'.", known_names("names", name, names), where);
+  }
   return 0;
 }
 

@@ -23,6 +23,14 @@ std::string library_of(const void* symbol) {
   return ::dladdr(symbol, &info) && info.dli_fname ? fs::weakly_canonical(info.dli_fname).string() : "unknown";
 }
 
+// The Python whose package LibTorch is, .../bin/python beside .../lib/python3.11/site-packages/torch/lib/libtorch_cpu.so.
+std::string python_of(const fs::path& libtorch) {
+  fs::path folder = libtorch;
+  for (int up = 0; up < 6; ++up) folder = folder.parent_path();
+  const fs::path python = folder / "bin" / "python";
+  return fs::exists(python) ? python.string() : "none that has this LibTorch";
+}
+
 std::string listed(const char* variable) {
   const char* value = std::getenv(variable);
   return value && *value ? value : "not set";
@@ -66,6 +74,7 @@ int doctor_command(const PluginSearch& search) {
   line("program", fs::read_symlink("/proc/self/exe").string());
   line("libfoil.so", library_of(reinterpret_cast<const void*>(&library_folder)));
   line("LibTorch", library_of(reinterpret_cast<const void*>(&at::get_num_threads)));
+  line("Python", python_of(library_of(reinterpret_cast<const void*>(&at::get_num_threads))));
   line("processor", env["processor"].get<std::string>() + ", " + env["cores"].dump() + " cores, " +
                         std::to_string(env["memory_bytes"].get<int64_t>() >> 30) + " GiB");
   line("threads", env["usable_cores"].dump() + " by default; waiting for each other: " + env["barriers"].get<std::string>());

@@ -62,6 +62,15 @@ class Finished : public ::testing::Environment {
 };
 const auto* const finished_environment = ::testing::AddGlobalTestEnvironment(new Finished);
 
+TEST(Ablate, SaysNothingBesideItsResultWhenQuiet) {
+  const Workplace place;
+  place.write("e.toml", experiment(two_losses));
+  const Outcome outcome = place.foil({"ablate", "e.toml", "--quiet", "--set", "run.steps=1", "--set", "sweep.seeds=1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
+}
+
 TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
   Outcome outcome;
   const Workplace& place = finished(&outcome);
