@@ -26,6 +26,37 @@ std::string camel_case(const std::string& name) {
   return out;
 }
 
+constexpr size_t kLongest = 64;
+
+bool is_among(const std::string& name, const std::string& words) {
+  return (" " + words + " ").find(" " + name + " ") != std::string::npos;
+}
+
+// What a name means already to those who read the files that carry it; null for nothing.
+const char* meaning(const std::string& name) {
+  if (is_among(
+          name,
+          "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl "
+          "concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do "
+          "double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace "
+          "new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return "
+          "short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef "
+          "typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq final override import module main "
+          "assert linux unix errno"))
+    return "a word of C++";
+  if (is_among(name, "at c10 caffe2 cuda foil gtest std testing torch")) return "a namespace that the source uses";
+  if (is_among(name,
+               "all ablate build clean cmake ctest depend edit_cache foil_torch help install install_local install_strip "
+               "list_install_components package package_source preinstall rebuild_cache run_tests runs test train"))
+    return "a target or a folder of its build";
+  // MyPlugin, the class, must not be one that the source names without foil::.
+  if (is_among(name,
+               "autograd_context augmentation dataset encoder features fields folder loss loss_input options sampler split table "
+               "tensor view"))
+    return "a name that the source uses";
+  return nullptr;
+}
+
 void check_name(const Registry& registry, const NewOptions& options) {
   const std::string& name = options.name;
   const bool good =
@@ -35,10 +66,8 @@ void check_name(const Registry& registry, const NewOptions& options) {
   if (!good)
     fail(Exit::usage, "foil new: NAME = '", name,
          "', allowed: lower-case letters, digits and single '_' between them, a letter first.");
-  const std::vector<std::string> reserved{"all",  "clean",   "encoder", "features", "foil",   "help", "loss_input",
-                                          "loss", "options", "package", "install",  "tensor", "test", "view"};
-  if (std::find(reserved.begin(), reserved.end(), name) != reserved.end())
-    fail(Exit::usage, "foil new: NAME = '", name, "' means something else to CMake or in the source. Choose another.");
+  if (name.size() > kLongest) fail(Exit::usage, "foil new: NAME has ", name.size(), " letters, allowed: at most ", kLongest, ".");
+  if (const char* what = meaning(name)) fail(Exit::usage, "foil new: NAME = '", name, "' is ", what, ". Choose another.");
   for (const Component* component : registry.all()) {
     if (component->name == name)
       fail(Exit::usage, "foil new: the name '", name, "' is taken: the ", component->kind, " of ", component->origin, ".");

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The items of each kind, and the report on one component. An item that fails for the reason of an earlier one says so in a line;
+// where a deciding item fails, those after it are not run.
 #include "conformance.h"
+
+#include "config/dump.h"
 
 #include <fmt/format.h>
 
@@ -8,27 +12,48 @@
 namespace foil::conformance {
 namespace {
 
-using Check = void (*)(const Subject&, Item&);
-constexpr std::pair<const char*, Check> kItems[] = {
-    {"describe", options_are_described},
-    {"ranges", ranges_are_enforced},
-    {"needs", needs_are_honest},
-    {"labels", labels_of_none_are_kept},
-    {"gradient", gradient_is_the_derivative},
-    {"ranks", ranks_equal_one},
-    {"permutation", order_of_samples_is_nothing},
-    {"extremes", extremes_stay_finite},
-    {"precision", precision_is_that_of_the_inputs},
-    {"cuda", cuda_equals_cpu},
-    {"resume", resume_is_exact},
-    {"registered", state_is_registered},
-    {"evaluation", evaluation_changes_nothing},
-    {"micro_batches", micro_batches_equal_the_whole},
-    {"draws", draws_are_keyed},
-};
+std::vector<Check> checks_of(const std::string& kind) {
+  std::vector<Check> all = {{"describe", options_are_described}, {"ranges", ranges_are_enforced}};
+  const std::pair<const char*, std::vector<Check> (*)()> kinds[] = {{"loss", loss_checks},
+                                                                    {"encoder", encoder_checks},
+                                                                    {"augmentation", augmentation_checks},
+                                                                    {"data set", dataset_checks},
+                                                                    {"sampler", sampler_checks}};
+  for (const auto& [name, checks] : kinds) {
+    if (name != kind) continue;
+    for (const Check& check : checks()) all.push_back(check);
+    return all;
+  }
+  fail(Exit::usage, "there are no conformance tests for the kind '", kind, "'.");
+}
 
 // The first line of an error: LibTorch appends a backtrace.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// Of options that were made smaller: "queue_length = 64 for 65536 where it is not given".
+std::vector<std::string> notes_of(const Subject& subject) {
+  std::vector<std::string> notes;
+  for (const Option& option : subject.options) {
+    if (option.is_long)
+      notes.push_back(fmt::format("{} = {} for {} wherever an option set does not give it, for the sake of time", option.key,
+                                  kShort, to_toml(option.default_value)));
+  }
+  for (const std::string& line : subject.sets.refused) notes.push_back("refused by the " + subject.component.kind + ": " + line);
+  return notes;
+}
+
+Item run(const Check& check, const Subject& subject) {
+  const std::vector<Conformance::Wider>& all = subject.component.conformance.wider;
+  const auto wider = std::find_if(all.begin(), all.end(), [&](const auto& w) { return w.item == check.item; });
+  Item item(check.item, wider != all.end() ? wider->factor : 1);
+  if (wider != all.end()) item.note(fmt::format("its tolerances are {} times as wide: {}", wider->factor, wider->reason));
+  try {
+    check.run(subject, item);
+  } catch (const std::exception& error) {
+    item.fail("it throws", first_line(error.what()));
+  }
+  return item;
+}
 
 }  // namespace
 
@@ -49,31 +74,36 @@ const Item& Report::item(const std::string& name) const {
 std::string Report::text(const std::string& title) const {
   std::string text = fmt::format("{}: {} option sets\n", title, option_sets);
   for (const Item& item : items) text += item.text();
-  for (const std::string& line : refused) text += "  note  refused by the loss: " + line + "\n";
+  for (const std::string& line : notes) text += "  note  " + line + "\n";
   return text;
 }
 
-Report test(const Component& loss, const std::string& only) {
-  std::vector<std::string> known;
-  for (const auto& [name, check] : kItems) known.push_back(name);
+std::vector<std::string> items_of(const std::string& kind) {
+  std::vector<std::string> names;
+  for (const Check& check : checks_of(kind)) names.push_back(check.item);
+  return names;
+}
+
+Report test(const Component& component, const std::string& only, const Node& given) {
+  const std::vector<std::string> known = items_of(component.kind);
   if (!only.empty() && std::find(known.begin(), known.end(), only) == known.end())
     fail(Exit::usage, "unknown item '", only, "'.", known_names("items", only, known));
-  const Subject subject{loss, options_of(loss), option_sets(loss)};
+  const Subject subject{component, options_of(component), option_sets(component, given)};
   Report report;
   report.option_sets = subject.sets.single.size() + subject.sets.paired.size();
-  report.refused = subject.sets.refused;
-  for (const auto& [name, check] : kItems) {
-    if (!only.empty() && only != name) continue;
-    const auto wider = std::find_if(loss.conformance.wider.begin(), loss.conformance.wider.end(),
-                                    [name = name](const auto& w) { return w.item == name; });
-    const bool widened = wider != loss.conformance.wider.end();
-    Item item(name, widened ? wider->factor : 1);
-    if (widened) item.note(fmt::format("its tolerances are {} times as wide: {}", wider->factor, wider->reason));
-    try {
-      check(subject, item);
-    } catch (const std::exception& error) {
-      item.fail("it throws", first_line(error.what()));
+  report.notes = notes_of(subject);
+  std::string decided;
+  for (const Check& check : checks_of(component.kind)) {
+    if (!only.empty() && only != check.item) continue;
+    if (!decided.empty()) {
+      Item item(check.item);
+      item.skip("not run: mend '" + decided + "' first");
+      report.items.push_back(std::move(item));
+      continue;
     }
+    Item item = run(check, subject);
+    for (const Item& earlier : report.items) item.fold_into(earlier);
+    if (check.decides && item.failed()) decided = check.item;
     report.items.push_back(std::move(item));
   }
   return report;

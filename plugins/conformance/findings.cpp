@@ -39,7 +39,14 @@ std::string common_factor(const Tensor& got, const Tensor& want) {
 void Item::expect(bool holds, const std::string& where, const std::string& what_fails) {
   ++checks_;
   if (holds) return;
+  if (failures_ == 0) reason_ = what_fails;
   if (++failures_ <= static_cast<int64_t>(kShown)) shown_.push_back(where + ": " + what_fails);
+}
+
+void Item::fold_into(const Item& earlier) {
+  if (reason_.empty() || reason_ != earlier.reason_) return;
+  shown_ = {"for the reason of '" + earlier.name_ + "'"};
+  failures_ = 1;
 }
 
 void Item::expect_close(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want, double allowed) {

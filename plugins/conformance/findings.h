@@ -25,6 +25,8 @@ class Item {
   void expect_finite(const std::string& where, const std::string& what, const Tensor& got);
   void fail(const std::string& where, const std::string& what_fails) { expect(false, where, what_fails); }
   void skip(std::string reason) { skipped_ = std::move(reason); }
+  // Says in one line that it fails for the reason of an earlier item, where its first failure is the same but for the place.
+  void fold_into(const Item& earlier);
   void note(std::string text) { notes_.push_back(std::move(text)); }
 
   const std::string& name() const { return name_; }
@@ -41,6 +43,7 @@ class Item {
   std::string closest_at_;
   std::string skipped_;
   std::vector<std::string> shown_, notes_;  // the first failures; what the report adds
+  std::string reason_;                      // of the first failure, without its place
 };
 
 }  // namespace foil::conformance

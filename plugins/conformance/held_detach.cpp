@@ -13,7 +13,7 @@ thread_local HeldDetach* current = nullptr;
 
 at::Tensor detach(const at::Tensor& self) {
   c10::impl::ExcludeDispatchKeyGuard below(kMode);
-  return current->pass(self.detach());
+  return current ? current->pass(self.detach()) : self.detach();
 }
 
 TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) { library.fallback(torch::CppFunction::makeFallthrough()); }

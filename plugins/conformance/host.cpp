@@ -67,7 +67,7 @@ Batch rows(const Batch& batch, const Tensor& positions) {
 Batch rows(const Batch& batch, int64_t begin, int64_t count) { return rows(batch, torch::arange(begin, begin + count)); }
 
 Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, at::Device device)
-    : loss_(make_loss(loss, set)), needs_(loss_->needs()), type_(type), device_(device) {
+    : loss_(make<Loss>(loss, set)), needs_(loss_->needs()), type_(type), device_(device) {
   const int64_t views = std::max(needs_.min_views, needs_.max_views == 0 ? 3 : std::min<int64_t>(needs_.max_views, 3));
   sizes_ = {.z_dim = kWidth,
             .feature_dim = kFeatures,
@@ -94,7 +94,7 @@ Batch Trial::batch(int64_t step) const {
   const Tensor centre = random({kBatch, kWidth}, generator);  // views of a sample are alike
   for (int64_t v = 0; v < sizes_.views; ++v) {
     batch.z.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
-    batch.h.push_back(random({kBatch, kFeatures}, generator));
+    if (needs_.features) batch.h.push_back(random({kBatch, kFeatures}, generator));
   }
   for (int64_t v = 0; needs_.predictor && v < sizes_.views; ++v)
     batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));

@@ -13,7 +13,7 @@ namespace foil::conformance {
 // One step's tensors as the heads give them, in double: a global batch, or rows of one.
 struct Batch {
   int64_t step = 0;
-  std::vector<Tensor> z, h, p, target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]
+  std::vector<Tensor> z, h, p, target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]; the last three where they are needed
   Tensor label, index;                  // int64 [N]; rows of a data set of kDatasetSize samples, each once
   std::vector<Queue> queue;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "conformance.h"
+#include "losses.h"
 #include "outcomes.h"
 
 #include <torch/types.h>
@@ -21,10 +21,11 @@ void labels_of_none_are_kept(const Subject& subject, Item& item) {
            });
   };
   for (const OptionSet& set : subject.sets.single) {
-    Trial trial(subject.loss, set);
+    Trial trial(subject.component, set);
     if (!trial.needs().labels) continue;
     const Batch batch = trial.batch(0);
-    const Outcome one = trial.evaluate(with(batch, {0, 1, 0, 2, 1, 2, 0})), two = trial.evaluate(with(batch, {0, 1, 0, 2, 1, 3, 0}));
+    const Outcome one = trial.evaluate(with(batch, {0, 1, 0, 2, 1, 2, 0})),
+                  two = trial.evaluate(with(batch, {0, 1, 0, 2, 1, 3, 0}));
     const Outcome none = trial.evaluate(with(batch, {0, 1, 0, -1, 1, -1, 0}));
     item.expect(same(one, two) || !same(none, one), set.text,
                 "two samples without a label, -1, are of one class; foil::same_class keeps them apart");

@@ -4,7 +4,6 @@
 #include "config/allowed.h"
 #include "config/dump.h"
 #include "config/parse.h"
-#include "config/reader.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +12,7 @@
 namespace foil::conformance {
 namespace {
 
-constexpr int64_t kLong = 256, kShort = 64;
+constexpr int64_t kLong = 256;
 constexpr size_t kMostPairs = 64;
 
 Node node(Node value) {
@@ -107,8 +106,8 @@ class Lister final : public Fields {
 
 using Values = std::vector<std::pair<const Option*, const Node*>>;
 
-OptionSet with(const Values& values) {
-  OptionSet set{values.empty() ? "default" : "", node({Node::Table{}, {}, {}})};
+OptionSet with(const Values& values, const Node& given) {
+  OptionSet set{values.empty() ? "default" : "", given.is_table() ? given : node({Node::Table{}, {}, {}})};
   for (const auto& [option, value] : values) {
     set.text += (set.text.empty() ? "" : ", ") + option->key + " = " + to_toml(*value);
     set.table.set(option->key, node(*value));
@@ -118,9 +117,9 @@ OptionSet with(const Values& values) {
 
 }  // namespace
 
-std::vector<Option> options_of(const Component& loss) {
+std::vector<Option> options_of(const Component& component) {
   Lister lister;
-  loss.describe(lister);
+  component.describe(lister);
   for (Option& option : lister.options) {
     const std::string same = to_toml(option.default_value);
     std::erase_if(option.others, [&](const Node& other) { return to_toml(other) == same; });
@@ -133,25 +132,28 @@ std::vector<Option> options_of(const Component& loss) {
   return lister.options;
 }
 
-std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set) {
-  TableReader reader(&set.table, "loss");
-  auto made = std::static_pointer_cast<Loss>(loss.make(reader));
-  reader.finish();
-  return made;
+std::string table_name(const Component& component) {
+  if (component.kind == "augmentation") return "augment";
+  return component.kind == "data set" ? "data" : component.kind;
 }
 
-OptionSets option_sets(const Component& loss) {
-  const std::vector<Option> options = options_of(loss);
+OptionSets option_sets(const Component& component, const Node& given) {
+  std::vector<Option> options = options_of(component);
+  for (Option& option : options) {
+    if (!given.find(option.key)) continue;
+    option.others.clear();
+    option.is_long = false;
+  }
   const Node short_length = {kShort, {}, {}};
-  OptionSets sets{with({}), {}, {}, {}};
+  OptionSets sets{with({}, given), {}, {}, {}};
   const auto keep = [&](std::vector<OptionSet>& into, Values values) {
     for (const Option& option : options) {
-      const bool given = std::any_of(values.begin(), values.end(), [&](const auto& v) { return v.first == &option; });
-      if (option.is_long && !given) values.push_back({&option, &short_length});
+      const bool varied = std::any_of(values.begin(), values.end(), [&](const auto& v) { return v.first == &option; });
+      if (option.is_long && !varied) values.push_back({&option, &short_length});
     }
-    OptionSet set = with(values);
+    OptionSet set = with(values, given);
     try {
-      make_loss(loss, set);
+      make<void>(component, set);
       into.push_back(std::move(set));
     } catch (const Error& error) {
       if (&into == &sets.single) sets.refused.push_back(set.text + ": " + error.what());
@@ -161,14 +163,17 @@ OptionSets option_sets(const Component& loss) {
   for (const Option& option : options) {
     for (const Node& value : option.others) keep(sets.single, {{&option, &value}});
   }
-  for (const std::string& sample : loss.conformance.samples) {
+  for (const std::string& sample : component.conformance.samples) {
     std::string text = sample;
     std::replace(text.begin(), text.end(), '\n', ',');
-    sets.single.push_back({text, parse_toml(sample, "sample of " + loss.name)});
-    for (const Option& option : options) {
-      if (option.is_long && !sets.single.back().table.find(option.key))
-        sets.single.back().table.set(option.key, node(short_length));
+    OptionSet set{text, parse_toml(sample, "sample of " + component.name)};
+    if (given.is_table()) {
+      for (const auto& [key, value] : given.table()) set.table.set(key, value);
     }
+    for (const Option& option : options) {
+      if (option.is_long && !set.table.find(option.key)) set.table.set(option.key, node(short_length));
+    }
+    sets.single.push_back(std::move(set));
   }
   for (size_t i = 0; i < options.size(); ++i) {
     for (size_t j = 0; j < options.size(); ++j) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The options of a loss as its describe() states them, and the option sets under which it is tested.
+// The options of a component as its describe() states them, and the option sets under which it is tested.
 #pragma once
 
-#include "config/node.h"
+#include "config/reader.h"
 
 #include <foil/component.h>
 
@@ -24,23 +24,34 @@ struct Option {
 
 // The options in the order of describe(). The ends of a range: a closed end itself; 0.001 inside an open one; where there is no
 // end, 1000 for a number and 64, or twice the default, for an integer.
-std::vector<Option> options_of(const Component& loss);
+std::vector<Option> options_of(const Component& component);
 
 struct OptionSet {
   std::string text;  // "default", "temperature = 0.001, weighting = "none""
   Node table;
 };
 
-// The loss made with these options; throws Error as the reading of an experiment does.
-std::shared_ptr<Loss> make_loss(const Component& loss, const OptionSet& set);
+// The table in which an experiment chooses it: "loss", "encoder", "augment", "data", "sampler".
+std::string table_name(const Component& component);
+
+// The component made with these options; throws Error as the reading of an experiment does.
+template <class Interface>
+std::shared_ptr<Interface> make(const Component& component, const OptionSet& set) {
+  TableReader described(&set.table, table_name(component)), reader(&set.table, table_name(component));
+  component.describe(described);
+  described.finish();  // first: a constructor may open files
+  return std::static_pointer_cast<Interface>(component.make(reader));
+}
 
 // An integer whose default is above 256 (a queue's length) is 64 wherever it is not given, but for `plain`: for the sake of time.
+constexpr int64_t kShort = 64;
 struct OptionSets {
   OptionSet plain;                   // nothing given
   std::vector<OptionSet> single;     // the default, then each option at each of its other values, then the declared samples
   std::vector<OptionSet> paired;     // each choice and flag with each other value of every other option; at most 64, evenly picked
   std::vector<std::string> refused;  // what the constructor said to a single set whose value is allowed
 };
-OptionSets option_sets(const Component& loss);
+// `given`: a table of options that every set has, and none varies.
+OptionSets option_sets(const Component& component, const Node& given = {});
 
 }  // namespace foil::conformance

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "conformance.h"
+// What several steps of a loss must hold: on ranks, after a resume, set back to their start, in evaluation.
+#include "losses.h"
 
+#include "checked_ranks.h"
 #include "outcomes.h"
-#include "ranks/in_process.h"
+#include "ranks/world.h"
 #include "run/safetensors.h"
 
 #include <fmt/format.h>
@@ -58,32 +60,34 @@ void ranks_equal_one(const Subject& subject, Item& item) {
     std::vector<std::vector<Trial>> trials(sets.size());                   // [set][rank]
     std::vector<std::vector<std::vector<Outcome>>> outcomes(sets.size());  // [set][step][rank]
     for (size_t s = 0; s < sets.size(); ++s) {
-      for (size_t r = 0; r < size; ++r) trials[s].emplace_back(subject.loss, sets[s]);
+      for (size_t r = 0; r < size; ++r) trials[s].emplace_back(subject.component, sets[s]);
       outcomes[s].assign(kSteps, std::vector<Outcome>(size));
     }
-    std::atomic<size_t> reached = 0;
     const auto where = [&](size_t s) { return fmt::format("{}, {} ranks", sets[s].text, size); };
-    try {
-      const auto run = [&](World& world) {
-        const size_t rank = static_cast<size_t>(world.rank());
-        for (size_t s = 0; s < sets.size(); ++s) {
-          reached = s;
-          for (size_t step = 0; step < kSteps; ++step) {
-            int64_t before = 0;
-            for (size_t r = 0; r < rank; ++r) before += shards[step][r];
-            const Batch mine = rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
-            outcomes[s][step][rank] = trials[s][rank].step(mine, world.shared_from_this());
-          }
-          world.barrier();
-        }
-      };
-      in_process_ranks(static_cast<int>(size), run, std::chrono::seconds(15));
-    } catch (const std::exception& error) {
-      item.fail(where(reached), error.what());
-      continue;
+    std::atomic<size_t> reached = 0;
+    std::vector<bool> failed(sets.size());
+    for (size_t first = 0; first < sets.size(); first = reached + 1) {
+      const std::string error =
+          checked_ranks(static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks, const auto& step_ends) {
+            const size_t rank = static_cast<size_t>(ranks->rank());
+            for (size_t s = first; s < sets.size(); ++s) {
+              reached = s;
+              for (size_t step = 0; step < kSteps; ++step) {
+                int64_t before = 0;
+                for (size_t r = 0; r < rank; ++r) before += shards[step][r];
+                const Batch mine = rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
+                outcomes[s][step][rank] = trials[s][rank].step(mine, ranks);
+                step_ends();
+              }
+            }
+          });
+      if (error.empty()) break;
+      item.fail(where(reached), error);
+      failed[reached] = true;
     }
     for (size_t s = 0; s < sets.size(); ++s) {
-      Trial one(subject.loss, sets[s]);
+      if (failed[s]) continue;
+      Trial one(subject.component, sets[s]);
       for (size_t step = 0; step < kSteps; ++step) {
         const std::string at = fmt::format("{} with {} samples, step {}", where(s), fmt::join(shards[step], ", "), step);
         expect_close(item, at, merged(outcomes[s][step]), one.step(batch_of(one, static_cast<int64_t>(step))), 1e-9);
@@ -100,7 +104,7 @@ void ranks_equal_one(const Subject& subject, Item& item) {
 // Saved as a checkpoint is, loaded into a loss built anew, and continued.
 void resume_is_exact(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
-    Trial straight(subject.loss, set), resumed(subject.loss, set);
+    Trial straight(subject.component, set), resumed(subject.component, set);
     for (int64_t step = 0; step < 2; ++step) straight.step(straight.batch(step));
     resumed.load(parse_tensors(serialize_tensors(straight.state()), "checkpoint").tensors);
     for (int64_t step = 2; step < 4; ++step) {
@@ -115,7 +119,7 @@ void resume_is_exact(const Subject& subject, Item& item) {
 // A loss whose parameters and buffers are set back to the start must begin again, whatever it went through.
 void state_is_registered(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
-    Trial trial(subject.loss, set);
+    Trial trial(subject.component, set);
     const Tensors start = trial.state();
     std::vector<Outcome> first;
     for (int64_t step = 0; step < kSteps; ++step) first.push_back(trial.step(trial.batch(step)));
@@ -132,7 +136,7 @@ void state_is_registered(const Subject& subject, Item& item) {
 // Evaluation moves nothing, and in training only after_step does: what forward changes would be changed twice by a second pass.
 void evaluation_changes_nothing(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
-    Trial trial(subject.loss, set);
+    Trial trial(subject.component, set);
     trial.step(trial.batch(0));
     const Tensors before = trial.state();
     LossInput input = trial.input(trial.batch(1), World::single());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "conformance.h"
+// What one step of a loss must hold: its gradient, the order of samples, extremes, precision, micro batches, draws, devices.
+#include "losses.h"
 
 #include "held_detach.h"
+#include "mask_watch.h"
 #include "outcomes.h"
 #include "ranks/world.h"
 
@@ -12,22 +14,6 @@
 #include <torch/utils.h>
 
 namespace foil::conformance {
-// What was not asked for is once not there, as in training, and once there with other contents: neither may matter.
-void needs_are_honest(const Subject& subject, Item& item) {
-  for (const OptionSet& set : subject.sets.single) {
-    const Outcome bare = Trial(subject.loss, set).step(Trial(subject.loss, set).batch(1));
-    Trial trial(subject.loss, set);
-    const Needs& needs = trial.needs();
-    Batch poisoned = trial.batch(1);
-    const Tensor nan = torch::full({kBatch, kWidth}, std::nan(""), torch::kDouble);
-    if (!needs.labels) poisoned.label = torch::arange(kBatch) % 2;
-    if (!needs.predictor) poisoned.p.assign(poisoned.z.size(), nan);
-    if (!needs.target) poisoned.target.assign(poisoned.z.size(), nan);
-    if (needs.queues.empty()) poisoned.queue = {{nan, poisoned.label, torch::arange(kBatch), kBatch, 0}};
-    expect_equal_bits(item, set.text + ", with inputs that needs() does not ask for", trial.step(poisoned), bare);
-  }
-}
-
 namespace {
 
 // The tensors of a trial that have a gradient, moved by `change` (by the names of Outcome::gradients) while `value` is taken.
@@ -69,7 +55,7 @@ void gradient_is_the_derivative(const Subject& subject, Item& item) {
   std::vector<OptionSet> sets = subject.sets.single;
   sets.insert(sets.end(), subject.sets.paired.begin(), subject.sets.paired.end());
   for (const OptionSet& set : sets) {
-    Trial trial(subject.loss, set);
+    Trial trial(subject.component, set);
     trial.step(trial.batch(0));
     const Batch batch = trial.batch(1);
     HeldDetach held;
@@ -112,7 +98,7 @@ void gradient_is_the_derivative(const Subject& subject, Item& item) {
 void order_of_samples_is_nothing(const Subject& subject, Item& item) {
   const Tensor order = torch::tensor({3, 0, 6, 2, 5, 1, 4}, torch::kLong), back = std::get<1>(order.sort());
   for (const OptionSet& set : subject.sets.single) {
-    Trial straight(subject.loss, set), permuted(subject.loss, set);
+    Trial straight(subject.component, set), permuted(subject.component, set);
     for (int64_t step = 0; step < 3; ++step) {
       const std::string where = fmt::format("{}, step {}, samples in the order {}", set.text, step, "3 0 6 2 5 1 4");
       const Outcome want = straight.step(straight.batch(step));
@@ -125,6 +111,33 @@ void order_of_samples_is_nothing(const Subject& subject, Item& item) {
     expect_close(item, set.text + ", after three steps", permuted.state(), straight.state(), 1e-9);
   }
 }
+
+namespace {
+
+// The largest number of an option set, or the inverse of the smallest: what it multiplies or divides rounds at that size.
+double magnitude(const OptionSet& set) {
+  double most = 1;
+  for (const auto& [key, value] : set.table.table()) {
+    const double x = value.is_number() ? std::abs(value.number()) : 1;
+    if (x > 0) most = std::max({most, x, 1 / x});
+  }
+  return most;
+}
+
+// Batches in which an anchor has nothing to be compared with.
+std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> lonely_batches(const Needs& needs) {
+  std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> all = {
+      {"one sample", [](const Batch& batch) { return rows(batch, 0, 1); }}};
+  if (!needs.labels) return all;
+  all.push_back({"one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; }});
+  all.push_back({"each sample a class of its own", [](Batch batch) {
+                   batch = rows(batch, 0, kClasses);
+                   return batch.label = torch::arange(kClasses), batch;
+                 }});
+  return all;
+}
+
+}  // namespace
 
 void extremes_stay_finite(const Subject& subject, Item& item) {
   const auto of_length = [](double length) { return [length](const Tensor& t) { return t * (length / t.norm(2, -1, true)); }; };
@@ -151,51 +164,52 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
     // A state may hold an infinity (the logarithm of an average of nothing), never a nan.
     for (const auto& [name, tensor] : trial.state())
       item.expect(!tensor.isnan().any().item<bool>(), where, "after the step " + name + " has a nan");
-    return outcome.value.item<double>();
   };
   for (const OptionSet& set : sets) {
     for (const auto& [name, change] : changes) {
-      Trial trial(subject.loss, set, at::kFloat);
+      Trial trial(subject.component, set, at::kFloat);
       check(trial, set.text + ", " + name, changed(trial.batch(1), change));
     }
   }
-  // Batches in which an anchor has nothing to be compared with. A mask that adds a large number shows as a large value.
-  constexpr double kOrdinary = 1e6;
   const auto check_small = [&](const std::string& name, const std::function<Batch(const Batch&)>& change) {
-    Trial trial(subject.loss, subject.sets.plain, at::kFloat);
+    Trial trial(subject.component, subject.sets.plain, at::kFloat);
     const std::string where = "default, " + name;
     try {
-      const double value = check(trial, where, change(trial.batch(0)));
-      if (!trial.needs().raw_z)
-        item.expect(std::abs(value) < kOrdinary, where,
-                    fmt::format("the value is {:.6g}: a mask that is a number and not exact?", value));
+      check(trial, where, change(trial.batch(0)));
     } catch (const Error& error) {
       item.note(where + " is refused: " + error.what());
     }
   };
-  check_small("one sample", [](const Batch& batch) { return rows(batch, 0, 1); });
-  if (Trial(subject.loss, subject.sets.plain).needs().labels) {
-    check_small("one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; });
-    check_small("each sample a class of its own", [](Batch batch) {
-      batch = rows(batch, 0, kClasses);
-      return batch.label = torch::arange(kClasses), batch;
-    });
-  }
+  for (const auto& [name, change] : lonely_batches(Trial(subject.component, subject.sets.plain).needs())) check_small(name, change);
 }
 
-namespace {
-
-// The largest number of an option set, or the inverse of the smallest: what it multiplies or divides rounds at that size.
-double magnitude(const OptionSet& set) {
-  double most = 1;
-  for (const auto& [key, value] : set.table.table()) {
-    const double x = value.is_number() ? std::abs(value.number()) : 1;
-    if (x > 0) most = std::max({most, x, 1 / x});
+// A mask that is a large number is told by the operation that makes it, and by what it leaves where an anchor has nothing to be
+// compared with: a value of its own size. Where similarities are divided by a thousandth (the end of a range), -100 hides nothing.
+void masks_are_exact(const Subject& subject, Item& item) {
+  constexpr double kTimes = 20, kLarge = 50;
+  std::vector<OptionSet> sets = subject.sets.single;
+  sets.insert(sets.end(), subject.sets.paired.begin(), subject.sets.paired.end());
+  for (const OptionSet& set : sets) {
+    Trial trial(subject.component, set);
+    double ordinary = 0;
+    {
+      const MaskWatch watch(/*products=*/magnitude(set) < kLarge);  // else an option may be the number
+      ordinary = std::abs(trial.value(trial.batch(1)).item<double>());
+      item.expect(watch.found().empty(), set.text,
+                  watch.found() + ": what it hides still counts; foil::masked_logsumexp leaves it out exactly");
+    }
+    if (trial.needs().raw_z) continue;
+    for (const auto& [name, change] : lonely_batches(trial.needs())) {
+      try {
+        const double value = trial.value(change(trial.batch(0))).item<double>();
+        item.expect(
+            std::abs(value) <= kTimes * (magnitude(set) + ordinary), set.text + ", " + name,
+            fmt::format("the value is {:.6g}, of a whole batch {:.6g}: a mask that is a number and not exact?", value, ordinary));
+      } catch (const Error&) {  // refused: extremes notes it
+      }
+    }
   }
-  return most;
 }
-
-}  // namespace
 
 // fp32 and bf16 against fp64 on the same numbers. What is allowed is a multiple of what rounding of the inputs does to the result,
 // which no formula can avoid, and a few units in the last place at the size of the options.
@@ -204,7 +218,7 @@ void precision_is_that_of_the_inputs(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     const double floor = 2e-6 + 2e-7 * magnitude(set);
     for (const auto& [type, name] : {std::pair{at::kFloat, "fp32"}, {at::kBFloat16, "bf16"}}) {
-      Trial exact(subject.loss, set), narrow(subject.loss, set, type);
+      Trial exact(subject.component, set), narrow(subject.component, set, type);
       const Batch batch = changed(exact.batch(0), [type = type](const Tensor& t) { return t.to(type).to(at::kDouble); });
       const Outcome want = exact.evaluate(batch), got = narrow.evaluate(batch);
       double value_moves = 0;
@@ -233,7 +247,7 @@ void precision_is_that_of_the_inputs(const Subject& subject, Item& item) {
 // short, against one backward pass through all of it.
 void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
-    Trial trial(subject.loss, set);
+    Trial trial(subject.component, set);
     const Batch batch = trial.batch(0);
     const Tensor first = torch::randn({kFeatures, kFeatures}, at::make_generator<at::CPUGeneratorImpl>(3), torch::kDouble);
     const Tensor second = torch::randn({kFeatures, kWidth}, at::make_generator<at::CPUGeneratorImpl>(4), torch::kDouble);
@@ -244,7 +258,11 @@ void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
     };
     const auto embedded = [&](const std::vector<Tensor>& w) {
       Batch made = batch;
-      for (size_t v = 0; v < batch.z.size(); ++v) std::tie(made.h[v], made.z[v]) = encode(batch.h[v], w);
+      for (size_t v = 0; v < batch.z.size(); ++v) {
+        const auto [h, z] = encode(torch::cat({batch.z[v], batch.z[v].slice(1, 0, kFeatures - kWidth)}, 1), w);
+        if (!made.h.empty()) made.h[v] = h;
+        made.z[v] = z;
+      }
       for (size_t v = 0; v < made.p.size(); ++v) made.p[v] = torch::matmul(made.z[v], w[1].t().slice(1, 0, kWidth));
       return made;
     };
@@ -283,7 +301,7 @@ void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
 void draws_are_keyed(const Subject& subject, Item& item) {
   const auto state = [] { return at::globalContext().defaultGenerator(at::kCPU).get_state(); };
   for (const OptionSet& set : subject.sets.single) {
-    Trial once(subject.loss, set), again(subject.loss, set);
+    Trial once(subject.component, set), again(subject.component, set);
     torch::manual_seed(1);
     const Tensor before = state();
     const Outcome want = once.step(once.batch(0));
@@ -297,7 +315,7 @@ void draws_are_keyed(const Subject& subject, Item& item) {
 void cuda_equals_cpu(const Subject& subject, Item& item) {
   if (!torch::cuda::is_available()) return item.skip("there is no CUDA device");
   for (const OptionSet& set : subject.sets.single) {
-    Trial cpu(subject.loss, set), cuda(subject.loss, set, at::kDouble, at::Device(at::kCUDA, 0));
+    Trial cpu(subject.component, set), cuda(subject.component, set, at::kDouble, at::Device(at::kCUDA, 0));
     for (int64_t step = 0; step < 3; ++step) {
       expect_close(item, fmt::format("{}, CUDA, step {}", set.text, step), cuda.step(cpu.batch(step)), cpu.step(cpu.batch(step)),
                    1e-8);

@@ -16,6 +16,8 @@ enum class Bug {
   mean_of_local_anchors,
   offset_of_rank_times_batch,
   mask_of_minus_1e9,
+  mask_of_minus_1e4_in_a_product,
+  mask_of_minus_100_where_there_are_others,
   masked_entry_in_the_max,
   state_in_a_plain_member,
   state_moves_in_evaluation,
@@ -27,6 +29,9 @@ enum class Bug {
   reads_labels_when_there,
   none_with_labels,
   unlabelled_are_of_one_class,
+  reads_features_without_asking,
+  keeps_rows_by_sample_without_asking,
+  skips_a_gather_without_rows,
 };
 
 constexpr int64_t kQueue = 5;
@@ -40,7 +45,7 @@ class Planted final : public foil::Loss {
   };
   explicit Planted(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.labels = labelled, .index = true}; }
+  foil::Needs needs() const override { return {.labels = labelled, .index = bug != Bug::keeps_rows_by_sample_without_asking}; }
 
   void setup(const foil::Sizes& sizes) override {
     scale_ = register_parameter("scale", torch::zeros({sizes.z_dim}));
@@ -98,6 +103,7 @@ class Planted final : public foil::Loss {
 
   // View 1 of every rank: [N, D].
   static Tensor candidates(const LossInput& input) {
+    if (bug == Bug::skips_a_gather_without_rows && input.z[1].size(0) == 0) return input.z[1].new_ones({1, input.z[1].size(1)});
     const Tensor all = input.everyone(1);
     if (bug != Bug::gather_without_gradient) return all;
     const int64_t begin = input.offset(), end = begin + input.z[1].size(0);
@@ -106,6 +112,8 @@ class Planted final : public foil::Loss {
 
   static Tensor log_sum_exp(const Tensor& s, const Tensor& allowed) {
     if (bug == Bug::mask_of_minus_1e9) return torch::logsumexp(s + allowed.logical_not().to(s.scalar_type()) * -1e9, 1);
+    if (bug == Bug::mask_of_minus_1e4_in_a_product) return torch::logsumexp(s - 1e4 * (1 - allowed.to(s.scalar_type())), 1);
+    if (bug == Bug::mask_of_minus_100_where_there_are_others) return s.masked_fill(allowed.logical_not(), -100).logsumexp(1);
     if (bug != Bug::masked_entry_in_the_max) return foil::masked_logsumexp(s, allowed);
     const Tensor top = std::get<0>(s.detach().max(1, true));
     return ((s - top).exp() * allowed).sum(1).log() + top.squeeze(1);
@@ -118,6 +126,7 @@ class Planted final : public foil::Loss {
     Tensor w = 1 + draw + average_.index_select(0, input.index);
     if (bug == Bug::reads_labels_without_asking || (bug == Bug::reads_labels_when_there && input.label.defined()))
       w = w * (1 + input.label);
+    if (bug == Bug::reads_features_without_asking) w = w + input.h.at(0).detach().mean();
     return w;
   }
 
@@ -146,6 +155,8 @@ FOIL_PLUGIN(plugin) {
   plugin.loss<Planted<Bug::mean_of_local_anchors>>("mean_of_local_anchors");
   plugin.loss<Planted<Bug::offset_of_rank_times_batch>>("offset_of_rank_times_batch");
   plugin.loss<Planted<Bug::mask_of_minus_1e9>>("mask_of_minus_1e9");
+  plugin.loss<Planted<Bug::mask_of_minus_1e4_in_a_product>>("mask_of_minus_1e4_in_a_product");
+  plugin.loss<Planted<Bug::mask_of_minus_100_where_there_are_others>>("mask_of_minus_100_where_there_are_others");
   plugin.loss<Planted<Bug::masked_entry_in_the_max>>("masked_entry_in_the_max");
   plugin.loss<Planted<Bug::state_in_a_plain_member>>("state_in_a_plain_member");
   plugin.loss<Planted<Bug::state_moves_in_evaluation>>("state_moves_in_evaluation");
@@ -157,4 +168,7 @@ FOIL_PLUGIN(plugin) {
   plugin.loss<Planted<Bug::reads_labels_when_there>>("reads_labels_when_there");
   plugin.loss<Planted<Bug::none_with_labels>>("sound_with_labels");
   plugin.loss<Planted<Bug::unlabelled_are_of_one_class>>("unlabelled_are_of_one_class");
+  plugin.loss<Planted<Bug::reads_features_without_asking>>("reads_features_without_asking");
+  plugin.loss<Planted<Bug::keeps_rows_by_sample_without_asking>>("keeps_rows_by_sample_without_asking");
+  plugin.loss<Planted<Bug::skips_a_gather_without_rows>>("skips_a_gather_without_rows");
 }

@@ -94,6 +94,14 @@ TEST(Plugins, EvaluateSaysWhichFolderOfARunItLoadsAndLoadsNoneInsideTheRun) {
   EXPECT_TRUE(contains(foreign.err, "a run must not bring its own code.")) << foreign.err;
 }
 
+TEST(Doctor, NamesThePythonThatHasThisLibTorch) {
+  std::istringstream lines(foil::Workplace().foil({"doctor"}).out);
+  std::string python;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("Python ")) python = line.substr(line.find_first_not_of(' ', 6));
+  EXPECT_TRUE(fs::exists(python)) << python;
+}
+
 TEST(Doctor, FindsNoProblemInThisBuild) {
   const foil::Outcome out = foil::Workplace().foil({"doctor"});
   EXPECT_EQ(out.code, 0) << out.out << out.err;
@@ -107,6 +115,42 @@ TEST(Doctor, NamesEveryProblemAndExitsWithOne) {
   for (const std::string problem : {"crashes.so: crashed while it was loaded", "other_torch.so: built for [",
                                     "/no/such/folder: no such folder of plugins", "/no/such/data: no such folder of data sets"}) {
     EXPECT_TRUE(contains(out.out, problem)) << problem << " in\n" << out.out;
+  }
+}
+
+TEST(Describe, OfAnUnknownNameSaysTheNearestAndWhereItLooked) {
+  const foil::Workplace place;
+  const foil::Outcome out = place.foil({"describe", "infonse", "--plugins", "."});
+  EXPECT_EQ(out.code, 2);
+  EXPECT_TRUE(contains(out.err, "unknown component 'infonse'.")) << out.err;
+  EXPECT_TRUE(contains(out.err, "Did you mean 'infonce'?\nlooked in " + fs::canonical(place.folder).string())) << out.err;
+}
+
+TEST(Plugins, AFolderOfTheCommandLineIsLookedInFirst) {
+  const foil::Workplace place;
+  const std::string folder = std::string(FOIL_BUILD) + "/tests/plugins/sampler";
+  const foil::Outcome out = place.foil({"plugins", "--plugins", folder});
+  EXPECT_EQ(listed(out.out, "sampler"), (std::vector<std::string>{"my_plugin", "uniform"})) << out.out;
+  const foil::Outcome missing = place.foil({"plugins", "--plugins", "no/such/folder"});
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_TRUE(contains(missing.err, "--plugins: Directory does not exist: no/such/folder")) << missing.err;
+}
+
+TEST(Template, OfADataSetAndOfASamplerTrains) {
+  const std::string templates = FOIL_SOURCE "/plugins/template/", built = std::string(FOIL_BUILD) + "/tests/plugins/";
+  const std::vector<std::string> synthetic = {"--set", "data.name=synthetic", "--set", "data.subset=0",
+                                              "--set", "data.batch_size=64"};
+  for (const std::string kind : {"dataset", "sampler"}) {
+    const foil::Workplace place;
+    std::vector<std::string> command = {"train",           templates + kind + "/my_plugin.toml",
+                                        "--quiet",         "--set",
+                                        "run.steps=3",     "--set",
+                                        "run.output=runs", "--set",
+                                        "plugins.path=[]", "--plugins",
+                                        built + kind};
+    if (kind == "sampler") command.insert(command.end(), synthetic.begin(), synthetic.end());
+    const foil::Outcome out = place.foil(command);
+    EXPECT_EQ(out.code, 0) << kind << ": " << out.err;
   }
 }
 
@@ -225,9 +269,14 @@ TEST_F(New, AnInstallationOnTopOfAnotherRunsFromItsOwnPlaces) {
 }
 
 TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
-  const std::vector<std::vector<std::string>> kinds{
-      {"loss"},        {"loss", "--with", "state"}, {"loss", "--with", "queue"}, {"loss", "--with", "kernel"}, {"encoder"},
-      {"augmentation"}};
+  const std::vector<std::vector<std::string>> kinds{{"loss"},
+                                                    {"loss", "--with", "state"},
+                                                    {"loss", "--with", "queue"},
+                                                    {"loss", "--with", "kernel"},
+                                                    {"encoder"},
+                                                    {"augmentation"},
+                                                    {"dataset"},
+                                                    {"sampler"}};
   for (size_t i = 0; i < kinds.size(); ++i) {
     const std::string folder = "made" + std::to_string(i);
     std::vector<std::string> arguments = kinds[i];
@@ -249,6 +298,24 @@ TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
   }
 }
 
+TEST(ConformanceProgram, SaysWhatItDoesAndNamesAnUnknownItemOptionAndPlugin) {
+  const foil::Workplace place;
+  const std::string program = std::string(FOIL_BUILD) + "/foil_conformance",
+                    infonce = std::string(FOIL_BUILD) + "/plugins/infonce.so";
+  const foil::Outcome help = place.run({program, "--help"});
+  EXPECT_EQ(help.code, 0) << help.err;
+  for (const char* part : {"--item", "--set", "PLUGIN", "encoder ", "sampler ", "micro_batches", "Exit codes: 0 all hold"})
+    EXPECT_TRUE(contains(help.out, part)) << part << " in\n" << help.out;
+  const foil::Outcome item = place.run({program, "--item", "drawn", infonce});
+  EXPECT_EQ(item.code, 2);
+  EXPECT_TRUE(contains(item.err, "unknown item 'drawn'.")) << item.err;
+  const foil::Outcome set = place.run({program, "--set", "temprature=1", infonce});
+  EXPECT_EQ(set.code, 2);
+  EXPECT_TRUE(contains(set.err, "--set: unknown option 'temprature'. Known options: temperature")) << set.err;
+  EXPECT_EQ(place.run({program}).code, 2);
+  EXPECT_EQ(place.run({program, "nothing.so"}).code, 3);
+}
+
 TEST_F(New, RefusesAndWritesNothing) {
   fs::create_directory(place_->folder / "there");
   const auto refused = [&](std::vector<std::string> arguments) {
@@ -264,11 +331,19 @@ TEST_F(New, RefusesAndWritesNothing) {
         refused({"loss", name, "dir"}),
         "foil new: NAME = '" + name + "', allowed: lower-case letters, digits and single '_' between them, a letter first.\n");
   }
-  EXPECT_EQ(refused({"loss", "options", "dir"}),
-            "foil new: NAME = 'options' means something else to CMake or in the source. Choose another.\n");
+  const std::vector<std::pair<std::string, std::string>> taken = {{"class", "a word of C++"},
+                                                                  {"co_await", "a word of C++"},
+                                                                  {"xor", "a word of C++"},
+                                                                  {"std", "a namespace that the source uses"},
+                                                                  {"all", "a target or a folder of its build"},
+                                                                  {"runs", "a target or a folder of its build"},
+                                                                  {"options", "a name that the source uses"}};
+  for (const auto& [name, what] : taken)
+    EXPECT_EQ(refused({"loss", name, "dir"}), "foil new: NAME = '" + name + "' is " + what + ". Choose another.\n");
+  EXPECT_EQ(refused({"loss", std::string(65, 'a'), "dir"}), "foil new: NAME has 65 letters, allowed: at most 64.\n");
   EXPECT_TRUE(contains(refused({"loss", "infonce", "dir"}), "foil new: the name 'infonce' is taken: the loss of ")) << "a loss";
   EXPECT_EQ(refused({"encoder", "mine", "dir", "--with", "state"}), "foil new: --with state is for losses only.\n");
-  EXPECT_TRUE(contains(refused({"lost", "mine", "dir"}), "KIND: lost not in {loss,encoder,augmentation}"));
+  EXPECT_TRUE(contains(refused({"lost", "mine", "dir"}), "KIND: lost not in {loss,encoder,augmentation,dataset,sampler}"));
 }
 
 TEST(NewWithoutInstallation, SaysHowToGetOne) {

@@ -14,14 +14,19 @@ class MyPlugin final : public foil::Encoder {
  public:
   struct Options {
     std::vector<int64_t> widths = {32, 64, 128};
-    void describe(foil::Fields& f) { f.integers("widths", widths, "channels after each convolution", foil::at_least(1)); }
+    double dropout = 0;
+    void describe(foil::Fields& f) {
+      f.integers("widths", widths, "channels after each convolution", foil::at_least(1));
+      f.number("dropout", dropout, "share of the features that is dropped in training", foil::from_below(0, 1));
+    }
   };
   explicit MyPlugin(Options options) : options_(std::move(options)) {
-    if (options_.widths.empty()) foil::fail(foil::Exit::usage, "encoder.widths = [], allowed: at least one width.");
+    if (options_.widths.empty()) foil::refuse("widths", "[]", "at least one width");
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
-    int64_t in = sizes.channels;
+    channels_ = sizes.channels;
+    int64_t in = channels_;
     for (const int64_t width : options_.widths) {
       const std::string number = std::to_string(norms_.size() + 1);
       const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);  // the norm brings the bias
@@ -32,15 +37,20 @@ class MyPlugin final : public foil::Encoder {
   }
 
   foil::Features forward(const foil::View& view) override {
+    if (view.data.dim() != 4 || view.data.size(1) != channels_)
+      foil::fail(foil::Exit::failure, "my_plugin: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
     foil::Tensor x = view.data;  // [B, C, H, W]
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
-    return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H', W']
+    const foil::Tensor pooled = x.mean({2, 3});  // [B, F]
+    // The draws follow the samples, on any rank and after a resume; torch::dropout's do not.
+    return {foil::dropout(pooled, options_.dropout, view.key, "pooled"), x, {}};  // [B, F], [B, F, H', W']
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }
 
  private:
   Options options_;
+  int64_t channels_ = 0;
   std::vector<torch::nn::Conv2d> convolutions_;
   std::vector<std::shared_ptr<foil::BatchNorm>> norms_;
 };

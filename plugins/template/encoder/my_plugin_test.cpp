@@ -11,7 +11,7 @@ foil::View view_of(const foil::Tensor& images) {
 }
 
 TEST(MyPlugin, GivesOneFeatureVectorASample) {
-  MyPlugin encoder({.widths = {4, 6}});
+  MyPlugin encoder({.widths = {4, 6}, .dropout = 0});
   encoder.setup({.channels = 3, .height = 9, .width = 7});
   const foil::Features out = encoder.forward(view_of(torch::rand({5, 3, 9, 7})));
   EXPECT_EQ(out.pooled.sizes(), (std::vector<int64_t>{5, encoder.feature_dim()}));
@@ -19,7 +19,7 @@ TEST(MyPlugin, GivesOneFeatureVectorASample) {
 }
 
 TEST(MyPlugin, ASampleInEvaluationDoesNotDependOnTheOthers) {
-  MyPlugin encoder({.widths = {4, 6}});
+  MyPlugin encoder({.widths = {4, 6}, .dropout = 0});
   encoder.setup({.channels = 1, .height = 8, .width = 8});
   const foil::Tensor images = torch::rand({5, 1, 8, 8});
   encoder.forward(view_of(images));  // the running statistics move

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The items of a data set, under each of its option sets and for each split that it has.
+#include "conformance.h"
+
+#include "trials.h"
+
+#include <foil/dataset.h>
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <map>
+#include <thread>
+
+namespace foil::conformance {
+namespace {
+
+constexpr int64_t kMost = 48;  // samples that are read of a split
+
+const char* name(Split split) { return split == Split::train ? "train" : "test"; }
+
+std::shared_ptr<Dataset> made(const Subject& subject, const OptionSet& set) { return make<Dataset>(subject.component, set); }
+
+// Rows all over a split: some of the first, some of the last, those between evenly.
+Tensor some_rows(int64_t size) {
+  if (size <= kMost) return torch::arange(size, torch::kLong);
+  return torch::linspace(0, static_cast<double>(size - 1), kMost, torch::kDouble).round().to(torch::kLong);
+}
+
+// The samples of all modalities, as numbers: sample b of each is tensor b.
+std::vector<std::vector<Tensor>> samples(const Views& views) {
+  std::vector<std::vector<Tensor>> all;
+  for (const View& view : views) {
+    all.emplace_back();
+    for (int64_t b = 0; b < view.size(); ++b)
+      all.back().push_back(view.data.defined() ? view.data[b].contiguous() : view.ragged[static_cast<size_t>(b)]);
+  }
+  return all;
+}
+
+// Sample `at[i]` of `want` is sample i of `got`, bit for bit.
+void expect_samples(Item& item, const std::string& where, const Views& got, const Views& want, const Tensor& at) {
+  const auto a = samples(got), b = samples(want);
+  if (a.size() != b.size()) return item.fail(where, fmt::format("{} modalities, elsewhere {}", a.size(), b.size()));
+  for (size_t m = 0; m < a.size(); ++m) {
+    if (static_cast<int64_t>(a[m].size()) != at.size(0))
+      return item.fail(where, fmt::format("read() of {} samples gives {}", at.size(0), a[m].size()));
+    for (int64_t i = 0; i < at.size(0); ++i)
+      item.expect_equal_bits(where, fmt::format("sample {}", i), a[m][static_cast<size_t>(i)],
+                             b[m][static_cast<size_t>(at[i].item<int64_t>())]);
+  }
+}
+
+// f(set's text, split, the data set) for all that there is.
+template <class F>
+void for_each_split(const Subject& subject, F f) {
+  for (const OptionSet& set : subject.sets.single) {
+    const std::shared_ptr<Dataset> dataset = made(subject, set);
+    for (const Split split : {Split::train, Split::test}) {
+      if (split == Split::train || dataset->size(split) != 0) f(set.text + ", " + name(split), split, *dataset);
+    }
+  }
+}
+
+void labels_fit(const Subject& subject, Item& item) {
+  if (subject.sets.single.empty()) return item.fail("every option set", "is refused");
+  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
+    const int64_t size = dataset.size(split), classes = static_cast<int64_t>(dataset.classes().size());
+    item.expect(split == Split::train ? size > 0 : size >= 0, where, fmt::format("size() is {}", size));
+    const Tensor labels = dataset.labels(split);
+    item.expect(labels.defined() == (classes > 0), where,
+                fmt::format("classes() names {} classes, and labels() are {}", classes, labels.defined() ? "there" : "undefined"));
+    if (!labels.defined()) return;
+    if (labels.scalar_type() != at::kLong || labels.sizes() != at::IntArrayRef({size}) || !labels.device().is_cpu())
+      return item.fail(where, fmt::format("labels() is {} {}, allowed: int64 [{}] on the CPU", labels.toString(),
+                                          text_of(labels.sizes()), size));
+    if (size == 0) return;
+    const int64_t low = labels.min().item<int64_t>(), high = labels.max().item<int64_t>();
+    item.expect(
+        low >= -1 && high < classes, where,
+        fmt::format("labels go from {} to {}, allowed: -1 (none) to {}, as classes() names {}", low, high, classes - 1, classes));
+    item.expect_equal_bits(where, "labels() asked again", dataset.labels(split), labels);
+  });
+}
+
+void shapes_are_as_said(const Subject& subject, Item& item) {
+  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
+    const std::vector<int64_t> shape = dataset.shape();
+    item.expect(shape.size() == 1 || shape.size() == 3, where,
+                fmt::format("shape() is {}, allowed: [C, H, W], [C, -1, -1] or [F]", text_of(shape)));
+    const Views views = dataset.read(split, some_rows(dataset.size(split)));
+    if (views.empty()) return item.fail(where, "read() gives no view");
+    const View& view = views[0];
+    item.expect(view.data.defined() == view.ragged.empty(), where, "a view has either data or ragged");
+    for (const auto& sample : samples(views)[0]) {
+      bool fits = sample.dim() == static_cast<int64_t>(shape.size());
+      for (int64_t d = 0; fits && d < sample.dim(); ++d)
+        fits = shape[static_cast<size_t>(d)] == -1 || shape[static_cast<size_t>(d)] == sample.size(d);
+      item.expect(fits, where, fmt::format("a sample is {}, shape() says {}", text_of(sample.sizes()), text_of(shape)));
+      const bool right = shape.size() == 3 ? sample.scalar_type() == at::kByte : sample.is_floating_point();
+      item.expect(right && sample.device().is_cpu(), where,
+                  fmt::format("a sample is {}, allowed: {} on the CPU", sample.toString(),
+                              shape.size() == 3 ? "uint8 images" : "vectors of floats"));
+    }
+  });
+}
+
+void reading_is_by_index(const Subject& subject, Item& item) {
+  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
+    const Tensor rows = some_rows(dataset.size(split)), n = torch::arange(rows.size(0));
+    Views whole = dataset.read(split, rows);
+    const auto expect_read = [&](const std::string& what, const Tensor& at) {
+      const Tensor index = rows.index_select(0, at), kept = index.clone();
+      expect_samples(item, where + ", " + what, dataset.read(split, index), whole, at);
+      item.expect(torch::equal(index, kept), where + ", " + what, "read() writes into the index");
+    };
+    expect_read("again", n);
+    expect_read("in reverse", n.flip(0));
+    expect_read("a sample three times", n.slice(0, 0, 1).repeat({3}));
+    expect_read("one sample", n.slice(0, -1));
+    expect_read("no sample", n.slice(0, 0, 0));
+    // What was read is the reader's: writing there must not change the data set.
+    Views mine = dataset.read(split, rows);
+    for (View& view : mine) {
+      if (view.data.defined()) view.data.fill_(1);
+      for (Tensor& image : view.ragged) image.fill_(1);
+    }
+    expect_read("after writing into what was read", n);
+  });
+}
+
+void threads_read_alike(const Subject& subject, Item& item) {
+  constexpr size_t kThreads = 4;
+  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
+    const Tensor rows = some_rows(dataset.size(split)), n = torch::arange(rows.size(0));
+    const Views whole = dataset.read(split, rows);
+    std::vector<Views> got(kThreads);
+    std::vector<std::string> errors(kThreads);
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        try {
+          for (int repeat = 0; repeat < 4; ++repeat) got[t] = dataset.read(split, rows.roll(static_cast<int64_t>(t)));
+        } catch (const std::exception& error) {
+          errors[t] = error.what();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (size_t t = 0; t < kThreads; ++t) {
+      const std::string here = where + fmt::format(", read from {} threads at once", kThreads);
+      if (!errors[t].empty())
+        item.fail(here, errors[t]);
+      else
+        expect_samples(item, here, got[t], whole, n.roll(static_cast<int64_t>(t)));
+    }
+  });
+}
+
+// A short number for what is in a data set, as far as it is read here.
+std::string contents(const Dataset& dataset) {
+  double sum = 0;
+  std::string text;
+  for (const Split split : {Split::train, Split::test}) {
+    const int64_t size = dataset.size(split);
+    if (size == 0) continue;
+    double place = 1;
+    for (const auto& modality : samples(dataset.read(split, some_rows(size)))) {
+      for (const Tensor& sample : modality) sum += sample.to(at::kDouble).sum().item<double>() * (place += 0.37);
+    }
+    const Tensor labels = dataset.labels(split);
+    if (labels.defined()) sum += (labels.to(at::kDouble) * torch::arange(1, size + 1)).sum().item<double>();
+    text += fmt::format("{} {}; ", name(split), size);
+  }
+  return text + fmt::format("{:.17g}", sum);
+}
+
+// Two made alike are alike, and an identity tells two that differ apart.
+void identity_is_of_the_contents(const Subject& subject, Item& item) {
+  std::map<std::string, std::pair<std::string, std::string>> seen;  // identity -> contents, option set
+  for (const OptionSet& set : subject.sets.single) {
+    const std::shared_ptr<Dataset> first = made(subject, set), second = made(subject, set);
+    const std::string what = contents(*first), id = first->identity();
+    item.expect(what == contents(*second), set.text, "made twice from the same options it has other samples or labels");
+    item.expect(id == second->identity(), set.text,
+                fmt::format("made twice its identity() is '{}' and '{}'", id, second->identity()));
+    item.expect(id == first->identity(), set.text, "identity() changes by being asked or by reading");
+    if (id.empty()) continue;
+    const auto [before, is_new] = seen.try_emplace(id, what, set.text);
+    item.expect(before->second.first == what, set.text,
+                fmt::format("identity() is '{}' as with {}, where samples or labels differ", id, before->second.second));
+  }
+  if (seen.empty()) item.note("identity() says nothing: results then do not tell two of these data sets apart");
+}
+
+void reading_draws_nothing(const Subject& subject, Item& item) {
+  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
+    const GlobalDraws draws;
+    dataset.read(split, some_rows(dataset.size(split)));
+    item.expect(!draws.any(), where, "read() draws from LibTorch's global generator");
+  });
+}
+
+}  // namespace
+
+std::vector<Check> dataset_checks() {
+  return {
+      {"labels", labels_fit, /*decides=*/true}, {"shapes", shapes_are_as_said, /*decides=*/true}, {"read", reading_is_by_index},
+      {"threads", threads_read_alike},          {"identity", identity_is_of_the_contents},        {"draws", reading_draws_nothing}};
+}
+
+}  // namespace foil::conformance
