@@ -120,7 +120,9 @@ class GaussianBlur final : public foil::Augmentation {
   }
 
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    const int64_t side = std::min(before.at(1), before.at(2));
+    if (before.size() != 3)
+      foil::fail(foil::Exit::usage, "gaussian_blur: the data is vectors of ", before.at(0), ", allowed: images.");
+    const int64_t side = std::min(before[1], before[2]);
     if (side >= 0 && side <= options_.kernel_size / 2)
       foil::fail(foil::Exit::usage, "gaussian_blur.kernel_size = ", options_.kernel_size, ", allowed: an odd number below ",
                  2 * side, ", twice the image side");

@@ -199,7 +199,11 @@ class RandomResizedCrop final : public foil::Augmentation {
   }
 
   bool accepts_ragged() const override { return true; }
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override { return {before.at(0), height_, width_}; }
+  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
+    if (before.size() != 3)
+      foil::fail(foil::Exit::usage, "random_resized_crop: the data is vectors of ", before.at(0), ", allowed: images.");
+    return {before[0], height_, width_};
+  }
 
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {
     return cropped(view, [&](int64_t b, int64_t height, int64_t width) {

@@ -176,7 +176,7 @@ void types_are_alike(const Subject& subject, Item& item) {
       return apply(*augmentation, other, place(all_samples()));
     };
     const Tensor single = bytes ? as_float_image(view.data) : view.data, want = given(single);
-    const double allowed = kRounding * std::max(1.0, want.numel() ? want.abs().max().item<double>() : 0);
+    const double allowed = kRounding * magnitude(one.set) * std::max(1.0, want.numel() ? want.abs().max().item<double>() : 0);
     item.expect(want.scalar_type() == at::kFloat, one.where(),
                 fmt::format("of fp32 it makes {}", c10::toString(want.scalar_type())));
     if (bytes) {

@@ -34,6 +34,9 @@ void ranges_are_enforced(const Subject& subject, Item& item) {
     OptionSet set{"", {Node::Table{}, {"conformance"}, {"conformance"}}};
     Node placed = value;
     placed.origin = placed.key_origin = {"conformance"};
+    if (placed.is_array()) {
+      for (Node& element : placed.array()) element.origin = {"conformance"};
+    }
     set.table.set(key, placed);
     try {
       make<void>(subject.component, set);

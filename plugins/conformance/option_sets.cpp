@@ -132,6 +132,15 @@ std::vector<Option> options_of(const Component& component) {
   return lister.options;
 }
 
+double magnitude(const OptionSet& set) {
+  double most = 1;
+  for (const auto& [key, value] : set.table.table()) {
+    const double x = value.is_number() ? std::abs(value.number()) : 1;
+    if (x > 0) most = std::max({most, x, 1 / x});
+  }
+  return most;
+}
+
 std::string table_name(const Component& component) {
   if (component.kind == "augmentation") return "augment";
   return component.kind == "data set" ? "data" : component.kind;

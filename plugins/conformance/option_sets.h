@@ -31,6 +31,9 @@ struct OptionSet {
   Node table;
 };
 
+// The largest number of an option set, or the inverse of the smallest, at least 1: what it multiplies or divides rounds at that size.
+double magnitude(const OptionSet& set);
+
 // The table in which an experiment chooses it: "loss", "encoder", "augment", "data", "sampler".
 std::string table_name(const Component& component);
 

@@ -114,16 +114,6 @@ void order_of_samples_is_nothing(const Subject& subject, Item& item) {
 
 namespace {
 
-// The largest number of an option set, or the inverse of the smallest: what it multiplies or divides rounds at that size.
-double magnitude(const OptionSet& set) {
-  double most = 1;
-  for (const auto& [key, value] : set.table.table()) {
-    const double x = value.is_number() ? std::abs(value.number()) : 1;
-    if (x > 0) most = std::max({most, x, 1 / x});
-  }
-  return most;
-}
-
 // Batches in which an anchor has nothing to be compared with.
 std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> lonely_batches(const Needs& needs) {
   std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> all = {
