@@ -114,9 +114,8 @@ class GaussianBlur final : public foil::Augmentation {
     }
   };
   explicit GaussianBlur(Options options) : options_(std::move(options)) {
-    foil::check_interval("gaussian_blur.sigma", options_.sigma);
-    if (options_.kernel_size % 2 == 0)
-      foil::fail(foil::Exit::usage, "gaussian_blur.kernel_size = ", options_.kernel_size, ", allowed: an odd number");
+    foil::check_interval("sigma", options_.sigma);
+    if (options_.kernel_size % 2 == 0) foil::refuse("kernel_size", options_.kernel_size, "an odd number");
   }
 
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
@@ -124,8 +123,8 @@ class GaussianBlur final : public foil::Augmentation {
       foil::fail(foil::Exit::usage, "gaussian_blur: the data is vectors of ", before.at(0), ", allowed: images.");
     const int64_t side = std::min(before[1], before[2]);
     if (side >= 0 && side <= options_.kernel_size / 2)
-      foil::fail(foil::Exit::usage, "gaussian_blur.kernel_size = ", options_.kernel_size, ", allowed: an odd number below ",
-                 2 * side, ", twice the image side");
+      foil::refuse("kernel_size", options_.kernel_size,
+                   "an odd number below " + std::to_string(2 * side) + ", twice the image side");
     return before;
   }
 

@@ -25,7 +25,7 @@ class Grayscale final : public foil::Augmentation {
 
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
     if (before.at(0) != 1 && before.at(0) != 3)
-      foil::fail(foil::Exit::usage, "grayscale: images have ", before[0], " channels, allowed: 1, 3");
+      foil::fail(foil::Exit::usage, "grayscale: images have ", before[0], " channels, allowed: 1, 3.");
     return before;
   }
 

@@ -44,8 +44,8 @@ class Normalize final : public foil::Augmentation {
   static void check(const char* option, const std::vector<double>& value, int64_t channels) {
     const auto count = static_cast<int64_t>(value.size());
     if (count != 1 && count != channels)
-      foil::fail(foil::Exit::usage, "normalize.", option, " has ", count, " numbers, allowed: 1 or ", channels,
-                 ", one per channel");
+      foil::refuse(option, "a list of " + std::to_string(count),
+                   "a list of 1 or " + std::to_string(channels) + ", one per channel");
   }
 
   Options options_;

@@ -190,10 +190,9 @@ class RandomResizedCrop final : public foil::Augmentation {
   };
   explicit RandomResizedCrop(Options options) : options_(std::move(options)) {
     if (options_.size.empty() || options_.size.size() > 2)
-      foil::fail(foil::Exit::usage, "random_resized_crop.size has ", options_.size.size(),
-                 " numbers, allowed: one, or height and width");
-    foil::check_interval("random_resized_crop.scale", options_.scale);
-    foil::check_interval("random_resized_crop.ratio", options_.ratio);
+      foil::refuse("size", "a list of " + std::to_string(options_.size.size()), "one number, or height and width");
+    foil::check_interval("scale", options_.scale);
+    foil::check_interval("ratio", options_.ratio);
     height_ = options_.size.front();
     width_ = options_.size.back();
   }

@@ -53,13 +53,28 @@ struct LogOptions {
 struct Chosen {
   const Component* component = nullptr;
   Node table;
-  std::string prefix;  // "loss", "augment.2": how messages name the table
+  std::string prefix;  // "loss", "augment": how messages name the table
   std::string place;   // file:line:column of its name
   template <class Interface>
   std::shared_ptr<Interface> make() const {
-    TableReader reader(&table, prefix);
-    return std::static_pointer_cast<Interface>(component->make(reader));
+    return placed([&] {
+      TableReader reader(&table, prefix);
+      return std::static_pointer_cast<Interface>(component->make(reader));
+    });
   }
+  // What the component answers. An option that it refuses gets its name and place in the file, what it refuses without naming an
+  // option the place of the component, and so does a size that no memory holds. Every call that may refuse goes through here.
+  template <class Call>
+  auto placed(Call call) const {
+    try {
+      return call();
+    } catch (const std::exception& error) {
+      refused(error);
+    }
+  }
+
+ private:
+  [[noreturn]] void refused(const std::exception& error) const;  // inside a catch
 };
 
 struct ChosenAugmentation : Chosen {
@@ -91,6 +106,13 @@ struct Plan {
   std::vector<ChosenAugmentation> augment;
   std::vector<ChosenLoss> losses;
 };
+
+// Ends what could not be made of the option `key`: the words of LibTorch or the standard library, without their trace.
+[[noreturn]] void cannot_be_made(const std::string& key, const std::exception& error);
+
+// What foil::refuse refused under a full key ("data.batch_size"), with its place in `resolved`; other errors as they are. The place
+// of a value that was not given is that of its table.
+Error with_place(const Error& error, const Node& resolved);
 
 // [plugins] path as absolute folders; what is not a list of texts is left to `check`.
 std::vector<std::string> plugin_paths(const Node& root);

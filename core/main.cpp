@@ -145,6 +145,16 @@ int run(int argc, char** argv) {
   on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
   on_ablate->add_flag("--dry-run", ablate.dry_run, "list the trials and an estimate");
   on_ablate->add_flag("--restart", ablate.restart, "begin the study anew; its folder is kept aside");
+  on_ablate->footer(
+      "[sweep] of FILE:\n"
+      "  seeds = 3\n"
+      "      run.seed and the two that follow it; or a list\n"
+      "  grid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+      "      every combination: four variants\n"
+      "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+      "      side by side: two variants\n"
+      "  files = [\"a.toml\", \"b.toml\"]\n"
+      "      the sweeps of these files");
   on_ablate->add_option("--nproc", ablate.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
   shared(on_ablate);
   CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");

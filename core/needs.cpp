@@ -4,6 +4,7 @@
 #include <torch/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace foil {
@@ -19,30 +20,31 @@ std::string options_of_value(const Node& table, int64_t value) {
 
 }  // namespace
 
-void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes, bool labelled) {
+void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options) {
   const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
-  const int64_t views = plan.views.count;
+  const int64_t views = options.count;
   if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
-    std::string range = needs.max_views == 0 ? "at least " + std::to_string(needs.min_views)
-                        : needs.max_views == needs.min_views
-                            ? std::to_string(needs.min_views)
-                            : std::to_string(needs.min_views) + " to " + std::to_string(needs.max_views);
+    std::string range = std::to_string(needs.min_views);
+    if (needs.max_views == 0) range = "at least " + range;
+    if (needs.max_views > needs.min_views) range += " to " + std::to_string(needs.max_views);
     fail(Exit::usage, what, range, " views, views.count = ", views, ".");
   }
-  const auto labels = [&](const char* of) {
-    if (!labelled) fail(Exit::usage, what, "labels", of, ", the data set '", plan.data.component->name, "' has none.");
-  };
-  if (needs.labels) labels("");
   for (const QueueNeed& queue : needs.queues) {
-    if (queue.label) labels(" in its queue");
     const bool online = queue.source == QueueNeed::Source::online;
     if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
-    const int64_t there = online ? views : sizes.full_views;
+    const int64_t there = online ? views : options.full_views();
     if (queue.view >= there) {
       fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
            online ? "views.count" : "views.full", " = ", there, ".");
     }
   }
+}
+
+void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled) {
+  const bool in_queue = std::any_of(needs.queues.begin(), needs.queues.end(), [](const QueueNeed& queue) { return queue.label; });
+  if (labelled || (!needs.labels && !in_queue)) return;
+  fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' needs labels", needs.labels ? "" : " in its queue",
+       ", the data set '", plan.data.component->name, "' has none.");
 }
 
 std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,

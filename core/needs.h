@@ -6,9 +6,10 @@
 
 namespace foil {
 
-// Throws Error (Exit::usage) at the place of the loss for what it needs and the experiment has not. `labelled`: some training
-// sample has a label.
-void require(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, const Sizes& sizes, bool labelled);
+// Throw Error (Exit::usage) at the place of the loss for what it needs and the experiment has not: views, which the file alone says;
+// labels, which the data say. `labelled`: some training sample has a label.
+void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options);
+void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled);
 
 // One of the loss's queues. Throws Error (Exit::usage) at the place of the loss where it cannot fit into this machine's memory,
 // before anything is drawn.

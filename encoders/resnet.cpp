@@ -81,7 +81,7 @@ class ResNet final : public foil::Encoder {
 
   explicit ResNet(Options options) : options_(options) {
     if (options_.depth != 18 && options_.depth != 34 && options_.depth != 50) {
-      foil::fail(foil::Exit::usage, "resnet: encoder.depth = ", options_.depth, ", allowed: 18, 34, 50.");
+      foil::refuse("depth", options_.depth, "18, 34, 50");
     }
   }
 

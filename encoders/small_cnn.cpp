@@ -29,7 +29,10 @@ class SmallCNN final : public foil::Encoder {
   };
 
   explicit SmallCNN(Options options) : options_(std::move(options)) {
-    if (options_.widths.empty()) foil::fail(foil::Exit::usage, "small_cnn: encoder.widths is empty, allowed: at least one width.");
+    if (options_.widths.empty()) foil::refuse("widths", "[]", "a list of one or more widths");
+    for (const int64_t width : options_.widths) {
+      if (width > 1'000'000) foil::refuse("widths", width, "widths up to 1000000");
+    }
   }
 
   void setup(const foil::EncoderSizes& sizes) override {

@@ -81,8 +81,9 @@ class ISogCLR final : public foil::Loss {
   };
   explicit ISogCLR(Options options) : options_(options) {
     if (options_.smallest_temperature > options_.largest_temperature) {
-      foil::fail(foil::Exit::usage, "loss.smallest_temperature = ", options_.smallest_temperature,
-                 ", allowed: at most loss.largest_temperature = ", options_.largest_temperature, ".");
+      std::ostringstream most;
+      most << "at most largest_temperature = " << options_.largest_temperature;
+      foil::refuse("smallest_temperature", options_.smallest_temperature, most.str());
     }
   }
 

@@ -54,8 +54,10 @@ class MoCHi final : public foil::Loss {
   };
   explicit MoCHi(Options options) : options_(options) {
     if (options_.hardest > options_.queue_length) {
-      foil::fail(foil::Exit::usage, "loss.hardest = ", options_.hardest,
-                 ", allowed: at most loss.queue_length = ", options_.queue_length, ".");
+      foil::refuse("hardest", options_.hardest, "at most queue_length = " + std::to_string(options_.queue_length));
+    }
+    for (const auto& [key, mixed] : {std::pair("pairs", options_.pairs), std::pair("with_query", options_.with_query)}) {
+      if (mixed > 1'000'000) foil::refuse(key, mixed, "at most 1000000");
     }
   }
 

@@ -46,7 +46,9 @@ class SwAV final : public foil::Loss {
       f.integer("queue_start_epoch", queue_start_epoch, "the queue fills from this epoch on", foil::at_least(0));
     }
   };
-  explicit SwAV(Options options) : options_(options) {}
+  explicit SwAV(Options options) : options_(options) {
+    if (options_.iterations > 1'000) foil::refuse("iterations", options_.iterations, "at most 1000");
+  }
 
   foil::Needs needs() const override {
     foil::Needs needs{.max_views = 0};

@@ -149,7 +149,11 @@ std::shared_ptr<Loss> make_loss(const std::string& name, const std::string& opti
   TableReader reader(&table, "");
   component.describe(reader);
   reader.finish();
-  return std::static_pointer_cast<Loss>(component.make(reader));
+  try {
+    return std::static_pointer_cast<Loss>(component.make(reader));
+  } catch (const Error& error) {
+    throw reader.with_place(error);
+  }
 }
 
 void set_up(Loss& loss, const Sizes& sizes) {

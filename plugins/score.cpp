@@ -26,7 +26,11 @@ std::shared_ptr<Loss> make(const Registry& registry, const ScoreOptions& options
   TableReader reader(root.find("loss"), "loss");
   component.describe(reader);
   reader.finish();
-  return std::static_pointer_cast<Loss>(component.make(reader));
+  try {
+    return std::static_pointer_cast<Loss>(component.make(reader));
+  } catch (const Error& error) {
+    throw reader.with_place(error);
+  }
 }
 
 // Takes a tensor out of the file; undefined when it is not there.

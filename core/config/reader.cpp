@@ -139,6 +139,12 @@ Origin TableReader::place(std::string_view key) const {
   return node ? node->origin : resolved_.origin;
 }
 
+Error TableReader::with_place(const Error& error) const {
+  if (error.key().empty() || error.key().find('.') != std::string::npos) return error;
+  const std::string where = place(error.key()).text();
+  return Error((where.empty() || where == "default" ? "" : where + ": ") + full(error.what()), error.code());
+}
+
 void TableReader::resolve(const char* key, Node value) {
   const Node* got = origin_of(key);
   value.origin = got ? got->origin : Origin{"default"};

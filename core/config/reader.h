@@ -42,6 +42,8 @@ class TableReader : public Fields {
   const Node* origin_of(std::string_view key) const;
   // Where messages about a key point: at its value; when it is not given, at the table; "default" without a table.
   Origin place(std::string_view key) const;
+  // An option of this table that foil::refuse refused, with its place and the table's name; other errors as they are.
+  Error with_place(const Error& error) const;
 
  private:
   // Notes the final value of a visited key.

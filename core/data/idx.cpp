@@ -120,11 +120,11 @@ Table read_table(const std::string& images, const std::string& labels) {
 }
 
 Contents read_idx_folder(const Idx::Options& options) {
-  if (options.path.empty()) fail(Exit::usage, "data.path is not given: the folder of the IDX files.");
-  if (options.train_images.empty()) fail(Exit::usage, "data.train_images is empty: the file of the training images.");
+  if (options.path.empty()) refuse("path", "\"\"", "the folder of the IDX files");
+  if (options.train_images.empty()) refuse("train_images", "\"\"", "the file of the training images");
   if (!options.test_images.empty() && options.train_labels.empty() != options.test_labels.empty()) {
-    fail(Exit::usage, "data.train_labels = '", options.train_labels, "', data.test_labels = '", options.test_labels,
-         "': give both, or neither.");
+    refuse("train_labels", "\"" + options.train_labels + "\"",
+           std::string("a file, or none, just as test_labels is ") + (options.test_labels.empty() ? "none" : "a file"));
   }
   auto file = [&](const std::string& name) { return name.empty() ? name : plain_or_gz(options.path, name); };
   Contents contents;

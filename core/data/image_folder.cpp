@@ -62,7 +62,7 @@ constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
 
 ImageFolder::ImageFolder(const Options& options)
     : threads_(options.threads > 0 ? options.threads : usable_cores()), largest_image_(options.largest_image) {
-  if (options.path.empty()) fail(Exit::usage, "data.path is not given: the folder of the images.");
+  if (options.path.empty()) refuse("path", "\"\"", "the folder of the images");
   ImageTree tree = list_images({options.path, options.flat, options.allow_empty});
   for (const std::string& name : tree.classes) classes_.push_back(printable(name));
   remarks_ = std::move(tree.remarks);

@@ -34,17 +34,17 @@ Tensor long_tail(const Tensor& labels, double ratio) {
 Tensor select_training(const Tensor& labels, int64_t size, const SelectionOptions& options, uint64_t seed) {
   Tensor rows = torch::arange(size, torch::kLong);
   if (options.imbalance > 0 && options.imbalance < 1) {
-    fail(Exit::usage, "data.imbalance = ", options.imbalance, ", allowed: 0 (as it is) or a number >= 1.");
+    refuse("data.imbalance", options.imbalance, "0 (as it is) or a number >= 1");
   }
   if (options.imbalance > 1) {
     if (!labels.defined() || labels.numel() == 0 || labels.min().item<int64_t>() < 0) {
-      fail(Exit::usage, "data.imbalance = ", options.imbalance, " needs a label for every training sample.");
+      refuse("data.imbalance", options.imbalance, "0, as not every training sample has a label");
     }
     rows = long_tail(labels.contiguous(), options.imbalance);
     if (rows.numel() == 0) fail(Exit::usage, "data.imbalance = ", options.imbalance, " leaves no training sample.");
   }
   if (options.subset > rows.size(0)) {
-    fail(Exit::usage, "data.subset = ", options.subset, ", allowed: 0 (all) to ", rows.size(0), ", the size of the training set.");
+    refuse("data.subset", options.subset, "0 (all) to " + std::to_string(rows.size(0)) + ", the size of the training set");
   }
   if (options.subset > 0) {
     rows = rows.index_select(0, draw_rows(rows.size(0), options.subset, mix_key(seed, name_key("subset"))));

@@ -51,9 +51,9 @@ void scatter(const Synthetic::Options& o, int64_t label, Draws draws, float* val
 Table make(const Synthetic::Options& o, const char* split, int64_t samples) {
   if (samples == 0) return {};
   Table table;
-  table.label = torch::arange(samples, torch::kLong).remainder(o.classes);
   table.data = o.features > 0 ? torch::empty({samples, o.features}, torch::kFloat)
                               : torch::empty({samples, o.channels, o.size, o.size}, torch::kByte);
+  table.label = torch::arange(samples, torch::kLong).remainder(o.classes);
   for (int64_t i = 0; i < samples; ++i) {
     if (o.features > 0) {
       scatter(o, i % o.classes, draws_of(o, split, i), table.data.mutable_data_ptr<float>() + i * o.features);
@@ -65,6 +65,8 @@ Table make(const Synthetic::Options& o, const char* split, int64_t samples) {
 }
 
 Contents make(const Synthetic::Options& options) {
+  constexpr int64_t kMostClasses = 1'000'000;  // each has a name
+  if (options.classes > kMostClasses) refuse("classes", options.classes, "at most " + std::to_string(kMostClasses));
   const auto count = [](int64_t value) { return static_cast<double>(value); };  // whose product may pass 64 bits
   const double sample = options.features > 0 ? count(options.features) * sizeof(float)
                                              : count(options.channels) * count(options.size) * count(options.size);

@@ -6,6 +6,7 @@
 
 #include <foil/fields.h>
 
+#include "config/allowed.h"
 #include "data/memory.h"
 
 namespace foil {
@@ -27,7 +28,7 @@ class Synthetic : public MemoryDataset {
       f.integer("channels", channels, "channels of an image", at_least(1));
       f.integer("size", size, "height and width of an image", at_least(1));
       f.integer("features", features, "width of a vector; 0 = images", at_least(0));
-      f.integer("seed", seed, "another seed is another data set", at_least(0));
+      f.integer("seed", seed, "another seed is another data set", any_seed());
     }
   };
   explicit Synthetic(const Options& options);

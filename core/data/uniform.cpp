@@ -19,7 +19,7 @@ at::Tensor permutation(uint64_t key, int64_t n) {
 
 void Uniform::setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const at::Tensor&) {
   if (batch_size < 1 || batch_size > dataset_size) {
-    fail(Exit::usage, "data.batch_size = ", batch_size, ", allowed: 1 to ", dataset_size, ", the size of the training set.");
+    refuse("data.batch_size", batch_size, "1 to " + std::to_string(dataset_size) + ", the size of the training set");
   }
   seed_ = seed;
   batch_size_ = batch_size;

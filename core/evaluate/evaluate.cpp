@@ -22,14 +22,6 @@ const std::vector<std::string> kPlaces = {"features", "projections"};
 constexpr int64_t kPairs = 2048;  // samples of the alignment
 using Progress = std::function<void(const std::string&, int64_t, int64_t)>;
 
-void check_places(const std::vector<std::string>& on) {
-  for (const std::string& place : on) {
-    if (std::find(kPlaces.begin(), kPlaces.end(), place) == kPlaces.end()) {
-      fail(Exit::usage, "unknown entry '", place, "' in evaluate.on.", known_names("entries", place, kPlaces));
-    }
-  }
-}
-
 // Whole embeddings of the first `count` samples, in order, on every rank. encode_rows: sample ids [B] -> tensors [B, ...].
 std::vector<Tensor> encode_all(int64_t count, int64_t batch_size,
                                const std::function<std::vector<Tensor>(const Tensor&)>& encode_rows, const std::string& what,
@@ -170,7 +162,18 @@ void EvaluateOptions::describe(Fields& fields) {
                  at_least(0));
   fields.integer("online_samples", online_samples, "so many rows of each split at most while training", at_least(1));
   fields.texts("on", on, "what is measured: features (before the head), projections");
-  check_places(on);
+}
+
+void EvaluateOptions::check() const {
+  if (on.empty()) refuse("evaluate.on", "[]", "a list of one or both of \"features\", \"projections\"");
+  for (const std::string& place : on) {
+    if (std::find(kPlaces.begin(), kPlaces.end(), place) != kPlaces.end()) continue;
+    throw Error("unknown entry '" + place + "' in evaluate.on." + known_names("entries", place, kPlaces), Exit::usage,
+                "evaluate.on");
+  }
+  if (every_epochs > 0 && online_samples < knn.neighbours) {
+    refuse("evaluate.online_samples", online_samples, "at least evaluate.neighbours = " + std::to_string(knn.neighbours));
+  }
 }
 
 Encoded raw_pixels(const Tensor& images) { return {images.flatten(1), {}}; }
@@ -178,8 +181,8 @@ Encoded raw_pixels(const Tensor& images) { return {images.flatten(1), {}}; }
 nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks,
                         const Progress& progress) {
   torch::NoGradGuard no_grad;
-  check_places(options.on);
-  if (options.batch_size < 1) fail(Exit::usage, "evaluate.batch_size = ", options.batch_size, ", allowed: an integer >= 1.");
+  options.check();
+  if (options.batch_size < 1) refuse("evaluate.batch_size", options.batch_size, "an integer >= 1");
   if (data.size(Split::train) == 0) fail(Exit::data, "evaluation: the data set has no samples in its train split.");
   const auto on = [&](size_t place) { return std::find(options.on.begin(), options.on.end(), kPlaces[place]) != options.on.end(); };
   const int64_t classes = static_cast<int64_t>(data.classes().size());

@@ -28,6 +28,8 @@ struct EvaluateOptions {
   int64_t every_epochs = 0;
   int64_t online_samples = 2000;
   void describe(Fields& fields);
+  // Throws Error (Exit::usage) for options that do not fit together.
+  void check() const;
 };
 
 struct Encoded {

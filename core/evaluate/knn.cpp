@@ -88,8 +88,7 @@ Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& que
     fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(), "; last sizes must agree.");
   }
   if (k < 1 || k > bank.size(0)) {
-    fail(Exit::usage, "evaluate.neighbours = ", k, ", allowed: 1 to ", bank.size(0),
-         ", the samples with a label in the train split.");
+    refuse("evaluate.neighbours", k, "1 to " + std::to_string(bank.size(0)) + ", the samples with a label in the train split");
   }
   const int64_t first = queries.size(0) * ranks.rank() / ranks.world_size();
   const int64_t last = queries.size(0) * (ranks.rank() + 1) / ranks.world_size();

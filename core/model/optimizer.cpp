@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/optimizer.h"
 
+#include "config/dump.h"
 #include "model/weights.h"
 
 #include <torch/types.h>
@@ -40,6 +41,10 @@ void OptimizerOptions::describe(Fields& f) {
          "sgd, adam, adamw: weight decay on norms and biases too; a scalar never decays");
 }
 
+void OptimizerOptions::check() const {
+  if (betas.size() != 2) refuse("optimizer.betas", to_toml(list_node(betas)), "a list of 2 numbers");
+}
+
 std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::unused() const {
   std::vector<std::pair<std::string, std::vector<std::string>>> of_some{{"momentum", {"sgd", "lars"}},
                                                                         {"nesterov", {"sgd", "lars"}},
@@ -63,7 +68,7 @@ ParameterGroup parameter_group(const torch::nn::Module& module, const std::strin
 }
 
 Optimizer::Optimizer(OptimizerOptions options, std::vector<ParameterGroup> groups) : options_(std::move(options)) {
-  if (options_.betas.size() != 2) fail(Exit::usage, "optimizer.betas has ", options_.betas.size(), " numbers, allowed: 2.");
+  options_.check();
   std::set<std::string> names;
   for (const ParameterGroup& group : groups) {
     for (const auto& [name, parameter] : group.parameters) {

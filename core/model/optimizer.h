@@ -26,6 +26,8 @@ struct OptimizerOptions {
   bool adapt_norms_and_biases = false;
   bool decay_norms_and_biases = true;
   void describe(Fields& f);
+  // Throws Error (Exit::usage) for options that do not fit together.
+  void check() const;
   // The options that `name` has no use for, each with the optimizers that have.
   std::vector<std::pair<std::string, std::vector<std::string>>> unused() const;
 };

@@ -9,7 +9,7 @@ namespace foil {
 
 void ScheduleOptions::describe(Fields& f) {
   f.choice("name", name, {"cosine", "constant", "step"}, "how the learning rate goes on after the warm-up");
-  f.number("warmup_epochs", warmup_epochs, "linear warm-up, in epochs (parts of one are allowed)", at_least(0));
+  f.number("warmup_epochs", warmup_epochs, "linear warm-up, in epochs (parts of one are allowed)", between(0, 1e9));
   f.integer("warmup_steps", warmup_steps, "linear warm-up, in steps; added to warmup_epochs", at_least(0));
   f.number("final_factor", final_factor, "cosine: what is left of the learning rate at the end", between(0, 1));
   f.numbers("milestones", milestones, "step: the epochs at which the learning rate is multiplied by factor", at_least(0));

@@ -12,7 +12,6 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/init.h>
 #include <torch/types.h>
-#include <torch/nn/init.h>
 
 #include <algorithm>
 #include <cmath>
@@ -98,15 +97,20 @@ void HeadOptions::describe(Fields& f) {
   f.choice(
       "kind", kind, {"nonlinear", "linear", "cosine", "none"},
       "the projection head: hidden layers and a last one; the last one alone; the layers, then cosines with directions; z = h");
-  f.integers("dims", dims, "widths of the layers; the last one is the width of z", at_least(1));
+  f.integers("dims", dims, "widths of the layers; the last one is the width of z", between(1, 1e6));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
   f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer (of cosine: the one before the cosines)");
   f.choice("activation", activation, {"relu", "gelu"}, "after each hidden layer");
   f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn", at_least(0));
 }
 
+void HeadOptions::check() const {
+  if (kind == "none" && frozen_epochs > 0) refuse("head.frozen_epochs", frozen_epochs, "0 without a head");
+  if (kind != "none" && dims.empty()) refuse("head.dims", "[]", "a list of one or more widths");
+}
+
 void PredictorOptions::describe(Fields& f) {
-  f.integers("hidden", hidden, "widths of the hidden layers between z and a prediction of its width", at_least(1));
+  f.integers("hidden", hidden, "widths of the hidden layers between z and a prediction of its width", between(1, 1e6));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
 }
 
@@ -121,10 +125,8 @@ void ModelOptions::describe(Fields& f) {
 Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model)
     : encoder_(register_module("encoder", std::move(encoder))), options_(std::move(model)), z_dim_(encoder_->feature_dim()) {
   if (!options_.weights.empty()) left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
+  head.check();
   if (head.kind != "none") build_head(head);
-  if (head.kind == "none" && head.frozen_epochs > 0) {
-    fail(Exit::usage, "head.frozen_epochs = ", head.frozen_epochs, ", allowed: 0 without a head.");
-  }
   if (options_.frozen) {
     for (Tensor& parameter : encoder_->parameters()) parameter.requires_grad_(false);
     encoder_->eval();
@@ -132,7 +134,6 @@ Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions mo
 }
 
 void Tower::build_head(const HeadOptions& options) {
-  if (options.dims.empty()) fail(Exit::usage, "head.dims is empty, allowed: at least one width.");
   head_ = register_module("head", torch::nn::Sequential());
   const bool cosine = options.kind == "cosine";
   const std::vector<int64_t> dims(options.kind == "linear" ? options.dims.end() - 1 : options.dims.begin(),

@@ -22,6 +22,8 @@ struct HeadOptions {
   std::string activation = "relu";
   int64_t frozen_epochs = 0;
   void describe(Fields& f);
+  // Throws Error (Exit::usage) for options that do not fit together.
+  void check() const;
 };
 
 struct PredictorOptions {

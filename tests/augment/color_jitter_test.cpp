@@ -110,7 +110,7 @@ TEST(ColorJitter, RefusesTwoChannelsAndNumbersOutOfRange) {
   EXPECT_EQ(refusal([&] {
               applied(jitter, at::rand({2, 2, 3, 3}), place(2));
             }),
-            "color_jitter: images have 2 channels, allowed: 1, 3");
+            "color_jitter: images have 2 channels, allowed: 1, 3.");
   auto ranges = Ranges::of<ColorJitter>();
   for (const char* key : {"brightness", "contrast", "saturation", "hue", "probability"})
     EXPECT_FALSE(ranges[key].contains(-0.01)) << key;

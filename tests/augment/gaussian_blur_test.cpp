@@ -52,17 +52,17 @@ TEST(GaussianBlur, TakesBytesFloatAndDouble) {
 }
 
 TEST(GaussianBlur, RefusesKernelsThatDoNotFit) {
-  EXPECT_EQ(refusal([] { GaussianBlur({.kernel_size = 4}); }), "gaussian_blur.kernel_size = 4, allowed: an odd number");
+  EXPECT_EQ(refusal([] { GaussianBlur({.kernel_size = 4}); }), "kernel_size = 4, allowed: an odd number.");
   EXPECT_EQ(refusal([] {
               GaussianBlur({.sigma = {2, 0.1}});
             }),
-            "gaussian_blur.sigma = [2, 0.1], allowed: [low, high] with low <= high");
-  EXPECT_EQ(refusal([] { GaussianBlur({.sigma = {1}}); }), "gaussian_blur.sigma = [1], allowed: [low, high] with low <= high");
+            "sigma = [2, 0.1], allowed: [low, high] with low <= high.");
+  EXPECT_EQ(refusal([] { GaussianBlur({.sigma = {1}}); }), "sigma = [1], allowed: [low, high] with low <= high.");
   GaussianBlur wide({.kernel_size = 11, .probability = 1});
   EXPECT_EQ(refusal([&] {
               applied(wide, at::rand({1, 1, 5, 9}), place(1));
             }),
-            "gaussian_blur.kernel_size = 11, allowed: an odd number below 10, twice the image side");
+            "kernel_size = 11, allowed: an odd number below 10, twice the image side.");
   EXPECT_EQ(wide.shape_after({1, 6, 6}), (std::vector<int64_t>{1, 6, 6}));
   auto ranges = Ranges::of<GaussianBlur>();
   EXPECT_FALSE(ranges["sigma"].contains(0) || ranges["kernel_size"].contains(0) || ranges["probability"].contains(1.01));

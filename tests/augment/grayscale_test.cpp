@@ -26,7 +26,7 @@ TEST(Grayscale, LeavesOneChannelAndRefusesTwo) {
   EXPECT_EQ(refusal([&] {
               applied(always, at::rand({2, 2, 3, 3}), place(2));
             }),
-            "grayscale: images have 2 channels, allowed: 1, 3");
+            "grayscale: images have 2 channels, allowed: 1, 3.");
 }
 
 TEST(Grayscale, DependsOnTheSampleAndItsPlaceAlone) {

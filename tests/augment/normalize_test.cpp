@@ -46,9 +46,9 @@ TEST(Normalize, RefusesListsThatDoNotFitTheChannels) {
   EXPECT_EQ(refusal([&] {
               applied(mean, at::rand({1, 2, 3, 3}), place(1));
             }),
-            "normalize.mean has 3 numbers, allowed: 1 or 2, one per channel");
-  EXPECT_EQ(refusal([&] { deviation.shape_after({3, 8, 8}); }), "normalize.std has 2 numbers, allowed: 1 or 3, one per channel");
-  EXPECT_EQ(refusal([&] { none.shape_after({3, 8, 8}); }), "normalize.mean has 0 numbers, allowed: 1 or 3, one per channel");
+            "mean = a list of 3, allowed: a list of 1 or 2, one per channel.");
+  EXPECT_EQ(refusal([&] { deviation.shape_after({3, 8, 8}); }), "std = a list of 2, allowed: a list of 1 or 3, one per channel.");
+  EXPECT_EQ(refusal([&] { none.shape_after({3, 8, 8}); }), "mean = a list of 0, allowed: a list of 1 or 3, one per channel.");
 }
 
 TEST(Normalize, RefusesAStandardDeviationOfZero) {

@@ -172,15 +172,15 @@ TEST(RandomResizedCrop, RefusesOptionsOutOfRange) {
   EXPECT_EQ(refusal([] {
               RandomResizedCrop({.size = {1, 2, 3}});
             }),
-            "random_resized_crop.size has 3 numbers, allowed: one, or height and width");
+            "size = a list of 3, allowed: one number, or height and width.");
   EXPECT_EQ(refusal([] { RandomResizedCrop({.size = {}}); }),
-            "random_resized_crop.size has 0 numbers, allowed: one, or height and width");
+            "size = a list of 0, allowed: one number, or height and width.");
   EXPECT_EQ(refusal([] {
               RandomResizedCrop({.scale = {0.5, 0.1}});
             }),
-            "random_resized_crop.scale = [0.5, 0.1], allowed: [low, high] with low <= high");
+            "scale = [0.5, 0.1], allowed: [low, high] with low <= high.");
   EXPECT_EQ(refusal([] { RandomResizedCrop({.ratio = {1}}); }),
-            "random_resized_crop.ratio = [1], allowed: [low, high] with low <= high");
+            "ratio = [1], allowed: [low, high] with low <= high.");
   auto ranges = Ranges::of<RandomResizedCrop>();
   EXPECT_TRUE(ranges["scale"].contains(1) && ranges["size"].contains(1));
   EXPECT_FALSE(ranges["scale"].contains(0) || ranges["scale"].contains(1.01) || ranges["ratio"].contains(0) ||

@@ -125,7 +125,7 @@ TEST(ResNet, RefusesOtherDepthsAndOtherChannels) {
     }
     return "no error";
   };
-  EXPECT_EQ(message([] { ResNet({20, false}); }), "resnet: encoder.depth = 20, allowed: 18, 34, 50.");
+  EXPECT_EQ(message([] { ResNet({20, false}); }), "depth = 20, allowed: 18, 34, 50.");
   EXPECT_EQ(message([] {
               encoder(18)->forward({"image", torch::zeros({2, 1, 8, 8}), {}, {}, {}});
             }),

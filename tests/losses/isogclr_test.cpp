@@ -174,7 +174,7 @@ TEST(ISogCLR, RefusesBoundsThatCrossNamingBoth) {
     ISogCLR loss({.smallest_temperature = 0.5, .largest_temperature = 0.2});
     FAIL() << "accepted";
   } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(), "loss.smallest_temperature = 0.5, allowed: at most loss.largest_temperature = 0.2.");
+    EXPECT_STREQ(error.what(), "smallest_temperature = 0.5, allowed: at most largest_temperature = 0.2.");
   }
 }
 

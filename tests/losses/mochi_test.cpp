@@ -113,7 +113,7 @@ TEST(MoCHi, RefusesToMixMoreThanTheQueueHolds) {
     MoCHi({.queue_length = 8, .hardest = 9});
     FAIL() << "no error";
   } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(), "loss.hardest = 9, allowed: at most loss.queue_length = 8.");
+    EXPECT_STREQ(error.what(), "hardest = 9, allowed: at most queue_length = 8.");
   }
 }
 

@@ -21,7 +21,7 @@ class MyPlugin final : public foil::Encoder {
     }
   };
   explicit MyPlugin(Options options) : options_(std::move(options)) {
-    if (options_.widths.empty()) foil::refuse("widths", "[]", "at least one width");
+    if (options_.widths.empty()) foil::refuse("widths", "[]", "a list of one or more widths");
   }
 
   void setup(const foil::EncoderSizes& sizes) override {

@@ -208,7 +208,7 @@ TEST(BadData, AFileThatMayNotBeReadSaysSo) {
 
 TEST(BadData, IdxOptionsThatContradictAreUsageErrors) {
   Idx::Options options;
-  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 data.path is not given: the folder of the IDX files.");
+  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 path = \"\", allowed: the folder of the IDX files.");
   options.path = "somewhere";
   options.test_labels = "";
   EXPECT_EQ(test::error_of([&] { Idx data(options); }),

@@ -301,7 +301,7 @@ TEST(Optimizer, RefusesTwoParametersOfOneName) {
 TEST(Optimizer, RefusesOtherThanTwoBetas) {
   foil::OptimizerOptions options = named("adam");
   options.betas = {0.9};
-  EXPECT_EQ(message([&] { foil::Optimizer(options, {}); }), "optimizer.betas has 1 numbers, allowed: 2.");
+  EXPECT_EQ(message([&] { foil::Optimizer(options, {}); }), "optimizer.betas = [0.9], allowed: a list of 2 numbers.");
 }
 
 TEST(Optimizer, GroupsTheParametersThatWantAGradient) {
