@@ -148,7 +148,7 @@ Checkpoint Checkpoints::load(const std::string& path) {
     if (step_of(fs::path(stem).filename()) != checkpoint.step) fail(Exit::data, stem, kCommit, ": holds step ", checkpoint.step);
     return checkpoint;
   } catch (const nlohmann::json::exception& error) {
-    fail(Exit::data, stem, kCommit, ": not a checkpoint: ", error.what());
+    fail(Exit::data, stem, kCommit, ": not a checkpoint: ", complaint(error));
   }
 }
 

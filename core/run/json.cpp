@@ -18,14 +18,6 @@ using nlohmann::json;
 constexpr size_t kDeepest = 100;  // what follows a parse recurses
 constexpr size_t kLongest = 240;  // of a complaint, which quotes what was read last
 
-// What a parse complains of, without the name of its exception and no longer than can be read.
-std::string complaint(const json::exception& error) {
-  std::string text = error.what();
-  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string::npos) text.erase(0, end + 2);
-  if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
-  return printable(text);
-}
-
 // Hears the events of a parse, keeps nothing of the value, and refuses what a parse would accept in silence.
 class Guard : public nlohmann::json_sax<json> {
  public:
@@ -87,6 +79,13 @@ json in_words(const json& value) {
 }
 
 }  // namespace
+
+std::string complaint(const json::exception& error) {
+  std::string text = error.what();
+  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string::npos) text.erase(0, end + 2);
+  if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
+  return printable(text);
+}
 
 // In two passes: nlohmann's own callback looks at all members of an object anew whenever one of them ends.
 json parse_json(std::string_view text, const std::string& place) {

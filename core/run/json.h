@@ -17,6 +17,10 @@ nlohmann::json parse_json(std::string_view text, const std::string& place);
 // The same where text that parse_json refuses counts as absent (a file that another process may be writing): null then.
 nlohmann::json parse_json_or_null(std::string_view text);
 
+// What nlohmann's reader or an access to a value complains of, without the name of its exception, on one line and no longer than can
+// be read.
+std::string complaint(const nlohmann::json::exception& error);
+
 // Text that reads back exactly, bit for bit, on one line unless `indent` >= 0; non-finite numbers, at any depth, become "nan",
 // "inf" and "-inf", and text that is not UTF-8 becomes printable.
 std::string dump_json(const nlohmann::json& value, int indent = -1);

@@ -93,7 +93,7 @@ std::optional<Status> read_status(const std::string& folder) {
     if (!json.at("step").is_number_integer()) fail(Exit::data, path, ": step ", json.at("step").dump(), ", allowed: an integer");
     return Status{static_cast<RunState>(state - kStates), json.at("step"), json.value("utc", ""), json.at("reason")};
   } catch (const nlohmann::json::exception& error) {
-    fail(Exit::data, path, ": not a status: ", error.what());
+    fail(Exit::data, path, ": not a status: ", complaint(error));
   }
 }
 

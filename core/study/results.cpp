@@ -37,7 +37,7 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
     results.data = json.value("data", "");
     return results;
   } catch (const nlohmann::json::exception& error) {
-    fail(Exit::data, place, ": not the results of a run: ", error.what());
+    fail(Exit::data, place, ": not the results of a run: ", complaint(error));
   }
 }
 

@@ -398,7 +398,7 @@ TEST_F(RunFolderTest, ADamagedStatusIsNamed) {
   write_plainly(scratch_ / "status", R"({"state":"failed","step":1.5,"utc":"","reason":""})");
   EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }), "5 " + (scratch_ / "status") + ": step 1.5, allowed: an integer");
   write_plainly(scratch_ / "status", "{}");
-  EXPECT_TRUE(error_of([&] { read_status(scratch_.path()); }).starts_with("5 " + (scratch_ / "status") + ": not a status: "));
+  EXPECT_TRUE(error_of([&] { read_status(scratch_.path()); }).starts_with("5 " + (scratch_ / "status") + ": not a status: key "));
 }
 
 TEST_F(RunFolderTest, AFileInTheWayIsNamed) {
