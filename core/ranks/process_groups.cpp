@@ -5,6 +5,7 @@
 #include "ranks/sealed_store.h"
 
 #include <foil/error.h>
+#include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/types.h>
@@ -138,5 +139,13 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
   fail(Exit::usage, "this foil was built without CUDA: ranks on CUDA devices need a build with nvcc.");
 }
 #endif
+
+int64_t default_group_size() {
+  try {
+    return c10d::resolve_process_group("0")->getSize();  // the name that init_process_group registers it under
+  } catch (const c10::Error&) {
+    return 1;
+  }
+}
 
 }  // namespace foil

@@ -30,4 +30,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
 // The NCCL half, in a file of its own for the sake of its headers.
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings);
 
+// The ranks of the default group that a Python program made by torch.distributed; 1 where there is none.
+int64_t default_group_size();
+
 }  // namespace foil

@@ -11,10 +11,10 @@
 #include "model/weights.h"
 #include "no_autocast.h"
 #include "plain_words.h"
+#include "ranks/process_groups.h"
 
 #include <foil/host.h>
 
-#include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <torch/custom_class.h>
 #include <torch/library.h>
 #include <torch/utils.h>
@@ -47,18 +47,9 @@ std::shared_ptr<foil::Loss> make(const std::string& name, const std::string& opt
   }
 }
 
-// The ranks of torch.distributed's default group; 1 where there is none. init_process_group registers it as "0".
-int64_t default_group_size() {
-  try {
-    return c10d::resolve_process_group("0")->getSize();
-  } catch (const c10::Error&) {
-    return 1;
-  }
-}
-
 // A rank's own rows have the negatives of these rows only, and its state would go its own way.
 void require_one_rank(const std::string& what, bool local) {
-  const int64_t ranks = local ? 1 : default_group_size();
+  const int64_t ranks = local ? 1 : foil::default_group_size();
   if (ranks > 1)
     foil::fail(Exit::usage, what, ": torch.distributed's default process group has ", ranks,
                " ranks, and this sees the rows of its own rank only: value, gradient and state are not those of the global batch. "
