@@ -193,13 +193,16 @@ void try_one_sample(Experiment& x) {
     }
     views.push_back(as_input(x, std::move(view)));
   }
+  const auto encoder = std::dynamic_pointer_cast<Encoder>(x.tower->named_children()["encoder"]);  // before any head
   x.tower->eval();
-  const Tensor h = x.plan.encoder.placed([&] { return x.tower->forward(views).h.at(0); });
-  x.tower->train();
-  if (h.dim() != 2 || h.size(1) != x.sizes.feature_dim) {
-    fail(Exit::usage, x.plan.encoder.place, ": the encoder '", x.plan.encoder.component->name, "' gives ", h.sizes(),
-         " of one sample, ", "allowed: [1, ", x.sizes.feature_dim, "], as it says.");
+  for (const View& view : views) {
+    const Tensor h = x.plan.encoder.placed([&] { return encoder->forward(view).pooled; });
+    if (h.dim() != 2 || h.size(0) != 1 || h.size(1) != x.sizes.feature_dim) {
+      fail(Exit::usage, x.plan.encoder.place, ": the encoder '", x.plan.encoder.component->name, "' gives ", h.sizes(),
+           " of one sample, ", "allowed: [1, ", x.sizes.feature_dim, "], as it says.");
+    }
   }
+  x.tower->train();
 }
 
 Experiment construct(Plan given, at::Device device) {

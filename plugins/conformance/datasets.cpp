@@ -92,7 +92,8 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
     if (views.empty()) return item.fail(where, "read() gives no view");
     const View& view = views[0];
     item.expect(view.data.defined() == view.ragged.empty(), where, "a view has either data or ragged");
-    for (const auto& sample : samples(views)[0]) {
+    const auto read = samples(views);
+    for (const auto& sample : read[0]) {
       bool fits = sample.dim() == static_cast<int64_t>(shape.size());
       for (int64_t d = 0; fits && d < sample.dim(); ++d)
         fits = shape[static_cast<size_t>(d)] == -1 || shape[static_cast<size_t>(d)] == sample.size(d);

@@ -98,9 +98,12 @@ class Lister final : public Fields {
     options.push_back({key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, false, {}, {}});
     return options.back();
   }
+  // Of whole numbers, many of which are sizes, an end above kLargest is as good as none.
   static std::vector<int64_t> integer_ends(const Range& allowed, int64_t value) {
-    const auto [low, high] = ends(allowed, 1, static_cast<double>(value), static_cast<double>(std::max<int64_t>(64, 2 * value)));
-    return {static_cast<int64_t>(low), static_cast<int64_t>(high)};
+    constexpr double kLargest = 1000;
+    const auto far = static_cast<double>(std::max<int64_t>(64, 2 * value));
+    const auto [low, high] = ends(allowed, 1, static_cast<double>(value), far);
+    return {static_cast<int64_t>(low), static_cast<int64_t>(high > kLargest ? std::max(far, low) : high)};
   }
 };
 
