@@ -8,10 +8,12 @@
 
 namespace {
 
+using Files = std::map<std::string, std::string>;  // text by name
+
 // A folder that goes away, with these files.
 class Folder {
  public:
-  explicit Folder(const std::map<std::string, std::string>& files) {
+  explicit Folder(const Files& files) {
     std::string name = (std::filesystem::temp_directory_path() / "my_plugin_XXXXXX").string();
     path_ = ::mkdtemp(name.data());
     for (const auto& [file, text] : files) std::ofstream(path_ + "/" + file) << text;
@@ -30,7 +32,7 @@ MyPlugin::Options at(const Folder& folder) {
 }
 
 TEST(MyPlugin, ReadsRowsByIndexInAnyOrder) {
-  const Folder folder({{"train.csv", "1,2,0\n3,4,2\n5,6,-1\n"}});
+  const Folder folder(Files{{"train.csv", "1,2,0\n3,4,2\n5,6,-1\n"}});
   const MyPlugin data(at(folder));
   EXPECT_EQ(data.size(Split::train), 3);
   EXPECT_EQ(data.size(Split::test), 0);
@@ -40,7 +42,7 @@ TEST(MyPlugin, ReadsRowsByIndexInAnyOrder) {
 }
 
 TEST(MyPlugin, NamesTheLineThatItCannotRead) {
-  const Folder folder({{"train.csv", "1,2,0\n3,four,2\n"}});
+  const Folder folder(Files{{"train.csv", "1,2,0\n3,four,2\n"}});
   try {
     const MyPlugin data(at(folder));
     FAIL() << "accepted";
@@ -51,7 +53,7 @@ TEST(MyPlugin, NamesTheLineThatItCannotRead) {
 }
 
 TEST(MyPlugin, HasAnotherIdentityWhereANumberDiffers) {
-  const Folder one({{"train.csv", "1,2,0\n"}}), other({{"train.csv", "1,3,0\n"}});
+  const Folder one(Files{{"train.csv", "1,2,0\n"}}), other(Files{{"train.csv", "1,3,0\n"}});
   EXPECT_NE(MyPlugin(at(one)).identity(), MyPlugin(at(other)).identity());
   EXPECT_EQ(MyPlugin(at(one)).identity(), MyPlugin(at(one)).identity());
 }
