@@ -81,4 +81,6 @@ class DCL final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<DCL>("dcl"); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<DCL>("dcl", {.wider = {{"masks", 4, "mask = \"additive\" is the published constant, log(1e-45) = -103"}}});
+}

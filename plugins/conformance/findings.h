@@ -30,6 +30,7 @@ class Item {
   void note(std::string text) { notes_.push_back(std::move(text)); }
 
   const std::string& name() const { return name_; }
+  double factor() const { return factor_; }
   bool failed() const { return failures_ > 0; }
   bool skipped() const { return !skipped_.empty(); }
   // One line, then one a failure and a note: "ok    ranks   1320 checks, the closest at 0.002 of its tolerance: ...".

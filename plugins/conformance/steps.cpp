@@ -193,7 +193,7 @@ void masks_are_exact(const Subject& subject, Item& item) {
       try {
         const double value = trial.value(change(trial.batch(0))).item<double>();
         item.expect(
-            std::abs(value) <= kTimes * (magnitude(set) + ordinary), set.text + ", " + name,
+            std::abs(value) <= item.factor() * kTimes * (magnitude(set) + ordinary), set.text + ", " + name,
             fmt::format("the value is {:.6g}, of a whole batch {:.6g}: a mask that is a number and not exact?", value, ordinary));
       } catch (const Error&) {  // refused: extremes notes it
       }

@@ -212,9 +212,9 @@ TEST(BadData, IdxOptionsThatContradictAreUsageErrors) {
   options.path = "somewhere";
   options.test_labels = "";
   EXPECT_EQ(test::error_of([&] { Idx data(options); }),
-            "2 data.train_labels = 'train-labels-idx1-ubyte', data.test_labels = '': give both, or neither.");
+            "2 train_labels = \"train-labels-idx1-ubyte\", allowed: a file, or none, just as test_labels is none.");
   options.train_images = "";
-  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 data.train_images is empty: the file of the training images.");
+  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 train_images = \"\", allowed: the file of the training images.");
 }
 
 TEST(BadData, CifarFilesAreRefusedWithTheReason) {
