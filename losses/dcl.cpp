@@ -82,5 +82,5 @@ class DCL final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<DCL>("dcl", {.wider = {{"masks", 4, "mask = \"additive\" is the published constant, log(1e-45) = -103"}}});
+  plugin.loss<DCL>("dcl", {.wider = {{"masks", 6, "mask = \"additive\" is the published constant, log(1e-45) = -103"}}});
 }
