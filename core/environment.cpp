@@ -56,7 +56,7 @@ nlohmann::json environment(const std::vector<std::string>& plugins) {
                         {"processor", processor()},
                         {"cores", std::thread::hardware_concurrency()},
                         {"usable_cores", usable_cores()},
-                        {"memory_bytes", static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE)},
+                        {"memory_bytes", machine_memory()},
                         {"threads", at::get_num_threads()},
                         {"barriers", barrier_policy()},
                         {"deterministic", at::globalContext().deterministicAlgorithms()},

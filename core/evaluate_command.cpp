@@ -10,6 +10,7 @@
 #include "resume.h"
 #include "run/file.h"
 #include "run/json.h"
+#include "run/run_folder.h"
 #include "run/text.h"
 #include "start.h"
 
@@ -76,8 +77,7 @@ void require_run(const std::string& folder) {
   std::vector<std::string> runs;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename();
-    const bool kept_aside = name.find(".old-") != std::string::npos;
-    if (!kept_aside && fs::exists(entry.path() / "config.resolved.toml", none)) runs.push_back(name);
+    if (!is_kept_aside(name) && fs::exists(entry.path() / "config.resolved.toml", none)) runs.push_back(name);
   }
   if (runs.empty()) return;
   std::sort(runs.begin(), runs.end());

@@ -26,11 +26,14 @@
 
 namespace {
 
-// Whether this process speaks for the ranks of its machine: the one that started them has spoken, else the first of them does.
-bool speaks() {
+// The first rank of its machine, or no rank.
+bool is_first_here() {
   const char* local_rank = std::getenv("LOCAL_RANK");
-  return !std::getenv("FOIL_LAUNCHER") && (!local_rank || !std::getenv("WORLD_SIZE") || std::string(local_rank) == "0");
+  return !local_rank || !std::getenv("WORLD_SIZE") || std::string(local_rank) == "0";
 }
+
+// Whether this process speaks for the ranks of its machine: the one that started them has spoken, else the first of them does.
+bool speaks() { return !std::getenv("FOIL_LAUNCHER") && is_first_here(); }
 
 // Every plugin found, and what to say of those refused when a name is not found.
 class Plugins {
@@ -287,7 +290,6 @@ int main(int argc, char** argv) {
     return after_printing(run(argc, argv), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
     // What fails before the ranks have met fails on all of a machine: one says it.
-    const char* rank = std::getenv("LOCAL_RANK");
-    return foil::report_failure(error, !rank || !std::getenv("WORLD_SIZE") || std::string(rank) == "0");
+    return foil::report_failure(error, is_first_here());
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "needs.h"
 
+#include "run/file.h"
+
 #include <torch/types.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -50,7 +51,7 @@ void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& pl
 std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,
                                        const at::TensorOptions& options) {
   const double bytes = static_cast<double>(need.length) * static_cast<double>(sizes.z_dim) * sizeof(double);
-  const double memory = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  const double memory = static_cast<double>(machine_memory());
   if (bytes > memory / 2) {
     fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' asks for a queue of ", need.length, " rows",
          options_of_value(chosen.table, need.length), " of ", sizes.z_dim, " numbers: ", std::llround(bytes / 1e9),

@@ -7,12 +7,10 @@
 #include <algorithm>
 
 #include "config/dump.h"
+#include "config/parse.h"
 
 namespace foil {
 namespace {
-
-constexpr size_t kMostKeys = 10'000;  // searched one by one
-constexpr std::ptrdiff_t kMostParts = 32;
 
 void lay_over(Node& into, Node from) {
   if (!into.is_table() || !from.is_table()) {

@@ -27,8 +27,7 @@ namespace foil {
 namespace {
 
 constexpr size_t kMostBytes = size_t{4} << 20;
-constexpr int kMostParts = 32, kMostNested = 32;
-constexpr size_t kMostKeys = 10'000;
+constexpr int kMostNested = 32;
 
 Origin place(const toml::source_region& source, const std::string& file) {
   return {file, static_cast<int>(source.begin.line), static_cast<int>(source.begin.column)};

@@ -142,8 +142,10 @@ std::string readable_bytes(int64_t bytes) {
   return value < 9.95 ? fmt::format("{:.1f} {}", value, unit) : fmt::format("{:.0f} {}", value, unit);
 }
 
+int64_t machine_memory() { return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE); }
+
 void require_memory(const std::string& place, double bytes) {
-  const double memory = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  const double memory = static_cast<double>(machine_memory());
   if (bytes <= memory) return;
   const auto readable = [](double size) { return readable_bytes(static_cast<int64_t>(std::min(size, 9e18))); };
   fail(Exit::data, place, ": ", readable(bytes), " are needed, this machine has ", readable(memory), " of memory.");

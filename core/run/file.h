@@ -32,6 +32,9 @@ int64_t free_bytes(const std::string& path);
 // "45 MB", "1.2 kB", "80 GB": decimal units, two digits below ten.
 std::string readable_bytes(int64_t bytes);
 
+// Bytes of memory that this machine has.
+int64_t machine_memory();
+
 // Throws (Exit::data), with `place` before the message, when `bytes` are more than the memory of this machine. A size that a file
 // or an option claims is looked at here before anything is allocated; a double holds any product of such sizes.
 void require_memory(const std::string& place, double bytes);

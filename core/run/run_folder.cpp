@@ -23,6 +23,7 @@ constexpr const char* kLock = "/lock";
 constexpr const char* kResults = "/results.json";
 constexpr const char* kCheckpoints = "/checkpoints";
 constexpr const char* kStates[] = {"running", "finished", "failed", "interrupted", "again"};
+constexpr const char* kAside = ".old-";
 
 void create_folder(const std::string& path) {
   std::error_code error;
@@ -66,10 +67,12 @@ void write_status(const std::string& folder, RunState state, int64_t step, const
 
 }  // namespace
 
+bool is_kept_aside(const std::string& name) { return name.find(kAside) != std::string::npos; }
+
 std::string keep_aside(const std::string& path) {
   std::string now = utc_now();
   std::erase_if(now, [](char c) { return c == '-' || c == ':'; });
-  const std::string name = path + ".old-" + now;
+  const std::string name = path + kAside + now;
   std::string aside = name;
   for (int i = 2; fs::exists(aside); ++i) aside = name + "-" + std::to_string(i);
   std::error_code error;

@@ -43,6 +43,8 @@ void note_refusal(const std::string& folder, const std::string& reason);
 
 // Renames a folder to PATH.old-YYYYmmddTHHMMSSZ and returns that name.
 std::string keep_aside(const std::string& path);
+// Whether a name is of a folder that was kept aside.
+bool is_kept_aside(const std::string& name);
 
 class RunFolder {
  public:

@@ -48,8 +48,7 @@ std::vector<fs::path> sorted_runs(const fs::path& folder) {
   std::vector<fs::path> runs;
   if (!fs::is_directory(folder)) return runs;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    const bool kept_aside = entry.path().filename().string().find(".old-") != std::string::npos;  // by a restart
-    if (!kept_aside && is_run(entry.path())) runs.push_back(entry.path());
+    if (!is_kept_aside(entry.path().filename()) && is_run(entry.path())) runs.push_back(entry.path());
   }
   std::sort(runs.begin(), runs.end());
   return runs;
