@@ -13,7 +13,7 @@ bench: setup configured ; @$(NINJA) benchmarks && tests/bench/run.sh $(BUILD)
 fire: setup configured ; @$(NINJA) foil_program foil_plugins foil_readers && tests/fire/fire.py $(BUILD) $(FIRE_ARGS)
 install: build    ; @$(NINJA) foil_sdk && cmake --install $(BUILD) --prefix $(PREFIX) > $(BUILD)/install.log && echo "foil is in $(PREFIX)"
 gpu-bundle: setup configured ; @$(NINJA) all && tests/gpu/bundle.sh $(BUILD)
-format:           ; @git ls-files '*.cpp' '*.h' '*.cu' | xargs clang-format -i
+format:           ; @git ls-files '*.cpp' '*.h' '*.cu' | xargs clang-format-14 -i
 
 .PHONY: configured
 configured:       ; @cmake -S . -B $(BUILD) -G Ninja > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }; mv $(BUILD).log $(BUILD)/configure.log

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Brightness, contrast, saturation and hue changed by random amounts in random order, in each image with a probability:
-// torchvision's ColorJitter inside a RandomApply, drawn per sample. Images have one channel (where saturation and hue change
-// nothing) or three.
+// Brightness, contrast, saturation and hue changed by random amounts in random order, in each image with a
+// probability: torchvision's ColorJitter inside a RandomApply, drawn per sample. Images have one channel
+// (where saturation and hue change nothing) or three.
 //
 //   [[augment]]
 //   name = "color_jitter"
@@ -75,8 +75,9 @@ Real mean(int64_t n, Value value) {
 
 template <class Real>
 void blend_with_mean(Real* x, int64_t channels, int64_t n, Real factor) {
-  const Real mid = channels == 1 ? mean<Real>(n, [=](int64_t i) { return x[i]; })
-                                 : mean<Real>(n, [=](int64_t i) { return gray(x[i], x[n + i], x[2 * n + i]); });
+  const Real mid = channels == 1
+                       ? mean<Real>(n, [=](int64_t i) { return x[i]; })
+                       : mean<Real>(n, [=](int64_t i) { return gray(x[i], x[n + i], x[2 * n + i]); });
   const Real rest = (1 - factor) * mid;
 #pragma omp simd
   for (int64_t i = 0; i < channels * n; ++i) x[i] = unit(factor * x[i] + rest);
@@ -94,8 +95,8 @@ void blend_with_gray(Real* x, int64_t n, Real factor) {
   }
 }
 
-// How far below `value` a channel lies, in parts of the chroma; `angle` in [0, 12) is the hue in sixths of the circle plus 5, 3, 1
-// for red, green, blue.
+// How far below `value` a channel lies, in parts of the chroma; `angle` in [0, 12) is the hue in sixths of
+// the circle plus 5, 3, 1 for red, green, blue.
 template <class Real>
 Real distance(Real angle) {
   const Real a = angle - (angle < 6 ? Real(0) : Real(6));
@@ -160,9 +161,11 @@ Tensor changed(const Tensor& x, Change change, const Tensor& factor) {
   if (change == hue) {
     const Tensor value = x.amax(1, true), chroma = value - x.amin(1, true);
     const Tensor divisor = at::where(chroma == 0, at::ones_like(chroma), chroma);
-    const Tensor by_red = (g - b) / divisor, by_green = 2 + (b - r) / divisor, by_blue = 4 + (r - g) / divisor;
+    const Tensor by_red = (g - b) / divisor, by_green = 2 + (b - r) / divisor,
+                 by_blue = 4 + (r - g) / divisor;
     const Tensor angle = at::where(value == r, by_red, at::where(value == g, by_green, by_blue)) + 6 * factor;
-    const Tensor a = (angle + at::tensor({5, 3, 1}, x.options()).view({1, 3, 1, 1})).remainder_(6);  // [n, 3, H, W]
+    const Tensor a =
+        (angle + at::tensor({5, 3, 1}, x.options()).view({1, 3, 1, 1})).remainder_(6);  // [n, 3, H, W]
     return value - chroma * at::minimum(a, 4 - a).clamp_(0, 1);
   }
   Tensor other = x.size(1) == 1 ? x : gray(r, g, b);
@@ -184,7 +187,9 @@ Tensor jitter_by_tensors(const Tensor& images, const std::vector<Jitter>& jitter
         }
       if (rows.empty()) continue;
       const Tensor row = at::tensor(rows).to(x.device());
-      x.index_copy_(0, row, changed(x.index_select(0, row), change, at::tensor(factors).to(x.options()).view({-1, 1, 1, 1})));
+      x.index_copy_(
+          0, row,
+          changed(x.index_select(0, row), change, at::tensor(factors).to(x.options()).view({-1, 1, 1, 1})));
     }
   return x;
 }
@@ -199,9 +204,11 @@ class ColorJitter final : public foil::Augmentation {
     double probability = 0.8;
     void describe(foil::Fields& f) {
       f.number("brightness", brightness, "factor from [max(0, 1 - b), 1 + b]", foil::at_least(0));
-      f.number("contrast", contrast, "factor from [max(0, 1 - c), 1 + c]: towards the mean gray of the image, or away",
+      f.number("contrast", contrast,
+               "factor from [max(0, 1 - c), 1 + c]: towards the mean gray of the image, or away",
                foil::at_least(0));
-      f.number("saturation", saturation, "factor from [max(0, 1 - s), 1 + s]: towards the gray image, or away", foil::at_least(0));
+      f.number("saturation", saturation,
+               "factor from [max(0, 1 - s), 1 + s]: towards the gray image, or away", foil::at_least(0));
       f.number("hue", hue, "turn from [-h, h], in turns of the colour circle", foil::between(0, 0.5));
       f.number("probability", probability, "how often an image is changed at all", foil::between(0, 1));
     }

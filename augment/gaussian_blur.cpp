@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Each image blurred with a probability, by a Gaussian of a drawn width, the border reflected: torchvision's GaussianBlur, drawn
-// per sample. SimCLR's kernel is a tenth of the image side, made odd.
+// Each image blurred with a probability, by a Gaussian of a drawn width, the border reflected: torchvision's
+// GaussianBlur, drawn per sample. SimCLR's kernel is a tenth of the image side, made odd.
 //
 //   [[augment]]
 //   name = "gaussian_blur"
@@ -34,9 +34,11 @@ std::vector<std::vector<double>> kernels(const std::vector<double>& sigma, int64
 // The position inside [0, n) that a position up to n - 1 outside mirrors to, the edge itself not repeated.
 int64_t reflect(int64_t i, int64_t n) { return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i; }
 
-// One plane [h, w]: along the rows into `across`, then along the columns into `out`. `padded` holds w + size - 1 values.
+// One plane [h, w]: along the rows into `across`, then along the columns into `out`. `padded` holds w + size
+// - 1 values.
 template <class Real>
-void blur_plane(const Real* in, Real* out, int64_t h, int64_t w, const std::vector<double>& kernel, Real* padded, Real* across) {
+void blur_plane(const Real* in, Real* out, int64_t h, int64_t w, const std::vector<double>& kernel,
+                Real* padded, Real* across) {
   const auto size = static_cast<int64_t>(kernel.size()), radius = size / 2;
   for (int64_t y = 0; y < h; ++y) {
     for (int64_t x = -radius; x < w + radius; ++x) padded[x + radius] = in[y * w + reflect(x, w)];
@@ -72,7 +74,8 @@ Tensor blur_by_loops(const Tensor& images, const std::vector<double>& sigma, int
     at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
       std::vector<scalar_t> padded(w + size - 1), across(h * w);
       for (int64_t plane = begin * channels; plane < end * channels; ++plane)
-        blur_plane(in + plane * h * w, data + plane * h * w, h, w, kernel[plane / channels], padded.data(), across.data());
+        blur_plane(in + plane * h * w, data + plane * h * w, h, w, kernel[plane / channels], padded.data(),
+                   across.data());
     });
   });
   return out;
@@ -89,7 +92,8 @@ Tensor blur_by_tensors(const Tensor& images, const std::vector<double>& sigma, i
   Tensor x = images;
   for (int64_t dim : {3, 2}) {
     const int64_t length = x.size(dim), r = size / 2;
-    const Tensor padded = at::reflection_pad2d(x, dim == 3 ? std::vector<int64_t>{r, r, 0, 0} : std::vector<int64_t>{0, 0, r, r});
+    const Tensor padded = at::reflection_pad2d(
+        x, dim == 3 ? std::vector<int64_t>{r, r, 0, 0} : std::vector<int64_t>{0, 0, r, r});
     Tensor sum = at::zeros_like(x);
     for (int64_t k = 0; k < size; ++k) sum.add_(padded.narrow(dim, k, length) * weight[k]);
     x = sum;
@@ -109,7 +113,8 @@ class GaussianBlur final : public foil::Augmentation {
     double probability = 0.5;
     void describe(foil::Fields& f) {
       f.integer("kernel_size", kernel_size, "pixels a side, odd", foil::between(1, 1 << 10));
-      f.numbers("sigma", sigma, "standard deviation of the Gaussian in pixels: lowest, highest", foil::above(0));
+      f.numbers("sigma", sigma, "standard deviation of the Gaussian in pixels: lowest, highest",
+                foil::above(0));
       f.number("probability", probability, "how often an image is blurred", foil::between(0, 1));
     }
   };
@@ -120,7 +125,8 @@ class GaussianBlur final : public foil::Augmentation {
 
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
     if (before.size() != 3)
-      foil::fail(foil::Exit::usage, "gaussian_blur: the data is vectors of ", before.at(0), ", allowed: images.");
+      foil::fail(foil::Exit::usage, "gaussian_blur: the data is vectors of ", before.at(0),
+                 ", allowed: images.");
     const int64_t side = std::min(before[1], before[2]);
     if (side >= 0 && side <= options_.kernel_size / 2)
       foil::refuse("kernel_size", options_.kernel_size,
@@ -128,7 +134,8 @@ class GaussianBlur final : public foil::Augmentation {
     return before;
   }
 
-  std::vector<double> draw_sigma(const std::vector<int64_t>& rows, const foil::AugmentContext& context) const {
+  std::vector<double> draw_sigma(const std::vector<int64_t>& rows,
+                                 const foil::AugmentContext& context) const {
     std::vector<double> sigma;
     for (int64_t b : rows) {
       foil::Draws draws = context.draws(b);
@@ -144,7 +151,8 @@ class GaussianBlur final : public foil::Augmentation {
     shape_after(x.sizes().slice(1).vec());
     const std::vector<int64_t> rows = context.chosen(options_.probability);
     const std::vector<double> sigma = draw_sigma(rows, context);
-    out.data = foil::on_rows(x, rows, [&](const Tensor& chosen) { return blur(chosen, sigma, options_.kernel_size); });
+    out.data = foil::on_rows(x, rows,
+                             [&](const Tensor& chosen) { return blur(chosen, sigma, options_.kernel_size); });
     return out;
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Each image made gray with a probability, all its channels kept: torchvision's RandomGrayscale, drawn per sample.
-// gray = 0.2989 red + 0.587 green + 0.114 blue; an image of one channel is gray already.
+// Each image made gray with a probability, all its channels kept: torchvision's RandomGrayscale, drawn per
+// sample. gray = 0.2989 red + 0.587 green + 0.114 blue; an image of one channel is gray already.
 //
 //   [[augment]]
 //   name = "grayscale"
@@ -19,7 +19,9 @@ class Grayscale final : public foil::Augmentation {
  public:
   struct Options {
     double probability = 0.2;
-    void describe(foil::Fields& f) { f.number("probability", probability, "how often an image is made gray", foil::between(0, 1)); }
+    void describe(foil::Fields& f) {
+      f.number("probability", probability, "how often an image is made gray", foil::between(0, 1));
+    }
   };
   explicit Grayscale(Options options) : options_(options) {}
 

@@ -52,7 +52,9 @@ class HorizontalFlip final : public foil::Augmentation {
  public:
   struct Options {
     double probability = 0.5;
-    void describe(foil::Fields& f) { f.number("probability", probability, "how often an image is mirrored", foil::between(0, 1)); }
+    void describe(foil::Fields& f) {
+      f.number("probability", probability, "how often an image is mirrored", foil::between(0, 1));
+    }
   };
   explicit HorizontalFlip(Options options) : options_(options) {}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// (x - mean) / std, channel by channel: torchvision's Normalize. Nothing is drawn; it belongs at the end of a pipeline, since the
-// others expect images in [0, 1].
+// (x - mean) / std, channel by channel: torchvision's Normalize. Nothing is drawn; it belongs at the end of a
+// pipeline, since the others expect images in [0, 1].
 //
 //   [[augment]]
 //   name = "normalize"
@@ -34,7 +34,9 @@ class Normalize final : public foil::Augmentation {
     foil::View out = view;
     const Tensor x = foil::as_float_image(view.data);
     shape_after({x.size(1)});
-    const auto channel = [&](const std::vector<double>& value) { return at::tensor(value).to(x.options()).view({1, -1, 1, 1}); };
+    const auto channel = [&](const std::vector<double>& value) {
+      return at::tensor(value).to(x.options()).view({1, -1, 1, 1});
+    };
     out.data = (x - channel(options_.mean)).div_(channel(options_.std));
     return out;
   }

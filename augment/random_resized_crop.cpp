@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A random part of each image, resized to one size by antialiased bilinear interpolation: torchvision's RandomResizedCrop on float
-// images. The box has `scale` times the area of the image and the aspect ratio `ratio` (drawn log-uniformly); after ten boxes that
-// do not fit, the largest centred one of an allowed ratio. Takes images of different sizes, so it may be the first of a pipeline.
+// A random part of each image, resized to one size by antialiased bilinear interpolation: torchvision's
+// RandomResizedCrop on float images. The box has `scale` times the area of the image and the aspect ratio
+// `ratio` (drawn log-uniformly); after ten boxes that do not fit, the largest centred one of an allowed
+// ratio. Takes images of different sizes, so it may be the first of a pipeline.
 //
 //   [[augment]]
 //   name = "random_resized_crop"
@@ -35,8 +36,10 @@ Box draw_box(foil::Draws draws, int64_t height, int64_t width, const std::vector
   }
   const double ratio = static_cast<double>(width) / static_cast<double>(height);
   int64_t h = height, w = width;
-  if (ratio < low) h = std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(static_cast<double>(width) / low)));
-  if (ratio > high) w = std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(static_cast<double>(height) * high)));
+  if (ratio < low)
+    h = std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(static_cast<double>(width) / low)));
+  if (ratio > high)
+    w = std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(static_cast<double>(height) * high)));
   return {(height - h) / 2, (width - w) / 2, h, w};
 }
 
@@ -47,8 +50,8 @@ struct Taps {
   std::vector<int64_t> first;
   std::vector<Real> weight;
 
-  // From `in` source pixels starting at `offset` to `out`: a triangle of the wider of the two pixel sizes, normalised, times
-  // `gain`.
+  // From `in` source pixels starting at `offset` to `out`: a triangle of the wider of the two pixel sizes,
+  // normalised, times `gain`.
   void set(int64_t in, int64_t offset, int64_t out, double gain) {
     const double step = static_cast<double>(in) / static_cast<double>(out), support = std::max(step, 1.0);
     count = std::min(in, static_cast<int64_t>(std::ceil(2 * support)));
@@ -115,15 +118,16 @@ void resize_box(const Image<Pixel>& image, const Box& box, Real* out, int64_t ch
 
 // On the CPU: plain loops, one image after another, so that the batch does not matter.
 template <class Pixel>
-Tensor crop_by_loops(const std::vector<Image<Pixel>>& images, const std::vector<Box>& boxes, int64_t channels, int64_t h,
-                     int64_t w) {
+Tensor crop_by_loops(const std::vector<Image<Pixel>>& images, const std::vector<Box>& boxes, int64_t channels,
+                     int64_t h, int64_t w) {
   using Real = std::conditional_t<std::is_same_v<Pixel, double>, double, float>;
   const auto batch = static_cast<int64_t>(images.size());
   Tensor out = at::empty({batch, channels, h, w}, c10::CppTypeToScalarType<Real>::value);
   Real* const data = out.mutable_data_ptr<Real>();
   at::parallel_for(0, batch, 1, [&](int64_t begin, int64_t end) {
     Scratch<Real> scratch;
-    for (int64_t b = begin; b < end; ++b) resize_box(images[b], boxes[b], data + b * channels * h * w, channels, h, w, scratch);
+    for (int64_t b = begin; b < end; ++b)
+      resize_box(images[b], boxes[b], data + b * channels * h * w, channels, h, w, scratch);
   });
   return out;
 }
@@ -132,7 +136,8 @@ template <class Pixel>
 Tensor crop_by_loops(const Tensor& batch, const std::vector<Box>& boxes, int64_t h, int64_t w) {
   const Tensor x = batch.contiguous();
   std::vector<Image<Pixel>> images;
-  for (int64_t b = 0; b < x.size(0); ++b) images.push_back({x.const_data_ptr<Pixel>() + b * x.stride(0), x.size(2), x.size(3)});
+  for (int64_t b = 0; b < x.size(0); ++b)
+    images.push_back({x.const_data_ptr<Pixel>() + b * x.stride(0), x.size(2), x.size(3)});
   return crop_by_loops(images, boxes, x.size(1), h, w);
 }
 
@@ -145,7 +150,8 @@ Tensor resample(const Tensor& images, int64_t dim, const std::vector<Taps<double
   for (int64_t b = 0; b < batch; ++b) {
     std::copy_n(taps[b].first.data(), out, first.mutable_data_ptr<int64_t>() + b * out);
     for (int64_t k = 0; k < taps[b].count; ++k)
-      std::copy_n(taps[b].weight.data() + k * out, out, weight.mutable_data_ptr<double>() + (k * batch + b) * out);
+      std::copy_n(taps[b].weight.data() + k * out, out,
+                  weight.mutable_data_ptr<double>() + (k * batch + b) * out);
   }
   std::vector<int64_t> along = {batch, 1, 1, 1}, shape = images.sizes().vec();
   along[dim] = shape[dim] = out;
@@ -153,7 +159,8 @@ Tensor resample(const Tensor& images, int64_t dim, const std::vector<Taps<double
   weight = weight.to(images.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).to(images.device());
   Tensor sum;
   for (int64_t k = 0; k < most; ++k) {
-    const Tensor pixel = images.gather(dim, (first + k).clamp_max(images.size(dim) - 1).expand(shape)) * weight[k].view(along);
+    const Tensor pixel =
+        images.gather(dim, (first + k).clamp_max(images.size(dim) - 1).expand(shape)) * weight[k].view(along);
     sum = k ? sum.add_(pixel) : pixel;
   }
   return sum;
@@ -183,14 +190,17 @@ class RandomResizedCrop final : public foil::Augmentation {
     std::vector<double> scale = {0.08, 1.0};
     std::vector<double> ratio = {3.0 / 4.0, 4.0 / 3.0};
     void describe(foil::Fields& f) {
-      f.integers("size", size, "height and width of the result in pixels; one number for a square", foil::between(1, 1 << 14));
-      f.numbers("scale", scale, "area of the crop as a part of the image: lowest, highest", foil::Range{0, 1, true, false});
+      f.integers("size", size, "height and width of the result in pixels; one number for a square",
+                 foil::between(1, 1 << 14));
+      f.numbers("scale", scale, "area of the crop as a part of the image: lowest, highest",
+                foil::Range{0, 1, true, false});
       f.numbers("ratio", ratio, "width / height of the crop: lowest, highest", foil::above(0));
     }
   };
   explicit RandomResizedCrop(Options options) : options_(std::move(options)) {
     if (options_.size.empty() || options_.size.size() > 2)
-      foil::refuse("size", "a list of " + std::to_string(options_.size.size()), "one number, or height and width");
+      foil::refuse("size", "a list of " + std::to_string(options_.size.size()),
+                   "one number, or height and width");
     foil::check_interval("scale", options_.scale);
     foil::check_interval("ratio", options_.ratio);
     height_ = options_.size.front();
@@ -200,7 +210,8 @@ class RandomResizedCrop final : public foil::Augmentation {
   bool accepts_ragged() const override { return true; }
   std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
     if (before.size() != 3)
-      foil::fail(foil::Exit::usage, "random_resized_crop: the data is vectors of ", before.at(0), ", allowed: images.");
+      foil::fail(foil::Exit::usage, "random_resized_crop: the data is vectors of ", before.at(0),
+                 ", allowed: images.");
     return {before[0], height_, width_};
   }
 
@@ -214,12 +225,16 @@ class RandomResizedCrop final : public foil::Augmentation {
     return cropped(view, [&](int64_t, int64_t height, int64_t width) {
       const double factor = std::min(static_cast<double>(height) / static_cast<double>(height_),
                                      static_cast<double>(width) / static_cast<double>(width_));
-      const auto h = std::min(height, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(height_))));
-      const auto w = std::min(width, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(width_))));
+      const auto h =
+          std::min(height, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(height_))));
+      const auto w =
+          std::min(width, static_cast<int64_t>(std::nearbyint(factor * static_cast<double>(width_))));
       return Box{(height - h) / 2, (width - w) / 2, std::max<int64_t>(h, 1), std::max<int64_t>(w, 1)};
     });
   }
-  std::string evaluation_name() const override { return "centre" + std::to_string(height_) + "x" + std::to_string(width_); }
+  std::string evaluation_name() const override {
+    return "centre" + std::to_string(height_) + "x" + std::to_string(width_);
+  }
 
  private:
   // The box of row b of an image of this height and width.
@@ -233,7 +248,8 @@ class RandomResizedCrop final : public foil::Augmentation {
   }
 
   Tensor from_batch(const Tensor& images, const BoxOf& box_of) const {
-    const Tensor x = images.scalar_type() == at::kByte && images.dim() == 4 ? images : foil::as_float_image(images);
+    const Tensor x =
+        images.scalar_type() == at::kByte && images.dim() == 4 ? images : foil::as_float_image(images);
     std::vector<Box> boxes;
     for (int64_t b = 0; b < x.size(0); ++b) boxes.push_back(box_of(b, x.size(2), x.size(3)));
     return crop(x, boxes, height_, width_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pixels at or above a threshold inverted (1 - x), in each image with a probability: torchvision's RandomSolarize, drawn per
-// sample.
+// Pixels at or above a threshold inverted (1 - x), in each image with a probability: torchvision's
+// RandomSolarize, drawn per sample.
 //
 //   [[augment]]
 //   name = "solarize"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// foil ablate and foil compare: every trial of a sweep in a process of its own, the baselines beside them, one table.
+// foil ablate and foil compare: every trial of a sweep in a process of its own, the baselines beside them,
+// one table.
 #include "commands.h"
 #include "config/dump.h"
 #include "evaluation.h"
@@ -16,7 +17,9 @@
 #include "study/study.h"
 #include "study/table.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -25,15 +28,14 @@
 #include <iostream>
 #include <limits>
 #include <sstream>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace foil {
 namespace {
 
 namespace fs = std::filesystem;
 
-// While it lives, what goes to stdout goes to stderr, or nowhere when quiet: the trials' own results are not this command's.
+// While it lives, what goes to stdout goes to stderr, or nowhere when quiet: the trials' own results are not
+// this command's.
 class StdoutToStderr {
  public:
   explicit StdoutToStderr(bool quiet) : saved_((std::fflush(stdout), ::dup(STDOUT_FILENO))) {
@@ -51,9 +53,12 @@ class StdoutToStderr {
   int saved_;
 };
 
-std::map<std::string, std::string> read_config(const std::string& path) { return flatten(read_experiment_record(path)); }
+std::map<std::string, std::string> read_config(const std::string& path) {
+  return flatten(read_experiment_record(path));
+}
 
-// Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in another clone.
+// Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in
+// another clone.
 std::string config_hash(const Plan& plan) {
   record_of(plan);  // refuses what no trial could record, before any runs
   Node resolved = plan.resolved;
@@ -62,7 +67,8 @@ std::string config_hash(const Plan& plan) {
   return checksum(dump(resolved, false));
 }
 
-// What identifies the data of trials, as it is now: opened when first asked for, once for equal options of the data set.
+// What identifies the data of trials, as it is now: opened when first asked for, once for equal options of
+// the data set.
 class DataNow {
  public:
   // Empty where it is not known or cannot be read: the trial that reads it says why.
@@ -85,25 +91,28 @@ class DataNow {
 std::map<std::string, std::string> data_of_complete(const TrialStore& store) {
   std::map<std::string, std::string> data;
   for (const TrialRecord& record : store.trials()) {
-    if (record.state == TrialState::complete) data[record.name] = parse_results(record.results, record.name).data;
+    if (record.state == TrialState::complete)
+      data[record.name] = parse_results(record.results, record.name).data;
   }
   return data;
 }
 
 // A study does not go on with other data than its complete trials had.
-void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(size_t)>& plan_of, const std::string& study,
-                     const std::map<std::string, std::string>& complete, DataNow& now) {
+void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(size_t)>& plan_of,
+                     const std::string& study, const std::map<std::string, std::string>& complete,
+                     DataNow& now) {
   for (size_t i = 0; i < trials.size(); ++i) {
     const auto was = complete.find(trials[i].name);
     if (was == complete.end() || was->second.empty()) continue;
     const std::string& is = now.identity(plan_of(i));
     if (is.empty() || is == was->second) continue;
-    fail(Exit::usage, study, ": the data differs: was ", was->second, " for the trial '", trials[i].name, "', is ", is,
-         ". Put the old data back, or --restart to keep the old study aside and begin anew.");
+    fail(Exit::usage, study, ": the data differs: was ", was->second, " for the trial '", trials[i].name,
+         "', is ", is, ". Put the old data back, or --restart to keep the old study aside and begin anew.");
   }
 }
 
-// Whether a baseline was measured by the same experiment and, where both are known, on the same data; what is damaged was not.
+// Whether a baseline was measured by the same experiment and, where both are known, on the same data; what is
+// damaged was not.
 bool measured_before(const std::string& file, const std::string& hash, const std::string& data) {
   try {
     const nlohmann::json results = parse_json(read_record(file), file);
@@ -125,8 +134,10 @@ void evaluate_baseline(const std::string& folder, const std::string& hash, const
   write_atomically(file, results.dump(2) + "\n");
 }
 
-// Raw pixels once, and the untrained encoder of the first variant with each of its seeds: the same evaluator as for the trials.
-void baselines(const AblateOptions& options, const std::vector<Trial>& trials, const std::string& study, const std::string& data) {
+// Raw pixels once, and the untrained encoder of the first variant with each of its seeds: the same evaluator
+// as for the trials.
+void baselines(const AblateOptions& options, const std::vector<Trial>& trials, const std::string& study,
+               const std::string& data) {
   const std::shared_ptr<World> alone = World::single();
   bool first = true;
   for (const Trial& trial : trials) {
@@ -135,13 +146,15 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
     const std::string hash = config_hash(plan);
     const auto measure = [&](bool pixels) {
       if (!options.quiet)
-        std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained", static_cast<long>(trial.seed));
+        std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained",
+                     static_cast<long>(trial.seed));
       Experiment x = build(check(trial.root, options.find), at::kCPU);
       const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
       return results_of(x, measured, 0, {});
     };
     if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, data, [&] { return measure(true); });
-    evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, data, [&] { return measure(false); });
+    evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, data,
+                      [&] { return measure(false); });
     first = false;
   }
 }
@@ -161,9 +174,10 @@ bool begins_anew(const std::string& folder, const Plan& plan) {
   }
 }
 
-// Complete trials whose experiment now differs in its rest only (more steps, another evaluation) wait again: they go on, and what
-// was trained is kept.
-void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned, const std::function<Plan(size_t)>& plan_of) {
+// Complete trials whose experiment now differs in its rest only (more steps, another evaluation) wait again:
+// they go on, and what was trained is kept.
+void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned,
+                    const std::function<Plan(size_t)>& plan_of) {
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < planned.size(); ++i) place[planned[i].name] = i;
   for (const TrialRecord& record : store.trials()) {
@@ -174,7 +188,8 @@ void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned,
   }
 }
 
-// Where the processes of a trial leave why they failed: in a file that the variable of torchrun names to them.
+// Where the processes of a trial leave why they failed: in a file that the variable of torchrun names to
+// them.
 class LastWords {
  public:
   explicit LastWords(const std::string& study) : path_(study + "/last-words.json") {
@@ -208,7 +223,8 @@ class LastWords {
   std::optional<std::string> before_;
 };
 
-// Trains one trial in processes of its own. Returns their exit code, or throws what they said of their failure.
+// Trains one trial in processes of its own. Returns their exit code, or throws what they said of their
+// failure.
 int run_trial(const AblateOptions& options, const std::string& study, const std::string& name, bool anew) {
   std::vector<std::string> arguments{"foil", "train", options.file, "--trial", name};
   arguments.insert(arguments.end(), options.passed_on.begin(), options.passed_on.end());
@@ -233,13 +249,15 @@ int ablate_command(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     with_baselines = plan.evaluate.baselines;
-    planned.push_back({trial.name, trial.variant, trial.seed, config_hash(plan), std::max<int64_t>(plan.run.steps, 0)});
+    planned.push_back(
+        {trial.name, trial.variant, trial.seed, config_hash(plan), std::max<int64_t>(plan.run.steps, 0)});
     if (options.dry_run) planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
   }
   if (options.dry_run) {
     const bool there = TrialStore::exists(study);
-    std::printf(
-        "%s", dry_run(planned, there ? TrialStore(study, TrialStore::Access::read).trials() : std::vector<TrialRecord>{}).c_str());
+    std::printf("%s", dry_run(planned, there ? TrialStore(study, TrialStore::Access::read).trials()
+                                             : std::vector<TrialRecord>{})
+                          .c_str());
     return 0;
   }
   std::printf("%s\n", printable(study).c_str());
@@ -254,25 +272,29 @@ int ablate_command(const AblateOptions& options) {
   reopen_changed(store, planned, plan_of);
   // The data is opened only where something is left to be run on it.
   const std::map<std::string, std::string> complete = data_of_complete(store);
-  const bool goes_on =
-      std::any_of(trials.begin(), trials.end(), [&](const Trial& trial) { return !complete.contains(trial.name); });
+  const bool goes_on = std::any_of(trials.begin(), trials.end(),
+                                   [&](const Trial& trial) { return !complete.contains(trial.name); });
   DataNow now;
   if (goes_on) check_same_data(trials, plan_of, study, complete, now);
   if (with_baselines) baselines(options, trials, study, goes_on ? now.identity(plan_of(0)) : "");
 
   const auto run = [&](const PlannedTrial& trial, const std::string& folder) {
-    const auto at = std::find_if(planned.begin(), planned.end(), [&](const PlannedTrial& one) { return one.name == trial.name; });
-    return run_trial(options, study, trial.name, begins_anew(folder, plan_of(static_cast<size_t>(at - planned.begin()))));
+    const auto at = std::find_if(planned.begin(), planned.end(),
+                                 [&](const PlannedTrial& one) { return one.name == trial.name; });
+    return run_trial(options, study, trial.name,
+                     begins_anew(folder, plan_of(static_cast<size_t>(at - planned.begin()))));
   };
   std::ostringstream unsaid;
-  const int code = run_study(planned, run, store, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
+  const int code =
+      run_study(planned, run, store, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
   if (code != 0 && code != 1) {
     std::fprintf(stderr, "stopped; the same command goes on with the study\n");
     return code;
   }
   const Comparison comparison = load_comparison({study}, read_config);
   std::printf("%s", render(comparison, Format::table).c_str());
-  std::printf("%s\n", printable(write_report(comparison, fs::path(study).filename().string(), study)).c_str());
+  std::printf("%s\n",
+              printable(write_report(comparison, fs::path(study).filename().string(), study)).c_str());
   return code;
 }
 

@@ -19,8 +19,9 @@
 #include "study/results.h"
 #include "train.h"
 
-#include <fmt/format.h>
 #include <foil/random.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -32,7 +33,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> plugin_files(const Plan& plan) {
-  std::vector<std::string> files{plan.encoder.component->origin, plan.data.component->origin, plan.sampler.component->origin};
+  std::vector<std::string> files{plan.encoder.component->origin, plan.data.component->origin,
+                                 plan.sampler.component->origin};
   for (const Chosen& chosen : plan.augment) files.push_back(chosen.component->origin);
   for (const Chosen& chosen : plan.losses) files.push_back(chosen.component->origin);
   return files;
@@ -42,7 +44,8 @@ std::vector<std::string> plugin_files(const Plan& plan) {
 std::string quoted(const std::string& argument) {
   const bool plain =
       !argument.empty() &&
-      argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
+      argument.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
   if (plain) return argument;
   std::string text = "'";
   for (const char c : argument) text += c == '\'' ? "'\\''" : std::string(1, c);
@@ -53,7 +56,9 @@ std::string quoted(const std::string& argument) {
 std::string command_line(const std::vector<std::string>& arguments, const Launch& launch) {
   std::string line;
   for (const std::string& argument : arguments) line += (line.empty() ? "" : " ") + quoted(argument);
-  return launch.source == "--nproc" && launch.world_size > 1 ? fmt::format("{} --nproc {}", line, launch.world_size) : line;
+  return launch.source == "--nproc" && launch.world_size > 1
+             ? fmt::format("{} --nproc {}", line, launch.world_size)
+             : line;
 }
 
 // What a run has reached, for the status that it leaves.
@@ -63,20 +68,23 @@ struct Run {
   TrainResult trained;
 };
 
-// As `shown`; and ends the evaluation, on the rank whose signal asks to stop and by its error on all, at its next chunk.
+// As `shown`; and ends the evaluation, on the rank whose signal asks to stop and by its error on all, at its
+// next chunk.
 EvaluationProgress stoppable(const EvaluationProgress& shown, const SignalScope& signals, const Run& run) {
   return [shown, &signals, &run](const std::string& what, int64_t done, int64_t all) {
     const Stop stop = signals.requested();
     if (stop != Stop::none) {
-      fail(stop == Stop::interrupt ? Exit::interrupted : Exit::again, "stopped in the evaluation after step ", run.trained.step,
-           ", whose checkpoint is written. To go on: ", run.command);
+      fail(stop == Stop::interrupt ? Exit::interrupted : Exit::again, "stopped in the evaluation after step ",
+           run.trained.step, ", whose checkpoint is written. To go on: ", run.command);
     }
     if (shown) shown(what, done, all);
   };
 }
 
 RunState state_after(Exit code) {
-  return code == Exit::interrupted ? RunState::interrupted : code == Exit::again ? RunState::again : RunState::failed;
+  return code == Exit::interrupted ? RunState::interrupted
+         : code == Exit::again     ? RunState::again
+                                   : RunState::failed;
 }
 
 // Whether a run that has finished left its results whole; when not, says that they are made again.
@@ -86,7 +94,8 @@ bool results_are_there(const RunFolder& folder) {
     parse_results(read_record(path), path);
     return true;
   } catch (const Error& error) {
-    std::fprintf(stderr, "%s; measured again from the newest checkpoint\n", printable_lines(error.what()).c_str());
+    std::fprintf(stderr, "%s; measured again from the newest checkpoint\n",
+                 printable_lines(error.what()).c_str());
     return false;
   }
 }
@@ -95,7 +104,8 @@ bool results_are_there(const RunFolder& folder) {
 std::string left_out(const Experiment& x) {
   const std::vector<std::string>& names = x.tower->weights_left_out();
   if (names.empty()) return "";
-  std::string text = fmt::format("{}: {} tensors are not the encoder's and were left out: ", x.plan.model.weights, names.size());
+  std::string text = fmt::format(
+      "{}: {} tensors are not the encoder's and were left out: ", x.plan.model.weights, names.size());
   for (size_t i = 0; i < std::min<size_t>(names.size(), 5); ++i) text += (i ? ", " : "") + names[i];
   return text + (names.size() > 5 ? ", ..." : "");
 }
@@ -107,7 +117,9 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
   how.say = [&](const std::string& line) {
     if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   };
-  how.differences = [&](const std::string&, const std::string& now) { return compare_experiments(path, now, x.total_steps); };
+  how.differences = [&](const std::string&, const std::string& now) {
+    return compare_experiments(path, now, x.total_steps);
+  };
   const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
   how.check = [&](const std::string& folder) { check_same_data(folder, data); };
   run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
@@ -130,8 +142,10 @@ void check_ranks_read_the_same(const Experiment& x, World& world) {
   const std::string identity = x.whole->identity();
   const int64_t mine = static_cast<int64_t>(name_key(identity));
   const bool same = world.broadcast_int(mine) == mine;
-  const std::string error = world.first_error(
-      same ? "" : fmt::format("rank {}: {} is other data ({}) than on rank 0.", world.rank(), x.plan.data.place, identity));
+  const std::string error =
+      world.first_error(same ? ""
+                             : fmt::format("rank {}: {} is other data ({}) than on rank 0.", world.rank(),
+                                           x.plan.data.place, identity));
   if (!error.empty()) fail(Exit::data, error);
 }
 
@@ -146,8 +160,8 @@ void write_results(const RunFolder& folder, nlohmann::json results, const Record
 }
 
 // Trains and evaluates in the run folder.
-int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string& path, const std::shared_ptr<World>& world,
-             at::Device device) {
+int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string& path,
+             const std::shared_ptr<World>& world, at::Device device) {
   Experiment x = build(std::move(plan), device);
   check_ranks_read_the_same(x, *world);
   bool to_do = true;
@@ -163,14 +177,17 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
   Recorder record(folder ? folder->path() : "", x.plan.checkpoint.keep, options.quiet);
   run.trained = train(x, world, record, signals);
   if (run.trained.exit == Exit::ok) {
-    const nlohmann::json measured = evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
-    on_rank_0(*world, [&] { write_results(*folder, results_of(x, measured, run.trained.step, run.trained.loss), record); });
+    const nlohmann::json measured =
+        evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
+    on_rank_0(*world, [&] {
+      write_results(*folder, results_of(x, measured, run.trained.step, run.trained.loss), record);
+    });
     return 0;
   }
   if (folder) {
     folder->set_status(state_after(run.trained.exit), run.trained.step);
-    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n", static_cast<long>(run.trained.step),
-                 printable(run.command).c_str());
+    std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n",
+                 static_cast<long>(run.trained.step), printable(run.command).c_str());
   }
   return static_cast<int>(run.trained.exit);
 }
@@ -186,10 +203,12 @@ int train_command(const TrainOptions& options) {
   const Launch launch = read_launch();
   set_threads(plan, launch);
   const at::Device device = choose_device(options.device, launch.local_rank);
-  const auto world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
+  const auto world =
+      World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
   if (launch.rank == 0 && launch.world_size > 1 && !options.quiet)
     std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
-  const std::string path = (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
+  const std::string path =
+      (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
   Run run{command_line(options.arguments, launch), {}, {}};
   try {
     const int code = train_in(run, options, std::move(plan), path, world, device);
@@ -199,9 +218,12 @@ int train_command(const TrainOptions& options) {
     const Error told = world->explain(error);
     try {
       const std::string reason = plain_words(told);
-      if (run.folder) run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)), reason);
+      if (run.folder)
+        run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)),
+                               reason);
       if (!run.folder && launch.rank == 0) note_refusal(path, reason);
-    } catch (const std::exception&) {  // on a full disk the status cannot be written either: what failed first is what counts
+    } catch (const std::exception&) {  // on a full disk the status cannot be written either: what failed
+                                       // first is what counts
     }
     return report_failure(told, world->speaks());
   }
@@ -217,7 +239,8 @@ int report_failure(const std::exception& error, bool aloud) {
 }
 
 int config_command(const CommonOptions& options, const std::string& file, const std::string& trial) {
-  std::printf("%s", dump(check(pick_trial(file, options.sets, trial).root, options.find).resolved, true).c_str());
+  std::printf("%s",
+              dump(check(pick_trial(file, options.sets, trial).root, options.find).resolved, true).c_str());
   return 0;
 }
 

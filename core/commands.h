@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The verbs of the program that work on experiments and runs. Each returns the exit code; results go to stdout, the rest to stderr.
+// The verbs of the program that work on experiments and runs. Each returns the exit code; results go to
+// stdout, the rest to stderr.
 #pragma once
 
 #include "experiment.h"
@@ -32,8 +33,8 @@ struct EvaluateCommand : CommonOptions {
   std::string checkpoint;  // a file of it; empty = the newest
   std::string out;         // file of the numbers; empty = in the run folder, under the step and what was set
 };
-// Throws Error (Exit::usage) for a folder that is no run but holds some, naming them, and (Exit::data) for a record that is no
-// file.
+// Throws Error (Exit::usage) for a folder that is no run but holds some, naming them, and (Exit::data) for a
+// record that is no file.
 void require_run(const std::string& folder);
 int evaluate_command(const EvaluateCommand& options);
 
@@ -57,7 +58,8 @@ int compare_command(const CompareOptions& options);
 // The resolved file with the origin of every value.
 int config_command(const CommonOptions& options, const std::string& file, const std::string& trial);
 
-// The one place where an error becomes a line on stderr, torchrun's error file and an exit code, which it returns.
+// The one place where an error becomes a line on stderr, torchrun's error file and an exit code, which it
+// returns.
 int report_failure(const std::exception& error, bool aloud);
 
 }  // namespace foil

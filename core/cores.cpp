@@ -62,7 +62,8 @@ double least_quota(const fs::path& root) {
 
 int usable_cores(const std::string& root) {
   cpu_set_t mask;
-  int cores = static_cast<int>(std::thread::hardware_concurrency());  // more than a mask of this type can hold, or no mask
+  int cores = static_cast<int>(
+      std::thread::hardware_concurrency());  // more than a mask of this type can hold, or no mask
   if (::sched_getaffinity(0, sizeof mask, &mask) == 0) cores = CPU_COUNT(&mask);
   const double quota = std::ceil(least_quota(root));
   return std::max(1, quota < cores ? static_cast<int>(quota) : cores);

@@ -6,13 +6,13 @@
 
 namespace foil {
 
-// The cores that this process may use: those of its affinity mask, and no more than the quota of its control groups (what
-// `taskset`, Slurm and containers set), rounded up; at least 1. More threads than that wait for each other instead of working.
-// `root` is where /proc and /sys/fs/cgroup are looked for.
+// The cores that this process may use: those of its affinity mask, and no more than the quota of its control
+// groups (what `taskset`, Slurm and containers set), rounded up; at least 1. More threads than that wait for
+// each other instead of working. `root` is where /proc and /sys/fs/cgroup are looked for.
 int usable_cores(const std::string& root = "/");
 
-// How long a thread that waits for the others spins before it sleeps, as the environment of this process says: for
-// `foil doctor` and env.json.
+// How long a thread that waits for the others spins before it sleeps, as the environment of this process
+// says: for `foil doctor` and env.json.
 std::string barrier_policy();
 
 }  // namespace foil

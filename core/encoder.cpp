@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the host does for an encoder: draws that follow the samples.
 #include <foil/encoder.h>
-
 #include <foil/random.h>
 
 #include <ATen/Parallel.h>
@@ -10,8 +9,8 @@
 namespace foil {
 namespace {
 
-// Which of `columns` entries of each row are dropped: bool [B, columns] on the CPU. Entry j of a row is word j of its Philox
-// sequence, whatever else is drawn.
+// Which of `columns` entries of each row are dropped: bool [B, columns] on the CPU. Entry j of a row is word
+// j of its Philox sequence, whatever else is drawn.
 Tensor drawn_below(double probability, const Tensor& key, int64_t columns, std::string_view name) {
   const Tensor keys = key.to(at::kCPU).contiguous();
   const uint64_t place = mix_key(name_key("encoder"), name_key(name));
@@ -32,12 +31,14 @@ void check_draw(const char* what, const Tensor& x, double probability, const Ten
     fail(Exit::usage, what, ": probability = ", probability, ", allowed: 0 <= probability < 1.");
   if (!key.defined()) return;
   if (key.dim() != 1 || key.scalar_type() != at::kLong)
-    fail(Exit::usage, what, ": the key is ", key.toString(), " ", key.sizes(), ", allowed: View::key, int64 [B].");
+    fail(Exit::usage, what, ": the key is ", key.toString(), " ", key.sizes(),
+         ", allowed: View::key, int64 [B].");
   if (x.dim() == 0 || x.size(0) != key.size(0))
     fail(Exit::usage, what, ": x is ", x.sizes(), ", allowed: [", key.size(0), ", ...], a row for each key.");
 }
 
-// x without the entries that `dropped` (bool, a row a sample, broadcast over the rest) says, in the layout of x.
+// x without the entries that `dropped` (bool, a row a sample, broadcast over the rest) says, in the layout of
+// x.
 Tensor without(const Tensor& x, const Tensor& dropped, double probability) {
   return x.clone().masked_fill_(dropped, 0).mul_(1 / (1 - probability));
 }

@@ -4,11 +4,12 @@
 #include "cores.h"
 #include "run/file.h"
 
-#include <fmt/format.h>
 #include <foil/commit.h>
+
+#include <fmt/format.h>
+#include <malloc.h>
 #include <torch/types.h>
 #include <torch/version.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -42,7 +43,8 @@ std::string cuda_version() {
 }  // namespace
 
 std::string version_text() {
-  return fmt::format("foil {} (commit {}), LibTorch {}, {}", FOIL_VERSION, FOIL_COMMIT, TORCH_VERSION, cuda_version());
+  return fmt::format("foil {} (commit {}), LibTorch {}, {}", FOIL_VERSION, FOIL_COMMIT, TORCH_VERSION,
+                     cuda_version());
 }
 
 nlohmann::json environment(const std::vector<std::string>& plugins) {

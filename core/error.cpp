@@ -8,7 +8,8 @@
 namespace foil {
 namespace {
 
-// Damerau-Levenshtein distance (optimal string alignment): insertions, deletions, substitutions, swaps of neighbours.
+// Damerau-Levenshtein distance (optimal string alignment): insertions, deletions, substitutions, swaps of
+// neighbours.
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
@@ -16,7 +17,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
   return d[a.size()][b.size()];
@@ -26,7 +28,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::string letters(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   return out;
 }
@@ -37,7 +40,8 @@ std::string nearest(std::string_view got, const std::vector<std::string>& known)
   std::string best;
   size_t best_distance = std::max<size_t>(2, got.size() / 3) + 1;
   for (const std::string& name : known) {
-    if (got.size() >= 2 * name.size() || name.size() >= got.size() + best_distance) continue;  // too far by their lengths
+    if (got.size() >= 2 * name.size() || name.size() >= got.size() + best_distance)
+      continue;  // too far by their lengths
     const size_t distance = edit_distance(got, name);
     if (distance < best_distance && distance < name.size()) {
       best = name;

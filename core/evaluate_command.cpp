@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// foil evaluate: the numbers of a checkpoint. They are printed before anything is written, and what --set changed is kept with
-// them.
+// foil evaluate: the numbers of a checkpoint. They are printed before anything is written, and what --set
+// changed is kept with them.
 #include "commands.h"
-
 #include "data/record.h"
 #include "evaluation.h"
 #include "ranks/launch.h"
@@ -27,7 +26,9 @@ namespace fs = std::filesystem;
 
 Checkpoint find_checkpoint(const EvaluateCommand& options) {
   if (!options.checkpoint.empty()) return Checkpoints::load(options.checkpoint);
-  const auto say = [](const std::string& line) { std::fprintf(stderr, "%s\n", printable_lines(line).c_str()); };
+  const auto say = [](const std::string& line) {
+    std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
+  };
   std::optional<Checkpoint> newest = Checkpoints(options.run + "/checkpoints", 1).load_newest(say);
   if (!newest) fail(Exit::data, options.run, ": has no checkpoint.");
   return std::move(*newest);
@@ -62,7 +63,8 @@ void say_data(const EvaluateCommand& options, const Experiment& x) {
   std::fprintf(stderr, "%s\n", data_line(data).c_str());
   const std::string file = options.run + "/data.json";
   std::error_code none;
-  const std::string difference = fs::exists(file, none) ? data_difference(parse_json(read_record(file), file), data) : "";
+  const std::string difference =
+      fs::exists(file, none) ? data_difference(parse_json(read_record(file), file), data) : "";
   if (!difference.empty()) std::fprintf(stderr, "not the data of the run: %s\n", difference.c_str());
 }
 
@@ -93,13 +95,15 @@ int evaluate_command(const EvaluateCommand& options) {
   Plan plan = check(trial.root, options.find);
   set_threads(plan, launch);
   const at::Device device = choose_device(options.device, launch.local_rank);
-  const std::shared_ptr<World> world = World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
+  const std::shared_ptr<World> world =
+      World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
   Experiment x = build(std::move(plan), device);
   const Checkpoint checkpoint = find_checkpoint(options);
   restore_weights(checkpoint, x);
   if (world->rank() == 0 && !options.quiet) say_data(options, x);
   const nlohmann::json measured = evaluate_tower(x, *world, evaluation_progress(*world, options.quiet));
-  if (world->rank() == 0) print_and_write(options, results_of(x, measured, checkpoint.step, {}), checkpoint.step);
+  if (world->rank() == 0)
+    print_and_write(options, results_of(x, measured, checkpoint.step, {}), checkpoint.step);
   world->close();
   return 0;
 }

@@ -25,7 +25,8 @@ Subject tower_subject(Experiment& x) {
 }
 
 // `subject` with pairs of views, and everything that EvaluateOptions asks for.
-nlohmann::json evaluate_whole(Experiment& x, World& world, Subject subject, const EvaluationProgress& progress) {
+nlohmann::json evaluate_whole(Experiment& x, World& world, Subject subject,
+                              const EvaluationProgress& progress) {
   torch::NoGradGuard no_grad;
   if (!x.augment.empty()) {
     // Two views of a sample as in training, keyed by a step that training never has.
@@ -47,7 +48,8 @@ void add_sample_states(const Experiment& x, nlohmann::json& result) {
   for (size_t i = 0; i < x.losses.size(); ++i) {
     for (const auto& state : x.losses[i].loss->named_buffers()) {
       const Tensor& values = state.value();
-      if (values.dim() != 1 || values.size(0) != x.sizes.dataset_size || !values.is_floating_point()) continue;
+      if (values.dim() != 1 || values.size(0) != x.sizes.dataset_size || !values.is_floating_point())
+        continue;
       for (const FrequencyGroup& group : groups) {
         if (const auto mean = group_mean(values, label, group)) {
           result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
@@ -92,8 +94,9 @@ nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProg
 nlohmann::json evaluate_online(Experiment& x, World& world) {
   EvaluateOptions options = x.plan.evaluate;
   options.linear = options.class_frequency = options.clustering = options.geometry = false;
-  const SelectedDataset part(x.dataset, draw_rows(x.dataset->size(Split::train), options.online_samples, name_key("online")),
-                             draw_rows(x.dataset->size(Split::test), options.online_samples, name_key("online")));
+  const SelectedDataset part(
+      x.dataset, draw_rows(x.dataset->size(Split::train), options.online_samples, name_key("online")),
+      draw_rows(x.dataset->size(Split::test), options.online_samples, name_key("online")));
   Subject subject = tower_subject(x);
   subject.preparation += "/drawn";
   x.tower->eval();

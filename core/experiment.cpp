@@ -15,7 +15,8 @@ namespace {
 
 constexpr int64_t kMostSteps = 1'000'000'000;
 
-// Holds a sampler to its promise: what it gives is a batch of the size that was asked for, of rows that there are.
+// Holds a sampler to its promise: what it gives is a batch of the size that was asked for, of rows that there
+// are.
 class CheckedSampler final : public Sampler {
  public:
   explicit CheckedSampler(const Chosen& chosen)
@@ -27,14 +28,16 @@ class CheckedSampler final : public Sampler {
     rows_ = dataset_size;
     const int64_t steps = sampler_->steps_per_epoch();
     if (steps < 1 || steps > kMostSteps) {
-      fail(Exit::usage, what_, steps, " steps per epoch of ", rows_, " samples, allowed: 1 to ", kMostSteps, ".");
+      fail(Exit::usage, what_, steps, " steps per epoch of ", rows_, " samples, allowed: 1 to ", kMostSteps,
+           ".");
     }
   }
   at::Tensor batch(int64_t step) override {
     const at::Tensor rows = sampler_->batch(step);
     const std::string allowed = ", allowed: int64 [" + std::to_string(batch_size_) + "] on the CPU.";
     if (!rows.defined()) fail(Exit::failure, what_, "no tensor for step ", step, allowed);
-    if (rows.scalar_type() != at::kLong || !rows.device().is_cpu() || rows.sizes() != at::IntArrayRef(batch_size_)) {
+    if (rows.scalar_type() != at::kLong || !rows.device().is_cpu() ||
+        rows.sizes() != at::IntArrayRef(batch_size_)) {
       fail(Exit::failure, what_, rows.toString(), " ", rows.sizes(), " for step ", step, allowed);
     }
     const at::Tensor wrong = ((rows < 0) | (rows >= rows_)).nonzero();
@@ -59,8 +62,8 @@ int64_t labelled(const Dataset& data, Split split, const std::string& name) {
   const auto classes = static_cast<int64_t>(data.classes().size());
   const int64_t low = labels.min().item<int64_t>(), high = labels.max().item<int64_t>();
   if (labels.numel() != data.size(split) || low < -1 || high >= classes) {
-    fail(Exit::data, "the data set '", name, "' has ", labels.numel(), " labels from ", low, " to ", high, " for ",
-         data.size(split), " samples of ", classes, classes == 1 ? " class." : " classes.");
+    fail(Exit::data, "the data set '", name, "' has ", labels.numel(), " labels from ", low, " to ", high,
+         " for ", data.size(split), " samples of ", classes, classes == 1 ? " class." : " classes.");
   }
   return (labels >= 0).sum().item<int64_t>();
 }
@@ -76,10 +79,12 @@ void require_evaluation(const EvaluateOptions& options, const Dataset& data, con
   if (bank == 0 || queries == 0) return;
   const int64_t k = options.knn.neighbours;
   if (k > bank) {
-    refuse("evaluate.neighbours", k, "1 to " + std::to_string(bank) + ", the samples with a label in the train split");
+    refuse("evaluate.neighbours", k,
+           "1 to " + std::to_string(bank) + ", the samples with a label in the train split");
   }
   if (options.linear && (classes < 2 || bank < 2)) {
-    refuse("evaluate.linear", "true", classes < 2 ? "false, as the data set has one class" : "false, as one sample has a label");
+    refuse("evaluate.linear", "true",
+           classes < 2 ? "false, as the data set has one class" : "false, as one sample has a label");
   }
 }
 
@@ -90,7 +95,8 @@ EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
 
 // Makes the augmentations. Returns the shape of view 0 after them, from which the encoder is sized.
 std::vector<int64_t> set_pipeline(Experiment& x, const Plan& plan) {
-  std::vector<std::vector<int64_t>> shapes(static_cast<size_t>(plan.views.count), x.dataset->shape());  // by view
+  std::vector<std::vector<int64_t>> shapes(static_cast<size_t>(plan.views.count),
+                                           x.dataset->shape());  // by view
   for (const ChosenAugmentation& chosen : plan.augment) {
     PipelineStep step{chosen.make<Augmentation>(), std::vector<bool>(shapes.size(), chosen.views.empty())};
     for (const int64_t v : chosen.views) step.applies[static_cast<size_t>(v)] = true;
@@ -99,7 +105,8 @@ std::vector<int64_t> set_pipeline(Experiment& x, const Plan& plan) {
       const bool ragged = std::find(shapes[v].begin(), shapes[v].end(), -1) != shapes[v].end();
       if (ragged && !step.augmentation->accepts_ragged()) {
         fail(Exit::usage, chosen.place, ": the augmentation '", chosen.component->name,
-             "' is given images of different sizes, allowed: behind one that brings them to one size (random_resized_crop).");
+             "' is given images of different sizes, allowed: behind one that brings them to one size "
+             "(random_resized_crop).");
       }
       shapes[v] = chosen.placed([&] { return step.augmentation->shape_after(shapes[v]); });
     }
@@ -110,8 +117,9 @@ std::vector<int64_t> set_pipeline(Experiment& x, const Plan& plan) {
   if (x.preparation.empty()) x.preparation = "none";
   for (size_t v = 0; v < shapes.size(); ++v) {
     if (std::find(shapes[v].begin(), shapes[v].end(), -1) != shapes[v].end()) {
-      fail(Exit::usage, plan.data.place, ": the images of '", plan.data.component->name, "' differ in size: the first [[augment]]",
-           v == 0 ? "" : " of view " + std::to_string(v), " must bring them to one size (random_resized_crop).");
+      fail(Exit::usage, plan.data.place, ": the images of '", plan.data.component->name,
+           "' differ in size: the first [[augment]]", v == 0 ? "" : " of view " + std::to_string(v),
+           " must bring them to one size (random_resized_crop).");
     }
   }
   return shapes[0];
@@ -133,20 +141,26 @@ void open_data(Experiment& x, const Plan& plan) {
   const uint64_t seed = static_cast<uint64_t>(plan.run.seed);
   const std::string& name = plan.data.component->name;
   const auto whole = plan.data.make<Dataset>();
-  if (whole->size(Split::train) <= 0) fail(Exit::data, plan.data.place, ": the data set '", name, "' has no training sample.");
+  if (whole->size(Split::train) <= 0)
+    fail(Exit::data, plan.data.place, ": the data set '", name, "' has no training sample.");
   x.whole = whole;
   labelled(*whole, Split::train, name);
-  const Tensor rows = select_training(whole->labels(Split::train), whole->size(Split::train), plan.selection, seed);
-  x.dataset = rows.size(0) == whole->size(Split::train) ? whole : std::make_shared<SelectedDataset>(whole, rows);
+  const Tensor rows =
+      select_training(whole->labels(Split::train), whole->size(Split::train), plan.selection, seed);
+  x.dataset =
+      rows.size(0) == whole->size(Split::train) ? whole : std::make_shared<SelectedDataset>(whole, rows);
   require_evaluation(plan.evaluate, *x.dataset, name);
 
   x.sampler = std::make_shared<CheckedSampler>(plan.sampler);
-  plan.sampler.placed(
-      [&] { x.sampler->setup(seed, plan.selection.batch_size, x.dataset->size(Split::train), x.dataset->labels(Split::train)); });
+  plan.sampler.placed([&] {
+    x.sampler->setup(seed, plan.selection.batch_size, x.dataset->size(Split::train),
+                     x.dataset->labels(Split::train));
+  });
   x.steps_per_epoch = x.sampler->steps_per_epoch();
   if (const int64_t most = kMostSteps / x.steps_per_epoch; plan.run.steps < 0 && plan.run.epochs > most) {
-    refuse("run.epochs", plan.run.epochs,
-           "0 to " + std::to_string(most) + ", as an epoch has " + std::to_string(x.steps_per_epoch) + " steps");
+    refuse(
+        "run.epochs", plan.run.epochs,
+        "0 to " + std::to_string(most) + ", as an epoch has " + std::to_string(x.steps_per_epoch) + " steps");
   }
   x.total_steps = plan.run.steps >= 0 ? plan.run.steps : plan.run.epochs * x.steps_per_epoch;
 }
@@ -160,7 +174,8 @@ void add_loss(Experiment& x, const ChosenLoss& chosen, bool labelled) {
   LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}};
   const uint64_t seed = static_cast<uint64_t>(x.plan.run.seed);
   for (const QueueNeed& need : needs.queues) {
-    const uint64_t key = mix_key(mix_key(mix_key(seed, name_key("queue")), x.losses.size()), term.queues.size());
+    const uint64_t key =
+        mix_key(mix_key(mix_key(seed, name_key("queue")), x.losses.size()), term.queues.size());
     term.queues.push_back(make_queue(need, chosen, x.sizes, key, at::device(x.device).dtype(x.dtype)));
   }
   x.losses.push_back(std::move(term));
@@ -178,7 +193,8 @@ View on_device(const Experiment& x, View view) {
   return view;
 }
 
-// One sample through what every step runs, so that what does not fit is known before the run and by its place.
+// One sample through what every step runs, so that what does not fit is known before the run and by its
+// place.
 void try_one_sample(Experiment& x) {
   torch::NoGradGuard no_grad;
   const Tensor index = torch::zeros({1}, torch::kLong);
@@ -188,18 +204,20 @@ void try_one_sample(Experiment& x) {
     View view = on_device(x, raw);
     for (size_t i = 0; i < x.augment.size(); ++i) {
       if (!x.augment[i].applies_to(v)) continue;
-      const AugmentContext context{static_cast<uint64_t>(x.plan.run.seed), 0, v, static_cast<int64_t>(i), index};
+      const AugmentContext context{static_cast<uint64_t>(x.plan.run.seed), 0, v, static_cast<int64_t>(i),
+                                   index};
       view = x.plan.augment[i].placed([&] { return x.augment[i].augmentation->apply(view, context); });
     }
     views.push_back(as_input(x, std::move(view)));
   }
-  const auto encoder = std::dynamic_pointer_cast<Encoder>(x.tower->named_children()["encoder"]);  // before any head
+  const auto encoder =
+      std::dynamic_pointer_cast<Encoder>(x.tower->named_children()["encoder"]);  // before any head
   x.tower->eval();
   for (const View& view : views) {
     const Tensor h = x.plan.encoder.placed([&] { return encoder->forward(view).pooled; });
     if (h.dim() != 2 || h.size(0) != 1 || h.size(1) != x.sizes.feature_dim) {
-      fail(Exit::usage, x.plan.encoder.place, ": the encoder '", x.plan.encoder.component->name, "' gives ", h.sizes(),
-           " of one sample, ", "allowed: [1, ", x.sizes.feature_dim, "], as it says.");
+      fail(Exit::usage, x.plan.encoder.place, ": the encoder '", x.plan.encoder.component->name, "' gives ",
+           h.sizes(), " of one sample, ", "allowed: [1, ", x.sizes.feature_dim, "], as it says.");
     }
   }
   x.tower->train();
@@ -227,7 +245,8 @@ Experiment construct(Plan given, at::Device device) {
   const bool some_labels = x.sizes.classes > 0 && kept.defined() && (kept >= 0).any().item<bool>();
   for (const ChosenLoss& chosen : plan.losses) add_loss(x, chosen, some_labels);
   const auto any = [&](bool Needs::*need) {
-    return std::any_of(x.losses.begin(), x.losses.end(), [&](const LossTerm& term) { return term.loss->needs().*need; });
+    return std::any_of(x.losses.begin(), x.losses.end(),
+                       [&](const LossTerm& term) { return term.loss->needs().*need; });
   };
   if (any(&Needs::target)) {
     x.momentum = make_tower(plan, shape);
@@ -258,7 +277,8 @@ Experiment build(Plan plan, at::Device device) {
 std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(const Experiment& x) {
   std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> all{{"tower.", x.tower}};
   if (x.momentum) all.emplace_back("momentum.", x.momentum);
-  for (size_t i = 0; i < x.losses.size(); ++i) all.emplace_back("loss." + std::to_string(i) + ".", x.losses[i].loss);
+  for (size_t i = 0; i < x.losses.size(); ++i)
+    all.emplace_back("loss." + std::to_string(i) + ".", x.losses[i].loss);
   for (size_t i = 0; i < x.losses.size(); ++i) {
     for (size_t q = 0; q < x.losses[i].queues.size(); ++q)
       all.emplace_back("queue." + std::to_string(i) + "." + std::to_string(q) + ".", x.losses[i].queues[q]);
@@ -270,8 +290,9 @@ namespace {
 
 // What an encoder's draws are keyed by: (seed, step, view, sample).
 Tensor draw_keys(const AugmentContext& place) {
-  const uint64_t key = mix_key(mix_key(mix_key(place.seed, name_key("encoder")), static_cast<uint64_t>(place.step)),
-                               static_cast<uint64_t>(place.view));
+  const uint64_t key =
+      mix_key(mix_key(mix_key(place.seed, name_key("encoder")), static_cast<uint64_t>(place.step)),
+              static_cast<uint64_t>(place.view));
   Tensor keys = torch::empty_like(place.index, at::MemoryFormat::Contiguous);
   const Tensor index = place.index.contiguous();
   for (int64_t b = 0; b < keys.size(0); ++b)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Experiment: an experiment file, checked whole and turned into options and objects. `train` and `evaluate` receive it built.
+// Experiment: an experiment file, checked whole and turned into options and objects. `train` and `evaluate`
+// receive it built.
 #pragma once
 
 #include "config/node.h"
@@ -62,8 +63,9 @@ struct Chosen {
       return std::static_pointer_cast<Interface>(component->make(reader));
     });
   }
-  // What the component answers. An option that it refuses gets its name and place in the file, what it refuses without naming an
-  // option the place of the component, and so does a size that no memory holds. Every call that may refuse goes through here.
+  // What the component answers. An option that it refuses gets its name and place in the file, what it
+  // refuses without naming an option the place of the component, and so does a size that no memory holds.
+  // Every call that may refuse goes through here.
   template <class Call>
   auto placed(Call call) const {
     try {
@@ -86,7 +88,8 @@ struct ChosenLoss : Chosen {
   double learning_rate_factor = 1;
 };
 
-// The file, checked: every key known, every value in range, every name registered; nothing opened or created yet.
+// The file, checked: every key known, every value in range, every name registered; nothing opened or created
+// yet.
 struct Plan {
   Node resolved;  // every value in force, with its origin
   RunOptions run;
@@ -107,18 +110,20 @@ struct Plan {
   std::vector<ChosenLoss> losses;
 };
 
-// Ends what could not be made of the option `key`: the words of LibTorch or the standard library, without their trace.
+// Ends what could not be made of the option `key`: the words of LibTorch or the standard library, without
+// their trace.
 [[noreturn]] void cannot_be_made(const std::string& key, const std::exception& error);
 
-// What foil::refuse refused under a full key ("data.batch_size"), with its place in `resolved`; other errors as they are. The place
-// of a value that was not given is that of its table.
+// What foil::refuse refused under a full key ("data.batch_size"), with its place in `resolved`; other errors
+// as they are. The place of a value that was not given is that of its table.
 Error with_place(const Error& error, const Node& resolved);
 
 // [plugins] path as absolute folders; what is not a list of texts is left to `check`.
 std::vector<std::string> plugin_paths(const Node& root);
 
 // Finds a registered component; the third argument is the place of the name, for the message.
-using FindComponent = std::function<const Component&(const std::string& kind, const std::string& name, const std::string& place)>;
+using FindComponent = std::function<const Component&(const std::string& kind, const std::string& name,
+                                                     const std::string& place)>;
 
 // Throws Error (Exit::usage) with file:line:column for whatever is wrong in the file.
 Plan check(const Node& root, const FindComponent& find);
@@ -131,12 +136,15 @@ struct LossTerm {
   std::vector<std::shared_ptr<QueueStore>> queues;  // in the order of Needs::queues
 };
 
-// One augmentation of the pipeline and the views that it applies to; its place in the pipeline keys its draws.
+// One augmentation of the pipeline and the views that it applies to; its place in the pipeline keys its
+// draws.
 struct PipelineStep {
   std::shared_ptr<Augmentation> augmentation;
   std::vector<bool> applies;  // by view
   // A view beyond those of training is made as view 0.
-  bool applies_to(int64_t v) const { return applies[static_cast<size_t>(v) < applies.size() ? static_cast<size_t>(v) : 0]; }
+  bool applies_to(int64_t v) const {
+    return applies[static_cast<size_t>(v) < applies.size() ? static_cast<size_t>(v) : 0];
+  }
 };
 
 // The objects of a run, on `device`, with random weights drawn from the seed: equal on every rank.
@@ -157,17 +165,19 @@ struct Experiment {
   int64_t steps_per_epoch = 1;
 };
 
-// Opens the data and constructs everything. Throws Error (Exit::data) for data, (Exit::usage) for what does not fit together.
+// Opens the data and constructs everything. Throws Error (Exit::data) for data, (Exit::usage) for what does
+// not fit together.
 Experiment build(Plan plan, at::Device device);
 
-// Every module with state, under the prefix of its tensors' names in a checkpoint: "tower.", "momentum.", "loss.0.", "queue.0.1.".
+// Every module with state, under the prefix of its tensors' names in a checkpoint: "tower.", "momentum.",
+// "loss.0.", "queue.0.1.".
 std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(const Experiment& x);
 
-// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations of view 0
-// (normalisation, sizes).
+// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations of
+// view 0 (normalisation, sizes).
 View evaluation_view(const Experiment& x, const View& raw);
-// View v of a training batch: every augmentation of the pipeline that applies to it, its draws keyed by (seed, step, sample, view,
-// position). View::key is that of (seed, step, sample, view).
+// View v of a training batch: every augmentation of the pipeline that applies to it, its draws keyed by
+// (seed, step, sample, view, position). View::key is that of (seed, step, sample, view).
 View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v);
 
 }  // namespace foil

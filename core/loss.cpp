@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the host does for a loss: gathers, means, draws.
-#include <foil/loss.h>
-
 #include "no_autocast.h"
+
+#include <foil/loss.h>
 
 #include <torch/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -23,7 +23,8 @@ Tensor LossInput::gather(const Tensor& local) const {
 }
 
 const std::vector<int64_t>& LossInput::counts() const {
-  if (notes_->counts.empty()) notes_->counts = ranks->counts(index.defined() ? index.size(0) : z.at(0).size(0));
+  if (notes_->counts.empty())
+    notes_->counts = ranks->counts(index.defined() ? index.size(0) : z.at(0).size(0));
   return notes_->counts;
 }
 
@@ -41,8 +42,10 @@ int64_t LossInput::global_batch() const {
 }
 
 Tensor LossInput::other_samples(int64_t views) const {
-  const Tensor sample = torch::arange(global_batch(), torch::device(z.empty() ? index.device() : z[0].device()));  // [N]
-  const Tensor own = sample.slice(0, offset(), offset() + counts()[static_cast<size_t>(ranks->rank())]);           // [B]
+  const Tensor sample =
+      torch::arange(global_batch(), torch::device(z.empty() ? index.device() : z[0].device()));  // [N]
+  const Tensor own =
+      sample.slice(0, offset(), offset() + counts()[static_cast<size_t>(ranks->rank())]);  // [B]
   return own.unsqueeze(1) != sample.repeat({views});
 }
 
@@ -66,7 +69,8 @@ Tensor LossInput::share(const Tensor& replicated) const {
 }
 
 Tensor LossInput::uniform(std::string_view name, int64_t columns) const {
-  if (const auto preset = notes_->presets.find(std::string(name)); preset != notes_->presets.end()) return preset->second;
+  if (const auto preset = notes_->presets.find(std::string(name)); preset != notes_->presets.end())
+    return preset->second;
   const uint64_t key = mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name));
   const Tensor ids = index.to(torch::kCPU, torch::kLong).contiguous();
   Tensor out = torch::empty({ids.size(0), columns}, torch::kFloat);
@@ -79,10 +83,13 @@ Tensor LossInput::uniform(std::string_view name, int64_t columns) const {
 }
 
 Draws LossInput::shared(std::string_view name) const {
-  return Draws(mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name)), ~uint64_t{0});
+  return Draws(mix_key(mix_key(mix_key(seed, static_cast<uint64_t>(step)), slot), name_key(name)),
+               ~uint64_t{0});
 }
 
-void LossInput::keep(const std::string& name, const Tensor& value) const { notes_->kept[name] = value.detach(); }
+void LossInput::keep(const std::string& name, const Tensor& value) const {
+  notes_->kept[name] = value.detach();
+}
 
 Tensor LossInput::kept(const std::string& name) const {
   auto it = notes_->kept.find(name);
@@ -92,12 +99,14 @@ Tensor LossInput::kept(const std::string& name) const {
   fail(Exit::failure, "kept('", name, "'): forward kept no such tensor.", known_names("names", name, known));
 }
 
-void LossInput::report(const std::string& name, const Tensor& value) const { notes_->reports[name] = value.detach(); }
+void LossInput::report(const std::string& name, const Tensor& value) const {
+  notes_->reports[name] = value.detach();
+}
 
 Tensor LossInput::join(const Tensor& value) const {
   Tensor joined = value;
-  // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind them are collectives of
-  // the encoder (synchronised batch norm).
+  // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind
+  // them are collectives of the encoder (synchronised batch norm).
   const auto add = [&](const std::vector<Tensor>& tensors) {
     for (const Tensor& t : tensors) {
       if (t.requires_grad()) joined = joined + t.flatten().slice(0, 0, 0).sum().to(value.scalar_type());
@@ -117,21 +126,25 @@ struct Graph {
   std::vector<Tensor> leaves;
 };
 
-// The value of a graph whose backward pass, too, has autocast off: it runs where the caller calls it, maybe inside autocast, which
-// would cast its products. `inputs`: what the caller differentiates by, one for each leaf.
+// The value of a graph whose backward pass, too, has autocast off: it runs where the caller calls it, maybe
+// inside autocast, which would cast its products. `inputs`: what the caller differentiates by, one for each
+// leaf.
 class WithoutAutocast : public torch::autograd::Function<WithoutAutocast> {
  public:
-  static Tensor forward(torch::autograd::AutogradContext* context, const Graph& graph, at::TensorList /*inputs*/) {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Graph& graph,
+                        at::TensorList /*inputs*/) {
     context->saved_data["value"] = graph.value;
     context->saved_data["leaves"] = graph.leaves;
     return graph.value.detach();
   }
-  static std::vector<Tensor> backward(torch::autograd::AutogradContext* context, const std::vector<Tensor>& gradient) {
+  static std::vector<Tensor> backward(torch::autograd::AutogradContext* context,
+                                      const std::vector<Tensor>& gradient) {
     const NoAutocast guard;
-    if (at::GradMode::is_enabled()) fail(Exit::failure, "a loss that was taken inside autocast has no second derivative.");
-    std::vector<Tensor> gradients =
-        torch::autograd::grad({context->saved_data["value"].toTensor()}, context->saved_data["leaves"].toTensorVector(), gradient,
-                              /*retain_graph=*/true, /*create_graph=*/false, /*allow_unused=*/true);
+    if (at::GradMode::is_enabled())
+      fail(Exit::failure, "a loss that was taken inside autocast has no second derivative.");
+    std::vector<Tensor> gradients = torch::autograd::grad(
+        {context->saved_data["value"].toTensor()}, context->saved_data["leaves"].toTensorVector(), gradient,
+        /*retain_graph=*/true, /*create_graph=*/false, /*allow_unused=*/true);
     gradients.insert(gradients.begin(), Tensor());  // of `graph`
     return gradients;
   }
@@ -142,7 +155,9 @@ class WithoutAutocast : public torch::autograd::Function<WithoutAutocast> {
   for (const auto& parameter : loss.named_parameters()) {
     const Tensor& mine = parameter.value();
     if (!input.z.empty() && mine.options().type_equal(input.z[0].options())) continue;
-    const auto type = [](const Tensor& x) { return std::string(c10::toString(x.scalar_type())) + " on " + x.device().str(); };
+    const auto type = [](const Tensor& x) {
+      return std::string(c10::toString(x.scalar_type())) + " on " + x.device().str();
+    };
     fail(Exit::usage, "the parameter '", parameter.key(), "' of the loss is ", type(mine), " but z.0 is ",
          input.z.empty() ? "missing" : type(input.z[0]), ". Move the loss first: to(device, type).");
   }
@@ -202,7 +217,8 @@ void scatter_rows(Tensor buffer, const Tensor& index, const Tensor& values, Dupl
   const Tensor rows = index.to(torch::kCPU, torch::kLong).contiguous();
   const int64_t n = rows.size(0);
   const int64_t* id = rows.const_data_ptr<int64_t>();
-  // The position that speaks for each row: its last occurrence; with mean, the sum of the occurrences in global order.
+  // The position that speaks for each row: its last occurrence; with mean, the sum of the occurrences in
+  // global order.
   std::map<int64_t, std::vector<int64_t>> places;
   for (int64_t i = 0; i < n; ++i) places[id[i]].push_back(i);
   for (const auto& [row, at] : places) {

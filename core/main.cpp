@@ -12,11 +12,10 @@
 
 #include <CLI/CLI.hpp>
 #include <c10/util/Logging.h>
-#include <torch/types.h>
-
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,7 +31,8 @@ bool is_first_here() {
   return !local_rank || !std::getenv("WORLD_SIZE") || std::string(local_rank) == "0";
 }
 
-// Whether this process speaks for the ranks of its machine: the one that started them has spoken, else the first of them does.
+// Whether this process speaks for the ranks of its machine: the one that started them has spoken, else the
+// first of them does.
 bool speaks() { return !std::getenv("FOIL_LAUNCHER") && is_first_here(); }
 
 // Every plugin found, and what to say of those refused when a name is not found.
@@ -49,7 +49,8 @@ class Plugins {
     }
   }
   // From those that the record of a run names, where it may.
-  void name_recorded(const std::string& record, const std::vector<foil::PluginPath>& paths, bool trust, bool quiet) {
+  void name_recorded(const std::string& record, const std::vector<foil::PluginPath>& paths, bool trust,
+                     bool quiet) {
     std::vector<foil::NamedFolder> named;
     for (const foil::PluginPath& path : paths) {
       if (path.in_file)
@@ -58,7 +59,8 @@ class Plugins {
         name({path});
     }
     for (const std::string& folder : foil::folders_of_record(record, named, trust, refused_)) {
-      if (!quiet && speaks()) std::fprintf(stderr, "%s: plugins are loaded from %s\n", record.c_str(), folder.c_str());
+      if (!quiet && speaks())
+        std::fprintf(stderr, "%s: plugins are loaded from %s\n", record.c_str(), folder.c_str());
       folders_.push_back(folder);
     }
   }
@@ -79,7 +81,8 @@ class Plugins {
     return foil::describe_command(foil::Registry::instance(), name, foil::plugin_folders(folders_), reasons);
   }
   foil::FindComponent finder() const {
-    return [this](const std::string& kind, const std::string& name, const std::string& place) -> const foil::Component& {
+    return [this](const std::string& kind, const std::string& name,
+                  const std::string& place) -> const foil::Component& {
       try {
         return foil::Registry::instance().find(kind, name, place);
       } catch (const foil::Error& error) {
@@ -96,11 +99,13 @@ class Plugins {
   std::vector<foil::Refused> refused_;
 };
 
-// Makes the standard streams safe to write to: one that is closed leads to /dev/null, so that no file of a run takes its place, and
-// a reader that goes away (`foil train ... | head -1`) ends nothing. Before any file is opened.
+// Makes the standard streams safe to write to: one that is closed leads to /dev/null, so that no file of a
+// run takes its place, and a reader that goes away (`foil train ... | head -1`) ends nothing. Before any file
+// is opened.
 void guard_standard_streams() {
   for (int stream = 0; stream <= 2; ++stream) {
-    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDWR);  // takes the lowest number that is free
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF)
+      ::open("/dev/null", O_RDWR);  // takes the lowest number that is free
   }
   ::signal(SIGPIPE, SIG_IGN);
 }
@@ -121,21 +126,25 @@ int run(int argc, char** argv) {
 
   const auto trusting = [&](CLI::App* verb) {
     verb->add_flag("--trust", trust, "load plugins that others may write");
-    verb->add_option("--plugins", paths, "DIR: a further folder of plugins, the first to be looked in; may be repeated")
+    verb->add_option("--plugins", paths,
+                     "DIR: a further folder of plugins, the first to be looked in; may be repeated")
         ->check(CLI::ExistingDirectory)
         ->allow_extra_args(false);
   };
 
   const auto shared = [&](CLI::App* verb) {
-    verb->add_option("--set", common.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")->allow_extra_args(false);
-    verb->add_option("--device", common.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
+    verb->add_option("--set", common.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")
+        ->allow_extra_args(false);
+    verb->add_option("--device", common.device, "cpu or cuda; cuda where there is one")
+        ->check(CLI::IsMember({"cpu", "cuda"}));
     verb->add_flag("--quiet", common.quiet, "no progress and no log");
     verb->add_flag("--verbose", verbose, "also LibTorch's own log");
     trusting(verb);
   };
   CLI::App* on_train = app.add_subcommand("train", "train one experiment, or go on with it");
   on_train->add_option("FILE", file, "experiment file")->required();
-  on_train->add_option("--nproc", train.nproc, "start this many ranks on this machine")->check(CLI::Range(1, 1024));
+  on_train->add_option("--nproc", train.nproc, "start this many ranks on this machine")
+      ->check(CLI::Range(1, 1024));
   on_train->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
   on_train->add_flag("--restart", train.restart, "begin anew; an existing run folder is kept aside");
   shared(on_train);
@@ -163,13 +172,16 @@ int run(int argc, char** argv) {
   CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
   on_compare->add_option("DIR", compare.folders, "run or study folders")->required();
   on_compare->add_option("--format", compare.format, "table, csv, json or markdown");
-  on_compare->add_option("--reference", compare.reference, "variant that the others are tested against; the first one");
+  on_compare->add_option("--reference", compare.reference,
+                         "variant that the others are tested against; the first one");
   on_compare->add_option("--report", compare.report, "folder for report.html");
-  CLI::App* on_config = app.add_subcommand("config", "print the resolved experiment with the origin of every value");
+  CLI::App* on_config =
+      app.add_subcommand("config", "print the resolved experiment with the origin of every value");
   on_config->add_option("FILE", file, "experiment file")->required();
   on_config->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
   shared(on_config);
-  CLI::App* on_plugins = app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
+  CLI::App* on_plugins =
+      app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
   trusting(on_plugins);
   CLI::App* on_describe = app.add_subcommand("describe", "print what a component is, needs and allows");
   on_describe->add_option("NAME", name, "of a loss, encoder, augmentation, data set or sampler")->required();
@@ -185,9 +197,12 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"state", "queue", "kernel"}));
   trusting(on_new);
   foil::ScoreOptions score;
-  CLI::App* on_score = app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");
+  CLI::App* on_score =
+      app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");
   on_score->add_option("LOSS", score.loss, "its name")->required();
-  on_score->add_option("FILE", score.file, "safetensors: z.0, z.1, ... [B, D], and what `foil describe LOSS` says it needs")
+  on_score
+      ->add_option("FILE", score.file,
+                   "safetensors: z.0, z.1, ... [B, D], and what `foil describe LOSS` says it needs")
       ->required();
   on_score->footer(
       "Tensors of FILE, floats of one type:\n"
@@ -196,21 +211,28 @@ int run(int argc, char** argv) {
       "  target.0, target.1, ...  [B, D]     projections by the momentum encoder\n"
       "  queue.0, ...             [K, D]     earlier rows of z or target, K as the options of the loss say\n"
       "  label, index             int64 [B]\n"
-      "`foil describe LOSS` says what a loss needs; the rest may be missing and is ignored. The gradients are grad.z.0, ..., "
+      "`foil describe LOSS` says what a loss needs; the rest may be missing and is ignored. The gradients "
+      "are grad.z.0, ..., "
       "grad.p.0,\n"
       "..., and grad.NAME of the loss's own parameters.");
-  on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")->allow_extra_args(false);
-  on_score->add_option("--dataset-size", score.dataset_size, "rows of the data set, for a loss that keeps state per sample")
+  on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")
+      ->allow_extra_args(false);
+  on_score
+      ->add_option("--dataset-size", score.dataset_size,
+                   "rows of the data set, for a loss that keeps state per sample")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   on_score->add_option("--out", score.out, "file of the gradients; FILE.gradients.safetensors");
-  on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")->check(CLI::IsMember({"cpu", "cuda"}));
+  on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   trusting(on_score);
-  CLI::App* on_doctor = app.add_subcommand("doctor", "versions, devices, places, and what is wrong with them");
+  CLI::App* on_doctor =
+      app.add_subcommand("doctor", "versions, devices, places, and what is wrong with them");
   trusting(on_doctor);
   std::vector<std::string> verbs;
   for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
   if (argc > 1 && argv[1][0] != '-' && std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end()) {
-    foil::fail(foil::Exit::usage, "unknown verb '", argv[1], "'.", foil::known_names("verbs", argv[1], verbs));
+    foil::fail(foil::Exit::usage, "unknown verb '", argv[1], "'.",
+               foil::known_names("verbs", argv[1], verbs));
   }
   try {
     app.parse(argc, argv);
@@ -228,12 +250,14 @@ int run(int argc, char** argv) {
 
   Plugins plugins(paths);
   if (*on_train || *on_ablate || *on_config) {
-    for (const foil::Trial& one : foil::load_trials(file, common.sets)) plugins.name(foil::named_plugin_paths(one.root));
+    for (const foil::Trial& one : foil::load_trials(file, common.sets))
+      plugins.name(foil::named_plugin_paths(one.root));
   }
   if (*on_evaluate) {
     foil::require_run(evaluate.run);
     const std::string record = evaluate.run + "/config.resolved.toml";
-    plugins.name_recorded(record, foil::named_plugin_paths(foil::load_experiment(record, common.sets)), trust, common.quiet);
+    plugins.name_recorded(record, foil::named_plugin_paths(foil::load_experiment(record, common.sets)), trust,
+                          common.quiet);
   }
   plugins.load(trust);
   common.find = plugins.finder();
@@ -251,11 +275,13 @@ int run(int argc, char** argv) {
   if (*on_ablate) {
     static_cast<foil::CommonOptions&>(ablate) = common;
     ablate.file = file;
-    for (const std::string& set : common.sets) ablate.passed_on.insert(ablate.passed_on.end(), {"--set", set});
+    for (const std::string& set : common.sets)
+      ablate.passed_on.insert(ablate.passed_on.end(), {"--set", set});
     if (!common.device.empty()) ablate.passed_on.insert(ablate.passed_on.end(), {"--device", common.device});
     if (common.quiet) ablate.passed_on.push_back("--quiet");
     if (trust) ablate.passed_on.push_back("--trust");
-    for (const std::string& path : paths) ablate.passed_on.insert(ablate.passed_on.end(), {"--plugins", path});
+    for (const std::string& path : paths)
+      ablate.passed_on.insert(ablate.passed_on.end(), {"--plugins", path});
     return foil::ablate_command(ablate);
   }
   if (*on_compare) return foil::compare_command(compare);
@@ -271,8 +297,8 @@ bool reader_has_gone() {
   return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
 }
 
-// The exit code once everything is printed. What could not be is lost, unless nobody wanted it; only where printing is all that a
-// verb does has the verb failed with it.
+// The exit code once everything is printed. What could not be is lost, unless nobody wanted it; only where
+// printing is all that a verb does has the verb failed with it.
 int after_printing(int code, const std::string& verb) {
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout);
   if (!failed || reader_has_gone()) return code;

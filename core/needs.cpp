@@ -15,7 +15,8 @@ namespace {
 std::string options_of_value(const Node& table, int64_t value) {
   std::string text;
   for (const auto& [key, node] : table.table())
-    if (node.is_integer() && node.integer() == value) text += (text.empty() ? " (" : ", ") + key + " = " + std::to_string(value);
+    if (node.is_integer() && node.integer() == value)
+      text += (text.empty() ? " (" : ", ") + key + " = " + std::to_string(value);
   return text.empty() ? text : text + ")";
 }
 
@@ -32,7 +33,8 @@ void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptio
   }
   for (const QueueNeed& queue : needs.queues) {
     const bool online = queue.source == QueueNeed::Source::online;
-    if (!online && !needs.target) fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
+    if (!online && !needs.target)
+      fail(Exit::usage, what, "a queue of targets, and does not ask for targets.");
     const int64_t there = online ? views : options.full_views();
     if (queue.view >= there) {
       fail(Exit::usage, what, "view ", queue.view, online ? "" : " at full size", " (they count from 0), ",
@@ -42,20 +44,22 @@ void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptio
 }
 
 void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled) {
-  const bool in_queue = std::any_of(needs.queues.begin(), needs.queues.end(), [](const QueueNeed& queue) { return queue.label; });
+  const bool in_queue = std::any_of(needs.queues.begin(), needs.queues.end(),
+                                    [](const QueueNeed& queue) { return queue.label; });
   if (labelled || (!needs.labels && !in_queue)) return;
-  fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' needs labels", needs.labels ? "" : " in its queue",
-       ", the data set '", plan.data.component->name, "' has none.");
+  fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' needs labels",
+       needs.labels ? "" : " in its queue", ", the data set '", plan.data.component->name, "' has none.");
 }
 
-std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,
-                                       const at::TensorOptions& options) {
+std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes,
+                                       uint64_t key, const at::TensorOptions& options) {
   const double bytes = static_cast<double>(need.length) * static_cast<double>(sizes.z_dim) * sizeof(double);
   const double memory = static_cast<double>(machine_memory());
   if (bytes > memory / 2) {
-    fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' asks for a queue of ", need.length, " rows",
-         options_of_value(chosen.table, need.length), " of ", sizes.z_dim, " numbers: ", std::llround(bytes / 1e9),
-         " GB to make it, allowed: half of this machine's memory, ", std::llround(memory / 2e9), " GB.");
+    fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' asks for a queue of ",
+         need.length, " rows", options_of_value(chosen.table, need.length), " of ", sizes.z_dim,
+         " numbers: ", std::llround(bytes / 1e9), " GB to make it, allowed: half of this machine's memory, ",
+         std::llround(memory / 2e9), " GB.");
   }
   return std::make_shared<QueueStore>(need, sizes.z_dim, key, options);
 }
@@ -66,12 +70,14 @@ std::vector<std::string> cautions(const Plan& plan, const std::vector<Needs>& ne
     const ChosenLoss& chosen = plan.losses[i];
     const std::string loss = "the loss '" + chosen.component->name + "'";
     if (sizes.batch_size == 1 && !needs[i].target)
-      lines.push_back(chosen.place + ": data.batch_size = 1: " + loss + " has no other sample in the batch to tell one from.");
+      lines.push_back(chosen.place + ": data.batch_size = 1: " + loss +
+                      " has no other sample in the batch to tell one from.");
     for (const QueueNeed& queue : needs[i].queues) {
       if (queue.length <= sizes.dataset_size || queue.index) continue;
-      lines.push_back(chosen.place + ": the queue of " + loss + ", " + std::to_string(queue.length) + " rows" +
-                      options_of_value(chosen.table, queue.length) + ", is longer than the training set, " +
-                      std::to_string(sizes.dataset_size) + " samples: a sample meets earlier rows of its own in it.");
+      lines.push_back(chosen.place + ": the queue of " + loss + ", " + std::to_string(queue.length) +
+                      " rows" + options_of_value(chosen.table, queue.length) +
+                      ", is longer than the training set, " + std::to_string(sizes.dataset_size) +
+                      " samples: a sample meets earlier rows of its own in it.");
       break;  // its others are alike
     }
   }

@@ -6,17 +6,18 @@
 
 namespace foil {
 
-// Throw Error (Exit::usage) at the place of the loss for what it needs and the experiment has not: views, which the file alone says;
-// labels, which the data say. `labelled`: some training sample has a label.
+// Throw Error (Exit::usage) at the place of the loss for what it needs and the experiment has not: views,
+// which the file alone says; labels, which the data say. `labelled`: some training sample has a label.
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options);
 void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled);
 
-// One of the loss's queues. Throws Error (Exit::usage) at the place of the loss where it cannot fit into this machine's memory,
-// before anything is drawn.
-std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes, uint64_t key,
-                                       const at::TensorOptions& options);
+// One of the loss's queues. Throws Error (Exit::usage) at the place of the loss where it cannot fit into this
+// machine's memory, before anything is drawn.
+std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes,
+                                       uint64_t key, const at::TensorOptions& options);
 
-// What is allowed and hardly meant, a line each: one sample a batch, a queue longer than the training set. `needs`: of each loss.
+// What is allowed and hardly meant, a line each: one sample a batch, a queue longer than the training set.
+// `needs`: of each loss.
 std::vector<std::string> cautions(const Plan& plan, const std::vector<Needs>& needs, const Sizes& sizes);
 
 }  // namespace foil

@@ -13,7 +13,8 @@ std::string plain_words(const std::exception& error) {
   if (!of_torch) return error.what();
   std::string text = of_torch->what_without_backtrace();
   const std::string asked = "you tried to allocate ";
-  if (const size_t at = text.find(asked); at != std::string::npos && text.find("alloc_cpu") != std::string::npos) {
+  if (const size_t at = text.find(asked);
+      at != std::string::npos && text.find("alloc_cpu") != std::string::npos) {
     const size_t from = at + asked.size();
     return "out of memory: " + text.substr(from, text.find(" bytes", from) - from) + " bytes were asked for";
   }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// check(): the tables of an experiment file -> a Plan. Every key, value and name is looked at, the options of every component
-// against one another; nothing is opened, nothing created.
-#include "experiment.h"
-
+// check(): the tables of an experiment file -> a Plan. Every key, value and name is looked at, the options of
+// every component against one another; nothing is opened, nothing created.
 #include "config/allowed.h"
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/path.h"
+#include "experiment.h"
 #include "needs.h"
 #include "plain_words.h"
 #include "plugin_paths.h"
@@ -23,15 +22,18 @@ void RunOptions::describe(Fields& f) {
   f.integer("epochs", epochs, "passes over the training set; this or steps", at_least(0));
   f.integer("steps", steps, "optimizer steps; this or epochs; -1 = not given", at_least(-1));
   f.path("output", output, "folder of the run folders");
-  f.choice("precision", precision, {"fp32", "bf16", "fp64"}, "bf16 is autocast of the encoder and head; fp64 is for tests");
+  f.choice("precision", precision, {"fp32", "bf16", "fp64"},
+           "bf16 is autocast of the encoder and head; fp64 is for tests");
   f.flag("deterministic", deterministic, "only deterministic kernels: the same bits in every repetition");
-  f.integer("threads", threads, "threads of this process; 0 = the cores divided by the ranks here", between(0, 1024));
+  f.integer("threads", threads, "threads of this process; 0 = the cores divided by the ranks here",
+            between(0, 1024));
   f.number("timeout", timeout, "seconds that a rank waits for the others", between(1, 1e6));
 }
 
 void ViewOptions::describe(Fields& f) {
   f.integer("count", count, "augmented views of each sample", between(1, 1000));
-  f.integer("full", full, "the first so many views are at full size, the others small crops; 0 = all", at_least(0));
+  f.integer("full", full, "the first so many views are at full size, the others small crops; 0 = all",
+            at_least(0));
 }
 
 void CheckpointOptions::describe(Fields& f) {
@@ -39,7 +41,9 @@ void CheckpointOptions::describe(Fields& f) {
   f.integer("keep", keep, "the last K checkpoints are kept", at_least(1));
 }
 
-void LogOptions::describe(Fields& f) { f.integer("every", every, "steps between rows of metrics.jsonl", at_least(1)); }
+void LogOptions::describe(Fields& f) {
+  f.integer("every", every, "steps between rows of metrics.jsonl", at_least(1));
+}
 
 namespace {
 
@@ -58,7 +62,8 @@ void Chosen::refused(const std::exception& error) const {
   if (!of_options || key.find('.') != std::string::npos || text.starts_with(place)) throw;
   if (key.empty()) throw Error(place + ": " + text, Exit::usage);
   const Node* value = table.find(key);
-  throw Error((value && given(*value) ? value->origin.text() : place) + ": " + prefix + "." + text, Exit::usage);
+  throw Error((value && given(*value) ? value->origin.text() : place) + ": " + prefix + "." + text,
+              Exit::usage);
 }
 
 void cannot_be_made(const std::string& key, const std::exception& error) {
@@ -102,7 +107,9 @@ class Tables {
     reader.text("name", fallback, "what is chosen");
     choice.prefix = prefix;
     choice.place = reader.place("name").text();
-    if (fallback.empty()) fail(Exit::usage, table ? table->origin.text() : root_.origin.text(), ": ", prefix, ".name is missing.");
+    if (fallback.empty())
+      fail(Exit::usage, table ? table->origin.text() : root_.origin.text(), ": ", prefix,
+           ".name is missing.");
     choice.component = &find(kind, fallback, choice.place);
     if (host) host(reader);
     choice.component->describe(reader);
@@ -126,9 +133,11 @@ class Tables {
     const Node* node = find(name);
     if (!node) return items;
     if (node->is_table()) return {node};
-    if (!node->is_array()) fail(Exit::usage, node->origin.text(), ": ", name, " must be tables: [[", name, "]].");
+    if (!node->is_array())
+      fail(Exit::usage, node->origin.text(), ": ", name, " must be tables: [[", name, "]].");
     for (const Node& item : std::get<Node::Array>(node->value)) {
-      if (!item.is_table()) fail(Exit::usage, item.origin.text(), ": ", name, " must be tables: [[", name, "]].");
+      if (!item.is_table())
+        fail(Exit::usage, item.origin.text(), ": ", name, " must be tables: [[", name, "]].");
       items.push_back(&item);
     }
     return items;
@@ -137,7 +146,8 @@ class Tables {
   void finish() const {
     for (const auto& [key, value] : std::get<Node::Table>(root_.value)) {
       if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-        fail(Exit::usage, value.key_origin.text(), ": unknown key ", key, ".", known_names("keys", key, known_));
+        fail(Exit::usage, value.key_origin.text(), ": unknown key ", key, ".",
+             known_names("keys", key, known_));
       }
     }
   }
@@ -164,8 +174,8 @@ std::vector<PluginPath> named_plugin_paths(const Node& root) {
   for (const Node& item : list->array()) {
     if (!item.is_text()) continue;
     const std::string key = "plugins.path[" + std::to_string(&item - list->array().data()) + "]";
-    paths.push_back({absolute_path(path_of(item, key), item, key), item.text(), item.origin.text() + ": " + key,
-                     item.origin.in_file()});
+    paths.push_back({absolute_path(path_of(item, key), item, key), item.text(),
+                     item.origin.text() + ": " + key, item.origin.in_file()});
   }
   return paths;
 }
@@ -183,7 +193,9 @@ void require_folder_name(const std::string& key, const std::string& name) {
   constexpr size_t kMostBytes = 100;
   const auto first = static_cast<unsigned char>(name.empty() ? '.' : name.front());
   const bool begins_well = std::isalnum(first) || first == '_' || first >= 0x80;
-  if (begins_well && name.size() <= kMostBytes && name.find('/') == std::string::npos && printable(name) == name) return;
+  if (begins_well && name.size() <= kMostBytes && name.find('/') == std::string::npos &&
+      printable(name) == name)
+    return;
   refuse(key, shown({name, {}, {}}),
          "the name of a folder: at most " + std::to_string(kMostBytes) +
              " bytes, the first a letter, digit or '_', without '/' and control characters");
@@ -202,8 +214,10 @@ void read_run(Tables& tables, const Node& root, RunOptions& run) {
 
 void read_data(Tables& tables, const FindComponent& find, Plan& plan) {
   const auto selection = [&](Fields& f) { plan.selection.describe(f); };
-  tables.resolved.set("data", tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, selection));
-  tables.resolved.set("sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
+  tables.resolved.set("data",
+                      tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, selection));
+  tables.resolved.set(
+      "sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
 }
 
 void read_views(Tables& tables, const FindComponent& find, Plan& plan) {
@@ -229,8 +243,8 @@ void read_views(Tables& tables, const FindComponent& find, Plan& plan) {
 void require_use(Tables& tables, const Node& root, const char* table, const char* what, bool used) {
   if (used) return;
   if (const Node* given = root.find(table)) {
-    fail(Exit::usage, given->key_origin.text(), ": [", table, "] is given, allowed: where a loss needs ", what,
-         " (`foil describe LOSS` says what it needs).");
+    fail(Exit::usage, given->key_origin.text(), ": [", table, "] is given, allowed: where a loss needs ",
+         what, " (`foil describe LOSS` says what it needs).");
   }
   tables.resolved.erase(table);
 }
@@ -243,7 +257,8 @@ void read_losses(Tables& tables, const Node& root, const FindComponent& find, Pl
     ChosenLoss& loss = plan.losses.back();
     losses.push_back(tables.choose(item, "loss", "loss", "", find, loss, [&](Fields& f) {
       f.number("weight", loss.weight, "factor of this loss in the sum");
-      f.number("learning_rate_factor", loss.learning_rate_factor, "for the loss's own parameters", at_least(0));
+      f.number("learning_rate_factor", loss.learning_rate_factor, "for the loss's own parameters",
+               at_least(0));
     }));
     const Needs needs = loss.make<Loss>()->needs();
     require_views(needs, loss, plan.views);
@@ -260,8 +275,8 @@ void read_optimizer(Tables& tables, const Node& root, OptimizerOptions& optimize
   tables.read("optimizer", optimizer);
   for (const auto& [option, users] : optimizer.unused()) {
     if (const Node* given = at_path(root, "optimizer." + option)) {
-      fail(Exit::usage, given->origin.text(), ": optimizer.", option, " = ", shown(*given), ", allowed: where optimizer.name is ",
-           allowed_choice(users), "; it is \"", optimizer.name, "\".");
+      fail(Exit::usage, given->origin.text(), ": optimizer.", option, " = ", shown(*given),
+           ", allowed: where optimizer.name is ", allowed_choice(users), "; it is \"", optimizer.name, "\".");
     }
     tables.resolved.find("optimizer")->erase(option);  // what is printed reads back
   }
@@ -273,7 +288,8 @@ Plan check_all(Tables& tables, const Node& root, const FindComponent& find) {
   read_run(tables, root, plan.run);
   read_data(tables, find, plan);
   read_views(tables, find, plan);
-  tables.resolved.set("encoder", tables.choose(tables.find("encoder"), "encoder", "encoder", "", find, plan.encoder));
+  tables.resolved.set("encoder",
+                      tables.choose(tables.find("encoder"), "encoder", "encoder", "", find, plan.encoder));
   plan.encoder.make<Encoder>();
   tables.read("head", plan.head);
   plan.head.check();
@@ -290,7 +306,8 @@ Plan check_all(Tables& tables, const Node& root, const FindComponent& find) {
   tables.read("log", plan.log);
   PluginOptions plugins;
   tables.read("plugins", plugins);
-  if (Node* list = tables.resolved.find("plugins")->find("path")) list->value = list_node(plugin_paths(root)).value;
+  if (Node* list = tables.resolved.find("plugins")->find("path"))
+    list->value = list_node(plugin_paths(root)).value;
   tables.find("sweep");
   tables.finish();
   return plan;

@@ -9,18 +9,21 @@
 
 namespace foil {
 
-nlohmann::json results_of(const Experiment& x, const nlohmann::json& measured, int64_t step, std::optional<double> loss) {
+nlohmann::json results_of(const Experiment& x, const nlohmann::json& measured, int64_t step,
+                          std::optional<double> loss) {
   nlohmann::json metrics = nlohmann::json::object();
   std::string protocol = x.plan.data.component->name;
   for (const auto& [key, entry] : measured.items()) {
     if (!entry.contains("value")) continue;
-    // "features.knn", "features.linear" and their parts by class frequency; the whole's protocol says all but the part.
+    // "features.knn", "features.linear" and their parts by class frequency; the whole's protocol says all but
+    // the part.
     const bool whole = key == "features.knn" || key == "features.linear";
     const bool headline = whole || key.starts_with("features.knn_") || key.starts_with("features.linear_");
     metrics[headline ? key.substr(key.find('.') + 1) : key] = entry["value"];
     if (whole) protocol += " " + entry["protocol"].get<std::string>();
   }
-  nlohmann::json results = {{"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
+  nlohmann::json results = {
+      {"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
   if (const std::string identity = x.whole->identity(); !identity.empty()) results["data"] = identity;
   if (loss) results["loss"] = *loss;
   return results;

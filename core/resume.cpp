@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tensors under the names of their modules, the generators as bytes, and beside them in the checkpoint's JSON what a training has
-// reached and under which conditions.
+// Tensors under the names of their modules, the generators as bytes, and beside them in the checkpoint's JSON
+// what a training has reached and under which conditions.
 #include "resume.h"
 
 #include "config/dump.h"
@@ -45,7 +45,8 @@ Tensors without(const Tensors& all, std::initializer_list<const char*> prefixes)
 // The state of this process's default generators, as bytes: [bytes].
 Tensor generator_state(const Experiment& x) {
   Tensor state = at::globalContext().defaultGenerator(at::kCPU).get_state();
-  if (x.device.is_cuda()) state = torch::cat({state, at::globalContext().defaultGenerator(x.device).get_state()});
+  if (x.device.is_cuda())
+    state = torch::cat({state, at::globalContext().defaultGenerator(x.device).get_state()});
   return state;
 }
 
@@ -77,7 +78,8 @@ std::string alarm(const Experiment& x) {
 
 Reached reached_by(const Checkpoint& from, const Experiment& x) {
   if (from.step > x.total_steps) {
-    fail(Exit::usage, "the checkpoint is of step ", from.step, ", the experiment has ", x.total_steps, " steps.");
+    fail(Exit::usage, "the checkpoint is of step ", from.step, ", the experiment has ", x.total_steps,
+         " steps.");
   }
   Reached reached{from.step, {}, {}};
   if (const nlohmann::json loss = from.said("loss"); !loss.is_null()) reached.loss = json_number(loss);
@@ -92,7 +94,8 @@ Reached reached_by(const Checkpoint& from, const Experiment& x) {
 // Each rank its own; on another world size a rank without one keeps its fresh state.
 void restore_generators(const std::optional<Checkpoint>& from, const Experiment& x, World& world) {
   for (int64_t r = 0; r < world.world_size(); ++r) {
-    const auto saved = from ? from->tensors.find(fmt::format("generator.{}", r)) : std::map<std::string, Tensor>::const_iterator{};
+    const auto saved = from ? from->tensors.find(fmt::format("generator.{}", r))
+                            : std::map<std::string, Tensor>::const_iterator{};
     const bool have = world.broadcast_int(from && saved != from->tensors.end() ? 1 : 0) == 1;
     if (!have) continue;
     std::vector<Tensor> bytes{from ? saved->second.clone() : torch::empty_like(generator_state(x))};
@@ -101,18 +104,23 @@ void restore_generators(const std::optional<Checkpoint>& from, const Experiment&
   }
 }
 
-// A run that goes on to another number of steps: what follows the schedule follows the one of all steps from here on.
-void say_new_length(const Experiment& x, int64_t step, int64_t before, const std::function<void(const std::string&)>& say) {
+// A run that goes on to another number of steps: what follows the schedule follows the one of all steps from
+// here on.
+void say_new_length(const Experiment& x, int64_t step, int64_t before,
+                    const std::function<void(const std::string&)>& say) {
   const auto rate = [&](int64_t total) {
     return learning_rate(x.plan.schedule, x.plan.optimizer.learning_rate, step, total, x.steps_per_epoch);
   };
-  std::string text =
-      fmt::format("goes on to {} steps instead of {}: from here on the {} schedule is that of {} steps: learning rate {:.3g}",
-                  x.total_steps, before, x.plan.schedule.name, x.total_steps, rate(x.total_steps));
-  if (rate(before) != rate(x.total_steps)) text += fmt::format(" at this step instead of {:.3g}", rate(before));
+  std::string text = fmt::format(
+      "goes on to {} steps instead of {}: from here on the {} schedule is that of {} steps: learning rate "
+      "{:.3g}",
+      x.total_steps, before, x.plan.schedule.name, x.total_steps, rate(x.total_steps));
+  if (rate(before) != rate(x.total_steps))
+    text += fmt::format(" at this step instead of {:.3g}", rate(before));
   if (x.momentum && x.plan.momentum.schedule != "constant") {
-    text += fmt::format(", momentum {:.6g} instead of {:.6g}", momentum_at(x.plan.momentum, step, x.total_steps),
-                        momentum_at(x.plan.momentum, step, before));
+    text +=
+        fmt::format(", momentum {:.6g} instead of {:.6g}", momentum_at(x.plan.momentum, step, x.total_steps),
+                    momentum_at(x.plan.momentum, step, before));
   }
   say(text);
 }
@@ -120,12 +128,14 @@ void say_new_length(const Experiment& x, int64_t step, int64_t before, const std
 void say_what_differs(const Checkpoint& from, const Experiment& x, const World& world,
                       const std::function<void(const std::string&)>& say) {
   say(fmt::format("resumed at step {}", from.step));
-  const nlohmann::json now = conditions(x, world), then = from.said("conditions"), steps = from.said("total steps");
+  const nlohmann::json now = conditions(x, world), then = from.said("conditions"),
+                       steps = from.said("total steps");
   for (const auto& [key, value] : now.items()) {
     if (!then.is_object() || !then.contains(key) || then[key] == value) continue;
-    say(fmt::format(
-        "resumed with another setting of {}: {} -> {}; results stay right, but bits may differ from an uninterrupted run", key,
-        then[key].dump(), value.dump()));
+    say(
+        fmt::format("resumed with another setting of {}: {} -> {}; results stay right, but bits may differ "
+                    "from an uninterrupted run",
+                    key, then[key].dump(), value.dump()));
   }
   if (from.step > 0 && steps.is_number_integer() && steps != x.total_steps) {
     say_new_length(x, from.step, steps.get<int64_t>(), say);
@@ -142,10 +152,12 @@ Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world
   if (world.rank() != 0) return checkpoint;
   checkpoint.tensors = live_tensors(x);
   for (const auto& [name, tensor] : optimizer.state()) checkpoint.tensors["optimizer." + name] = tensor;
-  for (int64_t r = 0; r < world.world_size(); ++r) checkpoint.tensors[fmt::format("generator.{}", r)] = generators[r];
+  for (int64_t r = 0; r < world.world_size(); ++r)
+    checkpoint.tensors[fmt::format("generator.{}", r)] = generators[r];
   checkpoint.state = {{"conditions", conditions(x, world)}, {"total steps", x.total_steps}};
   if (reached.loss) checkpoint.state["loss"] = *reached.loss;
-  if (!reached.collapse.empty()) checkpoint.state["collapse"] = {{"finding", reached.collapse}, {"alarm", alarm(x)}};
+  if (!reached.collapse.empty())
+    checkpoint.state["collapse"] = {{"finding", reached.collapse}, {"alarm", alarm(x)}};
   return checkpoint;
 }
 

@@ -15,14 +15,14 @@ struct Reached {
   std::string collapse;        // what the alarm found at its last look; empty when all was well
 };
 
-// Weights and buffers of the towers ("tower.", "momentum."), the losses ("loss.N.") and their queues ("queue.N.Q."), the
-// optimizer's state ("optimizer."), and the default generator of every rank ("generator.R"). Every rank must call it; the result
-// counts on rank 0.
+// Weights and buffers of the towers ("tower.", "momentum."), the losses ("loss.N.") and their queues
+// ("queue.N.Q."), the optimizer's state ("optimizer."), and the default generator of every rank
+// ("generator.R"). Every rank must call it; the result counts on rank 0.
 Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world, const Reached& reached);
 
-// The inverse: rank 0's checkpoint (the others pass nothing) is sent to every rank and copied in. Returns how far it had come (the
-// loss on rank 0 only), and says what differs from then. A finding of the alarm counts as long as the alarm is the same.
-// Throws Error (Exit::data) naming every tensor that does not fit.
+// The inverse: rank 0's checkpoint (the others pass nothing) is sent to every rank and copied in. Returns how
+// far it had come (the loss on rank 0 only), and says what differs from then. A finding of the alarm counts
+// as long as the alarm is the same. Throws Error (Exit::data) naming every tensor that does not fit.
 Reached restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer& optimizer, World& world,
                 const std::function<void(const std::string&)>& say);
 

@@ -6,8 +6,9 @@
 #include "run/checkpoint.h"
 #include "run/file.h"
 
-#include <fmt/format.h>
 #include <foil/error.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -22,9 +23,11 @@ bool is_length(const std::string& difference) {
 
 // Of "loss.temperature: 0.1 -> 0.2": whether no step that was made would have been another.
 bool is_rest(const std::string& difference) {
-  static constexpr const char* kRest[] = {"evaluate.",  "collapse.",   "checkpoint.",  "log.",         "plugins.",
-                                          "run.steps:", "run.epochs:", "run.threads:", "run.timeout:", "run.deterministic:"};
-  return std::any_of(std::begin(kRest), std::end(kRest), [&](const char* prefix) { return difference.starts_with(prefix); });
+  static constexpr const char* kRest[] = {
+      "evaluate.",  "collapse.",   "checkpoint.",  "log.",         "plugins.",
+      "run.steps:", "run.epochs:", "run.threads:", "run.timeout:", "run.deterministic:"};
+  return std::any_of(std::begin(kRest), std::end(kRest),
+                     [&](const char* prefix) { return difference.starts_with(prefix); });
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whether an experiment goes on with a run that another one began: only what the steps already made depend on must be the same.
+// Whether an experiment goes on with a run that another one began: only what the steps already made depend on
+// must be the same.
 #pragma once
 
 #include "config/node.h"
@@ -10,15 +11,17 @@
 
 namespace foil {
 
-// An experiment as a run recorded it. Throws Error (Exit::data) with file, line and column for one that is damaged.
+// An experiment as a run recorded it. Throws Error (Exit::data) with file, line and column for one that is
+// damaged.
 Node read_experiment_record(const std::string& path);
 
 // The steps of the newest checkpoint in a run folder; 0 without one.
 int64_t steps_made(const std::string& folder);
 
-// In what the resolved experiment `now`, which asks for `steps` in all, differs from the one that the run in `folder` recorded. The
-// number of steps, the evaluation, the alarm, what is logged and kept, threads and places belong to the rest; fewer steps than were
-// made are another past. Throws Error (Exit::data) for a record that is damaged.
+// In what the resolved experiment `now`, which asks for `steps` in all, differs from the one that the run in
+// `folder` recorded. The number of steps, the evaluation, the alarm, what is logged and kept, threads and
+// places belong to the rest; fewer steps than were made are another past. Throws Error (Exit::data) for a
+// record that is damaged.
 Differences compare_experiments(const std::string& folder, const std::string& now, int64_t steps);
 
 }  // namespace foil

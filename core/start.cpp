@@ -20,14 +20,17 @@ Trial pick_trial(const std::string& file, const std::vector<std::string>& sets, 
 
 at::Device choose_device(const std::string& asked, int local_rank) {
   const bool there = torch::cuda::is_available();
-  if (asked == "cuda" && !there) fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
+  if (asked == "cuda" && !there)
+    fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
   if (asked == "cpu" || !there) return at::kCPU;
-  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % static_cast<int>(torch::cuda::device_count())));
+  return at::Device(at::kCUDA,
+                    static_cast<at::DeviceIndex>(local_rank % static_cast<int>(torch::cuda::device_count())));
 }
 
 void set_threads(const Plan& plan, const Launch& launch) {
   const int cores = usable_cores();
-  at::set_num_threads(plan.run.threads > 0 ? static_cast<int>(plan.run.threads) : std::max(1, cores / launch.local_world_size));
+  at::set_num_threads(plan.run.threads > 0 ? static_cast<int>(plan.run.threads)
+                                           : std::max(1, cores / launch.local_world_size));
   at::globalContext().setDeterministicAlgorithms(plan.run.deterministic, /*warn_only=*/false);
 }
 

@@ -19,8 +19,8 @@ at::Device choose_device(const std::string& asked, int local_rank);
 // Threads of this process, and whether only deterministic kernels may run.
 void set_threads(const Plan& plan, const Launch& launch);
 
-// The resolved experiment as config.resolved.toml holds it. Throws Error (Exit::usage) naming key and place for a text that is not
-// UTF-8, such as a path through a folder of another encoding: no record could hold it.
+// The resolved experiment as config.resolved.toml holds it. Throws Error (Exit::usage) naming key and place
+// for a text that is not UTF-8, such as a path through a folder of another encoding: no record could hold it.
 std::string record_of(const Plan& plan);
 
 }  // namespace foil

@@ -14,8 +14,9 @@ std::vector<Tensor> target_embeddings(const Experiment& x, const Views& views, b
   return x.momentum->forward(Views(views.begin(), views.begin() + x.sizes.full_views), bf16).z;
 }
 
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world, const Batch& batch,
-                                   const Tower::Output& out, const std::vector<Tensor>& targets, int64_t step) {
+std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world,
+                                   const Batch& batch, const Tower::Output& out,
+                                   const std::vector<Tensor>& targets, int64_t step) {
   const auto units = [](const std::vector<Tensor>& raw) {
     std::vector<Tensor> all;
     for (const Tensor& rows : raw) all.push_back(unit(rows));
@@ -48,7 +49,9 @@ void StepValues::add(const std::string& name, const Tensor& value) {
   values_.push_back(value.detach().to(torch::kDouble).reshape({}));
 }
 
-void StepValues::average(World& world) { mean_ = world.sum(torch::stack(values_)) / static_cast<double>(world.world_size()); }
+void StepValues::average(World& world) {
+  mean_ = world.sum(torch::stack(values_)) / static_cast<double>(world.world_size());
+}
 
 nlohmann::json StepValues::row() const {
   const Tensor mean = mean_.cpu();
@@ -77,13 +80,14 @@ std::string first_bad(const Views& views, const Tower::Output& out, const std::v
 
 std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>& parameters) {
   for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined() && !parameter.grad().isfinite().all().item<bool>()) return "gradient of " + name;
+    if (parameter.grad().defined() && !parameter.grad().isfinite().all().item<bool>())
+      return "gradient of " + name;
   }
   return "norm of the gradients";
 }
 
-void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what, const Batch& batch,
-                     const Views& views) {
+void stop_non_finite(World& world, const Recorder& record, int64_t step, const std::string& what,
+                     const Batch& batch, const Views& views) {
   std::string mine;
   if (!what.empty()) {
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
@@ -93,14 +97,16 @@ void stop_non_finite(World& world, const Recorder& record, int64_t step, const s
       saved[fmt::format("view.{}", v)] = views[v].data;
       if (views[v].key.defined()) saved[fmt::format("key.{}", v)] = views[v].key;
     }
-    const std::string path = fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
+    const std::string path =
+        fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
     save_tensors(path, saved, {{"step", std::to_string(step)}, {"what", what}});
     mine += "; its batch is in " + path;
   } else {
     world.broadcast_text(record.folder());
   }
   const std::string first = world.first_error(mine);
-  fail(Exit::non_finite, first.empty() ? fmt::format("step {}: non-finite sum of losses that are finite", step) : first);
+  fail(Exit::non_finite,
+       first.empty() ? fmt::format("step {}: non-finite sum of losses that are finite", step) : first);
 }
 
 }  // namespace foil

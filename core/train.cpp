@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// THE LOOP. One step: batch, views, embeddings, loss, backward, guard, update. Then, once in a while: log, evaluate, checkpoint,
-// stop. It is a recipe: the helpers hide how, never whether or when. What a method needs beyond its formula, the interfaces
-// provide.
+// THE LOOP. One step: batch, views, embeddings, loss, backward, guard, update. Then, once in a while: log,
+// evaluate, checkpoint, stop. It is a recipe: the helpers hide how, never whether or when. What a method
+// needs beyond its formula, the interfaces provide.
 #include "train.h"
 
 #include "data/loader.h"
@@ -33,8 +33,9 @@ class Shares {
   std::string text(int64_t steps, int64_t samples) const {
     double total = 0;
     for (const auto& [what, s] : seconds_) total += s;
-    std::string line = fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total,
-                                   1e3 * total / static_cast<double>(steps));
+    std::string line =
+        fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total,
+                    1e3 * total / static_cast<double>(steps));
     for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
     return line;
   }
@@ -47,7 +48,8 @@ class Shares {
 
 }  // namespace
 
-TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record, const SignalScope& signals) {
+TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record,
+                  const SignalScope& signals) {
   const Plan& plan = x.plan;
   const bool bf16 = plan.run.precision == "bf16";
 
@@ -60,28 +62,33 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   world->broadcast(replicated);
   std::vector<ParameterGroup> groups{parameter_group(*x.tower, "tower.", plan.model.learning_rate_factor)};
   for (size_t i = 0; i < x.losses.size(); ++i)
-    groups.push_back(parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
+    groups.push_back(
+        parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
   std::vector<std::pair<std::string, Tensor>> parameters;
-  for (const ParameterGroup& group : groups) parameters.insert(parameters.end(), group.parameters.begin(), group.parameters.end());
+  for (const ParameterGroup& group : groups)
+    parameters.insert(parameters.end(), group.parameters.begin(), group.parameters.end());
   Optimizer optimizer(plan.optimizer, groups);
   GradientReducer reducer(parameters, world);
 
   // 2. From the newest checkpoint, or from the start.
   TrainResult result;
-  static_cast<Reached&>(result) =
-      restore(record.newest_checkpoint(), x, optimizer, *world, [&](const std::string& line) { record.say(line); });
+  static_cast<Reached&>(result) = restore(record.newest_checkpoint(), x, optimizer, *world,
+                                          [&](const std::string& line) { record.say(line); });
   const int64_t start = result.step;
   int64_t saved = start;
-  const auto save = [&](bool write) {  // of what has been reached; without `write`, only that there is room for it
-    const Checkpoint checkpoint = capture(x, optimizer, *world, result);
-    on_rank_0(*world, [&] { write ? record.save(checkpoint) : record.require_space(checkpoint); });
-    if (write) saved = result.step;
-  };
+  const auto save =
+      [&](bool write) {  // of what has been reached; without `write`, only that there is room for it
+        const Checkpoint checkpoint = capture(x, optimizer, *world, result);
+        on_rank_0(*world, [&] { write ? record.save(checkpoint) : record.require_space(checkpoint); });
+        if (write) saved = result.step;
+      };
   const auto stop_collapsed = [&] {
-    fail(Exit::non_finite, world->first_error(result.collapse + " Stopped; the checkpoint of this step is kept."));
+    fail(Exit::non_finite,
+         world->first_error(result.collapse + " Stopped; the checkpoint of this step is kept."));
   };
   const bool alarm_stops = plan.collapse.action == "stop";
-  if (alarm_stops && !result.collapse.empty()) stop_collapsed();  // as it did before: the same command changes nothing
+  if (alarm_stops && !result.collapse.empty())
+    stop_collapsed();  // as it did before: the same command changes nothing
   save(/*write=*/false);
   if (start == 0) {
     std::vector<Needs> needs;
@@ -89,7 +96,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     for (const std::string& line : cautions(plan, needs, x.sizes)) record.warn(line);
   }
   record.begin(start, x.total_steps, plan.log.every);
-  Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps, x.device);
+  Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps,
+                x.device);
   const int64_t evaluate_every = plan.evaluate.every_epochs * x.steps_per_epoch;
   const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;
   Shares shares;
@@ -101,7 +109,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     const Batch batch = loader.next();
     shares.mark("data");
     Views views;
-    for (int64_t v = 0; v < plan.views.count; ++v) views.push_back(training_view(x, batch.raw.at(0), batch.index, step, v));
+    for (int64_t v = 0; v < plan.views.count; ++v)
+      views.push_back(training_view(x, batch.raw.at(0), batch.index, step, v));
     shares.mark("augment");
 
     // 4. Embeddings, the targets of the momentum tower, and the losses on them.
@@ -118,34 +127,41 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     StepValues numbers;
     numbers.add("loss", total);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const bool several = inputs.size() > 1;  // two of one name may be among them: what they report is led by their place
+      const bool several =
+          inputs.size() > 1;  // two of one name may be among them: what they report is led by their place
       const std::string key = several ? fmt::format("loss.{}.{}", i, x.losses[i].name) : x.losses[i].name;
       if (several) numbers.add(key, values[i]);
       for (const auto& [name, value] : inputs[i].reports()) numbers.add(key + "." + name, value);
     }
-    numbers.add("stop.interrupt", torch::full({}, signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
-    numbers.add("stop.again", torch::full({}, signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
+    numbers.add("stop.interrupt",
+                torch::full({}, signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
+    numbers.add("stop.again",
+                torch::full({}, signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
     numbers.average(*world);
     shares.mark("loss");
 
-    // 5. Gradients, averaged over ranks while they are made. Their norm is the one number of a step that the device is waited for.
+    // 5. Gradients, averaged over ranks while they are made. Their norm is the one number of a step that the
+    // device is waited for.
     optimizer.zero_grad();
     reducer.prepare(total);
     if (total.requires_grad()) total.backward();
     if (step / x.steps_per_epoch < plan.head.frozen_epochs) x.tower->freeze_last_layer();
     const double gradient_norm = optimizer.clip();
     nlohmann::json row = numbers.row();
-    if (step == 0 && gradient_norm == 0) record.warn("step 0: the gradient is 0 in every parameter: nothing is learned.");
+    if (step == 0 && gradient_norm == 0)
+      record.warn("step 0: the gradient is 0 in every parameter: nothing is learned.");
     shares.mark("backward");
 
     // 6. The guard: a non-finite loss or gradient on any rank stops all of them before the update.
     if (!std::isfinite(row["loss"].get<double>())) {
       stop_non_finite(*world, record, step, first_bad(views, out, targets, values), batch, views);
     }
-    if (!std::isfinite(gradient_norm)) stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
+    if (!std::isfinite(gradient_norm))
+      stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
     // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.
-    const double rate = learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
+    const double rate =
+        learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
     optimizer.step(rate);
     {
       torch::NoGradGuard no_grad;
@@ -165,7 +181,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     // Once in a while: the alarm for embeddings that have collapsed.
     if (plan.collapse.every > 0 && result.step % plan.collapse.every == 0) {
       const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
-      const std::string finding = found.finding.empty() ? "" : fmt::format("step {}: {}", result.step, found.finding);
+      const std::string finding =
+          found.finding.empty() ? "" : fmt::format("step {}: {}", result.step, found.finding);
       row["batch.effective_rank"] = found.effective_rank;
       row["batch.std"] = found.std;
       if (!alarm_stops && !finding.empty() && result.collapse.empty()) record.warn(finding);
@@ -181,7 +198,9 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
     shares.mark("evaluate");
 
     // Once in a while: a row of numbers.
-    const Stop stop = row["stop.interrupt"] > 0.0 ? Stop::interrupt : row["stop.again"] > 0.0 ? Stop::again : Stop::none;
+    const Stop stop = row["stop.interrupt"] > 0.0 ? Stop::interrupt
+                      : row["stop.again"] > 0.0   ? Stop::again
+                                                  : Stop::none;
     row.erase("stop.interrupt");
     row.erase("stop.again");
     if (log) {
@@ -195,7 +214,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
 
     // Once in a while: a checkpoint; also before a stop and at the end.
     const bool collapsed = alarm_stops && !result.collapse.empty();
-    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none || collapsed)
+    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none ||
+        collapsed)
       save(/*write=*/true);
     shares.mark("checkpoint");
     if (collapsed) stop_collapsed();
@@ -207,7 +227,8 @@ TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& 
   if (saved == 0) save(/*write=*/true);  // no step at all: the untrained weights are the result
   record.finish();
   result.seconds = shares.seconds();
-  if (result.step > start) record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
+  if (result.step > start)
+    record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
   return result;
 }
 

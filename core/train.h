@@ -14,12 +14,13 @@
 namespace foil {
 
 struct TrainResult : Reached {
-  Exit exit = Exit::ok;  // ok, interrupted or again: the two last after a checkpoint
-  std::map<std::string, double>
-      seconds;  // where the time of the steps went: data, augment, encoder, loss, backward, update, evaluate, record, checkpoint
+  Exit exit = Exit::ok;                   // ok, interrupted or again: the two last after a checkpoint
+  std::map<std::string, double> seconds;  // where the time of the steps went: data, augment, encoder, loss,
+                                          // backward, update, evaluate, record, checkpoint
 };
 
 // Trains from the newest checkpoint, or from the start, to the end. Every rank calls it.
-TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record, const SignalScope& signals);
+TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record,
+                  const SignalScope& signals);
 
 }  // namespace foil

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A multilayer perceptron for vectors; images are flattened. For each width a linear layer, batch norm, ReLU:
 //   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i)
-// Batch norm between a linear map without a bias and the ReLU: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
+// Batch norm between a linear map without a bias and the ReLU: Ioffe and Szegedy, "Batch normalization",
+// 2015, section 3.2.
 //
 //   [encoder]
 //   name = "mlp"
@@ -9,8 +10,8 @@
 #include <foil/plugin.h>
 
 #include <torch/nn/modules/activation.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
 namespace {
@@ -34,7 +35,8 @@ class MLP final : public foil::Encoder {
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
-    inputs_ = sizes.channels * std::max<int64_t>(sizes.height, 1) * std::max<int64_t>(sizes.width, 1);  // vectors have no height
+    inputs_ = sizes.channels * std::max<int64_t>(sizes.height, 1) *
+              std::max<int64_t>(sizes.width, 1);  // vectors have no height
     layers_ = register_module("layers", torch::nn::Sequential());
     int64_t in = inputs_;
     for (int64_t width : options_.widths) {
@@ -48,7 +50,8 @@ class MLP final : public foil::Encoder {
   foil::Features forward(const foil::View& view) override {
     const at::Tensor x = view.data.flatten(1);  // [B, inputs]
     if (x.size(1) != inputs_) {
-      foil::fail(foil::Exit::failure, "mlp: the view is ", view.data.sizes(), ", allowed: ", inputs_, " numbers for each sample.");
+      foil::fail(foil::Exit::failure, "mlp: the view is ", view.data.sizes(), ", allowed: ", inputs_,
+                 " numbers for each sample.");
     }
     return {layers_->forward(x), {}, {}};  // [B, F]
   }

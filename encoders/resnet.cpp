@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ResNet-18, -34 and -50 without the classifier: He et al., "Deep residual learning for image recognition", 2016, table 1.
-//   stem; four stages of blocks y = relu(F(x) + shortcut(x)), channels 64, 128, 256, 512 (times 4 for depth 50); mean over places
+// ResNet-18, -34 and -50 without the classifier: He et al., "Deep residual learning for image recognition",
+// 2016, table 1.
+//   stem; four stages of blocks y = relu(F(x) + shortcut(x)), channels 64, 128, 256, 512 (times 4 for
+//   depth 50); mean over places
 //   basic block (18, 34):   F = BN(3x3 * relu(BN(3x3, stride s * x)))
 //   bottleneck (50):        F = BN(1x1 * relu(BN(3x3, stride s * relu(BN(1x1 * x)))))
 //   shortcut: x itself, or BN(1x1, stride s * x) where the shape changes
-// Names, initialisation (Kaiming normal, fan out) and the stride on the bottleneck's 3x3 are torchvision's. `small_images` is the
-// stem for 32x32 (SimCLR, Chen et al., 2020, appendix B.9): a 3x3 convolution with stride 1, and no max pooling.
+// Names, initialisation (Kaiming normal, fan out) and the stride on the bottleneck's 3x3 are torchvision's.
+// `small_images` is the stem for 32x32 (SimCLR, Chen et al., 2020, appendix B.9): a 3x3 convolution with
+// stride 1, and no max pooling.
 //
 //   [encoder]
 //   name = "resnet"
@@ -13,10 +16,10 @@
 //   small_images = true
 #include <foil/plugin.h>
 
-#include <torch/nn/modules/activation.h>
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/init.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
 #include <torch/types.h>
 
 namespace {
@@ -24,12 +27,14 @@ namespace {
 using at::Tensor;
 
 torch::nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
-  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+  torch::nn::Conv2d layer(
+      torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
   return layer;
 }
 
-// Both kinds of block: convolutions conv1, conv2, ... with bn1, bn2, ... and the shortcut, in torchvision the module `downsample`.
+// Both kinds of block: convolutions conv1, conv2, ... with bn1, bn2, ... and the shortcut, in torchvision the
+// module `downsample`.
 class Block final : public torch::nn::Module {
  public:
   Block(int64_t in, int64_t width, int64_t stride, bool bottleneck) {
@@ -43,7 +48,8 @@ class Block final : public torch::nn::Module {
       add(width, out, 3, 1);
     }
     if (stride != 1 || in != out) {
-      shortcut_ = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), foil::BatchNorm(out)));
+      shortcut_ = register_module(
+          "downsample", torch::nn::Sequential(convolution(in, out, 1, stride), foil::BatchNorm(out)));
     }
   }
 
@@ -75,7 +81,8 @@ class ResNet final : public foil::Encoder {
     bool small_images = false;
     void describe(foil::Fields& f) {
       f.integer("depth", depth, "18, 34 or 50 layers", foil::between(18, 50));
-      f.flag("small_images", small_images, "a 3x3 stem with stride 1 and without pooling, for images of 32x32");
+      f.flag("small_images", small_images,
+             "a 3x3 stem with stride 1 and without pooling, for images of 32x32");
     }
   };
 
@@ -87,10 +94,12 @@ class ResNet final : public foil::Encoder {
 
   void setup(const foil::EncoderSizes& sizes) override {
     channels_ = sizes.channels;
-    conv1_ = register_module("conv1", options_.small_images ? convolution(channels_, 64, 3, 1) : convolution(channels_, 64, 7, 2));
+    conv1_ = register_module(
+        "conv1", options_.small_images ? convolution(channels_, 64, 3, 1) : convolution(channels_, 64, 7, 2));
     bn1_ = register_module("bn1", std::make_shared<foil::BatchNorm>(64));
     const bool bottleneck = options_.depth == 50;
-    const std::vector<int64_t> blocks = options_.depth == 18 ? std::vector<int64_t>{2, 2, 2, 2} : std::vector<int64_t>{3, 4, 6, 3};
+    const std::vector<int64_t> blocks =
+        options_.depth == 18 ? std::vector<int64_t>{2, 2, 2, 2} : std::vector<int64_t>{3, 4, 6, 3};
     int64_t in = 64;
     for (size_t stage = 0; stage < blocks.size(); ++stage) {
       torch::nn::Sequential layer;
@@ -105,7 +114,8 @@ class ResNet final : public foil::Encoder {
 
   foil::Features forward(const foil::View& view) override {
     if (view.data.dim() != 4 || view.data.size(1) != channels_) {
-      foil::fail(foil::Exit::failure, "resnet: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
+      foil::fail(foil::Exit::failure, "resnet: the view is ", view.data.sizes(), ", allowed: [B, ", channels_,
+                 ", H, W].");
     }
     Tensor x = bn1_->forward_relu(conv1_->forward(view.data));  // [B, 64, H', W']
     if (!options_.small_images) x = torch::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);

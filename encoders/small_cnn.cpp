@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A small convolutional network for small images: for each width a 3x3 convolution with stride 2 and padding 1, batch norm, ReLU;
-// then the mean over all places:  h = mean_{y,x} relu(BN(W_3 * relu(BN(W_2 * relu(BN(W_1 * x))))))
-// 28x28 -> 14 -> 7 -> 4. The scheme of convolution, batch norm, ReLU: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
+// A small convolutional network for small images: for each width a 3x3 convolution with stride 2 and padding
+// 1, batch norm, ReLU; then the mean over all places:  h = mean_{y,x} relu(BN(W_3 * relu(BN(W_2 * relu(BN(W_1
+// * x)))))) 28x28 -> 14 -> 7 -> 4. The scheme of convolution, batch norm, ReLU: Ioffe and Szegedy, "Batch
+// normalization", 2015, section 3.2.
 //
 //   [encoder]
 //   name = "small_cnn"
@@ -13,7 +14,8 @@
 
 namespace {
 
-// Channels last by its strides too where one channel makes both layouts the same memory: convolutions choose by the strides.
+// Channels last by its strides too where one channel makes both layouts the same memory: convolutions choose
+// by the strides.
 at::Tensor channels_last(const at::Tensor& x) {
   const int64_t c = x.size(1), h = x.size(2), w = x.size(3);
   return x.contiguous(at::MemoryFormat::ChannelsLast).as_strided(x.sizes(), {h * w * c, 1, w * c, c});
@@ -24,7 +26,8 @@ class SmallCNN final : public foil::Encoder {
   struct Options {
     std::vector<int64_t> widths = {32, 64, 128};
     void describe(foil::Fields& f) {
-      f.integers("widths", widths, "channels after each convolution; the last one is the width of h", foil::at_least(1));
+      f.integers("widths", widths, "channels after each convolution; the last one is the width of h",
+                 foil::at_least(1));
     }
   };
 
@@ -42,7 +45,8 @@ class SmallCNN final : public foil::Encoder {
       const int64_t width = options_.widths[i];
       const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);
       convolutions_.push_back(register_module("conv" + std::to_string(i + 1), torch::nn::Conv2d(options)));
-      norms_.push_back(register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
+      norms_.push_back(
+          register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
       // Channels last throughout, so that no layer converts the layout of the one before.
       at::Tensor& weight = convolutions_.back()->weight;
       weight.set_data(channels_last(weight));
@@ -52,7 +56,8 @@ class SmallCNN final : public foil::Encoder {
 
   foil::Features forward(const foil::View& view) override {
     if (view.data.dim() != 4 || view.data.size(1) != channels_) {
-      foil::fail(foil::Exit::failure, "small_cnn: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
+      foil::fail(foil::Exit::failure, "small_cnn: the view is ", view.data.sizes(), ", allowed: [B, ",
+                 channels_, ", H, W].");
     }
     at::Tensor x = channels_last(view.data);  // [B, C, H, W]
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));

@@ -14,5 +14,6 @@ int main() {
   loss->setup(input.sizes);
   const torch::Tensor value = (*loss)(input);
   value.backward();
-  std::cout << "infonce " << value.item<double>() << ", its gradient has norm " << z1.grad().norm().item<double>() << "\n";
+  std::cout << "infonce " << value.item<double>() << ", its gradient has norm "
+            << z1.grad().norm().item<double>() << "\n";
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alignment and uniformity: positives close, everything spread over the sphere.
-// Wang & Isola, "Understanding contrastive representation learning through alignment and uniformity on the hypersphere", ICML 2020,
-// section 4.1.
+// Wang & Isola, "Understanding contrastive representation learning through alignment and uniformity on the
+// hypersphere", ICML 2020, section 4.1.
 //
 //   L_align   = mean over i of |x_i - y_i|^alignment_power
 //   L_uniform = log mean over pairs i < j of exp(-uniformity_scale |x_i - x_j|^2), the mean of both views
 //   L         = alignment_weight L_align + uniformity_weight L_uniform
 //
-// z is unit norm. The defaults are those of the published STL-10 example; for ImageNet its authors take weights 3 and 1 and
-// uniformity_scale 3. Pairs are pairs of the global batch. A norm has no derivative at 0: below power 2, equal embeddings have
-// gradient 0.
+// z is unit norm. The defaults are those of the published STL-10 example; for ImageNet its authors take
+// weights 3 and 1 and uniformity_scale 3. Pairs are pairs of the global batch. A norm has no derivative at 0:
+// below power 2, equal embeddings have gradient 0.
 //
 //   [[loss]]
 //   name = "align_uniform"
@@ -32,8 +32,10 @@ class AlignUniform final : public foil::Loss {
       f.number("alignment_weight", alignment_weight, "factor of the alignment", foil::at_least(0));
       f.number("uniformity_weight", uniformity_weight, "factor of the uniformity", foil::at_least(0));
       f.number("alignment_power", alignment_power, "power of the distance between positives",
-               foil::above_up_to(0, 100));  // fp32 holds no larger power of 2, the largest distance, and its gradient
-      f.number("uniformity_scale", uniformity_scale, "multiplies the squared distances of the uniformity", foil::above(0));
+               foil::above_up_to(
+                   0, 100));  // fp32 holds no larger power of 2, the largest distance, and its gradient
+      f.number("uniformity_scale", uniformity_scale, "multiplies the squared distances of the uniformity",
+               foil::above(0));
     }
   };
   explicit AlignUniform(Options options) : options_(options) {}
@@ -59,10 +61,13 @@ class AlignUniform final : public foil::Loss {
     const Tensor& x = input.z[static_cast<size_t>(v)];  // [B, D]
     const Tensor all = input.everyone(v);               // [N, D]
     const int64_t global = input.global_batch();
-    if (global < 2) return torch::zeros({}, x.options());                                                     // no pairs
-    const Tensor squared = x.square().sum(1, true) + all.square().sum(1) - 2 * torch::matmul(x, all.t());     // [B, N]
-    const Tensor rows = foil::masked_logsumexp(-options_.uniformity_scale * squared, input.other_samples());  // [B]
-    return input.gather(rows).logsumexp(0) - std::log(static_cast<double>(global) * static_cast<double>(global - 1));
+    if (global < 2) return torch::zeros({}, x.options());  // no pairs
+    const Tensor squared =
+        x.square().sum(1, true) + all.square().sum(1) - 2 * torch::matmul(x, all.t());  // [B, N]
+    const Tensor rows =
+        foil::masked_logsumexp(-options_.uniformity_scale * squared, input.other_samples());  // [B]
+    return input.gather(rows).logsumexp(0) -
+           std::log(static_cast<double>(global) * static_cast<double>(global - 1));
   }
 
   Options options_;
@@ -73,5 +78,7 @@ class AlignUniform final : public foil::Loss {
 FOIL_PLUGIN(plugin) {
   plugin.loss<AlignUniform>(
       "align_uniform",
-      {.wider = {{"precision", 8, "a squared distance of near rows is a difference of numbers near 2, times uniformity_scale"}}});
+      {.wider = {
+           {"precision", 8,
+            "a squared distance of near rows is a difference of numbers near 2, times uniformity_scale"}}});
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Barlow Twins: the cross-correlation of two views' features towards the identity.
-// Zbontar et al., "Barlow Twins: self-supervised learning via redundancy reduction", ICML 2021, equations (1) and (2).
+// Zbontar et al., "Barlow Twins: self-supervised learning via redundancy reduction", ICML 2021, equations (1)
+// and (2).
 //
-//   zh = (z - mean) / sqrt(var + epsilon), a column at a time over the global batch (biased variance);  C = zh_1' zh_2 / N
+//   zh = (z - mean) / sqrt(var + epsilon), each column over the global batch (biased variance)
+//   C  = zh_1' zh_2 / N
 //   L  = scale * ( sum over d of (C_dd - 1)^2 + off_diagonal_weight * sum over d != e of C_de^2 )
 //
-// z as the head gives it. Mean, variance and C are those of the global batch on any number of ranks (lightly and solo-learn
-// standardise each rank's part by itself, which is another loss). scale: solo-learn multiplies by 0.025; the published script has 1
-// and LARS.
+// z as the head gives it. Mean, variance and C are those of the global batch on any number of ranks (lightly
+// and solo-learn standardise each rank's part by itself, which is another loss). scale: solo-learn multiplies
+// by 0.025; the published script has 1 and LARS.
 //
 //   [[loss]]
 //   name = "barlow"
@@ -27,7 +29,8 @@ class BarlowTwins final : public foil::Loss {
     double scale = 1;
     double epsilon = 1e-5;
     void describe(foil::Fields& f) {
-      f.number("off_diagonal_weight", off_diagonal_weight, "factor of the redundancy term (lambda)", foil::at_least(0));
+      f.number("off_diagonal_weight", off_diagonal_weight, "factor of the redundancy term (lambda)",
+               foil::at_least(0));
       f.number("scale", scale, "factor of the whole loss", foil::above(0));
       f.number("epsilon", epsilon, "added to the variances", foil::above(0));
     }
@@ -39,8 +42,9 @@ class BarlowTwins final : public foil::Loss {
   // The value of the global batch, on every rank.
   Tensor forward(const LossInput& input) override {
     const double global = static_cast<double>(input.global_batch());
-    const Tensor a = standardised(input, input.z[0], global), b = standardised(input, input.z[1], global);  // [B, D]
-    const Tensor correlation = input.sum_ranks(torch::matmul(a.t(), b)) / global;                           // [D, D]
+    const Tensor a = standardised(input, input.z[0], global),
+                 b = standardised(input, input.z[1], global);                      // [B, D]
+    const Tensor correlation = input.sum_ranks(torch::matmul(a.t(), b)) / global;  // [D, D]
     const Tensor diagonal = correlation.diagonal();
     const Tensor invariance = (diagonal - 1).square().sum();
     const Tensor redundancy = (correlation - torch::diag(diagonal)).square().sum();

@@ -2,11 +2,12 @@
 // BYOL: each view predicts the momentum encoder's projection of every other one; there are no negatives.
 // Grill et al., "Bootstrap your own latent", NeurIPS 2020, equation 2 and its symmetric form.
 //
-//   L = mean over ordered pairs v != w, v at full size, and samples i of (2 - 2 <p_wi, t_vi>)     p, t unit norm
+//   L = mean over ordered pairs v != w, v at full size, and samples i of (2 - 2 <p_wi, t_vi>)
+//   p, t: prediction and target, unit norm
 //
-// p is the predictor on the online projection, t the projection by the momentum encoder. With directions = "sum" the pairs are
-// added: the paper's two terms for two views; with more, where small crops predict the full views, solo-learn's. lightly's value is
-// L / 2 - 1.
+// p is the predictor on the online projection, t the projection by the momentum encoder. With directions =
+// "sum" the pairs are added: the paper's two terms for two views; with more, where small crops predict the
+// full views, solo-learn's. lightly's value is L / 2 - 1.
 //
 //   [[loss]]
 //   name = "byol"
@@ -26,7 +27,8 @@ class BYOL final : public foil::Loss {
   struct Options {
     std::string directions = "mean";
     void describe(foil::Fields& f) {
-      f.choice("directions", directions, {"mean", "sum"}, "how the pairs of views are joined; sum as published");
+      f.choice("directions", directions, {"mean", "sum"},
+               "how the pairs of views are joined; sum as published");
     }
   };
   explicit BYOL(Options options) : options_(options) {}

@@ -8,10 +8,10 @@
 //          2 - N softmax_i(<a_i,b_i>/sigma) over the global batch
 //   L    = (L_12 + L_21) / 2, or their sum as in the published training script (directions = "sum")
 //
-// z is unit norm. Against the published code (raminnakhli/Decoupled-Contrastive-Learning): it masks by adding log(1e-45) to the
-// self and positive logits, which leaks below temperature 0.01; here they are left out exactly, and mask = "additive" reproduces
-// the leak. Its weight carries gradient, as here; detach_weight = true treats it as a constant, as lightly does. N in the weight is
-// the global batch.
+// z is unit norm. Against the published code (raminnakhli/Decoupled-Contrastive-Learning): it masks by adding
+// log(1e-45) to the self and positive logits, which leaks below temperature 0.01; here they are left out
+// exactly, and mask = "additive" reproduces the leak. Its weight carries gradient, as here; detach_weight =
+// true treats it as a constant, as lightly does. N in the weight is the global batch.
 //
 //   [[loss]]
 //   name = "dcl"
@@ -35,11 +35,13 @@ class DCL final : public foil::Loss {
     std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.choice("weighting", weighting, {"none", "von_mises_fisher"}, "weight of the positive term; von_mises_fisher is DCLW");
+      f.choice("weighting", weighting, {"none", "von_mises_fisher"},
+               "weight of the positive term; von_mises_fisher is DCLW");
       f.number("sigma", sigma, "temperature of the von Mises-Fisher weight", foil::above(0));
       f.flag("detach_weight", detach_weight, "no gradient through the weight");
       f.choice("mask", mask, {"exact", "additive"}, "additive reproduces the published code's leaking mask");
-      f.choice("directions", directions, {"mean", "sum"}, "how the two directions are joined; sum as published");
+      f.choice("directions", directions, {"mean", "sum"},
+               "how the two directions are joined; sum as published");
     }
   };
   explicit DCL(Options options) : options_(options) {}
@@ -59,9 +61,10 @@ class DCL final : public foil::Loss {
     const Tensor candidates = torch::cat({input.everyone(from), input.everyone(to)});   // [2N, D]
     const Tensor similarity = torch::matmul(a, candidates.t()) / options_.temperature;  // [B, 2N]
     const Tensor negative = input.other_samples(2);                                     // [B, 2N]
-    const Tensor lse = options_.mask == "exact"
-                           ? foil::masked_logsumexp(similarity, negative)
-                           : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
+    const Tensor lse =
+        options_.mask == "exact"
+            ? foil::masked_logsumexp(similarity, negative)
+            : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
     // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
     const Tensor push = torch::where(lse.isneginf(), torch::zeros_like(lse), lse);
     return input.mean(push - weight(input, cosine) * cosine / options_.temperature);
@@ -82,5 +85,6 @@ class DCL final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<DCL>("dcl", {.wider = {{"masks", 6, "mask = \"additive\" is the published constant, log(1e-45) = -103"}}});
+  plugin.loss<DCL>(
+      "dcl", {.wider = {{"masks", 6, "mask = \"additive\" is the published constant, log(1e-45) = -103"}}});
 }

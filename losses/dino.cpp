@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DINO: every crop predicts the momentum encoder's distribution over the outputs of the head, centred and sharpened.
-// Caron et al., "Emerging properties in self-supervised vision transformers", ICCV 2021, equations 1 to 4 and algorithm 1.
+// DINO: every crop predicts the momentum encoder's distribution over the outputs of the head, centred and
+// sharpened.
+// Caron et al., "Emerging properties in self-supervised vision transformers", ICCV 2021, equations 1 to 4 and
+// algorithm 1.
 //
-//   q_v = softmax((t_v - centre) / teacher_temperature), without gradient;  log p_w = log softmax(z_w / student_temperature)
-//   L = mean over v at full size and w != v of mean over i of ( - sum over k of q_vik log p_wik )
-//   after the step: centre = centre_momentum centre + (1 - centre_momentum) mean of t over views at full size and the global batch
+//   q_v = softmax((t_v - centre) / teacher_temperature), without gradient
+//   p_w = softmax(z_w / student_temperature)
+//   L   = mean over v at full size and w != v of mean over i of ( - sum over k of q_vik log p_wik )
+//   after the step: centre = centre_momentum centre
+//                            + (1 - centre_momentum) mean of t over views at full size and the global batch
 //
-// t and z are what the heads give, not normalised: the head of kind "cosine" has the bottleneck, and its frozen_epochs = 1 keeps
-// the directions of the outputs as they are in the first epoch, as the published recipe does. The teacher's temperature goes
-// linearly, epoch by epoch, from warmup_teacher_temperature to teacher_temperature, which the last of the warmup_epochs has.
+// t and z are what the heads give, not normalised: the head of kind "cosine" has the bottleneck, and its
+// frozen_epochs = 1 keeps the directions of the outputs as they are in the first epoch, as the published
+// recipe does. The teacher's temperature goes linearly, epoch by epoch, from warmup_teacher_temperature to
+// teacher_temperature, which the last of the warmup_epochs has.
 //
 //   [[loss]]
 //   name = "dino"
@@ -37,23 +42,29 @@ class DINO final : public foil::Loss {
     void describe(foil::Fields& f) {
       f.number("student_temperature", student_temperature, "divides z", foil::above(0));
       f.number("teacher_temperature", teacher_temperature, "divides the centred targets", foil::above(0));
-      f.number("warmup_teacher_temperature", warmup_teacher_temperature, "the teacher's temperature at the start", foil::above(0));
-      f.integer("warmup_epochs", warmup_epochs, "epochs until teacher_temperature is reached", foil::at_least(0));
-      f.number("centre_momentum", centre_momentum, "how much of the centre stays in a step", foil::between(0, 1));
+      f.number("warmup_teacher_temperature", warmup_teacher_temperature,
+               "the teacher's temperature at the start", foil::above(0));
+      f.integer("warmup_epochs", warmup_epochs, "epochs until teacher_temperature is reached",
+                foil::at_least(0));
+      f.number("centre_momentum", centre_momentum, "how much of the centre stays in a step",
+               foil::between(0, 1));
     }
   };
   explicit DINO(Options options) : options_(options) {}
 
   foil::Needs needs() const override { return {.max_views = 0, .raw_z = true, .target = true}; }
 
-  void setup(const foil::Sizes& sizes) override { centre_ = register_buffer("centre", torch::zeros({sizes.z_dim})); }
+  void setup(const foil::Sizes& sizes) override {
+    centre_ = register_buffer("centre", torch::zeros({sizes.z_dim}));
+  }
 
   Tensor forward(const LossInput& input) override {
     std::vector<Tensor> student;  // V x [B, D], log p
     for (const Tensor& z : input.z) student.push_back((z / options_.student_temperature).log_softmax(1));
     Tensor sum = torch::zeros({}, student[0].options());
     for (size_t v = 0; v < input.target.size(); ++v) {
-      const Tensor teacher = ((input.target[v] - centre_) / teacher_temperature(input.epoch)).softmax(1);  // [B, D]
+      const Tensor teacher =
+          ((input.target[v] - centre_) / teacher_temperature(input.epoch)).softmax(1);  // [B, D]
       for (size_t w = 0; w < student.size(); ++w) {
         if (w != v) sum = sum - input.mean((teacher * student[w]).sum(1));
       }
@@ -71,7 +82,8 @@ class DINO final : public foil::Loss {
   double teacher_temperature(int64_t epoch) const {
     const double first = options_.warmup_teacher_temperature, last = options_.teacher_temperature;
     if (epoch >= options_.warmup_epochs) return last;
-    const double past = static_cast<double>(epoch) / static_cast<double>(std::max<int64_t>(options_.warmup_epochs - 1, 1));
+    const double past =
+        static_cast<double>(epoch) / static_cast<double>(std::max<int64_t>(options_.warmup_epochs - 1, 1));
     return first + (last - first) * past;
   }
 
@@ -81,4 +93,6 @@ class DINO final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<DINO>("dino", {.samples = {"teacher_temperature = 0.07\nwarmup_epochs = 3"}}); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<DINO>("dino", {.samples = {"teacher_temperature = 0.07\nwarmup_epochs = 3"}});
+}

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Hard contrastive loss: InfoNCE on the nearest negatives only, so that a larger temperature can be tolerant among them.
-// Wang & Liu, "Understanding the behaviour of contrastive loss", CVPR 2021.
+// Hard contrastive loss: InfoNCE on the nearest negatives only, so that a larger temperature can be tolerant
+// among them. Wang & Liu, "Understanding the behaviour of contrastive loss", CVPR 2021.
 //
-//   l(a) = -log [ exp s(a,p) / ( exp s(a,p) + sum over the kept negatives n of exp s(a,n) ) ],   s(a,c) = <z_a, z_c> / temperature
+//   s(a,c) = <z_a, z_c> / temperature
+//   l(a)   = -log [ exp s(a,p) / ( exp s(a,p) + sum over the kept negatives n of exp s(a,n) ) ]
 //   kept: the ceil(kept_fraction M) most similar of the anchor's M negatives, at least one
 //   L    = mean over anchors
 //
-// negatives = "batch": anchors of both views, M = 2N - 2: both views of every other sample of the global batch. negatives =
-// "queue": anchors of the first view, positives of the second, and the M rows that have entered a queue of second views, without
-// gradient. z is unit norm. kept_fraction = 1 is InfoNCE; the paper keeps 4095 of 50,000. The choice is a constant: gradient flows
-// through the kept similarities, not through the threshold. Exactly k are kept also where similarities tie.
+// negatives = "batch": anchors of both views, M = 2N - 2: both views of every other sample of the global
+// batch. negatives = "queue": anchors of the first view, positives of the second, and the M rows that have
+// entered a queue of second views, without gradient. z is unit norm. kept_fraction = 1 is InfoNCE; the paper
+// keeps 4095 of 50,000. The choice is a constant: gradient flows through the kept similarities, not through
+// the threshold. Exactly k are kept also where similarities tie.
 //
 //   [[loss]]
 //   name = "hard_contrastive"
@@ -31,7 +33,8 @@ class HardContrastive final : public foil::Loss {
     int64_t queue_length = 4096;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.number("kept_fraction", kept_fraction, "part of the negatives that is kept, the most similar", {0, 1, true, false});
+      f.number("kept_fraction", kept_fraction, "part of the negatives that is kept, the most similar",
+               {0, 1, true, false});
       f.choice("negatives", negatives, {"batch", "queue"}, "where the negatives are from");
       f.integer("queue_length", queue_length, "rows of the queue", foil::at_least(1));
     }
@@ -41,7 +44,8 @@ class HardContrastive final : public foil::Loss {
   foil::Needs needs() const override {
     foil::Needs needs;
     if (options_.negatives == "queue") {
-      needs.queues = {{.length = options_.queue_length, .source = foil::QueueNeed::Source::online, .view = 1}};
+      needs.queues = {
+          {.length = options_.queue_length, .source = foil::QueueNeed::Source::online, .view = 1}};
     }
     return needs;
   }
@@ -51,15 +55,18 @@ class HardContrastive final : public foil::Loss {
     if (options_.negatives == "queue") {
       const foil::Queue& queue = input.queue.at(0);
       const Tensor similarity = torch::matmul(input.z[0], queue.data.t()) / options_.temperature;  // [B, K]
-      const Tensor entered = torch::arange(similarity.size(1), similarity.options().dtype(torch::kLong)) < queue.filled;
-      return input.mean(foil::softplus(kept_logsumexp(similarity, entered.expand_as(similarity), queue.filled) - positive));
+      const Tensor entered =
+          torch::arange(similarity.size(1), similarity.options().dtype(torch::kLong)) < queue.filled;
+      return input.mean(
+          foil::softplus(kept_logsumexp(similarity, entered.expand_as(similarity), queue.filled) - positive));
     }
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
     const Tensor negative = input.other_samples(2);                                // [B, 2N]
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
-      terms.push_back(foil::softplus(kept_logsumexp(similarity, negative, 2 * input.global_batch() - 2) - positive));
+      terms.push_back(
+          foil::softplus(kept_logsumexp(similarity, negative, 2 * input.global_batch() - 2) - positive));
     }
     return input.mean(torch::stack(terms));
   }
@@ -68,8 +75,10 @@ class HardContrastive final : public foil::Loss {
   // Log-sum-exp over the kept of `count` negatives: [B]; -inf where there are none.
   Tensor kept_logsumexp(const Tensor& similarity, const Tensor& negative, int64_t count) const {
     const double lowest = -std::numeric_limits<double>::infinity();
-    const int64_t kept = std::max<int64_t>(1, static_cast<int64_t>(std::ceil(options_.kept_fraction * static_cast<double>(count))));
-    const Tensor at = std::get<1>(similarity.detach().masked_fill(negative.logical_not(), lowest).topk(kept, 1));  // [B, kept]
+    const int64_t kept = std::max<int64_t>(
+        1, static_cast<int64_t>(std::ceil(options_.kept_fraction * static_cast<double>(count))));
+    const Tensor at = std::get<1>(
+        similarity.detach().masked_fill(negative.logical_not(), lowest).topk(kept, 1));  // [B, kept]
     return foil::masked_logsumexp(similarity.gather(1, at), negative.gather(1, at));
   }
 

@@ -7,10 +7,10 @@
 //   G   = max( (R - positive_prior M e_p) / (1 - positive_prior),  M exp(-1/temperature) )
 //   L   = mean over 2N anchors of -log [ e_p / (e_p + G) ]
 //
-// z is unit norm. concentration = 0 is the debiased loss of Chuang et al. (2020); with positive_prior = 0 too, or
-// estimator = "easy" (G = sum_n e_n), InfoNCE. As in the published code, gradient flows through the weights and is 0 through G
-// where the floor holds. All is computed in the log domain: the published sums overflow float32 above (1 +
-// concentration)/temperature = 88.
+// z is unit norm. concentration = 0 is the debiased loss of Chuang et al. (2020); with positive_prior = 0
+// too, or estimator = "easy" (G = sum_n e_n), InfoNCE. As in the published code, gradient flows through the
+// weights and is 0 through G where the floor holds. All is computed in the log domain: the published sums
+// overflow float32 above (1 + concentration)/temperature = 88.
 //
 //   [[loss]]
 //   name = "hcl"
@@ -32,9 +32,10 @@ class HCL final : public foil::Loss {
     std::string estimator = "hard";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.number("positive_prior", positive_prior, "probability that a negative is of the anchor's class (tau+)",
-               {0, 1, false, true});
-      f.number("concentration", concentration, "how much harder negatives weigh more (beta)", foil::at_least(0));
+      f.number("positive_prior", positive_prior,
+               "probability that a negative is of the anchor's class (tau+)", {0, 1, false, true});
+      f.number("concentration", concentration, "how much harder negatives weigh more (beta)",
+               foil::at_least(0));
       f.choice("estimator", estimator, {"hard", "easy"}, "hard weights and debiases; easy is the plain sum");
     }
   };
@@ -48,9 +49,10 @@ class HCL final : public foil::Loss {
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
-      const bool hard = options_.estimator == "hard" && global > 1;                            // one sample has no negatives
-      const Tensor push = hard ? hard_negatives(similarity, negative, positive, 2 * static_cast<double>(global - 1))
-                               : foil::masked_logsumexp(similarity, negative);
+      const bool hard = options_.estimator == "hard" && global > 1;  // one sample has no negatives
+      const Tensor push =
+          hard ? hard_negatives(similarity, negative, positive, 2 * static_cast<double>(global - 1))
+               : foil::masked_logsumexp(similarity, negative);
       terms.push_back(foil::softplus(push - positive));
     }
     return input.mean(torch::stack(terms));
@@ -58,7 +60,8 @@ class HCL final : public foil::Loss {
 
  private:
   // log G: [B].
-  Tensor hard_negatives(const Tensor& similarity, const Tensor& negative, const Tensor& positive, double count) const {
+  Tensor hard_negatives(const Tensor& similarity, const Tensor& negative, const Tensor& positive,
+                        double count) const {
     const double beta = options_.concentration, log_count = std::log(count);
     const Tensor weighted = foil::masked_logsumexp((1 + beta) * similarity, negative) -
                             foil::masked_logsumexp(beta * similarity, negative) + log_count;  // log R: [B]
@@ -77,5 +80,7 @@ class HCL final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<HCL>("hcl", {.wider = {{"precision", 8, "the rounding of a similarity is multiplied by 1 + concentration"}}});
+  plugin.loss<HCL>(
+      "hcl",
+      {.wider = {{"precision", 8, "the rounding of a similarity is multiplied by 1 + concentration"}}});
 }

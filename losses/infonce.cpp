@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// InfoNCE over V >= 2 views, as NT-Xent: every other view of the sample is a positive, every view of every other sample a negative.
+// InfoNCE over V >= 2 views, as NT-Xent: every other view of the sample is a positive, every view of every
+// other sample a negative.
 //
-//   l(v,b,u) = -s(v,b; u,b) + log sum over (w,c) != (v,b) of exp s(v,b; w,c),   s(a; c) = <z_a, z_c> / temperature
-//   L = mean over anchors (v,b) and positives u != v of l(v,b,u)
+//   s(a; c)  = <z_a, z_c> / temperature
+//   l(v,b,u) = -s(v,b; u,b) + log sum over (w,c) != (v,b) of exp s(v,b; w,c)
+//   L        = mean over anchors (v,b) and positives u != v of l(v,b,u)
 //
-// z is unit norm. The positive is in the denominator, only the anchor itself is not. With two views this is equation (1) of SimCLR
-// (Chen et al., "A simple framework for contrastive learning of visual representations", 2020), averaged over 2N anchors; the first
-// published sum of both view means (google-research/simclr) is twice it. With more views it is the NT-Xent baseline of
-// "Multi-view contrastive learning" (MV-InfoNCE's comparison), where the log-probabilities of the V - 1 positives are averaged.
-// The positive enters as softplus(LSE of the others - s_pos), which does not cancel when pairs are aligned.
+// z is unit norm. The positive is in the denominator, only the anchor itself is not. With two views this is
+// equation (1) of SimCLR (Chen et al., "A simple framework for contrastive learning of visual
+// representations", 2020), averaged over 2N anchors; the first published sum of both view means
+// (google-research/simclr) is twice it. With more views it is the NT-Xent baseline of "Multi-view contrastive
+// learning" (MV-InfoNCE's comparison), where the log-probabilities of the V - 1 positives are averaged. The
+// positive enters as softplus(LSE of the others - s_pos), which does not cancel when pairs are aligned.
 //
 //   [[loss]]
 //   name = "infonce"
@@ -24,7 +27,9 @@ class InfoNCE final : public foil::Loss {
  public:
   struct Options {
     double temperature = 0.1;
-    void describe(foil::Fields& f) { f.number("temperature", temperature, "divides the similarities", foil::above(0)); }
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+    }
   };
   explicit InfoNCE(Options options) : options_(options) {}
 
@@ -41,7 +46,7 @@ class InfoNCE final : public foil::Loss {
     for (size_t v = 0; v < views; ++v) {
       const Tensor similarity = torch::matmul(input.z[v], candidates.t()) / options_.temperature;  // [B, V*N]
       const Tensor negatives = foil::masked_logsumexp(similarity, negative);                       // [B]
-      std::vector<Tensor> positives;                                                               // V-1 of [B]
+      std::vector<Tensor> positives;  // V-1 of [B]
       for (size_t u = 0; u < views; ++u) {
         if (u != v) positives.push_back((input.z[v] * input.z[u]).sum(1) / options_.temperature);
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // iSogCLR: SogCLR with a temperature of each sample's own, learned by distributionally robust optimisation.
-// Qiu et al., "Not all semantics are created equal: contrastive self-supervised learning with automatic temperature
-// individualization", ICML 2023, equation (6) and algorithm 1.
+// Qiu et al., "Not all semantics are created equal: contrastive self-supervised learning with automatic
+// temperature individualization", ICML 2023, equation (6) and algorithm 1.
 //
 //   minimised over the t_i in [smallest_temperature, largest_temperature]:
 //            mean over i of t_i log mean over c of exp(h_ic/t_i) + t_i robustness
@@ -12,17 +12,21 @@
 //   w_ic   = sg[exp(h_ic/t_i) / u_v(i)]
 //   L      = mean over i and v of mean over c of w_ic h_ic (less the positive's cosine)
 //   G(i)   = mean over v of log u_v(i) + robustness - mean over c of w_ic h_ic/t_i, clipped
-//   after the step:  u[i] = mean of u_v(i);  m[i] = (1 - gradient_rate) m[i] + gradient_rate G(i);  t_i = t_i - learning rate m[i]
+//   after the step:
+//   u[i]   = mean over v of u_v(i)
+//   m[i]   = (1 - gradient_rate) m[i] + gradient_rate G(i)
+//   t_i    = t_i - learning rate m[i]
 //
-// z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. State is kept per sample of the
-// training set, u as its log (the lowest float = never seen); L uses the temperatures before the step. A sample twice in a batch
-// leaves its last row; a batch of one sample leaves the state alone. `temperature` (its mean over the batch),
-// `temperature_gradient` and `temperature_learning_rate` are reported. The published codes differ: all add L over both views
-// (directions = "sum"). iSogCLR's takes g itself as u in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch
-// is new ("batch"), clips nothing (gradient_clip = 0), bounds u in the weights (smallest_estimate = 1e-8) and may anneal the rate
-// from 1 (rate_schedule = "cosine"). iSogCLR's squared hinge never takes g itself ("none"), counts the positive as a negative
-// (positive_among_negatives) and divides by the negative's temperature (temperature_of = "negative"); its exponential schedule
-// begins above the learning rate ("exponential_from_epoch_one").
+// z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. State is kept
+// per sample of the training set, u as its log (the lowest float = never seen); L uses the temperatures
+// before the step. A sample twice in a batch leaves its last row; a batch of one sample leaves the state
+// alone. `temperature` (its mean over the batch), `temperature_gradient` and `temperature_learning_rate` are
+// reported. The published codes differ: all add L over both views (directions = "sum"). iSogCLR's takes g
+// itself as u in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch is new ("batch"),
+// clips nothing (gradient_clip = 0), bounds u in the weights (smallest_estimate = 1e-8) and may anneal the
+// rate from 1 (rate_schedule = "cosine"). iSogCLR's squared hinge never takes g itself ("none"), counts the
+// positive as a negative (positive_among_negatives) and divides by the negative's temperature (temperature_of
+// = "negative"); its exponential schedule begins above the learning rate ("exponential_from_epoch_one").
 //
 //   [[loss]]
 //   name = "isogclr"
@@ -55,26 +59,37 @@ class ISogCLR final : public foil::Loss {
     std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "of every sample at the start", foil::above(0));
-      f.number("smallest_temperature", smallest_temperature, "lower bound of the temperatures", foil::above(0));
+      f.number("smallest_temperature", smallest_temperature, "lower bound of the temperatures",
+               foil::above(0));
       f.number("largest_temperature", largest_temperature, "upper bound of the temperatures", foil::above(0));
       f.number("robustness", robustness, "larger = cooler samples (rho)", foil::at_least(0));
-      f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)", {0, 1, true, false});
-      f.number("gradient_rate", gradient_rate, "weight of the new temperature gradient in its average (beta)", {0, 1, true, false});
-      f.number("gradient_clip", gradient_clip, "bound of a temperature's gradient; 0 = none", foil::at_least(0));
-      f.number("temperature_learning_rate", temperature_learning_rate, "step of the temperatures (eta)", foil::at_least(0));
-      f.number("smallest_learning_rate", smallest_learning_rate, "where the schedule of the step ends", foil::at_least(0));
-      f.choice("temperature_schedule", temperature_schedule, {"constant", "cosine", "exponential", "exponential_from_epoch_one"},
+      f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)",
+               {0, 1, true, false});
+      f.number("gradient_rate", gradient_rate, "weight of the new temperature gradient in its average (beta)",
+               {0, 1, true, false});
+      f.number("gradient_clip", gradient_clip, "bound of a temperature's gradient; 0 = none",
+               foil::at_least(0));
+      f.number("temperature_learning_rate", temperature_learning_rate, "step of the temperatures (eta)",
+               foil::at_least(0));
+      f.number("smallest_learning_rate", smallest_learning_rate, "where the schedule of the step ends",
+               foil::at_least(0));
+      f.choice("temperature_schedule", temperature_schedule,
+               {"constant", "cosine", "exponential", "exponential_from_epoch_one"},
                "of the step of the temperatures");
       f.integer("schedule_epochs", schedule_epochs, "epochs that the cosine takes", foil::at_least(1));
-      f.number("schedule_decay", schedule_decay, "factor of the exponential schedule each epoch", {0, 1, true, false});
+      f.number("schedule_decay", schedule_decay, "factor of the exponential schedule each epoch",
+               {0, 1, true, false});
       f.choice("rate_schedule", rate_schedule, {"constant", "cosine"}, "cosine goes from 1 to update_rate");
       f.integer("rate_epochs", rate_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.choice("first_visit", first_visit, {"sample", "epoch_zero", "batch", "none"},
-               "what takes its first estimate whole: every new sample, epoch 0, a batch of new samples only, nothing");
+               "what takes its first estimate whole: every new sample, epoch 0, a batch of new samples only, "
+               "nothing");
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
-      f.choice("surrogate", surrogate, {"exponential", "squared_hinge"}, "what of a negative goes into the exponential");
+      f.choice("surrogate", surrogate, {"exponential", "squared_hinge"},
+               "what of a negative goes into the exponential");
       f.number("margin", margin, "of the squared hinge", foil::at_least(0));
-      f.choice("temperature_of", temperature_of, {"anchor", "negative"}, "negative reproduces the published squared hinge");
+      f.choice("temperature_of", temperature_of, {"anchor", "negative"},
+               "negative reproduces the published squared hinge");
       f.flag("positive_among_negatives", positive_among_negatives, "as the published squared hinge");
       f.choice("directions", directions, {"mean", "sum"}, "how the two views are joined; sum as published");
     }
@@ -99,11 +114,14 @@ class ISogCLR final : public foil::Loss {
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1, true);                // [B, 1]
     const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
-    const auto local = [&](const Tensor& state) { return state.index_select(0, input.index).to(positive.dtype()); };
+    const auto local = [&](const Tensor& state) {
+      return state.index_select(0, input.index).to(positive.dtype());
+    };
     const Tensor temperature = local(temperature_);                                    // [B]
     const Tensor before = local(log_u_).masked_fill(local(log_u_) <= unseen, lowest);  // log u: [B]
-    const Tensor divisor =
-        options_.temperature_of == "anchor" ? temperature.unsqueeze(1) : input.gather(temperature).repeat({2}).unsqueeze(0);
+    const Tensor divisor = options_.temperature_of == "anchor"
+                               ? temperature.unsqueeze(1)
+                               : input.gather(temperature).repeat({2}).unsqueeze(0);
     const Tensor rate = rates(input, before);  // [B]
 
     std::vector<Tensor> terms, estimates, gradients;
@@ -117,11 +135,15 @@ class ISogCLR final : public foil::Loss {
       const Tensor g = foil::masked_logsumexp(scaled, negative) - std::log(count);       // log g: [B]
       const Tensor moved = torch::logaddexp((1 - rate).log() + before, rate.log() + g);  // log u_v: [B]
       const Tensor u = torch::where(g.isneginf(), before, moved);
-      const Tensor bound = options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
-      const Tensor weight = (scaled - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp() / count;
-      // The cosines less the positive's: no cancellation where pairs are aligned. The weights' sum is g / u_v.
+      const Tensor bound =
+          options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
+      const Tensor weight =
+          (scaled - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp() / count;
+      // The cosines less the positive's: no cancellation where pairs are aligned. The weights' sum is g /
+      // u_v.
       const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
-      terms.push_back(hinge ? (weight * h).sum(1) : (weight * (h - positive)).sum(1) + excess * positive.squeeze(1));  // [B]
+      terms.push_back(hinge ? (weight * h).sum(1)
+                            : (weight * (h - positive)).sum(1) + excess * positive.squeeze(1));  // [B]
       estimates.push_back(u);
       gradients.push_back(u + options_.robustness - (weight * scaled).sum(1));
     }
@@ -138,9 +160,12 @@ class ISogCLR final : public foil::Loss {
 
  private:
   static constexpr double lowest = -std::numeric_limits<double>::infinity();
-  static constexpr double unseen = std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
+  static constexpr double unseen =
+      std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
 
-  int64_t counted(const LossInput& input) const { return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2); }
+  int64_t counted(const LossInput& input) const {
+    return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2);
+  }
 
   // The rows that anchors of view v are told from: [B, 2N].
   Tensor negatives(const LossInput& input, int64_t v) const {
@@ -153,7 +178,8 @@ class ISogCLR final : public foil::Loss {
   Tensor rates(const LossInput& input, const Tensor& before) const {
     double at_epoch = options_.update_rate;
     if (options_.rate_schedule == "cosine") {
-      const double part = std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
+      const double part =
+          std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
       at_epoch += (1 - at_epoch) * 0.5 * (1 + std::cos(M_PI * part));
     }
     const Tensor rate = torch::full_like(before, at_epoch), first = before.isneginf();
@@ -166,9 +192,11 @@ class ISogCLR final : public foil::Loss {
     const double least = options_.smallest_learning_rate, span = options_.temperature_learning_rate - least;
     const double at = static_cast<double>(epoch);
     if (options_.temperature_schedule == "cosine") {
-      return least + span * std::cos(M_PI / 2 * std::min(1.0, at / static_cast<double>(options_.schedule_epochs)));
+      return least +
+             span * std::cos(M_PI / 2 * std::min(1.0, at / static_cast<double>(options_.schedule_epochs)));
     }
-    if (options_.temperature_schedule == "exponential") return least + span * std::pow(options_.schedule_decay, at);
+    if (options_.temperature_schedule == "exponential")
+      return least + span * std::pow(options_.schedule_decay, at);
     if (options_.temperature_schedule == "exponential_from_epoch_one") {
       return least + span * std::pow(options_.schedule_decay, at - 1);
     }
@@ -176,14 +204,17 @@ class ISogCLR final : public foil::Loss {
   }
 
   // What after_step writes: log u, momentum and temperature of this batch's samples.
-  void keep_state(const LossInput& input, const Tensor& before, const Tensor& temperature, const Tensor& u, Tensor gradient) {
+  void keep_state(const LossInput& input, const Tensor& before, const Tensor& temperature, const Tensor& u,
+                  Tensor gradient) {
     const Tensor old = momentum_.index_select(0, input.index).to(before.dtype());
     Tensor state = torch::stack({before.clamp_min(unseen), old, temperature}, 1);  // [B, 3]
     const double step = learning_rate(input.epoch);
     if (counted(input) > 0) {
-      if (options_.gradient_clip > 0) gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
+      if (options_.gradient_clip > 0)
+        gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
       const Tensor momentum = (1 - options_.gradient_rate) * old + options_.gradient_rate * gradient;
-      const Tensor stepped = (temperature - step * momentum).clamp(options_.smallest_temperature, options_.largest_temperature);
+      const Tensor stepped =
+          (temperature - step * momentum).clamp(options_.smallest_temperature, options_.largest_temperature);
       state = torch::stack({torch::logaddexp(u[0], u[1]) - std::log(2.0), momentum, stepped}, 1);
       input.report("temperature_gradient", input.mean(gradient));
     }
@@ -200,6 +231,7 @@ class ISogCLR final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<ISogCLR>("isogclr",
-                       {.wider = {{"precision", 4, "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
+  plugin.loss<ISogCLR>(
+      "isogclr", {.wider = {{"precision", 4,
+                             "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
 }

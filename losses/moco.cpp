@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // MoCo: a query against its key of the momentum encoder and a queue of earlier keys.
-// He et al., "Momentum contrast for unsupervised visual representation learning", CVPR 2020, equation 1 and algorithm 1.
+// He et al., "Momentum contrast for unsupervised visual representation learning", CVPR 2020, equation 1 and
+// algorithm 1.
 //
-//   L_12 = mean over i of -log( exp(q_i.k_i / temperature) / (exp(q_i.k_i / temperature) + sum over n in queue of exp(q_i.n /
-//   temperature)) )
+//   q      = z of view 1
+//   k      = target of view 2
+//   s(i,n) = <q_i, n> / temperature
+//   L_12   = mean over i of -log( exp s(i,k_i) / (exp s(i,k_i) + sum over n in queue of exp s(i,n)) )
 //
-// q = z of view 1, k = target of view 2, the queue holds queue_length earlier targets of view 2; all unit norm. symmetric = true
-// adds the other direction, with a queue of its own, and takes the mean, as solo-learn's mocov2plus. The host moves the momentum
-// encoder and the queue after the step, so a key is never a negative of its own step, and a batch may split at the queue's end:
-// queue_length need not be its multiple, as the published code asserts. Against that code: batch norm sees the global batch, so
-// there is no shuffle between ranks.
+// The queue holds queue_length earlier targets of view 2; all unit norm. symmetric = true adds the other
+// direction, with a queue of its own, and takes the mean, as solo-learn's mocov2plus. The host moves the
+// momentum encoder and the queue after the step, so a key is never a negative of its own step, and a batch
+// may split at the queue's end: queue_length need not be its multiple, as the published code asserts. Against
+// that code: batch norm sees the global batch, so there is no shuffle between ranks.
 //
 //   [[loss]]
 //   name = "moco"

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Many views by two-view parts: pairs, means of views, and poly-view contrast.
-// Shidani et al., "Poly-view contrastive learning", ICLR 2024 (its arithmetic and geometric losses); baselines of Koromilas et al.,
-// "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
+// Shidani et al., "Poly-view contrastive learning", ICLR 2024 (its arithmetic and geometric losses);
+// baselines of Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
-//   CE(a, p; C) = -log [ exp s(a,p) / ( exp s(a,p) + sum over c in C of exp s(a,c) ) ],   s(a,c) = <a, c> / temperature
-//   aggregation = "pairwise"    mean over views l != l' and samples i of CE(z_il, z_il'; other samples in views l and l')
-//                 "average"     two-view loss of each view and the mean of the others (not normalised again), both as anchors
-//                 "geometric"   mean over l != l' and i of e(i,l,l') = CE(z_il, z_il'; other samples in all views)
+//   s(a,c)      = <a, c> / temperature
+//   CE(a, p; C) = -log [ exp s(a,p) / ( exp s(a,p) + sum over c in C of exp s(a,c) ) ]
+//   e(i,l,l')   = CE(z_il, z_il'; other samples in all views)
+//   aggregation = "pairwise"    mean over l != l' and i of CE(z_il, z_il'; other samples in views l and l')
+//                 "average"     two-view loss of each view and the mean of the others (not normalised again),
+//                               both as anchors
+//                 "geometric"   mean over l != l' and i of e(i,l,l')
 //                 "arithmetic"  mean over l and i of -log mean over l' != l of exp -e(i,l,l')
 //
-// z is unit norm; with two views all are NT-Xent. "arithmetic_published" is what the code of Multi-View-CL computes in place of the
-// arithmetic mean: the log-sum-exp over l' of the batch means of e, less log N.
+// z is unit norm; with two views all are NT-Xent. "arithmetic_published" is what the code of Multi-View-CL
+// computes in place of the arithmetic mean: the log-sum-exp over l' of the batch means of e, less log N.
 //
 //   [views]
 //   count = 4
@@ -32,7 +35,8 @@ class Multiview final : public foil::Loss {
     std::string aggregation = "pairwise";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.choice("aggregation", aggregation, {"pairwise", "average", "geometric", "arithmetic", "arithmetic_published"},
+      f.choice("aggregation", aggregation,
+               {"pairwise", "average", "geometric", "arithmetic", "arithmetic_published"},
                "how views are joined; arithmetic_published reproduces the published code's deviation");
     }
   };
@@ -47,7 +51,8 @@ class Multiview final : public foil::Loss {
     std::vector<Tensor> anchors;  // V of [V-1, B]
     for (size_t v = 0; v < input.z.size(); ++v) {
       std::vector<Tensor> terms;  // V-1 of [B]
-      const Tensor all = options_.aggregation == "pairwise" ? Tensor() : repulsion(input, input.z[v], everyone);
+      const Tensor all =
+          options_.aggregation == "pairwise" ? Tensor() : repulsion(input, input.z[v], everyone);
       for (size_t u = 0; u < input.z.size(); ++u) {
         if (u == v) continue;
         const Tensor push = all.defined() ? all : repulsion(input, input.z[v], {everyone[v], everyone[u]});
@@ -61,7 +66,8 @@ class Multiview final : public foil::Loss {
     }
     if (options_.aggregation == "arithmetic_published") {
       const double global = static_cast<double>(input.global_batch());
-      const Tensor means = input.sum_ranks(losses.sum(2)) / global;  // [V, V-1], of the global batch on every rank
+      const Tensor means =
+          input.sum_ranks(losses.sum(2)) / global;  // [V, V-1], of the global batch on every rank
       return means.logsumexp(1).mean() - std::log(global);
     }
     return input.mean(losses);
@@ -70,7 +76,8 @@ class Multiview final : public foil::Loss {
  private:
   Tensor similarity(const Tensor& a, const Tensor& b) const { return (a * b).sum(1) / options_.temperature; }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined): [B].
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined):
+  // [B].
   Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
     return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
                                   input.other_samples(static_cast<int64_t>(candidates.size())));
@@ -83,7 +90,8 @@ class Multiview final : public foil::Loss {
       const Tensor mean = (sum - view) / static_cast<double>(input.z.size() - 1);
       const std::vector<Tensor> candidates{input.gather(view), input.gather(mean)};
       const Tensor positive = similarity(view, mean);
-      for (const Tensor& anchor : {view, mean}) terms.push_back(foil::softplus(repulsion(input, anchor, candidates) - positive));
+      for (const Tensor& anchor : {view, mean})
+        terms.push_back(foil::softplus(repulsion(input, anchor, candidates) - positive));
     }
     return input.mean(torch::stack(terms));
   }

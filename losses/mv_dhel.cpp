@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// MV-DHEL: all views of a sample attract each other at once, each view repels other samples in its own view only.
+// MV-DHEL: all views of a sample attract each other at once, each view repels other samples in its own view
+// only.
 // Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   D(i,l) = log sum over j != i of exp s(i,l; j,l),   s(a; c) = <z_a, z_c> / temperature
-//   form = "joint"            L = mean_i [ -log sum over l < l' of exp s(i,l; i,l') + sum_l D(i,l) ]            (MV-DHEL)
-//          "pairwise"         L = mean over pairs l < l' of mean_i [ -s(i,l; i,l') + D(i,l) + D(i,l') ]
-//          "average"          the pair loss of each view and the normalised mean of the others, averaged over views
-//          "anchor_positives" L = mean over i, l of [ -log sum over l' != l of exp s(i,l; i,l') + sum_m D(i,m) ]  (its CL_2)
-//          "anchor_softmax"   L = mean over i, l of -log [ sum over l' != l of exp s(i,l; i,l')
-//                                                           / sum over j and l' != l of exp s(i,l; j,l') ]      (its CL_1)
+//   L, by form:
+//   "joint"             mean over i of [ -log sum over l < l' of exp s(i,l; i,l') + sum_l D(i,l) ]  (MV-DHEL)
+//   "pairwise"          mean over pairs l < l' and i of [ -s(i,l; i,l') + D(i,l) + D(i,l') ]
+//   "average"           the pair loss of each view and the normalised mean of the others, averaged over views
+//   "anchor_positives"  mean over i, l of [ -log sum over l' != l of exp s(i,l; i,l') + sum_m D(i,m) ] (CL_2)
+//   "anchor_softmax"    mean over i, l of -log [ sum over l' != l of exp s(i,l; i,l')
+//                                                / sum over j and l' != l of exp s(i,l; j,l') ]  (CL_1)
 //
-// z is unit norm. The last four are the paper's ablations; with two views the first three are one. The published code multiplies
-// the V sums before the log, which overflows float32; here their logs are added. The loss grows with V: the learning rate feels it.
-// A batch of one sample has nothing to repel: D = 0.
+// z is unit norm. The last four are the paper's ablations; with two views the first three are one. The
+// published code multiplies the V sums before the log, which overflows float32; here their logs are added.
+// The loss grows with V: the learning rate feels it. A batch of one sample has nothing to repel: D = 0.
 //
 //   [views]
 //   count = 4
@@ -55,7 +57,8 @@ class MVDHEL final : public foil::Loss {
     }
     if (options_.form == "joint") return input.mean(push - torch::stack(pairs).logsumexp(0));
     if (options_.form == "anchor_positives") return input.mean(push - torch::stack(anchors).mean(0));
-    return input.mean(2 * push / static_cast<double>(views) - torch::stack(pairs).mean(0));  // a view is in V - 1 pairs
+    return input.mean(2 * push / static_cast<double>(views) -
+                      torch::stack(pairs).mean(0));  // a view is in V - 1 pairs
   }
 
  private:
@@ -70,7 +73,8 @@ class MVDHEL final : public foil::Loss {
     return torch::stack(others).logsumexp(0);
   }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined): [B].
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined):
+  // [B].
   Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
     return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
                                   input.other_samples(static_cast<int64_t>(candidates.size())));

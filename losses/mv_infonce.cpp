@@ -5,9 +5,10 @@
 //   l(i) = -log [ sum over l != l' of exp s(i,l; i,l') / sum over l and (j,m) != (i,l) of exp s(i,l; j,m) ]
 //   L    = mean over samples i,   s(a; c) = <z_a, z_c> / temperature
 //
-// z is unit norm. As in the published code the denominator has the negatives of the anchor's own view and the sample's own other
-// views (the formula of its README has neither). For two views this is not NT-Xent: the log is taken of sums over both anchors.
-// The positives enter as softplus(LSE of the negatives - LSE of the positives), which neither overflows nor cancels.
+// z is unit norm. As in the published code the denominator has the negatives of the anchor's own view and the
+// sample's own other views (the formula of its README has neither). For two views this is not NT-Xent: the
+// log is taken of sums over both anchors. The positives enter as softplus(LSE of the negatives - LSE of the
+// positives), which neither overflows nor cancels.
 //
 //   [views]
 //   count = 4
@@ -25,7 +26,9 @@ class MVInfoNCE final : public foil::Loss {
  public:
   struct Options {
     double temperature = 0.5;
-    void describe(foil::Fields& f) { f.number("temperature", temperature, "divides the similarities", foil::above(0)); }
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+    }
   };
   explicit MVInfoNCE(Options options) : options_(options) {}
 
@@ -58,6 +61,7 @@ class MVInfoNCE final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<MVInfoNCE>("mv_infonce",
-                         {.wider = {{"precision", 8, "one softmax over all rows of a sample, at temperature 0.001"}}});
+  plugin.loss<MVInfoNCE>(
+      "mv_infonce",
+      {.wider = {{"precision", 8, "one softmax over all rows of a sample, at temperature 0.001"}}});
 }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SogCLR: the contrastive loss over the whole data set, by a moving average of each sample's denominator; small batches do no harm.
+// SogCLR: the contrastive loss over the whole data set, by a moving average of each sample's denominator;
+// small batches do no harm.
 // Yuan et al., "Provable stochastic optimization for global contrastive learning", ICML 2022, algorithm 1.
 //
-//   g_v(i) = mean of exp s(i,c) over the 2N - 2 rows c of other samples, anchor view v,   s(a,c) = <z_a, z_c> / temperature
-//   u_v(i) = (1 - update_rate) u[i] + update_rate g_v(i);   after the step u[i] becomes the mean of u_1(i) and u_2(i)
+//   s(a,c) = <z_a, z_c> / temperature
+//   g_v(i) = mean of exp s(i,c) over the 2N - 2 rows c of other samples, anchor view v
+//   u_v(i) = (1 - update_rate) u[i] + update_rate g_v(i)
 //   L      = mean over i and v of temperature ( mean over c of sg[exp s(i,c) / u_v(i)] s(i,c) - s(i,p) )
+//   after the step: u[i] = mean of u_1(i) and u_2(i)
 //
-// z is unit norm, sg is a constant. The value of L is a surrogate: its gradient is the estimate of the objective's, which is
-// reported as `objective` (the mean over i and v of temperature log u_v(i) less the positive's cosine).
-// u is kept per sample of the training set as its log (the lowest float = never seen), so that no temperature overflows. A sample
-// twice in a batch leaves its last row. A batch of one sample teaches nothing about its denominator and leaves u alone. A sample's
-// first visit takes g itself (first_visit = "sample"). The published codes differ: SogCLR and LibAUC do so only when the whole
-// batch is new ("batch": new samples in a mixed batch get update_rate g, weights too large by 1/update_rate), LibAUC bounds u in
-// the weights (smallest_estimate = 1e-8) and may anneal the rate from 1 (rate_schedule = "cosine"); iSogCLR's repository never does
-// ("none") and keeps the sum of both views (history = "sum"), twice the average. All of them add L over both views (directions =
-// "sum").
+// z is unit norm, sg is a constant. The value of L is a surrogate: its gradient is the estimate of the
+// objective's, which is reported as `objective` (the mean over i and v of temperature log u_v(i) less the
+// positive's cosine). u is kept per sample of the training set as its log (the lowest float = never seen), so
+// that no temperature overflows. A sample twice in a batch leaves its last row. A batch of one sample teaches
+// nothing about its denominator and leaves u alone. A sample's first visit takes g itself (first_visit =
+// "sample"). The published codes differ: SogCLR and LibAUC do so only when the whole batch is new ("batch":
+// new samples in a mixed batch get update_rate g, weights too large by 1/update_rate), LibAUC bounds u in the
+// weights (smallest_estimate = 1e-8) and may anneal the rate from 1 (rate_schedule = "cosine"); iSogCLR's
+// repository never does
+// ("none") and keeps the sum of both views (history = "sum"), twice the average. All of them add L over both
+// views (directions = "sum").
 //
 //   [[loss]]
 //   name = "sogclr"
@@ -40,12 +45,14 @@ class SogCLR final : public foil::Loss {
     std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)", {0, 1, true, false});
+      f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)",
+               {0, 1, true, false});
       f.choice("rate_schedule", rate_schedule, {"constant", "cosine"}, "cosine goes from 1 to update_rate");
       f.integer("rate_epochs", rate_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.choice("first_visit", first_visit, {"sample", "batch", "none"},
                "what takes its first estimate whole: every new sample, a batch of new samples only, nothing");
-      f.choice("history", history, {"mean", "sum"}, "what is kept of both views; sum reproduces iSogCLR's repository");
+      f.choice("history", history, {"mean", "sum"},
+               "what is kept of both views; sum reproduces iSogCLR's repository");
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
       f.choice("directions", directions, {"mean", "sum"}, "how the two views are joined; sum as published");
     }
@@ -74,11 +81,15 @@ class SogCLR final : public foil::Loss {
       const Tensor g = foil::masked_logsumexp(similarity, negative) - std::log(negatives);  // log g: [B]
       const Tensor moved = torch::logaddexp((1 - rate).log() + before, rate.log() + g);     // log u_v: [B]
       const Tensor u = torch::where(g.isneginf(), before, moved);
-      const Tensor bound = options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
-      const Tensor weight = (similarity - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp();
-      // The cosines less the positive's: no cancellation where pairs are aligned. The weights' mean is g / u_v.
+      const Tensor bound =
+          options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
+      const Tensor weight =
+          (similarity - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp();
+      // The cosines less the positive's: no cancellation where pairs are aligned. The weights' mean is g /
+      // u_v.
       const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
-      terms.push_back((weight * (cosine - positive.unsqueeze(1))).sum(1) / static_cast<double>(negatives) + excess * positive);
+      terms.push_back((weight * (cosine - positive.unsqueeze(1))).sum(1) / static_cast<double>(negatives) +
+                      excess * positive);
       estimates.push_back(u);
     }
     const Tensor u = torch::stack(estimates);  // [2, B]
@@ -95,13 +106,15 @@ class SogCLR final : public foil::Loss {
 
  private:
   static constexpr double lowest = -std::numeric_limits<double>::infinity();
-  static constexpr double unseen = std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
+  static constexpr double unseen =
+      std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
 
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
     double rate = options_.update_rate;
     if (options_.rate_schedule == "cosine") {
-      const double part = std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
+      const double part =
+          std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
       rate += (1 - rate) * 0.5 * (1 + std::cos(M_PI * part));
     }
     const Tensor first = before.isneginf();
@@ -118,6 +131,7 @@ class SogCLR final : public foil::Loss {
 }  // namespace
 
 FOIL_PLUGIN(plugin) {
-  plugin.loss<SogCLR>("sogclr",
-                      {.wider = {{"precision", 4, "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
+  plugin.loss<SogCLR>(
+      "sogclr", {.wider = {{"precision", 4,
+                            "the value is a small difference of cosines, weighted by exp(s / 0.001)"}}});
 }

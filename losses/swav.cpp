@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SwAV: every crop predicts the assignment of the first two views to prototypes; assignments are balanced over the global batch.
-// Caron et al., "Unsupervised learning of visual features by contrasting cluster assignments", NeurIPS 2020, equations 1 to 4.
+// SwAV: every crop predicts the assignment of the first two views to prototypes; assignments are balanced
+// over the global batch.
+// Caron et al., "Unsupervised learning of visual features by contrasting cluster assignments", NeurIPS 2020,
+// equations 1 to 4.
 //
-//   s_v = z_v C^T;  q_i = Sinkhorn(s_i / epsilon), without gradient;  C: `prototypes` unit rows
-//   L = 1/2 sum over i in {1, 2} of 1/(V-1) sum over v != i of mean over b of ( - sum over k of q_ibk log softmax(s_vb /
-//   temperature)_k )
+//   C     = `prototypes` unit rows
+//   s_v   = z_v C^T
+//   q_i   = Sinkhorn(s_i / epsilon), without gradient
+//   p_v   = softmax(s_v / temperature)
+//   L     = 1/2 sum over i in {1, 2} of 1/(V-1) sum over v != i of
+//           mean over b of ( - sum over k of q_ibk log p_vbk )
 //
-// With queue_length > 0 the assignments of views 1 and 2 also balance over earlier embeddings of theirs, once the queue has been
-// filled. The prototypes are brought to unit norm after each step; the published code does it before each, which is the same. It
-// exponentiates scores directly; here the iteration works on logarithms (foil/cluster.h), so a small epsilon is safe. The queue is
-// of the global batch, where the published one is split over ranks: the objective does not depend on the world size.
+// With queue_length > 0 the assignments of views 1 and 2 also balance over earlier embeddings of theirs, once
+// the queue has been filled. The prototypes are brought to unit norm after each step; the published code does
+// it before each, which is the same. It exponentiates scores directly; here the iteration works on logarithms
+// (foil/cluster.h), so a small epsilon is safe. The queue is of the global batch, where the published one is
+// split over ranks: the objective does not depend on the world size.
 //
 //   [[loss]]
 //   name = "swav"
@@ -38,12 +44,16 @@ class SwAV final : public foil::Loss {
     int64_t queue_start_epoch = 15;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the scores", foil::above(0));
-      f.number("epsilon", epsilon, "divides the scores in the assignment: the smaller, the sharper", foil::above(0));
+      f.number("epsilon", epsilon, "divides the scores in the assignment: the smaller, the sharper",
+               foil::above(0));
       f.integer("iterations", iterations, "of the balancing", foil::at_least(1));
       f.integer("prototypes", prototypes, "how many", foil::at_least(2));
-      f.integer("frozen_steps", frozen_steps, "in the first so many steps the prototypes do not learn", foil::at_least(0));
-      f.integer("queue_length", queue_length, "earlier embeddings that help to balance; 0 = none", foil::at_least(0));
-      f.integer("queue_start_epoch", queue_start_epoch, "the queue fills from this epoch on", foil::at_least(0));
+      f.integer("frozen_steps", frozen_steps, "in the first so many steps the prototypes do not learn",
+                foil::at_least(0));
+      f.integer("queue_length", queue_length, "earlier embeddings that help to balance; 0 = none",
+                foil::at_least(0));
+      f.integer("queue_start_epoch", queue_start_epoch, "the queue fills from this epoch on",
+                foil::at_least(0));
     }
   };
   explicit SwAV(Options options) : options_(options) {
@@ -53,7 +63,8 @@ class SwAV final : public foil::Loss {
   foil::Needs needs() const override {
     foil::Needs needs{.max_views = 0};
     for (int64_t v = 0; v < 2 && options_.queue_length > 0; ++v)
-      needs.queues.push_back({options_.queue_length, QueueNeed::Source::online, v, options_.queue_start_epoch});
+      needs.queues.push_back(
+          {options_.queue_length, QueueNeed::Source::online, v, options_.queue_start_epoch});
     return needs;
   }
 
@@ -62,8 +73,9 @@ class SwAV final : public foil::Loss {
   }
 
   Tensor forward(const LossInput& input) override {
-    const Tensor directions = input.step < options_.frozen_steps ? prototypes_.detach() : prototypes_;  // [K, D]
-    std::vector<Tensor> scores;                                                                         // V x [B, K]
+    const Tensor directions =
+        input.step < options_.frozen_steps ? prototypes_.detach() : prototypes_;  // [K, D]
+    std::vector<Tensor> scores;                                                   // V x [B, K]
     for (const Tensor& z : input.z) scores.push_back(torch::matmul(z, directions.t()));
     Tensor sum = torch::zeros({}, scores[0].options());
     for (size_t i = 0; i < 2; ++i) {
@@ -83,7 +95,8 @@ class SwAV final : public foil::Loss {
     Tensor rows = scores;
     if (i < input.queue.size() && input.queue[i].filled == options_.queue_length)
       rows = torch::cat({scores, torch::matmul(input.share(input.queue[i].data), prototypes_.detach().t())});
-    return foil::sinkhorn(rows, options_.epsilon, options_.iterations, *input.ranks).slice(0, 0, scores.size(0));
+    return foil::sinkhorn(rows, options_.epsilon, options_.iterations, *input.ranks)
+        .slice(0, 0, scores.size(0));
   }
 
   Options options_;
@@ -92,4 +105,6 @@ class SwAV final : public foil::Loss {
 
 }  // namespace
 
-FOIL_PLUGIN(plugin) { plugin.loss<SwAV>("swav", {.samples = {"prototypes = 5\nqueue_length = 10\nqueue_start_epoch = 0"}}); }
+FOIL_PLUGIN(plugin) {
+  plugin.loss<SwAV>("swav", {.samples = {"prototypes = 5\nqueue_length = 10\nqueue_start_epoch = 0"}});
+}

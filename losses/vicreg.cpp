@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VICReg: invariance between views, variance and decorrelation within each.
-// Bardes et al., "VICReg: variance-invariance-covariance regularization for self-supervised learning", ICLR 2022, equations
-// (1)-(6).
+// Bardes et al., "VICReg: variance-invariance-covariance regularization for self-supervised learning", ICLR
+// 2022, equations (1)-(6).
 //
 //   invariance = mean over samples and features of (x - y)^2
 //   variance   = mean over features of max(0, 1 - sqrt(Var(x_d) + epsilon)), the mean of both views
 //   covariance = 1/D sum over d != e of Cov(x)_de^2, the sum of both views;  Var and Cov divide by N - 1
 //   L          = invariance_weight invariance + variance_weight variance + covariance_weight covariance
 //
-// z as the head gives it. As the published code and lightly the variance term is halved; solo-learn does not, its weight 25 is 50
-// here. Var and Cov are those of the global batch, N its actual size. A batch of one sample has variance and covariance 0.
+// z as the head gives it. As the published code and lightly the variance term is halved; solo-learn does not,
+// its weight 25 is 50 here. Var and Cov are those of the global batch, N its actual size. A batch of one
+// sample has variance and covariance 0.
 //
 //   [[loss]]
 //   name = "vicreg"
@@ -29,9 +30,12 @@ class VICReg final : public foil::Loss {
     double covariance_weight = 1;
     double epsilon = 1e-4;
     void describe(foil::Fields& f) {
-      f.number("invariance_weight", invariance_weight, "factor of the squared differences between views", foil::at_least(0));
-      f.number("variance_weight", variance_weight, "factor of the hinge on standard deviations", foil::at_least(0));
-      f.number("covariance_weight", covariance_weight, "factor of the squared covariances", foil::at_least(0));
+      f.number("invariance_weight", invariance_weight, "factor of the squared differences between views",
+               foil::at_least(0));
+      f.number("variance_weight", variance_weight, "factor of the hinge on standard deviations",
+               foil::at_least(0));
+      f.number("covariance_weight", covariance_weight, "factor of the squared covariances",
+               foil::at_least(0));
       f.number("epsilon", epsilon, "added to the variances", foil::above(0));
     }
   };
@@ -51,7 +55,8 @@ class VICReg final : public foil::Loss {
     input.report("invariance", invariance);
     input.report("variance", variance);
     input.report("covariance", covariance);
-    return options_.invariance_weight * invariance + options_.variance_weight * variance + options_.covariance_weight * covariance;
+    return options_.invariance_weight * invariance + options_.variance_weight * variance +
+           options_.covariance_weight * covariance;
   }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The verbs of the program about plugins and the installation. Each returns the exit code; results go to stdout, the rest to
-// stderr.
+// The verbs of the program about plugins and the installation. Each returns the exit code; results go to
+// stdout, the rest to stderr.
 #pragma once
 
 #include "registry.h"
@@ -16,16 +16,17 @@ struct PluginSearch {
   bool trust = false;
 };
 
-// Lists what the libraries register, from where, and what was refused and why. Each library is tried in a process of its own.
+// Lists what the libraries register, from where, and what was refused and why. Each library is tried in a
+// process of its own.
 int plugins_command(const PluginSearch& search);
 
 // Versions, devices, places and problems; Exit::failure when there is a problem.
 int doctor_command(const PluginSearch& search);
 
-// What a component says of itself (formula, paper), what it needs, its options, and a TOML snippet that runs. Where the name is
-// unknown, the folders that were `looked` in and why libraries were `refused`.
-int describe_command(const Registry& registry, const std::string& name, const std::vector<std::string>& looked,
-                     const std::vector<std::string>& refused);
+// What a component says of itself (formula, paper), what it needs, its options, and a TOML snippet that runs.
+// Where the name is unknown, the folders that were `looked` in and why libraries were `refused`.
+int describe_command(const Registry& registry, const std::string& name,
+                     const std::vector<std::string>& looked, const std::vector<std::string>& refused);
 
 struct NewOptions {
   std::string kind;    // "loss", "encoder", "augmentation", "dataset", "sampler"
@@ -38,7 +39,8 @@ int new_command(const Registry& registry, const NewOptions& options);
 
 struct ScoreOptions {
   std::string loss;  // its name
-  std::string file;  // safetensors: z.0, z.1, ... [B, D]; h, p, target, queues, label and index where the loss needs them
+  std::string file;  // safetensors: z.0, z.1, ... [B, D]; h, p, target, queues, label and index where the
+                     // loss needs them
   std::vector<std::string> sets;  // KEY=VALUE, options of the loss
   std::string out;                // of the gradients; empty: FILE.gradients.safetensors beside the file
   std::string device;             // "cpu", "cuda"; empty: CUDA where there is one

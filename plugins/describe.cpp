@@ -8,8 +8,9 @@
 namespace foil {
 namespace {
 
-// What a library says of itself, in two: the text, and the TOML snippet in it, which begins at the first indented line with a
-// bracket and ends before the next line that is not indented. Both empty when it says nothing.
+// What a library says of itself, in two: the text, and the TOML snippet in it, which begins at the first
+// indented line with a bracket and ends before the next line that is not indented. Both empty when it says
+// nothing.
 struct About {
   std::string text, snippet;
 };
@@ -83,8 +84,8 @@ void print(const Component& component, const About& about) {
 
 }  // namespace
 
-int describe_command(const Registry& registry, const std::string& name, const std::vector<std::string>& looked,
-                     const std::vector<std::string>& refused) {
+int describe_command(const Registry& registry, const std::string& name,
+                     const std::vector<std::string>& looked, const std::vector<std::string>& refused) {
   std::vector<std::string> names;
   bool found = false;
   for (const Component* component : registry.all()) {

@@ -33,7 +33,8 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 std::string no_such_folder(const std::string& folder) {
   std::error_code ignored;
   if (fs::is_directory(folder, ignored)) return "";
-  if (fs::exists(folder, ignored)) return "is no folder: " + folder + ", allowed: the folder that holds the plugins.";
+  if (fs::exists(folder, ignored))
+    return "is no folder: " + folder + ", allowed: the folder that holds the plugins.";
   fs::path above = fs::absolute(folder).lexically_normal();
   if (!above.has_filename()) above = above.parent_path();
   std::string missing;
@@ -47,11 +48,12 @@ std::string no_such_folder(const std::string& folder) {
   }
   std::sort(beside.begin(), beside.end());
   const std::string near = nearest(missing, beside);
-  return "no such folder: " + folder + "." + (near.empty() ? "" : " Did you mean '" + (above / near).string() + "'?");
+  return "no such folder: " + folder + "." +
+         (near.empty() ? "" : " Did you mean '" + (above / near).string() + "'?");
 }
 
-std::vector<std::string> folders_of_record(const std::string& record, const std::vector<NamedFolder>& named, bool trust,
-                                           std::vector<Refused>& refused) {
+std::vector<std::string> folders_of_record(const std::string& record, const std::vector<NamedFolder>& named,
+                                           bool trust, std::vector<Refused>& refused) {
   std::vector<std::string> folders;
   const std::string who = trust || named.empty() ? "" : who_else_may_change(record);
   for (const NamedFolder& one : named) {
@@ -61,7 +63,8 @@ std::vector<std::string> folders_of_record(const std::string& record, const std:
       if (!who.empty())
         reason = what + who;
       else if (!one.absolute || is_inside(one.folder, fs::path(record).parent_path()))
-        reason = what + "a run must not bring its own code. Name the folder in FOIL_PLUGIN_PATH, or say --trust.";
+        reason =
+            what + "a run must not bring its own code. Name the folder in FOIL_PLUGIN_PATH, or say --trust.";
     }
     if (reason.empty())
       folders.push_back(one.folder);
@@ -74,7 +77,8 @@ std::vector<std::string> folders_of_record(const std::string& record, const std:
 std::vector<std::string> missing_plugin_folders() {
   std::vector<std::string> missing;
   for (const std::string& folder : folders_of_environment()) {
-    if (const std::string reason = no_such_folder(folder); !reason.empty()) missing.push_back("FOIL_PLUGIN_PATH: " + reason);
+    if (const std::string reason = no_such_folder(folder); !reason.empty())
+      missing.push_back("FOIL_PLUGIN_PATH: " + reason);
   }
   return missing;
 }

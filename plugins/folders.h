@@ -6,7 +6,8 @@
 
 namespace foil {
 
-// Empty where the folder is there; else why it is none, with the nearest name beside it: "no such folder: /a/plugin. Did you mean
+// Empty where the folder is there; else why it is none, with the nearest name beside it: "no such folder:
+// /a/plugin. Did you mean
 // '/a/plugins'?"
 std::string no_such_folder(const std::string& folder);
 
@@ -16,11 +17,11 @@ struct NamedFolder {
   bool absolute = true;  // as it was written
 };
 
-// Which folders of a run's `record` plugins are loaded from. A run that came from elsewhere must not bring its own code: not from a
-// record that another user may change, nor from folders that are relative or inside the run, unless `trust`. What is left out goes
-// to `refused`.
-std::vector<std::string> folders_of_record(const std::string& record, const std::vector<NamedFolder>& named, bool trust,
-                                           std::vector<Refused>& refused);
+// Which folders of a run's `record` plugins are loaded from. A run that came from elsewhere must not bring
+// its own code: not from a record that another user may change, nor from folders that are relative or inside
+// the run, unless `trust`. What is left out goes to `refused`.
+std::vector<std::string> folders_of_record(const std::string& record, const std::vector<NamedFolder>& named,
+                                           bool trust, std::vector<Refused>& refused);
 
 // The folders of FOIL_PLUGIN_PATH that are not there, as messages.
 std::vector<std::string> missing_plugin_folders();

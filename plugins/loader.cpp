@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a library is, is read from the file; who may have made it so, is ownership.h's question; only then it is loaded.
+// What a library is, is read from the file; who may have made it so, is ownership.h's question; only then it
+// is loaded.
 #include "loader.h"
 
 #include "name_taken.h"
@@ -27,18 +28,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void damaged(const std::string& file) { fail(Exit::plugin, file, ": damaged: it ends before its own headers say."); }
+[[noreturn]] void damaged(const std::string& file) {
+  fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
+}
 
-// A regular file, open for reading parts of it: its size is believed for nothing that is larger than what is asked for.
+// A regular file, open for reading parts of it: its size is believed for nothing that is larger than what is
+// asked for.
 class Reader {
  public:
-  explicit Reader(const std::string& file) : file_(file), descriptor_(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
+  explicit Reader(const std::string& file)
+      : file_(file), descriptor_(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     if (descriptor_ < 0) fail(Exit::plugin, file, ": cannot be read: ", std::strerror(errno), ".");
     struct stat status {};
     const bool known = ::fstat(descriptor_, &status) == 0;
     if (!known || !S_ISREG(status.st_mode)) {
       ::close(descriptor_);
-      fail(Exit::plugin, file, ": is ", S_ISDIR(status.st_mode) ? "a folder" : "no regular file", ", allowed: a shared library.");
+      fail(Exit::plugin, file, ": is ", S_ISDIR(status.st_mode) ? "a folder" : "no regular file",
+           ", allowed: a shared library.");
     }
     size_ = static_cast<uint64_t>(status.st_size);
   }
@@ -51,7 +57,8 @@ class Reader {
   std::string bytes(uint64_t offset, uint64_t size) const {
     if (offset > size_ || size_ - offset < size) damaged(file_);
     std::string text(size, '\0');
-    if (::pread(descriptor_, text.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) damaged(file_);
+    if (::pread(descriptor_, text.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size))
+      damaged(file_);
     return text;
   }
   // A struct of the file.
@@ -89,33 +96,40 @@ std::string find_note(const Reader& file, uint64_t offset, uint64_t size) {
 
 const char* program_abi() { return FOIL_ABI; }
 
-// Notes are found through the program headers, which strip keeps; section headers may be gone, but not point past the end.
+// Notes are found through the program headers, which strip keeps; section headers may be gone, but not point
+// past the end.
 std::string plugin_abi(const std::string& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
     std::vector<std::string> beside;
-    for (const auto& entry :
-         fs::directory_iterator(fs::path(file).parent_path().empty() ? "." : fs::path(file).parent_path(), ignored)) {
+    for (const auto& entry : fs::directory_iterator(
+             fs::path(file).parent_path().empty() ? "." : fs::path(file).parent_path(), ignored)) {
       if (entry.path().extension() == ".so") beside.push_back(entry.path().filename().string());
     }
     std::sort(beside.begin(), beside.end());
-    fail(Exit::plugin, file, ": does not exist.", known_names("plugins there", fs::path(file).filename().string(), beside));
+    fail(Exit::plugin, file, ": does not exist.",
+         known_names("plugins there", fs::path(file).filename().string(), beside));
   }
   const Reader bytes(file);
   if (bytes.size() < SELFMAG || bytes.bytes(0, SELFMAG) != ELFMAG)
     fail(Exit::plugin, file, ": is not a shared library (no ELF header).");
   const auto header = bytes.at<Elf64_Ehdr>(0);
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr)) {
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_type != ET_DYN ||
+      header.e_phentsize != sizeof(Elf64_Phdr)) {
     fail(Exit::plugin, file, ": is not a 64-bit shared library.");
   }
-  if (header.e_shoff > bytes.size() || bytes.size() - header.e_shoff < uint64_t{header.e_shnum} * header.e_shentsize) damaged(file);
+  if (header.e_shoff > bytes.size() ||
+      bytes.size() - header.e_shoff < uint64_t{header.e_shnum} * header.e_shentsize)
+    damaged(file);
   std::string text;
   for (int i = 0; i < header.e_phnum; ++i) {
     const auto segment = bytes.at<Elf64_Phdr>(header.e_phoff + static_cast<uint64_t>(i) * sizeof(Elf64_Phdr));
     if (segment.p_offset > bytes.size() || bytes.size() - segment.p_offset < segment.p_filesz) damaged(file);
-    if (segment.p_type == PT_NOTE && text.empty()) text = find_note(bytes, segment.p_offset, segment.p_filesz);
+    if (segment.p_type == PT_NOTE && text.empty())
+      text = find_note(bytes, segment.p_offset, segment.p_filesz);
   }
-  if (text.empty()) fail(Exit::plugin, file, ": is a shared library but not a foil plugin (no FOIL_PLUGIN in it).");
+  if (text.empty())
+    fail(Exit::plugin, file, ": is a shared library but not a foil plugin (no FOIL_PLUGIN in it).");
   return text;
 }
 
@@ -125,14 +139,16 @@ void load_plugin(const std::string& file, Registry& registry, bool trust) {
     fail(Exit::plugin, file, ": built for [", built_for, "], this program is [", program_abi(),
          "]. Rebuild: cmake --build its build folder, against this foil.");
   }
-  if (const std::string who = trust ? "" : who_else_may_change(file); !who.empty()) fail(Exit::plugin, file, ": ", who);
+  if (const std::string who = trust ? "" : who_else_may_change(file); !who.empty())
+    fail(Exit::plugin, file, ": ", who);
   boost::dll::shared_library* library = nullptr;
   void (*enter)(Plugin&) = nullptr;
   std::string about;
   try {
-    // rtld_now: a missing symbol shows here, not at the first step. The handle is leaked: no object may outlive its code.
-    library = new boost::dll::shared_library(fs::absolute(file).string(),
-                                             boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    // rtld_now: a missing symbol shows here, not at the first step. The handle is leaked: no object may
+    // outlive its code.
+    library = new boost::dll::shared_library(
+        fs::absolute(file).string(), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
     enter = &library->get<void(Plugin&)>("foil_plugin");
     if (library->has("foil_plugin_about")) about = &library->get<const char>("foil_plugin_about");
   } catch (const std::exception& error) {
@@ -190,7 +206,8 @@ class CrashNote {
     ::sigaltstack(&stack_before_, nullptr);
   }
   void now(const std::string& file) {
-    const std::string text = file + ": crashed while it was loaded. Remove it or rebuild it; foil plugins lists all.\n";
+    const std::string text =
+        file + ": crashed while it was loaded. Remove it or rebuild it; foil plugins lists all.\n";
     crash_size = std::min(text.size(), sizeof crash_message);
     std::memcpy(crash_message, text.data(), crash_size);
   }

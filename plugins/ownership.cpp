@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Walks the path as the system does, link by link: a file can be exchanged at each folder and link on the way.
+// Walks the path as the system does, link by link: a file can be exchanged at each folder and link on the
+// way.
 #include "ownership.h"
 
 #include "loader.h"
@@ -24,12 +25,14 @@ std::string name_of(uid_t user) {
   return std::to_string(user) + (entry ? std::string(" (") + entry->pw_name + ")" : "");
 }
 
-// In a container that knows only some of the host's users, all others, root among them, are shown as one, the overflow user.
+// In a container that knows only some of the host's users, all others, root among them, are shown as one, the
+// overflow user.
 bool stands_for_root(uid_t user) {
   uint64_t inside = 0, outside = 0, count = 0;
   std::ifstream("/proc/self/uid_map") >> inside >> outside >> count;
   uid_t overflow = 0;
-  return count < 0xffffffffu && count > 0 && std::ifstream("/proc/sys/kernel/overflowuid") >> overflow && user == overflow;
+  return count < 0xffffffffu && count > 0 && std::ifstream("/proc/sys/kernel/overflowuid") >> overflow &&
+         user == overflow;
 }
 
 // Who installed this program for all, not as root, is trusted with it already.
@@ -38,7 +41,9 @@ bool owns_this_program(uid_t user) {
   return ::stat((library_folder() + "/libfoil.so").c_str(), &status) == 0 && status.st_uid == user;
 }
 
-bool is_ours(uid_t user) { return user == 0 || user == ::geteuid() || owns_this_program(user) || stands_for_root(user); }
+bool is_ours(uid_t user) {
+  return user == 0 || user == ::geteuid() || owns_this_program(user) || stands_for_root(user);
+}
 
 // As many systems set users up: a group of the user's own name that nobody else is in.
 bool is_own_group(gid_t group) {
@@ -56,12 +61,13 @@ bool is_own_group(gid_t group) {
 
 // Who else may write to `what`: itself, and so change it.
 std::string writers(const struct stat& status, const std::string& what) {
-  if (!is_ours(status.st_uid)) return what + " belongs to the user " + name_of(status.st_uid) + ". chown it, or say --trust.";
+  if (!is_ours(status.st_uid))
+    return what + " belongs to the user " + name_of(status.st_uid) + ". chown it, or say --trust.";
   if (status.st_mode & S_IWOTH) return "others may write " + what + ". chmod o-w it, or say --trust.";
   if ((status.st_mode & S_IWGRP) && !is_own_group(status.st_gid)) {
     const struct group* entry = ::getgrgid(status.st_gid);
-    return "the group " + (entry ? std::string(entry->gr_name) : std::to_string(status.st_gid)) + " may write " + what +
-           ". chmod g-w it, or say --trust.";
+    return "the group " + (entry ? std::string(entry->gr_name) : std::to_string(status.st_gid)) +
+           " may write " + what + ". chmod g-w it, or say --trust.";
   }
   return "";
 }
@@ -105,7 +111,8 @@ std::string who_else_may_change(const std::string& file) {
     sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX);
     if (S_ISDIR(status.st_mode)) {
       if (sticky) status.st_mode &= ~static_cast<mode_t>(S_IWOTH | S_IWGRP);
-      const std::string found = holds_this_program(path) ? "" : writers(status, "its folder " + path.string());
+      const std::string found =
+          holds_this_program(path) ? "" : writers(status, "its folder " + path.string());
       if (!found.empty()) return found;
     } else if (const std::string found = writers(status, "this file"); !found.empty()) {
       return found;

@@ -22,7 +22,8 @@ Registry& Registry::instance() {
   return *registry;
 }
 
-void Registry::enter(const std::string& origin, const std::function<void(Plugin&)>& enter, const std::string& about) {
+void Registry::enter(const std::string& origin, const std::function<void(Plugin&)>& enter,
+                     const std::string& about) {
   Collector collector;
   enter(collector);
   add(origin, std::move(collector.components));
@@ -34,7 +35,8 @@ void Registry::add(const std::string& origin, std::vector<Component> components)
     const Component& c = components[i];
     const auto taken = components_.find({c.kind, c.name});
     if (taken != components_.end()) {
-      throw NameTaken(origin + ": the " + c.kind + " '" + c.name + "' is already registered by " + taken->second->origin + ".",
+      throw NameTaken(origin + ": the " + c.kind + " '" + c.name + "' is already registered by " +
+                          taken->second->origin + ".",
                       Exit::plugin);
     }
     for (size_t j = 0; j < i; ++j) {
@@ -50,7 +52,8 @@ void Registry::add(const std::string& origin, std::vector<Component> components)
   }
 }
 
-const Component& Registry::find(const std::string& kind, const std::string& name, const std::string& place) const {
+const Component& Registry::find(const std::string& kind, const std::string& name,
+                                const std::string& place) const {
   const auto it = components_.find({kind, name});
   if (it == components_.end())
     fail(Exit::usage, place, ": unknown ", kind, " '", name, "'.", known_names("names", name, names(kind)));

@@ -16,9 +16,10 @@ class Registry {
   // The one registry of the process. Never destroyed: plugins stay loaded for ever.
   static Registry& instance();
 
-  // Registers the components that `enter` names; all or none. A name that is taken throws, naming both libraries. `about`: what the
-  // origin says of itself.
-  void enter(const std::string& origin, const std::function<void(Plugin&)>& enter, const std::string& about = "");
+  // Registers the components that `enter` names; all or none. A name that is taken throws, naming both
+  // libraries. `about`: what the origin says of itself.
+  void enter(const std::string& origin, const std::function<void(Plugin&)>& enter,
+             const std::string& about = "");
   void add(const std::string& origin, std::vector<Component> components);
 
   // Throws Error (Exit::usage) starting with `place` and ending with the nearest name.
@@ -27,7 +28,8 @@ class Registry {
   std::vector<const Component*> all() const;
   // Whether something of this origin is registered.
   bool knows(const std::string& origin) const;
-  // The text that a library carries about its components: the comment at the head of its source; empty when it carries none.
+  // The text that a library carries about its components: the comment at the head of its source; empty when
+  // it carries none.
   std::string about(const std::string& origin) const;
 
  private:

@@ -2,7 +2,6 @@
 #include "scan.h"
 
 #include <nlohmann/json.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,7 +42,8 @@ std::string read_to_end(int pipe) {
 
 // Why a child said nothing.
 std::string ending(int status) {
-  if (!WIFSIGNALED(status)) return "ended the process while it was loaded (exit code " + std::to_string(WEXITSTATUS(status)) + ").";
+  if (!WIFSIGNALED(status))
+    return "ended the process while it was loaded (exit code " + std::to_string(WEXITSTATUS(status)) + ").";
   if (WTERMSIG(status) == SIGALRM) return "was not loaded after " + std::to_string(patience) + " seconds.";
   return std::string("crashed while it was loaded (") + ::strsignal(WTERMSIG(status)) + ").";
 }
@@ -83,7 +83,8 @@ std::vector<Refused> scan_plugins(const std::vector<std::string>& folders, Regis
   std::vector<Refused> refused;
   for (const std::string& folder : folders) {
     for (const std::string& file : plugin_files(folder)) {
-      if (const std::string reason = scan(file, registry, trust); !reason.empty()) refused.push_back({file, reason});
+      if (const std::string reason = scan(file, registry, trust); !reason.empty())
+        refused.push_back({file, reason});
     }
   }
   return refused;

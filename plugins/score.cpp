@@ -9,6 +9,7 @@
 #include "run/text.h"
 
 #include <foil/host.h>
+
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
@@ -45,7 +46,8 @@ Tensor take(TensorFile& file, const std::string& name) {
 // NAME.0, NAME.1, ... up to the first that is not there.
 std::vector<Tensor> take_all(TensorFile& file, const std::string& name, at::Device device) {
   std::vector<Tensor> all;
-  for (Tensor one; (one = take(file, name + "." + std::to_string(all.size()))).defined();) all.push_back(one.to(device));
+  for (Tensor one; (one = take(file, name + "." + std::to_string(all.size()))).defined();)
+    all.push_back(one.to(device));
   return all;
 }
 
@@ -53,14 +55,16 @@ void want_gradients(std::vector<Tensor>& tensors) {
   for (Tensor& x : tensors) x.requires_grad_(x.is_floating_point());
 }
 
-void add_gradients(std::map<std::string, Tensor>& gradients, const std::string& name, const std::vector<Tensor>& tensors) {
+void add_gradients(std::map<std::string, Tensor>& gradients, const std::string& name,
+                   const std::vector<Tensor>& tensors) {
   for (size_t v = 0; v < tensors.size(); ++v)
     gradients["grad." + name + "." + std::to_string(v)] =
         tensors[v].grad().defined() ? tensors[v].grad() : torch::zeros_like(tensors[v]);
 }
 
 // Everything that the loss may read, out of the file. What is left in the file is refused.
-std::pair<std::vector<Tensor>, Given> take_input(TensorFile& file, const ScoreOptions& options, at::Device device) {
+std::pair<std::vector<Tensor>, Given> take_input(TensorFile& file, const ScoreOptions& options,
+                                                 at::Device device) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) names.push_back(name);
   std::vector<Tensor> z = take_all(file, "z", device);
@@ -76,7 +80,8 @@ std::pair<std::vector<Tensor>, Given> take_input(TensorFile& file, const ScoreOp
               .sizes = {.dataset_size = options.dataset_size}};
   if (!file.tensors.empty()) {
     fail(Exit::data, options.file, ": the tensor '", printable(file.tensors.begin()->first),
-         "' is nothing that score reads: z.0, z.1, ..., h, p, target, queue, queue_label and queue_index alike, label, index. ",
+         "' is nothing that score reads: z.0, z.1, ..., h, p, target, queue, queue_label and queue_index "
+         "alike, label, index. ",
          "Is one between missing?");
   }
   return {std::move(z), std::move(given)};
@@ -102,11 +107,14 @@ void require_finite(const ScoreOptions& options, const std::string& name, const 
        ".");
 }
 
-void require_finite(const ScoreOptions& options, const std::string& name, const std::vector<Tensor>& tensors) {
-  for (size_t v = 0; v < tensors.size(); ++v) require_finite(options, name + "." + std::to_string(v), tensors[v]);
+void require_finite(const ScoreOptions& options, const std::string& name,
+                    const std::vector<Tensor>& tensors) {
+  for (size_t v = 0; v < tensors.size(); ++v)
+    require_finite(options, name + "." + std::to_string(v), tensors[v]);
 }
 
-LossInput input_of(const Loss& loss, const std::vector<Tensor>& z, const Given& given, const ScoreOptions& options) {
+LossInput input_of(const Loss& loss, const std::vector<Tensor>& z, const Given& given,
+                   const ScoreOptions& options) {
   try {
     LossInput input = make_input(loss, z, given);
     require_finite(options, "z", z);
@@ -154,10 +162,12 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
   for (const auto& [name, tensor] : input.reports()) require_finite(options, name, tensor);
 
   std::printf("%s %.17g\n", options.loss.c_str(), value.item<double>());
-  for (const auto& [name, part] : input.reports()) std::printf("%s %.17g\n", name.c_str(), part.item<double>());
+  for (const auto& [name, part] : input.reports())
+    std::printf("%s %.17g\n", name.c_str(), part.item<double>());
   std::string out = options.out;
   if (out.empty())
-    out = (options.file.ends_with(".safetensors") ? options.file.substr(0, options.file.size() - 12) : options.file) +
+    out = (options.file.ends_with(".safetensors") ? options.file.substr(0, options.file.size() - 12)
+                                                  : options.file) +
           ".gradients.safetensors";
   save_tensors(out, gradients, {{"loss", options.loss}});
   std::printf("%s\n", out.c_str());

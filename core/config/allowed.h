@@ -13,8 +13,8 @@ std::string allowed_numbers(const Range& range);
 std::string allowed_integers(const Range& range);
 // "none", "mean": the choices in quotes.
 std::string allowed_choice(const std::vector<std::string>& choices);
-// Any integer that is not negative. Other integers without an end of their own end at the largest that can be meant: see
-// integers().
+// Any integer that is not negative. Other integers without an end of their own end at the largest that can be
+// meant: see integers().
 inline Range any_seed() { return between(0, 0x1p63); }
 // `range` as it is for integers: 10^9 where it has no end, so that their products stay far from overflow.
 Range integers(const Range& range);

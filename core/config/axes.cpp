@@ -2,6 +2,10 @@
 // Reading grid and zip, telling equal values, and what the command line leaves of them.
 #include "config/axes.h"
 
+#include "config/dump.h"
+#include "config/override.h"
+#include "config/reader.h"
+
 #include <foil/error.h>
 
 #include <algorithm>
@@ -9,16 +13,13 @@
 #include <map>
 #include <set>
 
-#include "config/dump.h"
-#include "config/override.h"
-#include "config/reader.h"
-
 namespace foil {
 namespace {
 
 using Lists = std::vector<std::pair<std::string, const Node*>>;  // a swept key and its values
 
-const char* const kZip = "zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants";
+const char* const kZip =
+    "zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants";
 
 // The keys and lists of a grid or zip table: "loss.temperature" = [...], or the same as nested tables.
 void collect(const Node& table, const std::string& prefix, const std::string& shown_as, Lists& out) {
@@ -30,9 +31,11 @@ void collect(const Node& table, const std::string& prefix, const std::string& sh
       fail(Exit::usage, value.origin.text(), ": ", shown_as, ".", full, " = ", shown(value),
            ", allowed: a list of one or more values.");
     } else if (full == "run.seed") {
-      fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full, ": seeds are listed in sweep.seeds.");
+      fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full,
+           ": seeds are listed in sweep.seeds.");
     } else if (full == "run.name" || full == "run.output") {
-      fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full, ": the trials of a study lie in one folder.");
+      fail(Exit::usage, value.key_origin.text(), ": ", shown_as, ".", full,
+           ": the trials of a study lie in one folder.");
     } else {
       out.emplace_back(full, &value);
     }
@@ -47,10 +50,12 @@ Lists lists_of(const Node* table, const std::string& shown_as) {
   return out;
 }
 
-// A value as text, the same for what an option reads the same: 1 and 1.0, tables whatever the order of their keys.
+// A value as text, the same for what an option reads the same: 1 and 1.0, tables whatever the order of their
+// keys.
 std::string plain_text(const Node& value) {
   constexpr double kExact = 0x1p53;
-  if (value.is_number() && std::abs(value.number()) < kExact) return shortest(value.number() + 0.0);  // -0 is 0
+  if (value.is_number() && std::abs(value.number()) < kExact)
+    return shortest(value.number() + 0.0);  // -0 is 0
   std::string text;
   if (value.is_array()) {
     for (const Node& element : value.array()) text += plain_text(element) + ",";
@@ -74,7 +79,8 @@ std::string row_text(const std::vector<const Node*>& row) {
 void refuse_duplicates(const Axis& axis, const std::string& name) {
   std::set<std::string> seen;
   for (const auto& row : axis.rows) {
-    if (!seen.insert(row_text(row)).second) fail(Exit::usage, axis.origin.text(), ": ", name, " lists a value twice.");
+    if (!seen.insert(row_text(row)).second)
+      fail(Exit::usage, axis.origin.text(), ": ", name, " lists a value twice.");
   }
 }
 
@@ -122,12 +128,14 @@ std::vector<Axis> axes_of(const Node* grid_table, const Node* zip_table) {
   const size_t length = zip[0].second->array().size();
   Axis axis{{}, std::vector<std::vector<const Node*>>(length), zip[0].second->origin};
   for (const auto& [key, list] : zip) {
-    const bool in_grid = std::any_of(grid.begin(), grid.end(), [&](const auto& entry) { return entry.first == key; });
+    const bool in_grid =
+        std::any_of(grid.begin(), grid.end(), [&](const auto& entry) { return entry.first == key; });
     if (in_grid) fail(Exit::usage, list->key_origin.text(), ": sweep.zip.", key, " is in sweep.grid too.");
     const size_t size = list->array().size();
     if (size != length) {
-      fail(Exit::usage, list->origin.text(), ": sweep.zip.", key, " has ", size, size == 1 ? " value" : " values",
-           " but sweep.zip.", zip[0].first, " has ", length, "; lists in zip have equal lengths: ", kZip, ".");
+      fail(Exit::usage, list->origin.text(), ": sweep.zip.", key, " has ", size,
+           size == 1 ? " value" : " values", " but sweep.zip.", zip[0].first, " has ", length,
+           "; lists in zip have equal lengths: ", kZip, ".");
     }
     axis.keys.push_back(key);
     for (size_t r = 0; r < length; ++r) axis.rows[r].push_back(&list->array()[r]);

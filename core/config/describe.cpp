@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Options in words: what they allow, and the table of `foil describe`.
-#include <algorithm>
-#include <cmath>
-
 #include "config/allowed.h"
 #include "config/dump.h"
 #include "config/reader.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace foil {
 namespace {
@@ -39,12 +39,19 @@ class Describer : public Fields {
   void integer(const char* key, int64_t& value, const char* doc, Range allowed) override {
     add(key, "integer", {value, {}, {}}, allowed_integer(allowed), doc);
   }
-  void flag(const char* key, bool& value, const char* doc) override { add(key, "flag", {value, {}, {}}, allowed_flag, doc); }
-  void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) override {
+  void flag(const char* key, bool& value, const char* doc) override {
+    add(key, "flag", {value, {}, {}}, allowed_flag, doc);
+  }
+  void choice(const char* key, std::string& value, const std::vector<std::string>& allowed,
+              const char* doc) override {
     add(key, "choice", {value, {}, {}}, allowed_choice(allowed), doc);
   }
-  void text(const char* key, std::string& value, const char* doc) override { add(key, "text", {value, {}, {}}, allowed_text, doc); }
-  void path(const char* key, std::string& value, const char* doc) override { add(key, "path", {value, {}, {}}, allowed_path, doc); }
+  void text(const char* key, std::string& value, const char* doc) override {
+    add(key, "text", {value, {}, {}}, allowed_text, doc);
+  }
+  void path(const char* key, std::string& value, const char* doc) override {
+    add(key, "path", {value, {}, {}}, allowed_path, doc);
+  }
   void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed) override {
     add(key, "numbers", list_node(value), allowed_numbers(allowed), doc);
   }
@@ -56,7 +63,8 @@ class Describer : public Fields {
   }
 
  private:
-  void add(const char* key, const char* type, const Node& value, const std::string& allowed, const char* doc) {
+  void add(const char* key, const char* type, const Node& value, const std::string& allowed,
+           const char* doc) {
     rows.push_back({key, type, to_toml(value), allowed, doc});
   }
 };

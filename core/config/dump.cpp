@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writing TOML. toml++ has a printer, but it sorts the keys, knows no origins and prints numbers with 17 digits.
+// Writing TOML. toml++ has a printer, but it sorts the keys, knows no origins and prints numbers with 17
+// digits.
 #include "config/dump.h"
 
 #include "run/text.h"
@@ -60,7 +61,8 @@ std::string float_text(double number) {
 
 bool is_table_list(const Node& node) {
   return node.is_array() && !node.array().empty() &&
-         std::all_of(node.array().begin(), node.array().end(), [](const Node& child) { return child.is_table(); });
+         std::all_of(node.array().begin(), node.array().end(),
+                     [](const Node& child) { return child.is_table(); });
 }
 
 std::string comment(const Origin& origin) {
@@ -90,10 +92,12 @@ void write_table(std::string& out, const Node& node, const std::string& path, bo
 
 void flatten_into(std::map<std::string, std::string>& out, const Node& node, const std::string& path) {
   if (node.is_table() && !node.table().empty()) {
-    for (const auto& [key, child] : node.table()) flatten_into(out, child, path.empty() ? key : path + "." + key);
+    for (const auto& [key, child] : node.table())
+      flatten_into(out, child, path.empty() ? key : path + "." + key);
   } else if (is_table_list(node)) {
     const Node::Array& list = node.array();
-    for (size_t i = 0; i < list.size(); ++i) flatten_into(out, list[i], list.size() == 1 ? path : path + "." + std::to_string(i));
+    for (size_t i = 0; i < list.size(); ++i)
+      flatten_into(out, list[i], list.size() == 1 ? path : path + "." + std::to_string(i));
   } else if (!path.empty()) {
     out[path] = to_toml(node);
   }
@@ -121,7 +125,8 @@ std::string to_toml(const Node& value) {
     }
     std::string operator()(const Node::Table& table) const {
       std::string out = "{";
-      for (const auto& [key, child] : table) out += (out.size() > 1 ? ", " : "") + key_text(key) + " = " + to_toml(child);
+      for (const auto& [key, child] : table)
+        out += (out.size() > 1 ? ", " : "") + key_text(key) + " = " + to_toml(child);
       return out + "}";
     }
   };
@@ -137,7 +142,8 @@ std::string shown(const Node& value) {
 }
 
 std::string type_name(const Node& value) {
-  static const char* const names[] = {"nothing", "a flag", "an integer", "a number", "a text", "a list", "a table"};
+  static const char* const names[] = {"nothing", "a flag", "an integer", "a number",
+                                      "a text",  "a list", "a table"};
   return names[value.value.index()];
 }
 
@@ -153,14 +159,16 @@ std::map<std::string, std::string> flatten(const Node& root) {
   return out;
 }
 
-std::vector<std::string> differences(const Node& old_root, const Node& new_root, const std::vector<std::string>& ignored_prefixes) {
+std::vector<std::string> differences(const Node& old_root, const Node& new_root,
+                                     const std::vector<std::string>& ignored_prefixes) {
   const auto before = flatten(old_root), after = flatten(new_root);
   std::set<std::string> keys;
   for (const auto& [key, value] : before) keys.insert(key);
   for (const auto& [key, value] : after) keys.insert(key);
   const auto ignored = [&](const std::string& key) {
-    return std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
-                       [&](const std::string& prefix) { return key == prefix || key.starts_with(prefix + "."); });
+    return std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(), [&](const std::string& prefix) {
+      return key == prefix || key.starts_with(prefix + ".");
+    });
   };
   const auto text = [](const std::map<std::string, std::string>& values, const std::string& key) {
     const auto found = values.find(key);

@@ -2,6 +2,12 @@
 // Files, `extends` and --set.
 #include "config/load.h"
 
+#include "config/dump.h"
+#include "config/override.h"
+#include "config/parse.h"
+#include "config/path.h"
+#include "run/text.h"
+
 #include <foil/error.h>
 
 #include <algorithm>
@@ -9,12 +15,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-
-#include "config/dump.h"
-#include "config/override.h"
-#include "config/parse.h"
-#include "config/path.h"
-#include "run/text.h"
 
 namespace fs = std::filesystem;
 
@@ -37,10 +37,12 @@ std::string near_file(const fs::path& path) {
 constexpr size_t kMostBytes = size_t{1} << 20;
 constexpr int kMostFiles = 100;
 
-// `place` leads the messages: empty, or the `extends` that asks for the file. What has no end (a device) is left at the limit.
+// `place` leads the messages: empty, or the `extends` that asks for the file. What has no end (a device) is
+// left at the limit.
 std::string read_text(const std::string& path, const std::string& place) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) fail(Exit::usage, place, path, ": is a folder, allowed: an experiment file (*.toml).");
+  if (fs::is_directory(path, ignored))
+    fail(Exit::usage, place, path, ": is a folder, allowed: an experiment file (*.toml).");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file && errno == ENOENT) fail(Exit::usage, place, path, ": no such file.", near_file(path));
@@ -48,7 +50,8 @@ std::string read_text(const std::string& path, const std::string& place) {
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file && !file.eof()) fail(Exit::usage, place, path, ": cannot be read: ", std::strerror(errno), ".");
   text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMostBytes) fail(Exit::usage, place, path, ": more than ", kMostBytes, " bytes, allowed: an experiment file.");
+  if (text.size() > kMostBytes)
+    fail(Exit::usage, place, path, ": more than ", kMostBytes, " bytes, allowed: an experiment file.");
   return text;
 }
 
@@ -60,8 +63,8 @@ std::vector<const Node*> bases(const Node& extends) {
   } else if (extends.is_array()) {
     for (const Node& path : extends.array()) paths.push_back(&path);
   }
-  const bool good =
-      std::all_of(paths.begin(), paths.end(), [](const Node* path) { return path->is_text() && !path->text().empty(); });
+  const bool good = std::all_of(paths.begin(), paths.end(),
+                                [](const Node* path) { return path->is_text() && !path->text().empty(); });
   if (!good || paths.empty()) {
     fail(Exit::usage, extends.origin.text(), ": extends = ", shown(extends),
          ", allowed: the path of a TOML file or a list of paths.");
@@ -70,8 +73,10 @@ std::vector<const Node*> bases(const Node& extends) {
 }
 
 // `chain`: the files that led here, outermost first. `files`: how many have been read.
-Node read_file(const std::string& path, const std::string& place, std::vector<std::string> chain, int& files) {
-  if (++files > kMostFiles) fail(Exit::usage, place, "extends reads more than ", kMostFiles, " files, allowed: ", kMostFiles, ".");
+Node read_file(const std::string& path, const std::string& place, std::vector<std::string> chain,
+               int& files) {
+  if (++files > kMostFiles)
+    fail(Exit::usage, place, "extends reads more than ", kMostFiles, " files, allowed: ", kMostFiles, ".");
   std::error_code ignored;
   for (size_t i = 0; i < chain.size(); ++i) {
     if (!fs::equivalent(chain[i], path, ignored)) continue;
@@ -109,13 +114,15 @@ std::string trimmed(const std::string& text) {
 std::pair<std::string, std::string> split_set(const std::string& set) {
   const size_t equals = set.find('=');
   const std::string key = trimmed(set.substr(0, equals));
-  const bool bad_key = key.empty() || key.front() == '.' || key.back() == '.' || key.find("..") != std::string::npos;
+  const bool bad_key =
+      key.empty() || key.front() == '.' || key.back() == '.' || key.find("..") != std::string::npos;
   if (equals == std::string::npos || bad_key) fail(Exit::usage, "--set ", set, ": expected KEY=VALUE.");
   if (!is_utf8(set)) fail(Exit::usage, "--set ", set, ": is not UTF-8.");
   return {key, trimmed(set.substr(equals + 1))};
 }
 
-// VALUE as TOML, or as a text when it is not: a bare word, a path, a date. What opens a text, a list or a table must close it.
+// VALUE as TOML, or as a text when it is not: a bare word, a path, a date. What opens a text, a list or a
+// table must close it.
 Node parse_value(const std::string& value, const std::string& set) {
   Node node;
   node.value = value;
@@ -123,7 +130,8 @@ Node parse_value(const std::string& value, const std::string& set) {
     const Node parsed = parse_toml("value = " + value, "");
     if (parsed.table().size() == 1) node = parsed.table()[0].second;
   } catch (const Error&) {
-    if (!value.empty() && std::strchr("\"'[{", value[0])) fail(Exit::usage, "--set ", set, ": VALUE is not valid TOML.");
+    if (!value.empty() && std::strchr("\"'[{", value[0]))
+      fail(Exit::usage, "--set ", set, ": VALUE is not valid TOML.");
   }
   stamp(node, {"--set " + set, 0, 0});
   return node;
@@ -138,7 +146,8 @@ void override_with(Node& root, const std::vector<std::string>& sets) {
   }
 }
 
-Node load_experiment(const std::string& path, const std::vector<std::string>& sets, const std::string& place) {
+Node load_experiment(const std::string& path, const std::vector<std::string>& sets,
+                     const std::string& place) {
   int files = 0;
   Node root = read_file(path, place, {}, files);
   override_with(root, sets);

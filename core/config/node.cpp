@@ -7,7 +7,9 @@
 
 namespace foil {
 
-std::string Origin::text() const { return in_file() ? file + ":" + std::to_string(line) + ":" + std::to_string(column) : file; }
+std::string Origin::text() const {
+  return in_file() ? file + ":" + std::to_string(line) + ":" + std::to_string(column) : file;
+}
 
 const Node* Node::find(std::string_view key) const {
   if (!is_table()) return nullptr;
@@ -58,6 +60,8 @@ Node* at_path(Node& root, std::string_view path) {
   return node;
 }
 
-const Node* at_path(const Node& root, std::string_view path) { return at_path(const_cast<Node&>(root), path); }
+const Node* at_path(const Node& root, std::string_view path) {
+  return at_path(const_cast<Node&>(root), path);
+}
 
 }  // namespace foil

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Node: an experiment as a tree whose values remember where they were written. It knows nothing of TOML or of what is allowed.
+// Node: an experiment as a tree whose values remember where they were written. It knows nothing of TOML or of
+// what is allowed.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace foil {
 
-// Where a value was written: a place in a file, or, with line 0, a word: "default", or "--set" with its argument.
+// Where a value was written: a place in a file, or, with line 0, a word: "default", or "--set" with its
+// argument.
 struct Origin {
   std::string file;
   int line = 0;
@@ -61,14 +63,16 @@ Node list_node(const std::vector<T>& values) {
   return {list, {}, {}};
 }
 
-// The node at a dotted path such as "loss.temperature"; null when there is none. Elements of arrays count from 0 ("loss.1.weight");
-// on the way through an array with one table the index may be left out. A key that itself holds dots is found by its full name.
+// The node at a dotted path such as "loss.temperature"; null when there is none. Elements of arrays count
+// from 0 ("loss.1.weight"); on the way through an array with one table the index may be left out. A key that
+// itself holds dots is found by its full name.
 const Node* at_path(const Node& root, std::string_view path);
 Node* at_path(Node& root, std::string_view path);
 
 // The first part of a dotted path, cut off it.
 std::string_view take_head(std::string_view& path);
-// The element of `array` that `head` names: by index, or the only table of the array (then `head` is not used up); null otherwise.
+// The element of `array` that `head` names: by index, or the only table of the array (then `head` is not used
+// up); null otherwise.
 Node* element(Node& array, std::string_view head, bool& used);
 
 }  // namespace foil

@@ -2,12 +2,12 @@
 // Merging trees and setting single values in them.
 #include "config/override.h"
 
+#include "config/dump.h"
+#include "config/parse.h"
+
 #include <foil/error.h>
 
 #include <algorithm>
-
-#include "config/dump.h"
-#include "config/parse.h"
 
 namespace foil {
 namespace {
@@ -34,7 +34,8 @@ void lay_over(Node& into, Node from) {
 
 // Replaces `old`; a table given for a list with one table replaces that table, as paths leave the index out.
 void replace(Node& old, Node value) {
-  const bool only = old.is_array() && old.array().size() == 1 && old.array()[0].is_table() && value.is_table();
+  const bool only =
+      old.is_array() && old.array().size() == 1 && old.array()[0].is_table() && value.is_table();
   (only ? old.array()[0] : old) = std::move(value);
 }
 
@@ -42,8 +43,8 @@ void replace(Node& old, Node value) {
   if (!node.is_array()) fail(Exit::usage, place, ": ", walked, " is ", type_name(node), ", not a table.");
   const size_t size = node.array().size();
   if (size == 0) fail(Exit::usage, place, ": ", walked, " is an empty list.");
-  fail(Exit::usage, place, ": ", walked, " has ", size, size == 1 ? " element" : " elements", ", allowed: ", walked, ".0",
-       size == 1 ? "." : " to " + walked + "." + std::to_string(size - 1) + ".");
+  fail(Exit::usage, place, ": ", walked, " has ", size, size == 1 ? " element" : " elements",
+       ", allowed: ", walked, ".0", size == 1 ? "." : " to " + walked + "." + std::to_string(size - 1) + ".");
 }
 
 }  // namespace
@@ -57,7 +58,8 @@ std::string_view rival(std::string_view key) {
 void merge(Node& into, Node from) {
   for (const char* key : {"run.steps", "run.epochs"}) {
     const std::string_view other = rival(key);
-    if (Node* run = into.find("run"); run && at_path(from, key) && !at_path(from, other)) run->erase(other.substr(4));
+    if (Node* run = into.find("run"); run && at_path(from, key) && !at_path(from, other))
+      run->erase(other.substr(4));
   }
   lay_over(into, std::move(from));
 }
@@ -66,7 +68,8 @@ void override_value(Node& root, std::string_view key, Node value) {
   const std::string place = value.origin.text();
   value.key_origin = value.origin;
   if (std::count(key.begin(), key.end(), '.') >= kMostParts) {
-    fail(Exit::usage, place, ": a key of more than ", kMostParts, " parts, allowed: at most ", kMostParts, ".");
+    fail(Exit::usage, place, ": a key of more than ", kMostParts, " parts, allowed: at most ", kMostParts,
+         ".");
   }
   if (const std::string_view other = rival(key); !other.empty()) {
     if (Node* run = root.find("run")) run->erase(other.substr(4));

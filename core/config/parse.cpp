@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The only file that sees toml++. Its tables are sorted by key and its copies lose their places, hence the conversion to a tree of
-// our own. It recurses as deep as a text says and asserts where it should refuse, hence the look at the text before it and the
-// assertion that throws.
+// The only file that sees toml++. Its tables are sorted by key and its copies lose their places, hence the
+// conversion to a tree of our own. It recurses as deep as a text says and asserts where it should refuse,
+// hence the look at the text before it and the assertion that throws.
 #include "config/parse.h"
 
 #include "run/text.h"
@@ -47,7 +47,8 @@ Origin place(std::string_view text, size_t offset, const std::string& file) {
   return at;
 }
 
-// Where the text or comment that begins at `i` ends: behind it, or at the end of what toml++ reads of it before it refuses.
+// Where the text or comment that begins at `i` ends: behind it, or at the end of what toml++ reads of it
+// before it refuses.
 size_t behind_text(std::string_view text, size_t i) {
   const char quote = text[i];
   if (quote == '#') return std::min(text.find('\n', i), text.size());
@@ -72,8 +73,8 @@ size_t behind_text(std::string_view text, size_t i) {
        " cannot stand here.");
 }
 
-// Refuses what toml++ is not safe with: a tree too deep for a stack, by the parts of a dotted key or by what stands inside one
-// another; and letters beyond ASCII outside of texts and comments.
+// Refuses what toml++ is not safe with: a tree too deep for a stack, by the parts of a dotted key or by what
+// stands inside one another; and letters beyond ASCII outside of texts and comments.
 void look_over(std::string_view text, const std::string& file) {
   int parts = 1, nested = 0;
   for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size();) {
@@ -84,8 +85,8 @@ void look_over(std::string_view text, const std::string& file) {
     }
     if (c & 0x80) cannot_stand(text, i, file);
     if (c == '.' && ++parts > kMostParts) {
-      fail(Exit::usage, place(text, i, file).text(), ": a key of more than ", kMostParts, " parts, allowed: at most ", kMostParts,
-           ".");
+      fail(Exit::usage, place(text, i, file).text(), ": a key of more than ", kMostParts,
+           " parts, allowed: at most ", kMostParts, ".");
     }
     if (std::string_view("=,[]{}\n").find(c) != std::string_view::npos) parts = 1;
     if ((c == '[' || c == '{') && ++nested > kMostNested) {
@@ -102,7 +103,8 @@ Node convert(const toml::node& from, const std::string& file) {
   to.origin = place(from.source(), file);
   if (const toml::table* table = from.as_table()) {
     if (table->size() > kMostKeys) {
-      fail(Exit::usage, to.origin.text(), ": a table of ", table->size(), " keys, allowed: at most ", kMostKeys, ".");
+      fail(Exit::usage, to.origin.text(), ": a table of ", table->size(), " keys, allowed: at most ",
+           kMostKeys, ".");
     }
     to.value = Node::Table{};
     for (const auto& [key, child] : *table) {
@@ -162,7 +164,8 @@ Node parse_toml(std::string_view text, const std::string& file) {
   try {
     return convert(toml::parse(text, file), file);
   } catch (const toml::parse_error& error) {
-    fail(Exit::usage, place(error.source(), file).text(), ": not valid TOML: ", printable(error.description()), ".");
+    fail(Exit::usage, place(error.source(), file).text(),
+         ": not valid TOML: ", printable(error.description()), ".");
   } catch (const Asserted&) {
     cannot_stand(text, asserting_byte(text), file);
   }

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Checking values against what Fields allows. Every message has one shape: place, key = what was got, allowed: what is.
+// Checking values against what Fields allows. Every message has one shape: place, key = what was got,
+// allowed: what is.
 #include "config/reader.h"
-
-#include <algorithm>
-#include <cmath>
 
 #include "config/allowed.h"
 #include "config/dump.h"
 #include "config/path.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace foil {
 namespace {
 
-[[noreturn]] void refuse(const Node& got, const std::string& key, const std::string& allowed, const std::string& hint = "") {
+[[noreturn]] void refuse(const Node& got, const std::string& key, const std::string& allowed,
+                         const std::string& hint = "") {
   fail(Exit::usage, got.origin.text(), ": ", key, " = ", shown(got), ", allowed: ", allowed, ".", hint);
 }
 
 [[noreturn]] void refuse_type(const Node& got, const std::string& key, const std::string& allowed) {
-  fail(Exit::usage, got.origin.text(), ": ", key, " = ", shown(got), " (", type_name(got), "), allowed: ", allowed, ".");
+  fail(Exit::usage, got.origin.text(), ": ", key, " = ", shown(got), " (", type_name(got),
+       "), allowed: ", allowed, ".");
 }
 
 double read_number(const Node& got, const std::string& key, const Range& range) {
@@ -44,7 +47,8 @@ template <class ReadOne>
 auto read_list(const Node& got, const std::string& key, const std::string& allowed, ReadOne read_one) {
   if (!got.is_array()) refuse_type(got, key, allowed);
   std::vector<decltype(read_one(got, key))> list;
-  for (const Node& element : got.array()) list.push_back(read_one(element, key + "[" + std::to_string(list.size()) + "]"));
+  for (const Node& element : got.array())
+    list.push_back(read_one(element, key + "[" + std::to_string(list.size()) + "]"));
   return list;
 }
 
@@ -75,7 +79,8 @@ void TableReader::flag(const char* key, bool& value, const char*) {
   resolve(key, {value, {}, {}});
 }
 
-void TableReader::choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char*) {
+void TableReader::choice(const char* key, std::string& value, const std::vector<std::string>& allowed,
+                         const char*) {
   if (const Node* got = take(key)) {
     const std::string text = read_text(*got, full(key), allowed_choice(allowed));
     if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
@@ -114,7 +119,9 @@ void TableReader::integers(const char* key, std::vector<int64_t>& value, const c
 }
 
 void TableReader::texts(const char* key, std::vector<std::string>& value, const char*) {
-  const auto one = [](const Node& got, const std::string& name) { return read_text(got, name, allowed_text); };
+  const auto one = [](const Node& got, const std::string& name) {
+    return read_text(got, name, allowed_text);
+  };
   if (const Node* got = take(key)) value = read_list(*got, full(key), allowed_texts, one);
   resolve(key, list_node(value));
 }
@@ -128,11 +135,14 @@ void TableReader::finish() const {
   if (!table_) return;
   for (const auto& [key, value] : table_->table()) {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-    fail(Exit::usage, value.key_origin.text(), ": unknown key ", full(key), ".", known_names("keys", key, known_));
+    fail(Exit::usage, value.key_origin.text(), ": unknown key ", full(key), ".",
+         known_names("keys", key, known_));
   }
 }
 
-const Node* TableReader::origin_of(std::string_view key) const { return table_ ? table_->find(key) : nullptr; }
+const Node* TableReader::origin_of(std::string_view key) const {
+  return table_ ? table_->find(key) : nullptr;
+}
 
 Origin TableReader::place(std::string_view key) const {
   const Node* node = origin_of(key);

@@ -2,15 +2,6 @@
 // Expanding [sweep]: the product of its axes, then the seeds; and the sweeps of several files as one.
 #include "config/sweep.h"
 
-#include <foil/error.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <iomanip>
-#include <limits>
-#include <map>
-#include <set>
-
 #include "config/allowed.h"
 #include "config/axes.h"
 #include "config/dump.h"
@@ -19,6 +10,15 @@
 #include "config/path.h"
 #include "config/reader.h"
 #include "run/text.h"
+
+#include <foil/error.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iomanip>
+#include <limits>
+#include <map>
+#include <set>
 
 namespace fs = std::filesystem;
 
@@ -33,13 +33,14 @@ std::vector<int64_t> seeds_of(const Node* seeds, int64_t first) {
   std::vector<int64_t> out;
   if (seeds->is_integer() && seeds->integer() >= 1 && seeds->integer() <= kMostSeeds) {
     if (first > std::numeric_limits<int64_t>::max() - seeds->integer()) {
-      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds = ", shown(*seeds), ", allowed: a list, as run.seed = ", first,
-           " leaves no room to count.");
+      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds = ", shown(*seeds),
+           ", allowed: a list, as run.seed = ", first, " leaves no room to count.");
     }
     for (int64_t k = 0; k < seeds->integer(); ++k) out.push_back(first + k);
   } else if (seeds->is_array()) {
     if (const size_t count = seeds->array().size(); count > static_cast<size_t>(kMostTrials)) {
-      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds lists ", count, " seeds, allowed: at most ", kMostTrials, ".");
+      fail(Exit::usage, seeds->origin.text(), ": sweep.seeds lists ", count, " seeds, allowed: at most ",
+           kMostTrials, ".");
     }
     for (const Node& seed : seeds->array()) {
       if (!seed.is_integer() || seed.integer() < 0) break;
@@ -51,20 +52,22 @@ std::vector<int64_t> seeds_of(const Node* seeds, int64_t first) {
     if (out.size() != seeds->array().size()) out.clear();
   }
   if (out.empty()) {
-    fail(Exit::usage, seeds->origin.text(), ": sweep.seeds = ", shown(*seeds), ", allowed: a count from 1 to ", kMostSeeds,
-         " or a list of integers >= 0.");
+    fail(Exit::usage, seeds->origin.text(), ": sweep.seeds = ", shown(*seeds),
+         ", allowed: a count from 1 to ", kMostSeeds, " or a list of integers >= 0.");
   }
   return out;
 }
 
-// The shortest tail of each key that no other key ends in: "temperature", or "0.temperature" and "1.temperature".
+// The shortest tail of each key that no other key ends in: "temperature", or "0.temperature" and
+// "1.temperature".
 std::vector<std::string> short_names(const std::vector<std::string>& keys) {
   std::vector<std::string> names;
   for (const std::string& key : keys) {
     size_t dot = key.rfind('.');
     const auto shared = [&](const std::string& tail) {
-      return std::count_if(keys.begin(), keys.end(),
-                           [&](const std::string& other) { return other == tail || other.ends_with("." + tail); });
+      return std::count_if(keys.begin(), keys.end(), [&](const std::string& other) {
+        return other == tail || other.ends_with("." + tail);
+      });
     };
     while (dot != std::string::npos && shared(key.substr(dot + 1)) > 1) {
       dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1);
@@ -90,8 +93,8 @@ std::string variant_text(const std::vector<std::string>& keys, const std::vector
 std::string slug(const std::string& variant) {
   std::string out;
   for (const char c : variant) {
-    const bool safe =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._=+-").find(c) < 5;
+    const bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      std::string_view("._=+-").find(c) < 5;
     if (safe) out += c;
     if (!safe && !out.empty() && out.back() != '-') out += '-';
   }
@@ -106,7 +109,8 @@ class FolderNames {
  public:
   std::string next(const std::string& name) {
     std::string own = name;
-    while (!taken_.insert(own).second) own = name + "-" + std::to_string(++last_.try_emplace(name, 1).first->second);
+    while (!taken_.insert(own).second)
+      own = name + "-" + std::to_string(++last_.try_emplace(name, 1).first->second);
     return own;
   }
 
@@ -128,7 +132,8 @@ Sweep read_sweep(const Node& root) {
   const Node* const grid = table.take("grid");
   const Node* const zip = table.take("zip");
   if (const Node* files = table.take("files")) {
-    fail(Exit::usage, files->key_origin.text(), ": sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
+    fail(Exit::usage, files->key_origin.text(),
+         ": sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
   }
   table.finish();
   sweep.axes = axes_of(grid, zip);
@@ -146,8 +151,8 @@ void refuse_too_many(const Node& root, const std::vector<Axis>& axes, size_t see
   for (const Axis& axis : axes) factor(axis.rows.size(), "");
   factor(seeds, seeds == 1 ? " seed" : " seeds");
   if (trials <= static_cast<double>(kMostTrials)) return;
-  fail(Exit::usage, root.find("sweep")->origin.text(), ": [sweep] asks for ", product, " = ", std::fixed, std::setprecision(0),
-       trials, " trials, allowed: at most ", kMostTrials, ".");
+  fail(Exit::usage, root.find("sweep")->origin.text(), ": [sweep] asks for ", product, " = ", std::fixed,
+       std::setprecision(0), trials, " trials, allowed: at most ", kMostTrials, ".");
 }
 
 // Every combination of the rows of the axes, the first axis slowest.
@@ -176,7 +181,8 @@ void refuse_two_folders(const std::vector<Trial>& trials) {
     for (const Trial& trial : trials) {
       if (text(trial) == text(trials.front())) continue;
       const Node* value = at_path(trial.root, key);
-      fail(Exit::usage, (value ? value : &trial.root)->origin.text(), ": ", key, " = ", value ? shown(*value) : "(not given)",
+      fail(Exit::usage, (value ? value : &trial.root)->origin.text(), ": ", key, " = ",
+           value ? shown(*value) : "(not given)",
            ", allowed: one value for all trials, which lie in one folder.");
     }
   }
@@ -184,7 +190,8 @@ void refuse_two_folders(const std::vector<Trial>& trials) {
 
 }  // namespace
 
-std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys, const std::string& label) {
+std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys,
+                          const std::string& label) {
   Sweep sweep = read_sweep(root);
   int64_t first_seed = 0;
   std::string run_name = "default";
@@ -258,7 +265,9 @@ std::vector<Trial> load_trials(const std::string& file, const std::vector<std::s
   const bool good = files.is_array() && !files.array().empty() &&
                     std::all_of(files.array().begin(), files.array().end(),
                                 [](const Node& path) { return path.is_text() && !path.text().empty(); });
-  if (!good) fail(Exit::usage, files.origin.text(), ": sweep.files = ", shown(files), ", allowed: a list of paths of TOML files.");
+  if (!good)
+    fail(Exit::usage, files.origin.text(), ": sweep.files = ", shown(files),
+         ", allowed: a list of paths of TOML files.");
   std::vector<Trial> trials;
   std::set<std::string> taken;
   for (const Node& path : files.array()) {
@@ -270,10 +279,11 @@ std::vector<Trial> load_trials(const std::string& file, const std::vector<std::s
     drop_own_folder(root);
     merge(root, outer);
     override_with(root, sets);
-    for (Trial& trial : expand(root, set_keys(sets), inner.stem().string())) trials.push_back(std::move(trial));
+    for (Trial& trial : expand(root, set_keys(sets), inner.stem().string()))
+      trials.push_back(std::move(trial));
     if (trials.size() > static_cast<size_t>(kMostTrials)) {
-      fail(Exit::usage, files.origin.text(), ": sweep.files asks for more than ", kMostTrials, " trials, allowed: at most ",
-           kMostTrials, ".");
+      fail(Exit::usage, files.origin.text(), ": sweep.files asks for more than ", kMostTrials,
+           " trials, allowed: at most ", kMostTrials, ".");
     }
   }
   return trials;

@@ -2,18 +2,18 @@
 // JPEG by libturbojpeg, PNG by libpng, both from memory; only this file sees the two libraries.
 #include "data/decode.h"
 
+#include "data/file.h"
+#include "run/text.h"
+
 #include <foil/error.h>
+
+#include <png.h>
+#include <turbojpeg.h>
 
 #include <algorithm>
 #include <csetjmp>
 #include <cstring>
 #include <memory>
-
-#include <png.h>
-#include <turbojpeg.h>
-
-#include "data/file.h"
-#include "run/text.h"
 
 namespace foil {
 namespace {
@@ -33,7 +33,8 @@ class Jpeg {
   Jpeg(const std::string& path, const std::vector<uint8_t>& bytes)
       : path_(path), bytes_(bytes), handle_(tjInitDecompress(), tjDestroy) {
     int width = 0, height = 0, subsampling = 0;
-    check(tjDecompressHeader3(handle_.get(), bytes_.data(), bytes_.size(), &width, &height, &subsampling, &colours_));
+    check(tjDecompressHeader3(handle_.get(), bytes_.data(), bytes_.size(), &width, &height, &subsampling,
+                              &colours_));
     if (width == 0 || height == 0) fail(Exit::data, path_, ": broken JPEG: it holds no image.");
     size = {height, width};
   }
@@ -43,12 +44,14 @@ class Jpeg {
     const int format = cmyk ? TJPF_CMYK : TJPF_RGB;
     const int64_t pixels = size.height * size.width;
     std::vector<uint8_t> buffer(static_cast<size_t>(pixels * tjPixelSize[format]));
-    check(tjDecompress2(handle_.get(), bytes_.data(), bytes_.size(), buffer.data(), 0, 0, 0, format, TJFLAG_LIMITSCANS));
+    check(tjDecompress2(handle_.get(), bytes_.data(), bytes_.size(), buffer.data(), 0, 0, 0, format,
+                        TJFLAG_LIMITSCANS));
     if (cmyk) {  // stored inverted, as Adobe's programs write it
       for (int64_t i = 0; i < pixels; ++i) {
         const int key = buffer[static_cast<size_t>(4 * i + 3)];
         for (int64_t c = 0; c < 3; ++c) {
-          buffer[static_cast<size_t>(3 * i + c)] = static_cast<uint8_t>((buffer[static_cast<size_t>(4 * i + c)] * key + 127) / 255);
+          buffer[static_cast<size_t>(3 * i + c)] =
+              static_cast<uint8_t>((buffer[static_cast<size_t>(4 * i + c)] * key + 127) / 255);
         }
       }
     }
@@ -58,12 +61,13 @@ class Jpeg {
   ImageSize size;
 
  private:
-  // Lost data is an error; what libjpeg only remarks on (stray bytes between markers, odd scan parameters) is not.
+  // Lost data is an error; what libjpeg only remarks on (stray bytes between markers, odd scan parameters) is
+  // not.
   void check(int result) const {
     if (result == 0) return;
     const std::string message = tjGetErrorStr2(handle_.get());
-    const bool lost =
-        message.rfind("Premature", 0) == 0 || (message.rfind("Corrupt", 0) == 0 && message.find("extraneous") == std::string::npos);
+    const bool lost = message.rfind("Premature", 0) == 0 ||
+                      (message.rfind("Corrupt", 0) == 0 && message.find("extraneous") == std::string::npos);
     if (tjGetErrorCode(handle_.get()) == TJERR_WARNING && !lost) return;
     fail(Exit::data, path_, ": broken JPEG: ", message, ".");
   }
@@ -108,7 +112,8 @@ class Png {
     std::memcpy(to, self->bytes_.data() + self->at_, count);
     self->at_ += count;
   }
-  // A constructor that throws runs no destructor, so the constructor's call frees here too; freeing twice is harmless.
+  // A constructor that throws runs no destructor, so the constructor's call frees here too; freeing twice is
+  // harmless.
   [[noreturn]] void give_up() {
     png_destroy_read_struct(&png_, &info_, nullptr);
     fail(Exit::data, path_, ": broken PNG: ", message_, ".");

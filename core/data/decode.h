@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// JPEG and PNG files to RGB bytes. What a file is, its first bytes say, not its name. As in torchvision's ImageFolder, grey becomes
-// RGB, alpha is dropped, colour profiles and EXIF orientation are ignored. 16 bits are scaled to 8. The size that a file claims is
-// looked at before anything is decoded.
+// JPEG and PNG files to RGB bytes. What a file is, its first bytes say, not its name. As in torchvision's
+// ImageFolder, grey becomes RGB, alpha is dropped, colour profiles and EXIF orientation are ignored. 16 bits
+// are scaled to 8. The size that a file claims is looked at before anything is decoded.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ class ImageFile {
   bool png_ = false;
 };
 
-// How the beginning of a JPEG file says that its picture lies, 1 (upright) to 8 (EXIF 2.32, tag 0x0112); 0 where it does not say.
+// How the beginning of a JPEG file says that its picture lies, 1 (upright) to 8 (EXIF 2.32, tag 0x0112); 0
+// where it does not say.
 int exif_orientation(const std::vector<uint8_t>& bytes);
 
 }  // namespace foil

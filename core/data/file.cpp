@@ -2,7 +2,14 @@
 // Finding and reading files, through zlib where they may be gzip.
 #include "data/file.h"
 
+#include "run/file.h"
+#include "run/text.h"
+
 #include <foil/error.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,13 +18,6 @@
 #include <filesystem>
 #include <memory>
 #include <sstream>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "run/file.h"
-#include "run/text.h"
 
 namespace foil {
 namespace fs = std::filesystem;
@@ -31,7 +31,8 @@ bool may_exist(const fs::path& path) {
 
 void require_file(const std::string& path, mode_t mode) {
   if (S_ISDIR(mode)) fail(Exit::data, printable(path), ": cannot be read: Is a directory.");
-  if (!S_ISREG(mode)) fail(Exit::data, printable(path), ": cannot be read: it is no file, but a FIFO, a socket or a device.");
+  if (!S_ISREG(mode))
+    fail(Exit::data, printable(path), ": cannot be read: it is no file, but a FIFO, a socket or a device.");
 }
 
 // A descriptor for reading. Opening a FIFO that nobody writes to would wait for ever, so it does not wait.
@@ -61,10 +62,12 @@ std::string find_folder(const Whereabouts& where, const std::string& path) {
   }
   std::string looked;
   for (const std::string& place : places) {
-    if (may_exist(fs::path(place) / where.probe) || may_exist(fs::path(place) / (where.probe + ".gz"))) return place;
+    if (may_exist(fs::path(place) / where.probe) || may_exist(fs::path(place) / (where.probe + ".gz")))
+      return place;
     looked += (looked.empty() ? " in " : ", ") + place;
   }
-  if (path.empty() && !(root && *root)) looked += (looked.empty() ? ": " : "; ") + std::string("FOIL_DATA is not set");
+  if (path.empty() && !(root && *root))
+    looked += (looked.empty() ? ": " : "; ") + std::string("FOIL_DATA is not set");
   fail(Exit::data, where.data_set, ": no ", where.probe, "[.gz]", looked, ". To get it: ", where.how,
        "; or set data.path, or FOIL_DATA to the folder that holds ", where.folder, "/.");
 }
@@ -90,8 +93,10 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
     if (got != static_cast<int>(want)) {
       int code = Z_OK;
       const std::string message = gzerror(file_, &code);  // "<fd:3>: what"
-      if (code == Z_ERRNO) fail(Exit::data, printable(path_), ": cannot be read: ", std::strerror(errno), ".");
-      if (code != Z_OK) fail(Exit::data, printable(path_), message.substr(std::min(message.find(": "), message.size())), ".");
+      if (code == Z_ERRNO)
+        fail(Exit::data, printable(path_), ": cannot be read: ", std::strerror(errno), ".");
+      if (code != Z_OK)
+        fail(Exit::data, printable(path_), message.substr(std::min(message.find(": "), message.size())), ".");
       break;
     }
   }
@@ -100,7 +105,8 @@ int64_t ByteReader::read(void* to, int64_t bytes) {
 
 int64_t file_size(const std::string& path) {
   struct stat about {};
-  if (::stat(path.c_str(), &about) != 0) fail(Exit::data, printable(path), ": cannot be opened: ", std::strerror(errno), ".");
+  if (::stat(path.c_str(), &about) != 0)
+    fail(Exit::data, printable(path), ": cannot be opened: ", std::strerror(errno), ".");
   require_file(path, about.st_mode);
   return static_cast<int64_t>(about.st_size);
 }
@@ -112,7 +118,8 @@ std::vector<uint8_t> read_bytes(const std::string& path, int64_t most) {
   require_memory(printable(path), static_cast<double>(size));
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
   bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
-  if (std::ferror(file.get())) fail(Exit::data, printable(path), ": cannot be read: ", std::strerror(errno), ".");
+  if (std::ferror(file.get()))
+    fail(Exit::data, printable(path), ": cannot be read: ", std::strerror(errno), ".");
   return bytes;
 }
 

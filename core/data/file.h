@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Files of data sets: where they lie and how their bytes are read. Every failure is an Error (Exit::data) that names the file.
+// Files of data sets: where they lie and how their bytes are read. Every failure is an Error (Exit::data)
+// that names the file.
 #pragma once
 
 #include <zlib.h>
@@ -20,7 +21,8 @@ struct Whereabouts {
   std::string how;       // how to get it
 };
 
-// The folder that holds `probe`: `path` when given, else $FOIL_DATA/folder, else `system`. Throws naming every place looked at.
+// The folder that holds `probe`: `path` when given, else $FOIL_DATA/folder, else `system`. Throws naming
+// every place looked at.
 std::string find_folder(const Whereabouts& where, const std::string& path);
 
 // folder/name, or folder/name.gz where only that exists.
@@ -33,7 +35,8 @@ class ByteReader {
   ~ByteReader();
   ByteReader(const ByteReader&) = delete;
   ByteReader& operator=(const ByteReader&) = delete;
-  // Reads `bytes`, or fewer at the end of the file; returns how many. Throws with zlib's message on a damaged or truncated stream.
+  // Reads `bytes`, or fewer at the end of the file; returns how many. Throws with zlib's message on a damaged
+  // or truncated stream.
   int64_t read(void* to, int64_t bytes);
   bool compressed() const { return gzdirect(file_) == 0; }  // after the first read
   const std::string& path() const { return path_; }
@@ -52,7 +55,8 @@ std::vector<uint8_t> read_bytes(const std::string& path, int64_t most = std::num
 // Its first and its last `count` bytes; all of a file of no more than both.
 std::vector<uint8_t> read_ends(const std::string& path, int64_t count);
 
-// The lines of folder/name that are not empty: class names; "0", "1", ... where there is no such file. Throws unless `count` lines.
+// The lines of folder/name that are not empty: class names; "0", "1", ... where there is no such file. Throws
+// unless `count` lines.
 std::vector<std::string> class_names(const std::string& folder, const std::string& name, int64_t count);
 
 }  // namespace foil

@@ -2,6 +2,9 @@
 // Reading IDX files, and the two data sets that are known by name.
 #include "data/idx.h"
 
+#include "data/file.h"
+#include "run/file.h"
+
 #include <torch/types.h>
 
 #include <array>
@@ -10,16 +13,14 @@
 #include <numeric>
 #include <optional>
 
-#include "data/file.h"
-#include "run/file.h"
-
 namespace foil {
 namespace {
 
 constexpr int64_t kMostRatio = 100;                 // a gzip file may expand so many times
 constexpr int64_t kMostAnyway = int64_t{64} << 20;  // or to so many bytes
 
-// An IDX file of an allowed number of dimensions; `noun` is what its rows are. Its header is looked at before its data is read.
+// An IDX file of an allowed number of dimensions; `noun` is what its rows are. Its header is looked at before
+// its data is read.
 class IdxFile {
  public:
   IdxFile(const std::string& path, int low, int high, const char* noun) : file_(path), noun_(noun) {
@@ -54,10 +55,12 @@ class IdxFile {
     for (int d = 0; d < dimensions; ++d) {
       std::array<uint8_t, 4> word{};
       if (file_.read(word.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
-      sizes_.push_back(int64_t{word[0]} << 24 | int64_t{word[1]} << 16 | int64_t{word[2]} << 8 | int64_t{word[3]});
+      sizes_.push_back(int64_t{word[0]} << 24 | int64_t{word[1]} << 16 | int64_t{word[2]} << 8 |
+                       int64_t{word[3]});
     }
     for (size_t d = 1; d < sizes_.size(); ++d) {
-      if (sizes_[d] == 0) fail(Exit::data, path, ": ", noun_, " of size ", at::IntArrayRef(sizes_).slice(1), ".");
+      if (sizes_[d] == 0)
+        fail(Exit::data, path, ": ", noun_, " of size ", at::IntArrayRef(sizes_).slice(1), ".");
     }
     if (sizes_[0] == 0) fail(Exit::data, path, ": holds no ", noun_, ".");
   }
@@ -69,21 +72,24 @@ class IdxFile {
     for (const int64_t size : sizes_) elements *= static_cast<double>(size);
     const int64_t bytes = file_size(path);
     if (elements > 1032.0 * static_cast<double>(bytes)) {  // deflate expands no further
-      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " expected, a file of ", bytes, " bytes cannot hold them.");
+      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " expected, a file of ", bytes,
+           " bytes cannot hold them.");
     }
     const int64_t promised = static_cast<int64_t>(elements), header = 4 + 4 * std::ssize(sizes_);
     if (!file_.compressed() && promised > bytes - header) ends_after(bytes - header);
     if (!file_.compressed() && promised < bytes - header) goes_on();
     if (file_.compressed() && promised > std::max(kMostAnyway, kMostRatio * bytes)) {
-      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " are ", readable_bytes(promised), ", more than ", kMostRatio,
-           " times the ", readable_bytes(bytes), " of the file. If that is right, gunzip it first.");
+      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " are ", readable_bytes(promised), ", more than ",
+           kMostRatio, " times the ", readable_bytes(bytes),
+           " of the file. If that is right, gunzip it first.");
     }
     require_memory(path, elements);
   }
 
   [[noreturn]] void ends_after(int64_t bytes) const {
     const int64_t row = std::accumulate(sizes_.begin() + 1, sizes_.end(), int64_t{1}, std::multiplies<>());
-    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file ends after ", bytes / row, ".");
+    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file ends after ",
+         bytes / row, ".");
   }
   [[noreturn]] void goes_on() const {
     fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file goes on after them.");
@@ -94,12 +100,14 @@ class IdxFile {
   std::vector<int64_t> sizes_;
 };
 
-// Images whose last size is one of channels and whose first is none: [H, W, 3]. A square [C, W, W] is not doubted.
+// Images whose last size is one of channels and whose first is none: [H, W, 3]. A square [C, W, W] is not
+// doubted.
 void refuse_channels_last(const std::string& path, const std::vector<int64_t>& sizes) {
   const auto is_channels = [](int64_t size) { return size == 1 || size == 3 || size == 4; };
   if (sizes.size() != 4 || sizes[1] <= 4 || !is_channels(sizes[3]) || sizes[2] == sizes[3]) return;
-  fail(Exit::data, path, ": images of size ", at::IntArrayRef(sizes).slice(1), " would be ", sizes[1], " channels of ", sizes[2],
-       "x", sizes[3], ": idx4 is [N, C, H, W]. Write them with the channels before height and width.");
+  fail(Exit::data, path, ": images of size ", at::IntArrayRef(sizes).slice(1), " would be ", sizes[1],
+       " channels of ", sizes[2], "x", sizes[3],
+       ": idx4 is [N, C, H, W]. Write them with the channels before height and width.");
 }
 
 Table read_table(const std::string& images, const std::string& labels) {
@@ -109,7 +117,8 @@ Table read_table(const std::string& images, const std::string& labels) {
   if (!labels.empty()) {
     label_file.emplace(labels, 1, 1, "labels");
     if (label_file->sizes()[0] != image_file.sizes()[0]) {
-      fail(Exit::data, labels, ": ", label_file->sizes()[0], " labels, but ", images, " holds ", image_file.sizes()[0], " images.");
+      fail(Exit::data, labels, ": ", label_file->sizes()[0], " labels, but ", images, " holds ",
+           image_file.sizes()[0], " images.");
     }
   }
   Table table;
@@ -124,12 +133,14 @@ Contents read_idx_folder(const Idx::Options& options) {
   if (options.train_images.empty()) refuse("train_images", "\"\"", "the file of the training images");
   if (!options.test_images.empty() && options.train_labels.empty() != options.test_labels.empty()) {
     refuse("train_labels", "\"" + options.train_labels + "\"",
-           std::string("a file, or none, just as test_labels is ") + (options.test_labels.empty() ? "none" : "a file"));
+           std::string("a file, or none, just as test_labels is ") +
+               (options.test_labels.empty() ? "none" : "a file"));
   }
   auto file = [&](const std::string& name) { return name.empty() ? name : plain_or_gz(options.path, name); };
   Contents contents;
   contents.train = read_table(file(options.train_images), file(options.train_labels));
-  if (!options.test_images.empty()) contents.test = read_table(file(options.test_images), file(options.test_labels));
+  if (!options.test_images.empty())
+    contents.test = read_table(file(options.test_images), file(options.test_labels));
   int64_t classes = 0;
   for (const Tensor& label : {contents.train.label, contents.test.label}) {
     if (label.defined() && label.numel() > 0) classes = std::max(classes, label.max().item<int64_t>() + 1);
@@ -149,8 +160,8 @@ Contents read_mnist(const std::string& folder, std::vector<std::string> names) {
     const Tensor wrong = (label >= classes).nonzero();
     if (wrong.numel() == 0) continue;
     const int64_t row = wrong[0].item<int64_t>();
-    fail(Exit::data, plain_or_gz(folder, split == Split::train ? options.train_labels : options.test_labels), ": label ",
-         label[row].item<int64_t>(), " of image ", row, ", allowed: 0 to ", classes - 1, ".");
+    fail(Exit::data, plain_or_gz(folder, split == Split::train ? options.train_labels : options.test_labels),
+         ": label ", label[row].item<int64_t>(), " of image ", row, ", allowed: 0 to ", classes - 1, ".");
   }
   contents.classes = std::move(names);
   return contents;
@@ -161,16 +172,17 @@ Contents read_mnist(const std::string& folder, std::vector<std::string> names) {
 Idx::Idx(const Options& options) : MemoryDataset(read_idx_folder(options)) {}
 
 Mnist::Mnist(const Options& options)
-    : MemoryDataset(
-          read_mnist(find_folder({"mnist", "mnist", Idx::Options().train_images, "", "the four .gz files of MNIST in one folder"},
-                                 options.path),
-                     {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})) {}
+    : MemoryDataset(read_mnist(find_folder({"mnist", "mnist", Idx::Options().train_images, "",
+                                            "the four .gz files of MNIST in one folder"},
+                                           options.path),
+                               {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})) {}
 
 FashionMnist::FashionMnist(const Options& options)
-    : MemoryDataset(
-          read_mnist(find_folder({"fashion_mnist", "fashion-mnist", Idx::Options().train_images,
-                                  "/usr/share/datasets/fashion-mnist", "apt-get install dataset-fashion-mnist"},
-                                 options.path),
-                     {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"})) {}
+    : MemoryDataset(read_mnist(
+          find_folder({"fashion_mnist", "fashion-mnist", Idx::Options().train_images,
+                       "/usr/share/datasets/fashion-mnist", "apt-get install dataset-fashion-mnist"},
+                      options.path),
+          {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+           "Ankle boot"})) {}
 
 }  // namespace foil

@@ -2,6 +2,14 @@
 // Finding a common size, decoding in parallel, hashing; the tree is listed by image_tree.
 #include "data/image_folder.h"
 
+#include "cores.h"
+#include "data/decode.h"
+#include "data/file.h"
+#include "data/image_tree.h"
+#include "data/memory.h"
+#include "run/file.h"
+#include "run/text.h"
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -12,19 +20,12 @@
 #include <system_error>
 #include <thread>
 
-#include "cores.h"
-#include "data/decode.h"
-#include "data/file.h"
-#include "data/image_tree.h"
-#include "data/memory.h"
-#include "run/file.h"
-#include "run/text.h"
-
 namespace foil {
 namespace {
 
-// Calls work(0) .. work(count - 1) on this thread and up to threads - 1 others, fewer where the system has no more. After a failure
-// no further call starts, and the exception of the lowest number is thrown: calls start in order, so it is always the same one.
+// Calls work(0) .. work(count - 1) on this thread and up to threads - 1 others, fewer where the system has no
+// more. After a failure no further call starts, and the exception of the lowest number is thrown: calls start
+// in order, so it is always the same one.
 void in_parallel(int64_t count, int64_t threads, const std::function<void(int64_t)>& work) {
   std::atomic<int64_t> next = 0;
   std::mutex mutex;
@@ -61,7 +62,8 @@ constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
 }  // namespace
 
 ImageFolder::ImageFolder(const Options& options)
-    : threads_(options.threads > 0 ? options.threads : usable_cores()), largest_image_(options.largest_image) {
+    : threads_(options.threads > 0 ? options.threads : usable_cores()),
+      largest_image_(options.largest_image) {
   if (options.path.empty()) refuse("path", "\"\"", "the folder of the images");
   ImageTree tree = list_images({options.path, options.flat, options.allow_empty});
   for (const std::string& name : tree.classes) classes_.push_back(printable(name));
@@ -69,7 +71,8 @@ ImageFolder::ImageFolder(const Options& options)
   train_folder_ = tree.train.folder;
   test_folder_ = tree.test.folder;
   train_ = {std::move(tree.train.files), torch::tensor(tree.train.label, torch::kLong)};
-  if (!test_folder_.empty()) test_ = {std::move(tree.test.files), torch::tensor(tree.test.label, torch::kLong)};
+  if (!test_folder_.empty())
+    test_ = {std::move(tree.test.files), torch::tensor(tree.test.label, torch::kLong)};
   find_common_size();
 }
 
@@ -104,8 +107,8 @@ ImageFolder::Scan ImageFolder::look_at_files() const {
   for (int64_t i = 0; i < files; ++i) {
     const bool train = i < size(Split::train);
     all += (train ? "train" : "test") + file(i).substr((train ? train_folder_ : test_folder_).size()) + '\0';
-    all +=
-        std::to_string(bytes[static_cast<size_t>(i)]) + ' ' + (i % stride == 0 ? sums[static_cast<size_t>(i / stride)] : "") + '\0';
+    all += std::to_string(bytes[static_cast<size_t>(i)]) + ' ' +
+           (i % stride == 0 ? sums[static_cast<size_t>(i / stride)] : "") + '\0';
   }
   return {checksum(all), looked_at, turned};
 }
@@ -131,7 +134,8 @@ void ImageFolder::find_common_size() {
   } catch (const Error&) {
     error = std::current_exception();
   }
-  if (differ) return;  // whether a broken file was met before depends on the threads: it is named when it is read
+  if (differ)
+    return;  // whether a broken file was met before depends on the threads: it is named when it is read
   if (error) std::rethrow_exception(error);
   height_ = first.height;
   width_ = first.width;
@@ -143,8 +147,9 @@ Views ImageFolder::read(Split split, const Tensor& index) const {
   const int64_t count = rows.size(0);
   View view;
   if (height_ > 0) {
-    require_memory("a batch of " + std::to_string(count) + " images of data.path",
-                   3.0 * static_cast<double>(count) * static_cast<double>(height_) * static_cast<double>(width_));
+    require_memory(
+        "a batch of " + std::to_string(count) + " images of data.path",
+        3.0 * static_cast<double>(count) * static_cast<double>(height_) * static_cast<double>(width_));
     view.data = torch::empty({count, 3, height_, width_}, torch::kByte);
   } else {
     view.ragged.resize(static_cast<size_t>(count));
@@ -160,8 +165,8 @@ Views ImageFolder::read(Split split, const Tensor& index) const {
     } else if (size == ImageSize{height_, width_}) {
       file.decode(view.data.mutable_data_ptr<uint8_t>() + b * 3 * height_ * width_);
     } else {
-      fail(Exit::data, printable(path), ": ", size.height, "x", size.width, ", but it was ", height_, "x", width_,
-           " when the run started.");
+      fail(Exit::data, printable(path), ": ", size.height, "x", size.width, ", but it was ", height_, "x",
+           width_, " when the run started.");
     }
   });
   return {std::move(view)};

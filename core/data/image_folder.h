@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// JPEG and PNG files in one folder a class: path/train/CLASS/... and path/test (or val, valid, validation)/CLASS/..., or
-// path/CLASS/... with `flat`. A label is the position of the class among all class names in byte order (never the locale's);
-// samples are in byte order of their paths. Images are decoded when they are read, in parallel. Where all have one size a batch is
-// `data`, else `ragged`. What the tree holds besides is counted in remarks().
+// JPEG and PNG files in one folder a class: path/train/CLASS/... and path/test (or val, valid,
+// validation)/CLASS/..., or path/CLASS/... with `flat`. A label is the position of the class among all class
+// names in byte order (never the locale's); samples are in byte order of their paths. Images are decoded when
+// they are read, in parallel. Where all have one size a batch is `data`, else `ragged`. What the tree holds
+// besides is counted in remarks().
 #pragma once
+
+#include "data/remarks.h"
 
 #include <foil/dataset.h>
 #include <foil/fields.h>
 
 #include <mutex>
-
-#include "data/remarks.h"
 
 namespace foil {
 
@@ -23,12 +24,13 @@ class ImageFolder : public Dataset, public Remarks {
     bool allow_empty = false;
     int64_t largest_image = 100'000'000;
     void describe(Fields& f) {
-      f.path("path", path, "folder that holds train/ and test/, val/, valid/ or validation/, each with one folder a class");
+      f.path("path", path,
+             "folder that holds train/ and test/, val/, valid/ or validation/, each with one folder a class");
       f.flag("flat", flat, "the class folders lie in path itself; there is no test split");
       f.integer("threads", threads, "threads that decode, on each rank; 0 = one a core", between(0, 1024));
       f.flag("allow_empty", allow_empty, "a class folder may hold no image");
-      f.integer("largest_image", largest_image, "pixels of the largest image that is decoded; a larger one is refused",
-                between(1, 1 << 30));
+      f.integer("largest_image", largest_image,
+                "pixels of the largest image that is decoded; a larger one is refused", between(1, 1 << 30));
     }
   };
   explicit ImageFolder(const Options& options);
@@ -37,8 +39,8 @@ class ImageFolder : public Dataset, public Remarks {
   Tensor labels(Split split) const override { return part(split).label; }
   Views read(Split split, const Tensor& index) const override;
   std::vector<int64_t> shape() const override { return {3, height_, width_}; }
-  // Of the names and sizes of all files; of every byte where that is at most 256 MiB, else of the first and last 4 KiB of at most
-  // 16,384 files, evenly spaced. Takes that much reading, once.
+  // Of the names and sizes of all files; of every byte where that is at most 256 MiB, else of the first and
+  // last 4 KiB of at most 16,384 files, evenly spaced. Takes that much reading, once.
   std::string identity() const override { return scan().identity; }
   std::vector<std::string> remarks() const override;
 
@@ -50,7 +52,8 @@ class ImageFolder : public Dataset, public Remarks {
   // What is seen of the files without decoding them.
   struct Scan {
     std::string identity;
-    int64_t looked_at = 0, turned = 0;  // files; of these, JPEG files whose EXIF orientation is another than upright
+    int64_t looked_at = 0,
+            turned = 0;  // files; of these, JPEG files whose EXIF orientation is another than upright
   };
   const Part& part(Split split) const { return split == Split::train ? train_ : test_; }
   const std::string& file(int64_t i) const;  // of both splits, the training files first

@@ -2,7 +2,10 @@
 // Walking the tree, and counting whatever is passed over: nothing is left out in silence.
 #include "data/image_tree.h"
 
+#include "run/text.h"
+
 #include <foil/error.h>
+
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,8 +13,6 @@
 #include <map>
 #include <optional>
 #include <set>
-
-#include "run/text.h"
 
 namespace foil {
 namespace fs = std::filesystem;
@@ -36,13 +37,16 @@ std::string extension_of(const fs::path& path) {
   return extension;
 }
 
-bool is_image(const std::string& extension) { return extension == ".jpg" || extension == ".jpeg" || extension == ".png"; }
+bool is_image(const std::string& extension) {
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
 
 // The entries of a folder in byte order.
 std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
   std::vector<fs::directory_entry> entries;
   std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) entries.push_back(*it);
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    entries.push_back(*it);
   if (error) fail(Exit::data, printable(folder.string()), ": cannot be read: ", error.message(), ".");
   std::sort(entries.begin(), entries.end());
   return entries;
@@ -57,7 +61,8 @@ class Passed {
   bool any() const { return count_ > 0; }
   // "2 hidden files or folders (a/.x, b/.y)".
   std::string text(const char* one, const char* many) const {
-    return std::to_string(count_) + " " + (count_ == 1 ? one : many) + " (" + names_ + (count_ > kExamples ? ", ...)" : ")");
+    return std::to_string(count_) + " " + (count_ == 1 ? one : many) + " (" + names_ +
+           (count_ > kExamples ? ", ...)" : ")");
   }
 
  private:
@@ -94,7 +99,8 @@ class Lister {
   void choose_test() {
     for (const char* name : kTestFolders) {
       std::error_code ignored;
-      if (tree_.test.folder.empty() && fs::is_directory(root_ / name, ignored)) tree_.test.folder = (root_ / name).string();
+      if (tree_.test.folder.empty() && fs::is_directory(root_ / name, ignored))
+        tree_.test.folder = (root_ / name).string();
     }
     for (const fs::directory_entry& entry : entries_of(root_)) {
       const std::string name = entry.path().filename().string();
@@ -104,7 +110,8 @@ class Lister {
     }
   }
 
-  // The class folders of both splits. What leads to the data, and the data itself, is not entered by a link from inside a class.
+  // The class folders of both splits. What leads to the data, and the data itself, is not entered by a link
+  // from inside a class.
   void find_classes() {
     std::set<std::string> names;
     for (const ImageTree::Split* split : {&tree_.train, &tree_.test}) {
@@ -117,8 +124,8 @@ class Lister {
         const std::optional<FolderId> id = id_of(folder);
         if (!id) continue;
         if (const auto [other, is_new] = known.emplace(*id, name); !is_new) {
-          fail(Exit::data, printable(folder.string()), ": the same folder as the class '", printable(other->second),
-               "', and an image has one class.");
+          fail(Exit::data, printable(folder.string()), ": the same folder as the class '",
+               printable(other->second), "', and an image has one class.");
         }
         close(folder);
       }
@@ -151,7 +158,8 @@ class Lister {
     return id && visited_.insert(*id).second;
   }
 
-  // The names of the folders in a split, byte-sorted, without hidden ones; images that lie beside them are counted.
+  // The names of the folders in a split, byte-sorted, without hidden ones; images that lie beside them are
+  // counted.
   std::vector<std::string> class_folders(const fs::path& folder) {
     std::vector<std::string> names;
     for (const fs::directory_entry& entry : entries_of(folder)) {
@@ -234,12 +242,14 @@ class Lister {
     left_out(hidden_, "hidden file or folder", "hidden files or folders");
     left_out(dangling_, "link that leads nowhere", "links that lead nowhere");
     left_out(repeated_, "link to a folder that is read already", "links to folders that are read already");
-    left_out(special_, "entry that is neither a file nor a folder", "entries that are neither files nor folders");
+    left_out(special_, "entry that is neither a file nor a folder",
+             "entries that are neither files nor folders");
     left_out(outside_, "image outside of the class folders", "images outside of the class folders");
     left_out(other_splits_, "folder that is no split", "folders that are no split");
     odd(empty_, "class folder without an image", "class folders without an image");
     odd(untrained_, "class in the test split only", "classes in the test split only");
-    if (!tree_.test.folder.empty()) odd(untested_, "class in the training split only", "classes in the training split only");
+    if (!tree_.test.folder.empty())
+      odd(untested_, "class in the training split only", "classes in the training split only");
   }
 
   // "left out 12 files of other kinds (.bmp 9, .txt 3)", the most frequent kinds first.
@@ -252,7 +262,8 @@ class Lister {
     }
     if (count == 0) return;
     std::sort(kinds.begin(), kinds.end());
-    std::string text = "left out " + std::to_string(count) + (count == 1 ? " file of another kind (" : " files of other kinds (");
+    std::string text = "left out " + std::to_string(count) +
+                       (count == 1 ? " file of another kind (" : " files of other kinds (");
     for (size_t i = 0; i < std::min(kinds.size(), kExamples); ++i) {
       text += (i ? ", " : "") + kinds[i].second + " " + std::to_string(-kinds[i].first);
     }

@@ -25,9 +25,9 @@ struct ImageTreeOptions {
   bool allow_empty = false;  // a class folder may hold no image
 };
 
-// Lists path/train and the first of path/test, path/val, path/valid, path/validation. Links are followed, but never to a folder
-// that leads to the data or is a class of its own, and no folder is visited twice for one split. Every failure is an Error
-// (Exit::data) that names the folder.
+// Lists path/train and the first of path/test, path/val, path/valid, path/validation. Links are followed, but
+// never to a folder that leads to the data or is a class of its own, and no folder is visited twice for one
+// split. Every failure is an Error (Exit::data) that names the folder.
 ImageTree list_images(const ImageTreeOptions& options);
 
 }  // namespace foil

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading ahead is a queue of futures: bounded, passes exceptions on, and waits for its threads when it goes away.
+// Reading ahead is a queue of futures: bounded, passes exceptions on, and waits for its threads when it goes
+// away.
 #include "data/loader.h"
 
 #include <torch/types.h>
@@ -19,8 +20,8 @@ std::pair<int64_t, int64_t> rank_block(int64_t n, int64_t world_size, int64_t ra
   return {begin, begin + each + (rank < longer ? 1 : 0)};
 }
 
-Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank, int64_t world_size,
-               int64_t first_step, int64_t last_step, at::Device device, int64_t ahead)
+Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank,
+               int64_t world_size, int64_t first_step, int64_t last_step, at::Device device, int64_t ahead)
     : dataset_(std::move(dataset)),
       sampler_(std::move(sampler)),
       labels_(dataset_->labels(Split::train)),
@@ -63,10 +64,11 @@ Batch Loader::next() {
     const auto [begin, end] = rank_block(global.size(0), world_size_, rank_);
     batch.index = global.slice(0, begin, end).contiguous();
     if (labels_.defined()) batch.label = labels_.index_select(0, batch.index);
-    queue_.push_back(std::async(ahead_ > 0 ? std::launch::async : std::launch::deferred, [this, batch]() mutable {
-      batch.raw = read(batch.index);
-      return batch;
-    }));
+    queue_.push_back(
+        std::async(ahead_ > 0 ? std::launch::async : std::launch::deferred, [this, batch]() mutable {
+          batch.raw = read(batch.index);
+          return batch;
+        }));
     ++step_;
   }
   if (queue_.empty()) fail(Exit::failure, "Loader: no batch after step ", last_step_ - 1, ".");
@@ -84,9 +86,10 @@ void for_each_block(const Dataset& dataset, Split split, int64_t begin, int64_t 
                     const std::function<void(const Tensor& index, const Views& raw)>& fn) {
   const auto how = dataset.in_memory() ? std::launch::deferred : std::launch::async;
   auto start = [&](int64_t first) {
-    return std::async(how, [&dataset, split, index = torch::arange(first, std::min(first + batch, end), torch::kLong)] {
-      return std::pair(index, dataset.read(split, index));
-    });
+    return std::async(
+        how, [&dataset, split, index = torch::arange(first, std::min(first + batch, end), torch::kLong)] {
+          return std::pair(index, dataset.read(split, index));
+        });
   };
   std::future<std::pair<Tensor, Views>> next;
   if (begin < end) next = start(begin);

@@ -2,20 +2,20 @@
 // Rows are copied whole: a batch is one memcpy a sample.
 #include "data/memory.h"
 
+#include "run/file.h"
+
 #include <torch/types.h>
 
 #include <cstring>
 #include <sstream>
-
-#include "run/file.h"
 
 namespace foil {
 
 MemoryDataset::MemoryDataset(Contents contents) : contents_(std::move(contents)) {
   const Tensor &train = contents_.train.data, &test = contents_.test.data;
   if (test.defined() && test.sizes().slice(1) != train.sizes().slice(1)) {
-    fail(Exit::data, "test samples are ", test.sizes().slice(1), ", training samples ", train.sizes().slice(1),
-         "; they must agree.");
+    fail(Exit::data, "test samples are ", test.sizes().slice(1), ", training samples ",
+         train.sizes().slice(1), "; they must agree.");
   }
 }
 
@@ -64,11 +64,13 @@ std::string MemoryDataset::identity() const {
 
 void check_index(const Tensor& index, int64_t size) {
   if (index.dim() != 1 || index.scalar_type() != torch::kLong || !index.is_cpu()) {
-    fail(Exit::failure, "index is ", index.toString(), " ", index.sizes(), ", expected a CPU tensor of int64 [B].");
+    fail(Exit::failure, "index is ", index.toString(), " ", index.sizes(),
+         ", expected a CPU tensor of int64 [B].");
   }
   for (int64_t b = 0; b < index.size(0); ++b) {
     const int64_t row = index.const_data_ptr<int64_t>()[b * index.stride(0)];
-    if (row < 0 || row >= size) fail(Exit::failure, "index ", row, " at position ", b, ", allowed: 0 to ", size - 1, ".");
+    if (row < 0 || row >= size)
+      fail(Exit::failure, "index ", row, " at position ", b, ", allowed: 0 to ", size - 1, ".");
   }
 }
 

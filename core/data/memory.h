@@ -27,8 +27,8 @@ class MemoryDataset : public Dataset {
   Tensor labels(Split split) const override { return table(split).label; }
   Views read(Split split, const Tensor& index) const override;
   std::vector<int64_t> shape() const override { return contents_.train.data.sizes().slice(1).vec(); }
-  // Of the samples, labels and class names as they are held, so that it does not matter how the files were packed. A pass over the
-  // memory, once: about a second per GB.
+  // Of the samples, labels and class names as they are held, so that it does not matter how the files were
+  // packed. A pass over the memory, once: about a second per GB.
   std::string identity() const override;
   bool in_memory() const override { return true; }
 

@@ -2,13 +2,13 @@
 // What was read, as JSON, as a line, and against what an earlier process read.
 #include "data/record.h"
 
-#include <foil/error.h>
-
-#include <filesystem>
-
 #include "data/remarks.h"
 #include "run/file.h"
 #include "run/json.h"
+
+#include <foil/error.h>
+
+#include <filesystem>
 
 namespace foil {
 namespace {
@@ -28,7 +28,8 @@ std::string counts(const nlohmann::json& record) {
 }
 
 std::string identity_of(const nlohmann::json& record) {
-  return record.contains("identity") && record["identity"].is_string() ? record["identity"].get<std::string>() : "";
+  return record.contains("identity") && record["identity"].is_string() ? record["identity"].get<std::string>()
+                                                                       : "";
 }
 
 }  // namespace
@@ -63,7 +64,8 @@ void check_same_data(const std::string& run_folder, const nlohmann::json& record
   const std::string difference = data_difference(parse_json(read_record(path), path), record);
   if (difference.empty()) return;
   fail(Exit::usage, run_folder, ": the data differs: ", difference,
-       ". Put the old data back, choose another run.name, or --restart to keep the old folder aside and begin anew.");
+       ". Put the old data back, choose another run.name, or --restart to keep the old folder aside and "
+       "begin anew.");
 }
 
 }  // namespace foil

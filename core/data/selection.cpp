@@ -2,14 +2,15 @@
 // The long tail, the subset, and the renumbering.
 #include "data/selection.h"
 
-#include <foil/random.h>
-#include <torch/types.h>
-
-#include <cmath>
-
 #include "data/memory.h"
 #include "data/uniform.h"
 #include "run/file.h"
+
+#include <foil/random.h>
+
+#include <torch/types.h>
+
+#include <cmath>
 
 namespace foil {
 namespace {
@@ -20,7 +21,8 @@ Tensor long_tail(const Tensor& labels, double ratio) {
   std::vector<int64_t> left, rows;
   for (int64_t c = 0; c < classes; ++c) {
     const double part = classes > 1 ? static_cast<double>(c) / static_cast<double>(classes - 1) : 0;
-    left.push_back(static_cast<int64_t>(std::floor(largest / std::pow(ratio, part) * (1 + 1e-12))));  // 599.9999999999999 is 600
+    left.push_back(static_cast<int64_t>(
+        std::floor(largest / std::pow(ratio, part) * (1 + 1e-12))));  // 599.9999999999999 is 600
   }
   const int64_t* label = labels.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < labels.size(0); ++i) {
@@ -41,10 +43,12 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
       refuse("data.imbalance", options.imbalance, "0, as not every training sample has a label");
     }
     rows = long_tail(labels.contiguous(), options.imbalance);
-    if (rows.numel() == 0) fail(Exit::usage, "data.imbalance = ", options.imbalance, " leaves no training sample.");
+    if (rows.numel() == 0)
+      fail(Exit::usage, "data.imbalance = ", options.imbalance, " leaves no training sample.");
   }
   if (options.subset > rows.size(0)) {
-    refuse("data.subset", options.subset, "0 (all) to " + std::to_string(rows.size(0)) + ", the size of the training set");
+    refuse("data.subset", options.subset,
+           "0 (all) to " + std::to_string(rows.size(0)) + ", the size of the training set");
   }
   if (options.subset > 0) {
     rows = rows.index_select(0, draw_rows(rows.size(0), options.subset, mix_key(seed, name_key("subset"))));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which rows of the training split an experiment trains on: a long tail, a random subset. The test split is never touched.
+// Which rows of the training split an experiment trains on: a long tail, a random subset. The test split is
+// never touched.
 #pragma once
 
 #include <foil/dataset.h>
@@ -17,24 +18,27 @@ struct SelectionOptions {
   void describe(Fields& f) {
     f.integer("batch_size", batch_size, "samples of a step over all ranks", at_least(1));
     f.integer("subset", subset, "train on so many rows, drawn by run.seed; 0 = all", at_least(0));
-    f.number("imbalance", imbalance, "long tail: how many times the first class is larger than the last; 0 = as it is",
-             at_least(0));
+    f.number("imbalance", imbalance,
+             "long tail: how many times the first class is larger than the last; 0 = as it is", at_least(0));
   }
 };
 
-// The selected rows, ascending: int64 on the CPU. `labels`: int64 [size], or undefined. The long tail comes first, then the subset.
-// Long tail (Cao et al., 2019, exponential): class c of C keeps its first floor(n * imbalance^(-c / (C - 1))) rows in file order,
-// n being the size of the largest class.
+// The selected rows, ascending: int64 on the CPU. `labels`: int64 [size], or undefined. The long tail comes
+// first, then the subset. Long tail (Cao et al., 2019, exponential): class c of C keeps its first floor(n *
+// imbalance^(-c / (C - 1))) rows in file order, n being the size of the largest class.
 Tensor select_training(const Tensor& labels, int64_t size, const SelectionOptions& options, uint64_t seed);
 
 // `count` of `size` rows, all when there are no more, ascending: a pure function of its arguments.
 Tensor draw_rows(int64_t size, int64_t count, uint64_t key);
 
-// A data set whose splits are these rows of another's: index i means row `rows[i]`. Undefined test rows are all of them.
+// A data set whose splits are these rows of another's: index i means row `rows[i]`. Undefined test rows are
+// all of them.
 class SelectedDataset : public Dataset {
  public:
   SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows = {});
-  int64_t size(Split split) const override { return rows(split).defined() ? rows(split).size(0) : all_->size(split); }
+  int64_t size(Split split) const override {
+    return rows(split).defined() ? rows(split).size(0) : all_->size(split);
+  }
   std::vector<std::string> classes() const override { return all_->classes(); }
   Tensor labels(Split split) const override;
   Views read(Split split, const Tensor& index) const override;

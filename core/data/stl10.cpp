@@ -2,12 +2,12 @@
 // Reading STL-10; its layout is in stl10.h.
 #include "data/stl10.h"
 
+#include "data/file.h"
+#include "run/file.h"
+
 #include <torch/types.h>
 
 #include <filesystem>
-
-#include "data/file.h"
-#include "run/file.h"
 
 namespace foil {
 namespace {
@@ -31,7 +31,8 @@ void read_images(const std::string& path, Tensor images) {
   for (int64_t begin = 0; begin < images.size(0); begin += kBlock) {
     Tensor rows = images.slice(0, begin, begin + kBlock);
     const Tensor block = torch::empty({rows.size(0), 3, kSide, kSide}, torch::kByte);  // [n, C, W, H]
-    if (file.read(block.mutable_data_ptr(), block.numel()) < block.numel()) fail(Exit::data, path, ": ends before its last image.");
+    if (file.read(block.mutable_data_ptr(), block.numel()) < block.numel())
+      fail(Exit::data, path, ": ends before its last image.");
     rows.copy_(block.transpose(2, 3));
   }
 }
@@ -40,7 +41,8 @@ Tensor read_labels(const std::string& path, int64_t images) {
   const int64_t size = file_size(path);
   if (size != images) fail(Exit::data, path, ": ", size, " labels, but there are ", images, " images.");
   Tensor label = torch::empty({size}, torch::kByte);
-  if (ByteReader(path).read(label.mutable_data_ptr(), size) < size) fail(Exit::data, path, ": ends before its last label.");
+  if (ByteReader(path).read(label.mutable_data_ptr(), size) < size)
+    fail(Exit::data, path, ": ends before its last label.");
   const Tensor wrong = (label - 1).ge(10).nonzero();  // bytes: 0 becomes 255
   if (wrong.numel() > 0) {
     const int64_t row = wrong[0].item<int64_t>();
@@ -50,8 +52,9 @@ Tensor read_labels(const std::string& path, int64_t images) {
 }
 
 Contents read_stl10(const Stl10::Options& options) {
-  const std::string folder =
-      find_folder({"stl10", "stl10_binary", "train_X.bin", "", "unpack stl10_binary.tar.gz of the STL-10 page"}, options.path);
+  const std::string folder = find_folder(
+      {"stl10", "stl10_binary", "train_X.bin", "", "unpack stl10_binary.tar.gz of the STL-10 page"},
+      options.path);
   auto file = [&](const char* name) { return (std::filesystem::path(folder) / name).string(); };
   const int64_t labelled = images_in(file("train_X.bin"));
   const int64_t unlabelled = options.unlabelled ? images_in(file("unlabeled_X.bin")) : 0;

@@ -2,13 +2,14 @@
 // Drawing the samples, each from a key of its own.
 #include "data/synthetic.h"
 
+#include "run/file.h"
+
 #include <foil/random.h>
+
 #include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "run/file.h"
 
 namespace foil {
 namespace {
@@ -33,7 +34,8 @@ void paint(const Synthetic::Options& o, int64_t label, Draws draws, uint8_t* pix
     const double colour = 150 + 60 * std::cos(2 * kPi * shade);
     for (int64_t y = 0; y < o.size; ++y) {
       for (int64_t x = 0; x < o.size; ++x) {
-        const double dy = static_cast<double>(y) + 0.5 - centre_y, dx = static_cast<double>(x) + 0.5 - centre_x;
+        const double dy = static_cast<double>(y) + 0.5 - centre_y,
+                     dx = static_cast<double>(x) + 0.5 - centre_x;
         const double u = (dx * cosine + dy * sine) / along, v = (dy * cosine - dx * sine) / across;
         const double value = 30 + colour * std::exp(-0.5 * (u * u + v * v)) + draws.uniform(-25, 25);
         *pixel++ = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
@@ -58,7 +60,8 @@ Table make(const Synthetic::Options& o, const char* split, int64_t samples) {
     if (o.features > 0) {
       scatter(o, i % o.classes, draws_of(o, split, i), table.data.mutable_data_ptr<float>() + i * o.features);
     } else {
-      paint(o, i % o.classes, draws_of(o, split, i), table.data.mutable_data_ptr<uint8_t>() + i * o.channels * o.size * o.size);
+      paint(o, i % o.classes, draws_of(o, split, i),
+            table.data.mutable_data_ptr<uint8_t>() + i * o.channels * o.size * o.size);
     }
   }
   return table;
@@ -66,11 +69,16 @@ Table make(const Synthetic::Options& o, const char* split, int64_t samples) {
 
 Contents make(const Synthetic::Options& options) {
   constexpr int64_t kMostClasses = 1'000'000;  // each has a name
-  if (options.classes > kMostClasses) refuse("classes", options.classes, "at most " + std::to_string(kMostClasses));
-  const auto count = [](int64_t value) { return static_cast<double>(value); };  // whose product may pass 64 bits
-  const double sample = options.features > 0 ? count(options.features) * sizeof(float)
-                                             : count(options.channels) * count(options.size) * count(options.size);
-  require_memory("data set 'synthetic'", (count(options.samples) + count(options.test_samples)) * (sample + sizeof(int64_t)));
+  if (options.classes > kMostClasses)
+    refuse("classes", options.classes, "at most " + std::to_string(kMostClasses));
+  const auto count = [](int64_t value) {
+    return static_cast<double>(value);
+  };  // whose product may pass 64 bits
+  const double sample = options.features > 0
+                            ? count(options.features) * sizeof(float)
+                            : count(options.channels) * count(options.size) * count(options.size);
+  require_memory("data set 'synthetic'",
+                 (count(options.samples) + count(options.test_samples)) * (sample + sizeof(int64_t)));
   Contents contents{make(options, "train", options.samples), make(options, "test", options.test_samples), {}};
   for (int64_t c = 0; c < options.classes; ++c) contents.classes.push_back(std::to_string(c));
   return contents;

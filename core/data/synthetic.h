@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Synthetic samples, a pure function of their options: for tests, first steps and plugins without data. A class is an elongated
-// blob of its own colour and orientation, at a drawn place, under noise; or, with `features`, a Gaussian around a drawn mean.
-// Sample i has label i % classes.
+// Synthetic samples, a pure function of their options: for tests, first steps and plugins without data. A
+// class is an elongated blob of its own colour and orientation, at a drawn place, under noise; or, with
+// `features`, a Gaussian around a drawn mean. Sample i has label i % classes.
 #pragma once
-
-#include <foil/fields.h>
 
 #include "config/allowed.h"
 #include "data/memory.h"
+
+#include <foil/fields.h>
 
 namespace foil {
 

@@ -3,6 +3,7 @@
 #include "data/uniform.h"
 
 #include <foil/random.h>
+
 #include <torch/types.h>
 
 #include <utility>
@@ -19,7 +20,8 @@ at::Tensor permutation(uint64_t key, int64_t n) {
 
 void Uniform::setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const at::Tensor&) {
   if (batch_size < 1 || batch_size > dataset_size) {
-    refuse("data.batch_size", batch_size, "1 to " + std::to_string(dataset_size) + ", the size of the training set");
+    refuse("data.batch_size", batch_size,
+           "1 to " + std::to_string(dataset_size) + ", the size of the training set");
   }
   seed_ = seed;
   batch_size_ = batch_size;
@@ -30,7 +32,8 @@ void Uniform::setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, con
 at::Tensor Uniform::batch(int64_t step) {
   const int64_t epoch = step / steps_per_epoch(), at = step % steps_per_epoch();
   if (epoch != epoch_) {
-    order_ = permutation(mix_key(mix_key(seed_, name_key("uniform")), static_cast<uint64_t>(epoch)), dataset_size_);
+    order_ = permutation(mix_key(mix_key(seed_, name_key("uniform")), static_cast<uint64_t>(epoch)),
+                         dataset_size_);
     epoch_ = epoch;
   }
   return order_.narrow(0, at * batch_size_, batch_size_).clone();

@@ -12,14 +12,15 @@ namespace foil {
 void check_embeddings(const char* what, const Tensor& x) {
   if (!x.defined()) fail(Exit::failure, what, ": no tensor.");
   if (x.dim() != 2 || !x.is_floating_point() || x.size(0) == 0 || x.size(1) == 0) {
-    fail(Exit::failure, what, ": got ", x.dtype().name(), " ", x.sizes(), ", allowed: floating [N, F] with N, F >= 1.");
+    fail(Exit::failure, what, ": got ", x.dtype().name(), " ", x.sizes(),
+         ", allowed: floating [N, F] with N, F >= 1.");
   }
   // A sum is finite only if every term is, except for overflow; only then look closer. No copy of x.
   if (std::isfinite(x.sum(torch::kDouble).item<double>())) return;
   const Tensor bad = torch::isfinite(x).all(1).logical_not().nonzero();
   if (bad.size(0) > 0) {
-    fail(Exit::non_finite, what, ": ", bad.size(0), " of ", x.size(0), " rows hold nan or inf, the first is row ",
-         bad[0][0].item<int64_t>(), ".");
+    fail(Exit::non_finite, what, ": ", bad.size(0), " of ", x.size(0),
+         " rows hold nan or inf, the first is row ", bad[0][0].item<int64_t>(), ".");
   }
 }
 
@@ -29,7 +30,8 @@ Tensor checked_labels(const char* what, const Tensor& labels, int64_t rows, int6
   }
   const Tensor label = labels.to(torch::kCPU, torch::kLong).contiguous();
   const int64_t low = label.min().item<int64_t>(), high = label.max().item<int64_t>();
-  if (low < 0 || high >= classes) fail(Exit::data, what, ": labels from ", low, " to ", high, ", allowed: 0 to ", classes - 1, ".");
+  if (low < 0 || high >= classes)
+    fail(Exit::data, what, ": labels from ", low, " to ", high, ", allowed: 0 to ", classes - 1, ".");
   return label;
 }
 

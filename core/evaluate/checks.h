@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What every measure asks of embeddings and labels before it uses them, and the unit sphere that most of them live on.
+// What every measure asks of embeddings and labels before it uses them, and the unit sphere that most of them
+// live on.
 #pragma once
 
 #include <foil/view.h>

@@ -6,12 +6,17 @@
 namespace foil {
 
 std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t classes) {
-  const Tensor order = std::get<1>(train_labels.bincount({}, classes).sort(/*stable=*/true, 0, /*descending=*/true));
+  const Tensor order =
+      std::get<1>(train_labels.bincount({}, classes).sort(/*stable=*/true, 0, /*descending=*/true));
   const int64_t third = (2 * classes + 3) / 6;  // round(classes / 3)
-  const std::vector<int64_t> sorted(order.const_data_ptr<int64_t>(), order.const_data_ptr<int64_t>() + classes);
-  const auto part = [&](int64_t from, int64_t to) { return std::vector<int64_t>(sorted.begin() + from, sorted.begin() + to); };
-  std::vector<FrequencyGroup> groups{
-      {"many", part(0, third)}, {"medium", part(third, classes - third)}, {"few", part(classes - third, classes)}};
+  const std::vector<int64_t> sorted(order.const_data_ptr<int64_t>(),
+                                    order.const_data_ptr<int64_t>() + classes);
+  const auto part = [&](int64_t from, int64_t to) {
+    return std::vector<int64_t>(sorted.begin() + from, sorted.begin() + to);
+  };
+  std::vector<FrequencyGroup> groups{{"many", part(0, third)},
+                                     {"medium", part(third, classes - third)},
+                                     {"few", part(classes - third, classes)}};
   std::erase_if(groups, [](const FrequencyGroup& group) { return group.classes.empty(); });
   return groups;
 }

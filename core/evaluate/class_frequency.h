@@ -15,12 +15,13 @@ struct FrequencyGroup {
   std::vector<int64_t> classes;
 };
 
-// The classes in thirds by how many training samples they have, the most frequent first; of equal counts the lower class first.
-// The first and last group have round(classes / 3), "medium" the rest; a group without classes is left out.
+// The classes in thirds by how many training samples they have, the most frequent first; of equal counts the
+// lower class first. The first and last group have round(classes / 3), "medium" the rest; a group without
+// classes is left out.
 std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t classes);
 
-// The mean of a value a sample (floating or bool [M]) over the samples whose label is of the group; what is not finite, or the
-// lowest float (never seen), takes no part. Empty where nothing is left.
+// The mean of a value a sample (floating or bool [M]) over the samples whose label is of the group; what is
+// not finite, or the lowest float (never seen), takes no part. Empty where nothing is left.
 std::optional<double> group_mean(const Tensor& values, const Tensor& labels, const FrequencyGroup& group);
 
 }  // namespace foil

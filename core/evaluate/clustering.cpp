@@ -3,6 +3,7 @@
 #include "evaluate/clustering.h"
 
 #include <foil/error.h>
+
 #include <torch/types.h>
 
 namespace foil {
@@ -14,7 +15,8 @@ Tensor meetings(const Tensor& a, const Tensor& b) {
     fail(Exit::failure, "agreement of partitions of ", a.sizes(), " and ", b.sizes(),
          " samples; allowed: two of one size, not empty.");
   }
-  const Tensor row = std::get<1>(at::_unique(a, true, true)), column = std::get<1>(at::_unique(b, true, true));
+  const Tensor row = std::get<1>(at::_unique(a, true, true)),
+               column = std::get<1>(at::_unique(b, true, true));
   const int64_t rows = row.max().item<int64_t>() + 1, columns = column.max().item<int64_t>() + 1;
   return (row * columns + column).bincount({}, rows * columns).view({rows, columns}).to(torch::kDouble);
 }
@@ -34,7 +36,8 @@ double adjusted_rand_index(const Tensor& a, const Tensor& b) {
   const Tensor table = meetings(a, b);
   const double samples = static_cast<double>(a.size(0));
   const double together = pairs(table), in_a = pairs(table.sum(1)), in_b = pairs(table.sum(0));
-  const double chance = samples > 1 ? in_a * in_b / (samples * (samples - 1) / 2) : 0, most = (in_a + in_b) / 2;
+  const double chance = samples > 1 ? in_a * in_b / (samples * (samples - 1) / 2) : 0,
+               most = (in_a + in_b) / 2;
   return most == chance ? 1 : (together - chance) / (most - chance);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// evaluate(): a frozen encoder -> kNN, linear probe and geometry of its features and projections, each with the id of its protocol.
-// The same function measures a trained model, an untrained one and raw pixels. It trains nothing and never writes.
+// evaluate(): a frozen encoder -> kNN, linear probe and geometry of its features and projections, each with
+// the id of its protocol. The same function measures a trained model, an untrained one and raw pixels. It
+// trains nothing and never writes.
 #pragma once
 
 #include "evaluate/knn.h"
@@ -15,7 +16,8 @@
 
 namespace foil {
 
-// kNN is always measured; the rest can be left out. evaluate() does not read the last two, which are for evaluation while training.
+// kNN is always measured; the rest can be left out. evaluate() does not read the last two, which are for
+// evaluation while training.
 struct EvaluateOptions {
   KnnOptions knn;
   bool linear = true;
@@ -37,15 +39,18 @@ struct Encoded {
   Tensor z;  // [B, D]; undefined where there is no projection
 };
 
-// What is evaluated. The functions run without gradient; whether the encoder is in evaluation mode is the caller's business.
+// What is evaluated. The functions run without gradient; whether the encoder is in evaluation mode is the
+// caller's business.
 struct Subject {
-  // Float images [B, C, H, W] as `prepare` made them -> embeddings. Must treat every row by itself (no batch statistics).
+  // Float images [B, C, H, W] as `prepare` made them -> embeddings. Must treat every row by itself (no batch
+  // statistics).
   std::function<Encoded(const Tensor&)> encode;
   // A raw batch -> float images [B, C, H, W], without randomness. Images of different sizes are its business.
   std::function<Tensor(const Views&)> prepare;
   // Names what `prepare` does, for the protocol ids: "resize-none", "resize32-crop28".
   std::string preparation;
-  // Optional: the embeddings of two augmented views of these samples (int64 [B] on the CPU). Without it there is no alignment.
+  // Optional: the embeddings of two augmented views of these samples (int64 [B] on the CPU). Without it there
+  // is no alignment.
   std::function<std::pair<Encoded, Encoded>(Split, const Tensor&)> encode_pair;
   std::string augmentation;  // names the augmentation of encode_pair
 };
@@ -53,18 +58,20 @@ struct Subject {
 // `encode` for raw pixels: h is the flattened image, z is undefined.
 Encoded raw_pixels(const Tensor& images);
 
-// Encodes train and test and returns one entry a measure, keyed "features.knn", "features.linear", "features.alignment",
-// "features.uniformity", "features.effective_rank", "features.std" and the same for "projections":
+// Encodes train and test and returns one entry a measure, keyed "features.knn", "features.linear",
+// "features.alignment", "features.uniformity", "features.effective_rank", "features.std" and the same for
+// "projections":
 //   {"features.knn": {"value": 84.5, "unit": "%", ...
-//                     "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
-// Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe), "features.nmi" and
-// "features.ari" (clustering.h).
-// The protocol id names everything that defines the number but the data set; values with different ids must not be compared.
-// kNN and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two are left out.
-// Geometry is of the test split, of train where there is no test. Alignment is of its first 2,048 samples.
-// Ranks encode contiguous blocks of whole batches, so that every batch is the same for any world size, and gather the rows without
-// duplicates; each rank returns the same result. `progress(what, done, all)` may be empty.
-nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks,
+//      "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
+// Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe),
+// "features.nmi" and "features.ari" (clustering.h). The protocol id names everything that defines the number
+// but the data set; values with different ids must not be compared. kNN and linear probe need labels in both
+// splits; samples without one (-1) take no part, and without any the two are left out. Geometry is of the
+// test split, of train where there is no test. Alignment is of its first 2,048 samples. Ranks encode
+// contiguous blocks of whole batches, so that every batch is the same for any world size, and gather the rows
+// without duplicates; each rank returns the same result. `progress(what, done, all)` may be empty.
+nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
+                        Ranks& ranks,
                         const std::function<void(const std::string&, int64_t, int64_t)>& progress = {});
 
 }  // namespace foil

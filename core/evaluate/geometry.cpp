@@ -44,7 +44,8 @@ double effective_rank(const Tensor& x, int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("effective rank", x);
   const Tensor tall = x.size(0) < x.size(1) ? x.t() : x;  // the same singular values
-  const int64_t rows = tall.size(0), width = tall.size(1), chunk = std::max<int64_t>(1, chunk_bytes / 8 / width);
+  const int64_t rows = tall.size(0), width = tall.size(1),
+                chunk = std::max<int64_t>(1, chunk_bytes / 8 / width);
   Tensor gram = torch::zeros({width, width}, x.options().dtype(torch::kDouble));
   for (int64_t i = 0; i < rows; i += chunk) {
     const Tensor part = tall.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble);

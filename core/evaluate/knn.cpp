@@ -13,8 +13,10 @@ namespace foil {
 
 void KnnOptions::describe(Fields& fields) {
   fields.integer("neighbours", neighbours, "kNN: how many neighbours vote", at_least(1));
-  fields.number("temperature", temperature, "kNN: divides the similarities in the weight of a vote", above(0));
-  fields.choice("vote", vote, {"weighted", "majority"}, "kNN: exp(similarity / temperature), or one vote each");
+  fields.number("temperature", temperature, "kNN: divides the similarities in the weight of a vote",
+                above(0));
+  fields.choice("vote", vote, {"weighted", "majority"},
+                "kNN: exp(similarity / temperature), or one vote each");
   fields.choice("similarity", similarity, {"cosine"}, "kNN: what makes a neighbour near");
 }
 
@@ -53,17 +55,19 @@ Neighbours largest(const Tensor& similarity, int64_t k) {
 
 // `later` holds higher rows than `best`, so a stable sort keeps the lower row first.
 Neighbours merge(const Neighbours& best, const Neighbours& later, int64_t k) {
-  auto [similarity, order] = torch::cat({best.similarity, later.similarity}, 1).sort(/*stable=*/true, 1, /*descending=*/true);
+  auto [similarity, order] =
+      torch::cat({best.similarity, later.similarity}, 1).sort(/*stable=*/true, 1, /*descending=*/true);
   const Tensor row = torch::cat({best.row, later.row}, 1).gather(1, order);
   k = std::min(k, row.size(1));
   return {similarity.narrow(1, 0, k), row.narrow(1, 0, k)};
 }
 
 // The class with the largest sum of votes; of equal sums the one met first, that is by the nearer neighbour.
-int64_t voted_class(const double* similarity, const int64_t* row, const int64_t* label, const KnnOptions& options,
-                    std::vector<double>& votes) {
+int64_t voted_class(const double* similarity, const int64_t* row, const int64_t* label,
+                    const KnnOptions& options, std::vector<double>& votes) {
   for (int64_t i = 0; i < options.neighbours; ++i) votes[static_cast<size_t>(label[row[i]])] = 0;
-  for (int64_t i = 0; i < options.neighbours; ++i) {  // relative to the nearest: no overflow at low temperatures
+  for (int64_t i = 0; i < options.neighbours;
+       ++i) {  // relative to the nearest: no overflow at low temperatures
     votes[static_cast<size_t>(label[row[i]])] +=
         options.vote == "weighted" ? std::exp((similarity[i] - similarity[0]) / options.temperature) : 1.0;
   }
@@ -76,8 +80,9 @@ int64_t voted_class(const double* similarity, const int64_t* row, const int64_t*
 
 }  // namespace
 
-Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels, int64_t classes,
-                const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
+Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
+                const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
+                int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("kNN bank", bank);
   check_embeddings("kNN queries", queries);
@@ -85,22 +90,26 @@ Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& que
   const Tensor query_label = checked_labels("kNN queries", query_labels, queries.size(0), classes);
   const int64_t k = options.neighbours;
   if (queries.size(1) != bank.size(1)) {
-    fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(), "; last sizes must agree.");
+    fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(),
+         "; last sizes must agree.");
   }
   if (k < 1 || k > bank.size(0)) {
-    refuse("evaluate.neighbours", k, "1 to " + std::to_string(bank.size(0)) + ", the samples with a label in the train split");
+    refuse("evaluate.neighbours", k,
+           "1 to " + std::to_string(bank.size(0)) + ", the samples with a label in the train split");
   }
   const int64_t first = queries.size(0) * ranks.rank() / ranks.world_size();
   const int64_t last = queries.size(0) * (ranks.rank() + 1) / ranks.world_size();
   // block x tile similarities, and tile x F unit rows, fill chunk_bytes.
-  const int64_t block = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(chunk_bytes) / 64)));
+  const int64_t block =
+      std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(chunk_bytes) / 64)));
   const int64_t tile = std::clamp<int64_t>(chunk_bytes / 8 / bank.size(1), 1, 8 * block);
 
   std::vector<Neighbours> best;  // of each block of queries
   for (int64_t b = 0; b < bank.size(0); b += tile) {
     const Tensor rows = exact_unit_rows(bank.narrow(0, b, std::min(tile, bank.size(0) - b))).t();  // [F, T]
     for (int64_t q = first; q < last; q += block) {
-      Neighbours found = largest(exact_unit_rows(queries.narrow(0, q, std::min(block, last - q))).mm(rows), k);
+      Neighbours found =
+          largest(exact_unit_rows(queries.narrow(0, q, std::min(block, last - q))).mm(rows), k);
       found.row += b;
       if (b == 0) {
         best.push_back(found);
@@ -117,17 +126,20 @@ Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& que
   for (const Neighbours& part : best) {
     const Tensor similarity = part.similarity.cpu().contiguous(), row = part.row.cpu().contiguous();
     for (int64_t i = 0; i < row.size(0); ++i, ++query) {
-      const int64_t voted = voted_class(similarity.const_data_ptr<double>() + i * k, row.const_data_ptr<int64_t>() + i * k,
-                                        bank_label.const_data_ptr<int64_t>(), options, votes);
+      const int64_t voted =
+          voted_class(similarity.const_data_ptr<double>() + i * k, row.const_data_ptr<int64_t>() + i * k,
+                      bank_label.const_data_ptr<int64_t>(), options, votes);
       hits.mutable_data_ptr<bool>()[query - first] = voted == query_label.const_data_ptr<int64_t>()[query];
     }
   }
   return ranks.gather(hits.to(queries.device())).cpu();
 }
 
-double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
-                    int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
-  const Tensor hits = knn_hits(bank, bank_labels, queries, query_labels, classes, options, ranks, chunk_bytes);
+double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
+                    const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
+                    int64_t chunk_bytes) {
+  const Tensor hits =
+      knn_hits(bank, bank_labels, queries, query_labels, classes, options, ranks, chunk_bytes);
   return hits.to(torch::kDouble).mean().item<double>();
 }
 

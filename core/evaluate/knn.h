@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// k-nearest-neighbour accuracy of embeddings: exact and equal for any chunk size, number of ranks, threads and device. Not an
-// index: every query meets every row of the bank.
+// k-nearest-neighbour accuracy of embeddings: exact and equal for any chunk size, number of ranks, threads
+// and device. Not an index: every query meets every row of the bank.
 #pragma once
 
 #include <foil/fields.h>
@@ -17,24 +17,29 @@ struct KnnOptions {
   void describe(Fields& fields);
 };
 
-// Whether the voted class of each query [M, F] is its label: bool [M] on the CPU. `bank` [N, F] with its labels is what votes; both
-// kinds of labels are int64 in {0, ..., classes-1}. Every rank passes the same whole tensors, works on its block of the queries and
-// gets the same result. Working memory: a few times `chunk_bytes`, and the neighbours of this rank's queries.
+// Whether the voted class of each query [M, F] is its label: bool [M] on the CPU. `bank` [N, F] with its
+// labels is what votes; both kinds of labels are int64 in {0, ..., classes-1}. Every rank passes the same
+// whole tensors, works on its block of the queries and gets the same result. Working memory: a few times
+// `chunk_bytes`, and the neighbours of this rank's queries.
 //
-// Similarity: rows are L2-normalised in fp64 and rounded to multiples of 2^-24 (the step of fp32 just below 1). Products and sums
-// of such numbers are exact in fp64, so a similarity has the same bits however it is computed, and equal rows tie exactly. An
-// all-zero row has similarity 0 to everything.
+// Similarity: rows are L2-normalised in fp64 and rounded to multiples of 2^-24 (the step of fp32 just below
+// 1). Products and sums of such numbers are exact in fp64, so a similarity has the same bits however it is
+// computed, and equal rows tie exactly. An all-zero row has similarity 0 to everything.
 //
-// Vote "weighted": exp(similarity / temperature), Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
-// Discrimination", CVPR 2018, section 3.4; "majority": 1 each. Of equal similarities the lower bank row is nearer; of equal votes
-// the class of the nearest neighbour among them wins; a class without votes never does.
+// Vote "weighted": exp(similarity / temperature), Wu et al., "Unsupervised Feature Learning via
+// Non-Parametric Instance Discrimination", CVPR 2018, section 3.4; "majority": 1 each. Of equal similarities
+// the lower bank row is nearer; of equal votes the class of the nearest neighbour among them wins; a class
+// without votes never does.
 //
-// Throws Error: Exit::usage when the bank has fewer rows than `neighbours`, Exit::non_finite for an embedding with nan or inf.
-Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels, int64_t classes,
-                const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes = int64_t{64} << 20);
+// Throws Error: Exit::usage when the bank has fewer rows than `neighbours`, Exit::non_finite for an embedding
+// with nan or inf.
+Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
+                const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
+                int64_t chunk_bytes = int64_t{64} << 20);
 
 // The share of hits, in [0, 1].
-double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, const Tensor& query_labels,
-                    int64_t classes, const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes = int64_t{64} << 20);
+double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
+                    const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
+                    int64_t chunk_bytes = int64_t{64} << 20);
 
 }  // namespace foil

@@ -27,7 +27,8 @@ Tensor direction(const std::deque<Pair>& pairs, const Tensor& gradient) {
     q.sub_(pairs[i].y, alpha[i]);
   }
   if (!pairs.empty()) q.mul_(1 / (pairs.back().rho * scalar_product(pairs.back().y, pairs.back().y)));
-  for (size_t i = 0; i < pairs.size(); ++i) q.add_(pairs[i].s, alpha[i] - pairs[i].rho * scalar_product(pairs[i].y, q));
+  for (size_t i = 0; i < pairs.size(); ++i)
+    q.add_(pairs[i].s, alpha[i] - pairs[i].rho * scalar_product(pairs[i].y, q));
   return q.neg_();
 }
 

@@ -6,6 +6,7 @@
 #include "evaluate/lbfgs.h"
 
 #include <foil/random.h>
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -17,21 +18,25 @@ namespace {
 
 using torch::indexing::Slice;
 
-// Features standardised and turned to their principal axes, as a map: axes(x) = (x - mean) turn. A turn changes neither the minimum
-// nor ||W||, and along the axes the Hessian is nearly diagonal, so a scale per axis makes L-BFGS quick.
+// Features standardised and turned to their principal axes, as a map: axes(x) = (x - mean) turn. A turn
+// changes neither the minimum nor ||W||, and along the axes the Hessian is nearly diagonal, so a scale per
+// axis makes L-BFGS quick.
 struct Axes {
   Tensor mean;      // [F]
   Tensor turn;      // [F, F] = diag(1 / std) times the eigenvectors of the correlation matrix
   Tensor variance;  // [F] along the axes
 };
 
-int64_t rows_per_chunk(const Tensor& x, int64_t chunk_bytes) { return std::max<int64_t>(1, chunk_bytes / 8 / x.size(1)); }
+int64_t rows_per_chunk(const Tensor& x, int64_t chunk_bytes) {
+  return std::max<int64_t>(1, chunk_bytes / 8 / x.size(1));
+}
 
 Axes principal_axes(const Tensor& x, int64_t chunk_bytes) {
   const int64_t rows = x.size(0), chunk = rows_per_chunk(x, chunk_bytes);
   const auto wide = x.options().dtype(torch::kDouble);
   Tensor mean = torch::zeros({x.size(1)}, wide), covariance = torch::zeros({x.size(1), x.size(1)}, wide);
-  for (int64_t i = 0; i < rows; i += chunk) mean += x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble).sum(0);
+  for (int64_t i = 0; i < rows; i += chunk)
+    mean += x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble).sum(0);
   mean /= rows;
   for (int64_t i = 0; i < rows; i += chunk) {
     const Tensor centred = x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble) - mean;
@@ -56,7 +61,11 @@ struct Fit {
 class Regression {
  public:
   Regression(const Tensor& x, const Tensor& labels, int64_t classes, const LinearProbeOptions& options)
-      : x_(x), label_(labels.to(x.device())), classes_(classes), options_(options), axes_(principal_axes(x, options.chunk_bytes)) {}
+      : x_(x),
+        label_(labels.to(x.device())),
+        classes_(classes),
+        options_(options),
+        axes_(principal_axes(x, options.chunk_bytes)) {}
 
   Tensor start() const { return torch::zeros({x_.size(1) + 1, classes_}, axes_.mean.options()); }
 
@@ -67,9 +76,11 @@ class Regression {
   }
 
   Fit fit(const Tensor& start, const Tensor& share, double l2, double tolerance) const {
-    // Curvature of the mean cross entropy along an axis where every class is as likely; the bias has none of the penalty.
+    // Curvature of the mean cross entropy along an axis where every class is as likely; the bias has none of
+    // the penalty.
     const double even = static_cast<double>(classes_ - 1) / static_cast<double>(classes_ * classes_);
-    const Tensor curvature = torch::cat({axes_.variance * even + l2, torch::full({1}, even, axes_.variance.options())});
+    const Tensor curvature =
+        torch::cat({axes_.variance * even + l2, torch::full({1}, even, axes_.variance.options())});
     const Tensor scale = curvature.rsqrt().unsqueeze(1);  // [F+1, 1]
     auto value = [&](const Tensor& scaled, Tensor& gradient) {
       const double loss = objective(scaled * scale, share, l2, gradient);
@@ -88,21 +99,25 @@ class Regression {
   // The penalised loss at `parameters` [F+1, classes]; its gradient goes to `gradient`.
   double objective(const Tensor& parameters, const Tensor& share, double l2, Tensor& gradient) const {
     const auto [weight, bias] = weight_and_bias(parameters);
-    Tensor by_weight = torch::zeros({x_.size(1), classes_}, weight.options());  // [F, classes], for features as given
+    Tensor by_weight =
+        torch::zeros({x_.size(1), classes_}, weight.options());  // [F, classes], for features as given
     Tensor by_bias = torch::zeros({classes_}, weight.options()), loss = torch::zeros({}, weight.options());
     const int64_t rows = x_.size(0), chunk = rows_per_chunk(x_, options_.chunk_bytes);
     for (int64_t i = 0; i < rows; i += chunk) {
       const int64_t count = std::min(chunk, rows - i);
-      const Tensor x = x_.narrow(0, i, count).to(torch::kDouble), label = label_.narrow(0, i, count).unsqueeze(1);
+      const Tensor x = x_.narrow(0, i, count).to(torch::kDouble),
+                   label = label_.narrow(0, i, count).unsqueeze(1);
       const Tensor part = share.narrow(0, i, count).unsqueeze(1);             // [C, 1]
       const Tensor log_p = torch::addmm(bias, x, weight.t()).log_softmax(1);  // [C, classes]
       loss -= (log_p.gather(1, label) * part).sum();
-      const Tensor error = log_p.exp().scatter_add_(1, label, torch::full_like(part, -1)).mul_(part);  // (p - one_hot) share
+      const Tensor error =
+          log_p.exp().scatter_add_(1, label, torch::full_like(part, -1)).mul_(part);  // (p - one_hot) share
       by_weight.addmm_(x.t(), error);
       by_bias += error.sum(0);
     }
     const Tensor w = parameters.index({Slice(0, -1)});
-    gradient.index_put_({Slice(0, -1)}, axes_.turn.t().mm(by_weight - axes_.mean.unsqueeze(1) * by_bias) + l2 * w);
+    gradient.index_put_({Slice(0, -1)},
+                        axes_.turn.t().mm(by_weight - axes_.mean.unsqueeze(1) * by_bias) + l2 * w);
     gradient.index_put_({-1}, by_bias);
     return (loss + 0.5 * l2 * w.square().sum()).item<double>();
   }
@@ -113,11 +128,14 @@ class Regression {
   Axes axes_;
 };
 
-// bool [n] on the CPU: the round(share n) rows, at least one, whose keyed hash is smallest; a pure function of (seed, n).
+// bool [n] on the CPU: the round(share n) rows, at least one, whose keyed hash is smallest; a pure function
+// of (seed, n).
 Tensor held_out_rows(int64_t n, double share, uint64_t seed) {
   std::vector<int64_t> row(static_cast<size_t>(n));
   std::iota(row.begin(), row.end(), 0);
-  auto key = [&](int64_t i) { return mix_key(mix_key(name_key("linear probe"), seed), static_cast<uint64_t>(i)); };
+  auto key = [&](int64_t i) {
+    return mix_key(mix_key(name_key("linear probe"), seed), static_cast<uint64_t>(i));
+  };
   std::sort(row.begin(), row.end(), [&](int64_t a, int64_t b) { return key(a) < key(b); });
   Tensor held = torch::zeros({n}, torch::kBool);
   const int64_t count = std::clamp<int64_t>(std::llround(share * static_cast<double>(n)), 1, n - 1);
@@ -126,12 +144,14 @@ Tensor held_out_rows(int64_t n, double share, uint64_t seed) {
 }
 
 // bool [n]: rows whose largest logit is their label.
-Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tensor>& classifier, int64_t chunk_bytes) {
+Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tensor>& classifier,
+            int64_t chunk_bytes) {
   const auto& [weight, bias] = classifier;
   const int64_t rows = x.size(0), chunk = rows_per_chunk(x, chunk_bytes);
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < rows; i += chunk) {
-    const Tensor logits = torch::addmm(bias, x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble), weight.t());
+    const Tensor logits =
+        torch::addmm(bias, x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble), weight.t());
     parts.push_back(logits.argmax(1).cpu());
   }
   return torch::cat(parts) == labels;
@@ -139,8 +159,8 @@ Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tenso
 
 }  // namespace
 
-LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const Tensor& test, const Tensor& test_labels,
-                         int64_t classes, const LinearProbeOptions& options,
+LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const Tensor& test,
+                         const Tensor& test_labels, int64_t classes, const LinearProbeOptions& options,
                          const std::function<void(int64_t, int64_t)>& progress) {
   torch::NoGradGuard no_grad;
   check_embeddings("linear probe, train", train);
@@ -148,7 +168,8 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   const Tensor label = checked_labels("linear probe, train", train_labels, train.size(0), classes);
   const Tensor test_label = checked_labels("linear probe, test", test_labels, test.size(0), classes);
   if (train.size(1) != test.size(1)) {
-    fail(Exit::failure, "linear probe: test is ", test.sizes(), " but train is ", train.sizes(), "; last sizes must agree.");
+    fail(Exit::failure, "linear probe: test is ", test.sizes(), " but train is ", train.sizes(),
+         "; last sizes must agree.");
   }
   if (classes < 2) fail(Exit::usage, "linear probe: ", classes, " class, allowed: 2 or more.");
   if (train.size(0) < 2) fail(Exit::failure, "linear probe: 1 row in train, allowed: 2 or more.");
@@ -186,8 +207,9 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
       report();
     }
   }
-  const Fit fit = regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide), probe.l2,
-                                 options.tolerance);
+  const Fit fit =
+      regression.fit(start, torch::full({train.size(0)}, 1.0 / static_cast<double>(train.size(0)), wide),
+                     probe.l2, options.tolerance);
   report();
   probe.iterations += fit.iterations;
   probe.converged = fit.converged;

@@ -12,9 +12,9 @@
 namespace foil {
 namespace {
 
-using FusedAdam = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double,
-                           double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
-                           const std::optional<at::Tensor>&);
+using FusedAdam = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList,
+                           at::TensorList, double, double, double, double, double, bool, bool,
+                           const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
 
 // The gradient in the memory layout of its parameter: the fused kernels walk both as flat arrays.
 at::Tensor flat_gradient(const at::Tensor& parameter) {
@@ -29,14 +29,18 @@ void OptimizerOptions::describe(Fields& f) {
   f.choice("name", name, {"sgd", "adam", "adamw", "lars"}, "which optimizer");
   f.number("learning_rate", learning_rate, "the learning rate after warm-up", above(0));
   f.number("momentum", momentum, "sgd, lars: decay of the running sum of gradients", {0, 1, false, true});
-  f.number("weight_decay", weight_decay, "times the weights: added to the gradient, or (adamw) taken off at the learning rate",
+  f.number("weight_decay", weight_decay,
+           "times the weights: added to the gradient, or (adamw) taken off at the learning rate",
            at_least(0));
   f.flag("nesterov", nesterov, "sgd, lars: Nesterov's momentum");
-  f.numbers("betas", betas, "adam, adamw: decay of the running means of the gradient and of its square", {0, 1, false, true});
+  f.numbers("betas", betas, "adam, adamw: decay of the running means of the gradient and of its square",
+            {0, 1, false, true});
   f.number("epsilon", epsilon, "adam, adamw: added to the root of the mean square", above(0));
-  f.number("trust_coefficient", trust_coefficient, "lars: times ||w|| / (||g|| + weight_decay ||w||)", above(0));
+  f.number("trust_coefficient", trust_coefficient, "lars: times ||w|| / (||g|| + weight_decay ||w||)",
+           above(0));
   f.number("clip_norm", clip_norm, "gradients together are scaled down to this 2-norm; 0 = off", at_least(0));
-  f.flag("adapt_norms_and_biases", adapt_norms_and_biases, "lars: adaptation and weight decay on norms and biases too");
+  f.flag("adapt_norms_and_biases", adapt_norms_and_biases,
+         "lars: adaptation and weight decay on norms and biases too");
   f.flag("decay_norms_and_biases", decay_norms_and_biases,
          "sgd, adam, adamw: weight decay on norms and biases too; a scalar never decays");
 }
@@ -46,20 +50,22 @@ void OptimizerOptions::check() const {
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::unused() const {
-  std::vector<std::pair<std::string, std::vector<std::string>>> of_some{{"momentum", {"sgd", "lars"}},
-                                                                        {"nesterov", {"sgd", "lars"}},
-                                                                        {"betas", {"adam", "adamw"}},
-                                                                        {"epsilon", {"adam", "adamw"}},
-                                                                        {"trust_coefficient", {"lars"}},
-                                                                        {"adapt_norms_and_biases", {"lars"}},
-                                                                        {"decay_norms_and_biases", {"sgd", "adam", "adamw"}}};
+  std::vector<std::pair<std::string, std::vector<std::string>>> of_some{
+      {"momentum", {"sgd", "lars"}},
+      {"nesterov", {"sgd", "lars"}},
+      {"betas", {"adam", "adamw"}},
+      {"epsilon", {"adam", "adamw"}},
+      {"trust_coefficient", {"lars"}},
+      {"adapt_norms_and_biases", {"lars"}},
+      {"decay_norms_and_biases", {"sgd", "adam", "adamw"}}};
   std::erase_if(of_some, [&](const auto& option) {
     return std::find(option.second.begin(), option.second.end(), name) != option.second.end();
   });
   return of_some;
 }
 
-ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix, double learning_rate_factor) {
+ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix,
+                               double learning_rate_factor) {
   ParameterGroup group{{}, learning_rate_factor};
   for (const auto& item : module.named_parameters()) {
     if (item.value().requires_grad()) group.parameters.emplace_back(prefix + item.key(), item.value());
@@ -67,7 +73,8 @@ ParameterGroup parameter_group(const torch::nn::Module& module, const std::strin
   return group;
 }
 
-Optimizer::Optimizer(OptimizerOptions options, std::vector<ParameterGroup> groups) : options_(std::move(options)) {
+Optimizer::Optimizer(OptimizerOptions options, std::vector<ParameterGroup> groups)
+    : options_(std::move(options)) {
   options_.check();
   std::set<std::string> names;
   for (const ParameterGroup& group : groups) {
@@ -83,7 +90,8 @@ void Optimizer::add(const std::string& name, const at::Tensor& parameter, double
   const bool norm_or_bias = parameter.dim() <= 1, scalar = parameter.dim() == 0;
   const bool adapted = lars && (!norm_or_bias || options_.adapt_norms_and_biases);
   const bool decayed = !scalar && (lars ? adapted : (!norm_or_bias || options_.decay_norms_and_biases));
-  const Bucket like{learning_rate_factor, decayed ? options_.weight_decay : 0, adapted, parameter.scalar_type(), {}};
+  const Bucket like{
+      learning_rate_factor, decayed ? options_.weight_decay : 0, adapted, parameter.scalar_type(), {}};
   auto bucket = std::find_if(buckets_.begin(), buckets_.end(), [&](const Bucket& b) {
     return b.learning_rate_factor == like.learning_rate_factor && b.weight_decay == like.weight_decay &&
            b.adapted == like.adapted && b.dtype == like.dtype;
@@ -97,7 +105,8 @@ void Optimizer::add(const std::string& name, const at::Tensor& parameter, double
     slot.exp_avg_sq = torch::zeros_like(parameter);
     slot.step = torch::zeros({}, parameter.options().dtype(torch::kFloat).requires_grad(false));
   } else {
-    slot.momentum_buffer = torch::zeros_like(parameter);  // momentum * 0 + g = g: the first step needs no case of its own
+    slot.momentum_buffer =
+        torch::zeros_like(parameter);  // momentum * 0 + g = g: the first step needs no case of its own
   }
   bucket->slots.push_back(std::move(slot));
 }
@@ -125,8 +134,9 @@ void Optimizer::step_sgd(const Bucket& bucket, double learning_rate) const {
     if (options_.momentum > 0) momenta.push_back(slot.momentum_buffer);
   }
   if (weights.empty()) return;
-  at::_fused_sgd_(weights, grads, momenta, bucket.weight_decay, options_.momentum, learning_rate, /*dampening=*/0,
-                  options_.nesterov && options_.momentum > 0, /*maximize=*/false, /*is_first_step=*/false);
+  at::_fused_sgd_(weights, grads, momenta, bucket.weight_decay, options_.momentum, learning_rate,
+                  /*dampening=*/0, options_.nesterov && options_.momentum > 0, /*maximize=*/false,
+                  /*is_first_step=*/false);
 }
 
 void Optimizer::step_adam(const Bucket& bucket, double learning_rate) const {
@@ -141,9 +151,11 @@ void Optimizer::step_adam(const Bucket& bucket, double learning_rate) const {
   }
   if (weights.empty()) return;
   at::_foreach_add_(steps, 1);
-  const FusedAdam fused = options_.name == "adamw" ? FusedAdam{at::_fused_adamw_} : FusedAdam{at::_fused_adam_};
-  fused(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, steps, learning_rate, options_.betas[0], options_.betas[1],
-        bucket.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, /*found_inf=*/{});
+  const FusedAdam fused =
+      options_.name == "adamw" ? FusedAdam{at::_fused_adamw_} : FusedAdam{at::_fused_adam_};
+  fused(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, steps, learning_rate, options_.betas[0],
+        options_.betas[1], bucket.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false,
+        /*grad_scale=*/{}, /*found_inf=*/{});
 }
 
 void Optimizer::step_lars(const Bucket& bucket, double learning_rate) const {
@@ -154,7 +166,8 @@ void Optimizer::step_lars(const Bucket& bucket, double learning_rate) const {
     if (bucket.adapted) {
       const at::Tensor norm = w.norm();
       const at::Tensor divisor = w.grad().norm() + bucket.weight_decay * norm;
-      update.mul_(torch::where((norm > 0) & (divisor > 0), options_.trust_coefficient * norm / divisor, torch::ones_like(norm)));
+      update.mul_(torch::where((norm > 0) & (divisor > 0), options_.trust_coefficient * norm / divisor,
+                               torch::ones_like(norm)));
     }
     slot.momentum_buffer.mul_(options_.momentum).add_(update);
     w.sub_(options_.nesterov ? update.add_(slot.momentum_buffer, options_.momentum) : slot.momentum_buffer);

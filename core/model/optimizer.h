@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Optimizers: SGD, Adam and AdamW on LibTorch's fused kernels, and LARS. The learning rate comes with each step: there is no
-// schedule here. A parameter without a gradient is skipped, and its state does not move.
+// Optimizers: SGD, Adam and AdamW on LibTorch's fused kernels, and LARS. The learning rate comes with each
+// step: there is no schedule here. A parameter without a gradient is skipped, and its state does not move.
 #pragma once
 
 #include <foil/fields.h>
+
 #include <torch/nn/module.h>
 
 #include <map>
@@ -39,30 +40,40 @@ struct ParameterGroup {
 };
 
 // The parameters of a module that want a gradient, their names led by `prefix`.
-ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix, double learning_rate_factor);
+ParameterGroup parameter_group(const torch::nn::Module& module, const std::string& prefix,
+                               double learning_rate_factor);
 
-// One step with gradient g, weight decay d, learning rate r (times the group's factor). Norms and biases are the parameters of at
-// most one dimension. A scalar, a learned temperature or bias, never decays: 0 is no neutral value of it.
-//   sgd    v = momentum v + (g + d w);  w -= r v, with nesterov r (g + d w + momentum v)         (as torch.optim.SGD, dampening 0)
-//   adam   Kingma and Ba, 2015, algorithm 1, with g + d w for g                                  (as torch.optim.Adam)
-//   adamw  Loshchilov and Hutter, 2019, algorithm 2: w -= r d w beside Adam's step on g          (as torch.optim.AdamW)
-//   lars   You, Gitman and Ginsburg, "Large batch training of convolutional networks", 2017, equation 6 and algorithm 1:
-//          a = trust ||w|| / (||g|| + d ||w||);  v = momentum v + r a (g + d w);  w -= v, with nesterov r a (g + d w) + momentum v
-//          a = 1 where ||w|| or its divisor is 0. Norms and biases have a = 1, d = 0 unless adapt_norms_and_biases.
-//          The learning rate is inside v, as in SimCLR's code (which divides by ||g + d w||); lightly's keeps it outside.
+// One step with gradient g, weight decay d, learning rate r (times the group's factor). Norms and biases are
+// the parameters of at most one dimension. A scalar, a learned temperature or bias, never decays: 0 is no
+// neutral value of it.
+//   sgd    as torch.optim.SGD with dampening 0:
+//          v = momentum v + (g + d w);  w -= r v, with nesterov r (g + d w + momentum v)
+//   adam   as torch.optim.Adam: Kingma and Ba, 2015, algorithm 1, with g + d w for g
+//   adamw  as torch.optim.AdamW: Loshchilov and Hutter, 2019, algorithm 2: w -= r d w beside Adam's step on g
+//   lars   You, Gitman and Ginsburg, "Large batch training of convolutional networks", 2017, equation 6 and
+//          algorithm 1:
+//          a = trust ||w|| / (||g|| + d ||w||);  v = momentum v + r a (g + d w)
+//          w -= v, with nesterov r a (g + d w) + momentum v
+//          a = 1 where ||w|| or its divisor is 0. Norms and biases have a = 1, d = 0 unless
+//          adapt_norms_and_biases. The learning rate is inside v, as in SimCLR's code (which divides by
+//          ||g + d w||); lightly's keeps it outside.
 class Optimizer {
  public:
-  // The parameters' dtype, device and memory layout are final. Their names must be unique: they key the state.
+  // The parameters' dtype, device and memory layout are final. Their names must be unique: they key the
+  // state.
   Optimizer(OptimizerOptions options, std::vector<ParameterGroup> groups);
 
   void step(double learning_rate);
   void zero_grad();
-  // The 2-norm of all gradients together; gradients are scaled by min(1, clip_norm / (norm + 1e-6)), unless clip_norm is 0.
+  // The 2-norm of all gradients together; gradients are scaled by min(1, clip_norm / (norm + 1e-6)), unless
+  // clip_norm is 0.
   double clip();
 
-  // The whole state under PARAMETER.momentum_buffer, or PARAMETER.exp_avg, .exp_avg_sq, .step: the tensors themselves, not copies.
+  // The whole state under PARAMETER.momentum_buffer, or PARAMETER.exp_avg, .exp_avg_sq, .step: the tensors
+  // themselves, not copies.
   std::map<std::string, at::Tensor> state() const;
-  // The inverse. Throws Error (Exit::data) with every difference in names, shapes and dtypes, and then changes nothing.
+  // The inverse. Throws Error (Exit::data) with every difference in names, shapes and dtypes, and then
+  // changes nothing.
   void load_state(const std::map<std::string, at::Tensor>& state);
 
  private:

@@ -10,8 +10,10 @@
 
 namespace foil {
 
-QueueStore::QueueStore(const QueueNeed& need, int64_t width, uint64_t key, const at::TensorOptions& options) : need_(need) {
-  const Tensor start = torch::randn({need.length, width}, at::make_generator<at::CPUGeneratorImpl>(key), torch::kDouble);
+QueueStore::QueueStore(const QueueNeed& need, int64_t width, uint64_t key, const at::TensorOptions& options)
+    : need_(need) {
+  const Tensor start =
+      torch::randn({need.length, width}, at::make_generator<at::CPUGeneratorImpl>(key), torch::kDouble);
   const Tensor nothing = torch::full({need.length}, -1, options.dtype(torch::kLong));
   data_ = register_buffer("data", unit(start).to(options));
   if (need.index) index_ = register_buffer("index", nothing.clone());
@@ -19,7 +21,9 @@ QueueStore::QueueStore(const QueueNeed& need, int64_t width, uint64_t key, const
   entered_ = register_buffer("entered", torch::zeros({}, nothing.options()));
 }
 
-Queue QueueStore::look() const { return {data_, label_, index_, std::min(entered_.item<int64_t>(), need_.length), need_.view}; }
+Queue QueueStore::look() const {
+  return {data_, label_, index_, std::min(entered_.item<int64_t>(), need_.length), need_.view};
+}
 
 void QueueStore::enqueue(const LossInput& input, const Tensor& label) {
   if (input.epoch < need_.start_epoch) return;

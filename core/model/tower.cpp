@@ -7,10 +7,10 @@
 #include <foil/batch_norm.h>
 
 #include <ATen/autocast_mode.h>
+#include <torch/nn/init.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/nn/init.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -23,7 +23,9 @@ namespace {
 class Autocast {
  public:
   Autocast(at::DeviceType device, bool on)
-      : device_(device), enabled_(at::autocast::is_autocast_enabled(device)), dtype_(at::autocast::get_autocast_dtype(device)) {
+      : device_(device),
+        enabled_(at::autocast::is_autocast_enabled(device)),
+        dtype_(at::autocast::get_autocast_dtype(device)) {
     at::autocast::increment_nesting();
     at::autocast::set_autocast_enabled(device_, on);
     if (on) at::autocast::set_autocast_dtype(device_, at::kBFloat16);
@@ -64,7 +66,8 @@ View concatenate(const Views& views, const std::vector<size_t>& which) {
   return all;
 }
 
-// The cosines of x with the rows of a weight: [B, in] -> [B, out]. A linear layer without bias whose input and rows are unit norm.
+// The cosines of x with the rows of a weight: [B, in] -> [B, out]. A linear layer without bias whose input
+// and rows are unit norm.
 class Cosine final : public torch::nn::Module {
  public:
   Cosine(int64_t in, int64_t out) : weight_(register_parameter("weight", torch::empty({out, in}))) {
@@ -94,14 +97,16 @@ int64_t add_layer(torch::nn::Sequential& layers, int64_t in, int64_t out, bool b
 }  // namespace
 
 void HeadOptions::describe(Fields& f) {
-  f.choice(
-      "kind", kind, {"nonlinear", "linear", "cosine", "none"},
-      "the projection head: hidden layers and a last one; the last one alone; the layers, then cosines with directions; z = h");
+  f.choice("kind", kind, {"nonlinear", "linear", "cosine", "none"},
+           "the projection head: hidden layers and a last one; the last one alone; the layers, then cosines "
+           "with directions; z = h");
   f.integers("dims", dims, "widths of the layers; the last one is the width of z", between(1, 1e6));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
-  f.flag("last_batch_norm", last_batch_norm, "batch norm after the last layer (of cosine: the one before the cosines)");
+  f.flag("last_batch_norm", last_batch_norm,
+         "batch norm after the last layer (of cosine: the one before the cosines)");
   f.choice("activation", activation, {"relu", "gelu"}, "after each hidden layer");
-  f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn", at_least(0));
+  f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn",
+            at_least(0));
 }
 
 void HeadOptions::check() const {
@@ -110,7 +115,8 @@ void HeadOptions::check() const {
 }
 
 void PredictorOptions::describe(Fields& f) {
-  f.integers("hidden", hidden, "widths of the hidden layers between z and a prediction of its width", between(1, 1e6));
+  f.integers("hidden", hidden, "widths of the hidden layers between z and a prediction of its width",
+             between(1, 1e6));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
 }
 
@@ -119,12 +125,16 @@ void ModelOptions::describe(Fields& f) {
            "whether batch statistics are taken over all views together or view by view");
   f.path("weights", weights, "a safetensors file with the encoder's weights under their published names");
   f.flag("frozen", frozen, "the encoder does not learn and stays in evaluation mode");
-  f.number("learning_rate_factor", learning_rate_factor, "times the learning rate for encoder and head", at_least(0));
+  f.number("learning_rate_factor", learning_rate_factor, "times the learning rate for encoder and head",
+           at_least(0));
 }
 
 Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model)
-    : encoder_(register_module("encoder", std::move(encoder))), options_(std::move(model)), z_dim_(encoder_->feature_dim()) {
-  if (!options_.weights.empty()) left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
+    : encoder_(register_module("encoder", std::move(encoder))),
+      options_(std::move(model)),
+      z_dim_(encoder_->feature_dim()) {
+  if (!options_.weights.empty())
+    left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
   head.check();
   if (head.kind != "none") build_head(head);
   if (options_.frozen) {
@@ -220,7 +230,8 @@ void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks) {
     if (auto* norm = dynamic_cast<BatchNorm*>(part)) norm->set_ranks(ranks);
     if (dynamic_cast<torch::nn::BatchNorm1dImpl*>(part) || dynamic_cast<torch::nn::BatchNorm2dImpl*>(part) ||
         dynamic_cast<torch::nn::BatchNorm3dImpl*>(part)) {
-      fail(Exit::usage, item.key(), " is a ", part->name(), ", allowed: foil::BatchNorm, whose statistics are those of all ranks.");
+      fail(Exit::usage, item.key(), " is a ", part->name(),
+           ", allowed: foil::BatchNorm, whose statistics are those of all ranks.");
     }
   }
 }

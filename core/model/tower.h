@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tower: encoder + projection head (+ predictor), from views to features h, projections z and predictions p. It normalises none of
-// them and knows no loss.
+// Tower: encoder + projection head (+ predictor), from views to features h, projections z and predictions p.
+// It normalises none of them and knows no loss.
 #pragma once
 
 #include <foil/encoder.h>
 #include <foil/fields.h>
 #include <foil/ranks.h>
+
 #include <torch/nn/modules/container/sequential.h>
 
 #include <memory>
@@ -40,10 +41,11 @@ struct ModelOptions {
   void describe(Fields& f);
 };
 
-// Parameters are called encoder.* (the encoder's published names), head.N.* and predictor.N.* (N counts linear layers, norms and
-// activations). The head is the non-linear one of SimCLR (Chen et al., 2020, section 2.1, z = W2 relu(W1 h)), with batch norm after
-// each hidden layer; a linear layer in front of a batch norm has no bias. A cosine head ends in the cosines of what its layers give
-// with the directions of a last weight: the bottleneck and weight-normed last layer of Caron et al., "DINO", 2021, appendix C.
+// Parameters are called encoder.* (the encoder's published names), head.N.* and predictor.N.* (N counts
+// linear layers, norms and activations). The head is the non-linear one of SimCLR (Chen et al., 2020,
+// section 2.1, z = W2 relu(W1 h)), with batch norm after each hidden layer; a linear layer in front of a
+// batch norm has no bias. A cosine head ends in the cosines of what its layers give with the directions of a
+// last weight: the bottleneck and weight-normed last layer of Caron et al., "DINO", 2021, appendix C.
 class Tower : public torch::nn::Module {
  public:
   // The encoder has been set up; here it gets its weights, when ModelOptions names a file.
@@ -52,21 +54,27 @@ class Tower : public torch::nn::Module {
   struct Output {
     std::vector<Tensor> h;  // V x [B_v, F]
     std::vector<Tensor> z;  // V x [B_v, D], as the head gives it; h itself without a head
-    std::vector<Tensor> p;  // V x [B_v, D], as the predictor gives it; empty without a predictor and in evaluation
+    std::vector<Tensor>
+        p;  // V x [B_v, D], as the predictor gives it; empty without a predictor and in evaluation
   };
-  // A predictor, from z to D: hidden layers as the head's and a last linear one (Grill et al., "BYOL", 2020, section 3.2).
+  // A predictor, from z to D: hidden layers as the head's and a last linear one (Grill et al., "BYOL", 2020,
+  // section 3.2).
   void add_predictor(const PredictorOptions& options);
-  // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view: one by one, as in MoCo
-  // and BYOL. With bf16_autocast all parts run under autocast and the outputs are fp32.
+  // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view:
+  // one by one, as in MoCo and BYOL. With bf16_autocast all parts run under autocast and the outputs are
+  // fp32.
   Output forward(const Views& views, bool bf16_autocast = false);
 
   int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
   int64_t z_dim() const { return z_dim_; }                         // D
   double learning_rate_factor() const { return options_.learning_rate_factor; }
-  const std::vector<std::string>& weights_left_out() const { return left_out_; }  // names in ModelOptions::weights not loaded
+  const std::vector<std::string>& weights_left_out() const {
+    return left_out_;
+  }  // names in ModelOptions::weights not loaded
 
-  // Between backward and the optimizer's step, where HeadOptions::frozen_epochs asks for it: the head's last layer (of a cosine
-  // head its directions) gets no gradient, so that neither the step nor weight decay moves it.
+  // Between backward and the optimizer's step, where HeadOptions::frozen_epochs asks for it: the head's last
+  // layer (of a cosine head its directions) gets no gradient, so that neither the step nor weight decay moves
+  // it.
   void freeze_last_layer();
 
   // A frozen encoder stays in evaluation mode.
@@ -86,8 +94,8 @@ class Tower : public torch::nn::Module {
 // x / max(||x||, 1e-12) along the last dimension, in fp32 or wider.
 Tensor unit(const Tensor& x);
 
-// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a torch::nn::BatchNorm,
-// whose statistics would be those of one rank.
+// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a
+// torch::nn::BatchNorm, whose statistics would be those of one rank.
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks);
 
 }  // namespace foil

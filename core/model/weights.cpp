@@ -11,8 +11,9 @@ namespace foil {
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
-constexpr std::string_view kPrefixes[] = {"module.",  "_orig_mod.",    "model.",     "tower.",          "backbone.",
-                                          "encoder.", "base_encoder.", "encoder_q.", "online_encoder.", "student."};
+constexpr std::string_view kPrefixes[] = {"module.",         "_orig_mod.", "model.",        "tower.",
+                                          "backbone.",       "encoder.",   "base_encoder.", "encoder_q.",
+                                          "online_encoder.", "student."};
 constexpr std::string_view kIgnored[] = {"fc.",
                                          "head.",
                                          "projector.",
@@ -45,35 +46,42 @@ std::string shape(const at::Tensor& tensor) {
 bool counts_batches(const std::string& name) { return name.ends_with(kCounter); }
 
 // What a tensor of the module has against the one of its name in the file; empty when it can be copied.
-std::string difference(const std::string& name, const at::Tensor& tensor, const Tensors& from, bool published) {
+std::string difference(const std::string& name, const at::Tensor& tensor, const Tensors& from,
+                       bool published) {
   const auto hit = from.find(name);
-  if (hit == from.end()) return published && counts_batches(name) ? "" : "missing: " + name + " " + shape(tensor);
+  if (hit == from.end())
+    return published && counts_batches(name) ? "" : "missing: " + name + " " + shape(tensor);
   const at::Tensor& other = hit->second;
-  if (other.sizes() != tensor.sizes()) return "shape: " + name + " is " + shape(other) + ", allowed: " + shape(tensor);
+  if (other.sizes() != tensor.sizes())
+    return "shape: " + name + " is " + shape(other) + ", allowed: " + shape(tensor);
   const bool converts = published && other.is_floating_point() && tensor.is_floating_point();
   if (other.scalar_type() == tensor.scalar_type() || converts) return "";
   return std::string("dtype: ") + name + " is " + c10::toString(other.scalar_type()) +
          ", allowed: " + c10::toString(tensor.scalar_type());
 }
 
-// Copies `from` into `into` when `differences` and the comparison of both sides leave nothing to complain about. `published`:
-// weights from elsewhere, whose floats may be of another type and whose counters may be missing.
+// Copies `from` into `into` when `differences` and the comparison of both sides leave nothing to complain
+// about. `published`: weights from elsewhere, whose floats may be of another type and whose counters may be
+// missing.
 void copy(const Tensors& from, const Tensors& into, const std::string& place, bool published,
           std::vector<std::string> differences) {
   std::vector<std::string> known;
   for (const auto& [name, tensor] : into) {
     known.push_back(name);
-    if (const std::string found = difference(name, tensor, from, published); !found.empty()) differences.push_back(found);
+    if (const std::string found = difference(name, tensor, from, published); !found.empty())
+      differences.push_back(found);
   }
   for (const auto& [name, tensor] : from) {
     if (into.contains(name) || (published && counts_batches(name))) continue;
     const std::string near = nearest(name, known);
-    differences.push_back("unexpected: " + name + " " + shape(tensor) + (near.empty() ? "" : ". Did you mean '" + near + "'?"));
+    differences.push_back("unexpected: " + name + " " + shape(tensor) +
+                          (near.empty() ? "" : ". Did you mean '" + near + "'?"));
   }
   if (!differences.empty()) {
     std::string text;
     for (size_t i = 0; i < std::min(differences.size(), kMostLines); ++i) text += "\n  " + differences[i];
-    if (differences.size() > kMostLines) text += "\n  and " + std::to_string(differences.size() - kMostLines) + " more";
+    if (differences.size() > kMostLines)
+      text += "\n  and " + std::to_string(differences.size() - kMostLines) + " more";
     fail(Exit::data, place, ": the tensors do not fit:", text);
   }
   torch::NoGradGuard no_grad;
@@ -83,7 +91,8 @@ void copy(const Tensors& from, const Tensors& into, const std::string& place, bo
 }
 
 bool starts_with_any(std::string_view name, const auto& prefixes) {
-  return std::any_of(std::begin(prefixes), std::end(prefixes), [&](std::string_view prefix) { return name.starts_with(prefix); });
+  return std::any_of(std::begin(prefixes), std::end(prefixes),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
 }  // namespace
@@ -101,9 +110,12 @@ void move_to(torch::nn::Module& module, at::Device device, at::ScalarType dtype)
   }
 }
 
-void copy_exactly(const Tensors& from, const Tensors& into, const std::string& place) { copy(from, into, place, false, {}); }
+void copy_exactly(const Tensors& from, const Tensors& into, const std::string& place) {
+  copy(from, into, place, false, {});
+}
 
-std::vector<std::string> load_weights(torch::nn::Module& module, const Tensors& weights, const std::string& place) {
+std::vector<std::string> load_weights(torch::nn::Module& module, const Tensors& weights,
+                                      const std::string& place) {
   const Tensors into = named_tensors(module);
   Tensors from;
   std::vector<std::string> left_out;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Synchronised batch norm: by the CPU's own passes where they take the input, else in tensor operations (LibTorch's kernels for it
-// are CUDA's). One rank on CUDA runs LibTorch's.
-#include <foil/batch_norm.h>
-
+// Synchronised batch norm: by the CPU's own passes where they take the input, else in tensor operations
+// (LibTorch's kernels for it are CUDA's). One rank on CUDA runs LibTorch's.
 #include "ranks/batch_norm_cpu.h"
+
+#include <foil/batch_norm.h>
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -40,18 +40,21 @@ Moments local_moments(const Tensor& x) {
   const int64_t channels = x.size(1), n = x.numel() / std::max<int64_t>(channels, 1);
   if (batch_norm_cpu::takes(x)) {
     const Tensor all = batch_norm_cpu::moments(x);
-    return {torch::full({}, static_cast<double>(n), all.options()), all.slice(0, 0, channels), all.slice(0, channels)};
+    return {torch::full({}, static_cast<double>(n), all.options()), all.slice(0, 0, channels),
+            all.slice(0, channels)};
   }
   const Tensor wide = widened(x), count = torch::full({}, static_cast<double>(n), wide.options());
-  if (n == 0) return {count, torch::zeros({channels}, wide.options()), torch::zeros({channels}, wide.options())};
+  if (n == 0)
+    return {count, torch::zeros({channels}, wide.options()), torch::zeros({channels}, wide.options())};
   const std::vector<int64_t> dims = all_but_channels(x);
   const Tensor mean = wide.mean(dims);
   return {count, mean, (wide - per_channel(mean, x)).square_().sum(dims)};
 }
 
-// The moments of the global batch. Each rank fills its row of a table of zeros; the sum over ranks is then the table of all ranks,
-// and every rank merges its rows in the same order (Chan, Golub and LeVeque, 1983). In fp64 on all: a rank without rows does not
-// know the layout that the others have, and with it the passes they take.
+// The moments of the global batch. Each rank fills its row of a table of zeros; the sum over ranks is then
+// the table of all ranks, and every rank merges its rows in the same order (Chan, Golub and LeVeque, 1983).
+// In fp64 on all: a rank without rows does not know the layout that the others have, and with it the passes
+// they take.
 Moments global_moments(const Tensor& x, Ranks* ranks) {
   Moments all = local_moments(x);
   if (!ranks) return all;
@@ -66,7 +69,8 @@ Moments global_moments(const Tensor& x, Ranks* ranks) {
   all = row_of(0);
   for (int64_t r = 1; r < ranks->world_size(); ++r) {
     const Moments row = row_of(r);
-    const Tensor total = all.count + row.count, share = row.count / total.clamp_min(1), delta = row.mean - all.mean;
+    const Tensor total = all.count + row.count, share = row.count / total.clamp_min(1),
+                 delta = row.mean - all.mean;
     all.mean = all.mean + delta * share;
     all.m2 = all.m2 + row.m2 + delta.square() * (all.count * share);
     all.count = total;
@@ -74,12 +78,12 @@ Moments global_moments(const Tensor& x, Ranks* ranks) {
   return {all.count.to(type), all.mean.to(type), all.m2.to(type)};
 }
 
-// y = scale * x + shift with scale = weight / sqrt(var + eps) and shift = bias - mean * scale, or max(y, 0). The mean and the
-// inverse of the deviation are functions of x on every rank, so the gradient of x takes sums over all ranks; those of weight and
-// bias are this rank's part.
+// y = scale * x + shift with scale = weight / sqrt(var + eps) and shift = bias - mean * scale, or max(y, 0).
+// The mean and the inverse of the deviation are functions of x on every rank, so the gradient of x takes sums
+// over all ranks; those of weight and bias are this rank's part.
 struct Normalise : torch::autograd::Function<Normalise> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Moments& moments,
-                        const Tensor& inverse_std, Ranks* ranks, bool relu) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Moments& moments, const Tensor& inverse_std, Ranks* ranks, bool relu) {
     const Tensor scale = inverse_std * weight, shift = bias - moments.mean * scale;
     context->save_for_backward({x, weight, moments.mean, inverse_std, moments.count, scale, shift});
     context->saved_data["ranks"] = reinterpret_cast<int64_t>(ranks);
@@ -90,10 +94,11 @@ struct Normalise : torch::autograd::Function<Normalise> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradient) {
-    if (at::GradMode::is_enabled()) fail(Exit::failure, "BatchNorm: a second derivative is asked for, allowed: the first.");
+    if (at::GradMode::is_enabled())
+      fail(Exit::failure, "BatchNorm: a second derivative is asked for, allowed: the first.");
     const variable_list saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &inverse_std = saved[3], &count = saved[4], &scale = saved[5],
-                 &shift = saved[6];
+    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &inverse_std = saved[3],
+                 &count = saved[4], &scale = saved[5], &shift = saved[6];
     auto* ranks = reinterpret_cast<Ranks*>(context->saved_data["ranks"].toInt());
     const bool relu = context->saved_data["relu"].toBool(), fast = batch_norm_cpu::takes(x);
     Tensor g, centred, sums;  // sums [2, C]: of g, and of g * (x - mean)
@@ -110,8 +115,9 @@ struct Normalise : torch::autograd::Function<Normalise> {
     }
     const Tensor means = (ranks ? ranks->sum(sums.to(at::kDouble)).to(sums.scalar_type()) : sums) / count;
     const Tensor a = means[0], b = means[1] * inverse_std.square();
-    const Tensor dx = fast ? batch_norm_cpu::input_gradient(g, x, mean, scale, shift, a, b, relu)
-                           : ((g - per_channel(a, x)).sub_(centred * per_channel(b, x))).mul_(per_channel(scale, x));
+    const Tensor dx =
+        fast ? batch_norm_cpu::input_gradient(g, x, mean, scale, shift, a, b, relu)
+             : ((g - per_channel(a, x)).sub_(centred * per_channel(b, x))).mul_(per_channel(scale, x));
     return {dx.to(x.scalar_type()),
             (sums[1] * inverse_std).to(weight.scalar_type()),
             sums[0].to(weight.scalar_type()),
@@ -124,7 +130,8 @@ struct Normalise : torch::autograd::Function<Normalise> {
 
 }  // namespace
 
-BatchNorm::BatchNorm(int64_t channels, bool affine, double eps, double momentum) : eps_(eps), momentum_(momentum) {
+BatchNorm::BatchNorm(int64_t channels, bool affine, double eps, double momentum)
+    : eps_(eps), momentum_(momentum) {
   if (affine) {
     weight = register_parameter("weight", torch::ones({channels}));
     bias = register_parameter("bias", torch::zeros({channels}));
@@ -136,19 +143,23 @@ BatchNorm::BatchNorm(int64_t channels, bool affine, double eps, double momentum)
 
 at::Tensor BatchNorm::normalised(const at::Tensor& x, bool relu) {
   if (x.dim() < 2 || x.size(1) != running_mean.numel()) {
-    fail(Exit::failure, "BatchNorm: the input is ", x.sizes(), ", allowed: [B, ", running_mean.numel(), ", ...].");
+    fail(Exit::failure, "BatchNorm: the input is ", x.sizes(), ", allowed: [B, ", running_mean.numel(),
+         ", ...].");
   }
   const bool training = is_training();
   Ranks* const ranks = ranks_ && ranks_->world_size() > 1 ? ranks_.get() : nullptr;
   const int64_t n = x.numel() / x.size(1);  // of this rank, a channel
   const auto refuse = [&] {
-    fail(Exit::failure, "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input is ",
+    fail(Exit::failure,
+         "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input "
+         "is ",
          x.sizes(), ".");
   };
   if (training) num_batches_tracked.add_(1);
   if (training && !ranks && n == 1) refuse();
   if (!training || (!ranks && (n == 0 || !batch_norm_cpu::takes(x)))) {
-    Tensor y = torch::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, false);
+    Tensor y =
+        torch::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, false);
     return relu ? y.relu_() : y;
   }
   Moments moments;

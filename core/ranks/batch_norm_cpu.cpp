@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The loops. `rows_of` cuts the rows into blocks that stay in the first-level cache; the compiler vectorises over channels, for
-// what the processor has.
+// The loops. `rows_of` cuts the rows into blocks that stay in the first-level cache; the compiler vectorises
+// over channels, for what the processor has.
 #include "ranks/batch_norm_cpu.h"
 
 #include <torch/types.h>
@@ -44,8 +44,9 @@ FOIL_INLINE void block_moments(const T* __restrict x, int64_t rows, int64_t chan
 }
 
 template <class T>
-FOIL_INLINE void block_affine(const T* __restrict x, int64_t rows, int64_t channels, const T* __restrict scale,
-                              const T* __restrict shift, bool relu, T* __restrict y) {
+FOIL_INLINE void block_affine(const T* __restrict x, int64_t rows, int64_t channels,
+                              const T* __restrict scale, const T* __restrict shift, bool relu,
+                              T* __restrict y) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
       const T value = x[r * channels + c] * scale[c] + shift[c];
@@ -56,14 +57,16 @@ FOIL_INLINE void block_affine(const T* __restrict x, int64_t rows, int64_t chann
 
 // `out`: the two sums, [2 C].
 template <class T>
-FOIL_INLINE void block_sums(const T* __restrict dy, const T* __restrict x, int64_t rows, int64_t channels, const T* __restrict mean,
-                            const T* __restrict scale, const T* __restrict shift, bool relu, T* __restrict out) {
+FOIL_INLINE void block_sums(const T* __restrict dy, const T* __restrict x, int64_t rows, int64_t channels,
+                            const T* __restrict mean, const T* __restrict scale, const T* __restrict shift,
+                            bool relu, T* __restrict out) {
   T* __restrict sum = out;
   T* __restrict centred = out + channels;
   std::fill(out, out + 2 * channels, T(0));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
-      const T value = x[r * channels + c], g = rectified_gradient(dy[r * channels + c], value, scale[c], shift[c], relu);
+      const T value = x[r * channels + c],
+              g = rectified_gradient(dy[r * channels + c], value, scale[c], shift[c], relu);
       sum[c] += g;
       centred[c] += g * (value - mean[c]);
     }
@@ -72,31 +75,37 @@ FOIL_INLINE void block_sums(const T* __restrict dy, const T* __restrict x, int64
 
 template <class T>
 FOIL_INLINE void block_gradient(const T* __restrict dy, const T* __restrict x, int64_t rows, int64_t channels,
-                                const T* __restrict mean, const T* __restrict scale, const T* __restrict shift,
-                                const T* __restrict a, const T* __restrict b, bool relu, T* __restrict dx) {
+                                const T* __restrict mean, const T* __restrict scale,
+                                const T* __restrict shift, const T* __restrict a, const T* __restrict b,
+                                bool relu, T* __restrict dx) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
-      const T value = x[r * channels + c], g = rectified_gradient(dy[r * channels + c], value, scale[c], shift[c], relu);
+      const T value = x[r * channels + c],
+              g = rectified_gradient(dy[r * channels + c], value, scale[c], shift[c], relu);
       dx[r * channels + c] = (g - a[c] - b[c] * (value - mean[c])) * scale[c];
     }
   }
 }
 
 // A clone cannot be a template: one function a type.
-#define FOIL_BLOCKS(T)                                                                                                             \
-  FOIL_CLONES void moments_of(const T* x, int64_t rows, int64_t channels, T* out) { block_moments(x, rows, channels, out); }       \
-  FOIL_CLONES void affine_of(const T* x, int64_t rows, int64_t channels, const T* scale, const T* shift, bool relu, T* y) {        \
-    relu ? block_affine(x, rows, channels, scale, shift, true, y) : block_affine(x, rows, channels, scale, shift, false, y);       \
-  }                                                                                                                                \
-  FOIL_CLONES void sums_of(const T* dy, const T* x, int64_t rows, int64_t channels, const T* mean, const T* scale, const T* shift, \
-                           bool relu, T* out) {                                                                                    \
-    relu ? block_sums(dy, x, rows, channels, mean, scale, shift, true, out)                                                        \
-         : block_sums(dy, x, rows, channels, mean, scale, shift, false, out);                                                      \
-  }                                                                                                                                \
-  FOIL_CLONES void gradient_of(const T* dy, const T* x, int64_t rows, int64_t channels, const T* mean, const T* scale,             \
-                               const T* shift, const T* a, const T* b, bool relu, T* dx) {                                         \
-    relu ? block_gradient(dy, x, rows, channels, mean, scale, shift, a, b, true, dx)                                               \
-         : block_gradient(dy, x, rows, channels, mean, scale, shift, a, b, false, dx);                                             \
+#define FOIL_BLOCKS(T)                                                                                     \
+  FOIL_CLONES void moments_of(const T* x, int64_t rows, int64_t channels, T* out) {                        \
+    block_moments(x, rows, channels, out);                                                                 \
+  }                                                                                                        \
+  FOIL_CLONES void affine_of(const T* x, int64_t rows, int64_t channels, const T* scale, const T* shift,   \
+                             bool relu, T* y) {                                                            \
+    relu ? block_affine(x, rows, channels, scale, shift, true, y)                                          \
+         : block_affine(x, rows, channels, scale, shift, false, y);                                        \
+  }                                                                                                        \
+  FOIL_CLONES void sums_of(const T* dy, const T* x, int64_t rows, int64_t channels, const T* mean,         \
+                           const T* scale, const T* shift, bool relu, T* out) {                            \
+    relu ? block_sums(dy, x, rows, channels, mean, scale, shift, true, out)                                \
+         : block_sums(dy, x, rows, channels, mean, scale, shift, false, out);                              \
+  }                                                                                                        \
+  FOIL_CLONES void gradient_of(const T* dy, const T* x, int64_t rows, int64_t channels, const T* mean,     \
+                               const T* scale, const T* shift, const T* a, const T* b, bool relu, T* dx) { \
+    relu ? block_gradient(dy, x, rows, channels, mean, scale, shift, a, b, true, dx)                       \
+         : block_gradient(dy, x, rows, channels, mean, scale, shift, a, b, false, dx);                     \
   }
 FOIL_BLOCKS(float)
 FOIL_BLOCKS(double)
@@ -125,12 +134,14 @@ Tensor as(const Tensor& channels, const Tensor& x) { return channels.to(x.scalar
 
 bool takes(const Tensor& x) {
   const bool type = x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble;
-  const bool layout = (x.dim() == 2 && x.is_contiguous()) || (x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast));
+  const bool layout = (x.dim() == 2 && x.is_contiguous()) ||
+                      (x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast));
   return x.device().is_cpu() && type && layout;
 }
 
 Tensor in_layout_of(const Tensor& dy, const Tensor& x) {
-  return dy.to(x.scalar_type()).contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+  return dy.to(x.scalar_type())
+      .contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 Tensor moments(const Tensor& x) {
@@ -146,9 +157,12 @@ Tensor moments(const Tensor& x) {
     });
     double* const mean = all.data_ptr<double>();
     double* const m2 = mean + channels;
-    const auto rows_of = [&](int64_t i) { return static_cast<double>(std::min(blocks.size, blocks.rows - i * blocks.size)); };
+    const auto rows_of = [&](int64_t i) {
+      return static_cast<double>(std::min(blocks.size, blocks.rows - i * blocks.size));
+    };
     for (int64_t i = 0; i < blocks.count; ++i)
-      for (int64_t c = 0; c < channels; ++c) mean[c] += rows_of(i) / static_cast<double>(blocks.rows) * part[i * 2 * channels + c];
+      for (int64_t c = 0; c < channels; ++c)
+        mean[c] += rows_of(i) / static_cast<double>(blocks.rows) * part[i * 2 * channels + c];
     for (int64_t i = 0; i < blocks.count; ++i) {
       for (int64_t c = 0; c < channels; ++c) {
         const double apart = part[i * 2 * channels + c] - mean[c];
@@ -165,40 +179,43 @@ Tensor affine(const Tensor& x, const Tensor& scale, const Tensor& shift, bool re
   const Tensor y = torch::empty_like(x), factor = as(scale, x), term = as(shift, x);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "batch_norm_cpu::affine", [&] {
     blocks.each([&](int64_t, int64_t row, int64_t rows) {
-      affine_of(x.const_data_ptr<scalar_t>() + row * channels, rows, channels, factor.const_data_ptr<scalar_t>(),
-                term.const_data_ptr<scalar_t>(), relu, y.data_ptr<scalar_t>() + row * channels);
+      affine_of(x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
+                factor.const_data_ptr<scalar_t>(), term.const_data_ptr<scalar_t>(), relu,
+                y.data_ptr<scalar_t>() + row * channels);
     });
   });
   return y;
 }
 
-Tensor gradient_sums(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, bool relu) {
+Tensor gradient_sums(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& scale,
+                     const Tensor& shift, bool relu) {
   const Blocks blocks(x);
   const int64_t channels = blocks.channels;
   const Tensor centre = as(mean, x), factor = as(scale, x), term = as(shift, x);
   const Tensor parts = torch::empty({blocks.count, 2, channels}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "batch_norm_cpu::gradient_sums", [&] {
     blocks.each([&](int64_t i, int64_t row, int64_t rows) {
-      sums_of(dy.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
-              centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(), term.const_data_ptr<scalar_t>(), relu,
-              parts.data_ptr<scalar_t>() + i * 2 * channels);
+      sums_of(dy.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels,
+              rows, channels, centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(),
+              term.const_data_ptr<scalar_t>(), relu, parts.data_ptr<scalar_t>() + i * 2 * channels);
     });
   });
   return parts.sum(0, /*keepdim=*/false, at::kDouble);
 }
 
-Tensor input_gradient(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift,
-                      const Tensor& a, const Tensor& b, bool relu) {
+Tensor input_gradient(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& scale,
+                      const Tensor& shift, const Tensor& a, const Tensor& b, bool relu) {
   const Blocks blocks(x);
   const int64_t channels = blocks.channels;
-  const Tensor centre = as(mean, x), factor = as(scale, x), term = as(shift, x), first = as(a, x), second = as(b, x),
-               dx = torch::empty_like(x);
+  const Tensor centre = as(mean, x), factor = as(scale, x), term = as(shift, x), first = as(a, x),
+               second = as(b, x), dx = torch::empty_like(x);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "batch_norm_cpu::input_gradient", [&] {
     blocks.each([&](int64_t, int64_t row, int64_t rows) {
-      gradient_of(dy.const_data_ptr<scalar_t>() + row * channels, x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
-                  centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(), term.const_data_ptr<scalar_t>(),
-                  first.const_data_ptr<scalar_t>(), second.const_data_ptr<scalar_t>(), relu,
-                  dx.data_ptr<scalar_t>() + row * channels);
+      gradient_of(dy.const_data_ptr<scalar_t>() + row * channels,
+                  x.const_data_ptr<scalar_t>() + row * channels, rows, channels,
+                  centre.const_data_ptr<scalar_t>(), factor.const_data_ptr<scalar_t>(),
+                  term.const_data_ptr<scalar_t>(), first.const_data_ptr<scalar_t>(),
+                  second.const_data_ptr<scalar_t>(), relu, dx.data_ptr<scalar_t>() + row * channels);
     });
   });
   return dx;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The three passes of batch norm, with or without a ReLU behind it, over rows of channels in the CPU's memory: [B, C], or
-// [B, C, H, W] stored channels last. Each reads its inputs once. Sums are taken in blocks of a fixed size and joined in double, so
-// that they do not depend on the number of threads. PyTorch's own kernels take two passes more in each direction, for the ReLU.
+// The three passes of batch norm, with or without a ReLU behind it, over rows of channels in the CPU's
+// memory: [B, C], or [B, C, H, W] stored channels last. Each reads its inputs once. Sums are taken in blocks
+// of a fixed size and joined in double, so that they do not depend on the number of threads. PyTorch's own
+// kernels take two passes more in each direction, for the ReLU.
 #pragma once
 
 #include <foil/ranks.h>
@@ -17,10 +18,11 @@ at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor
 // dy as the passes below read it: in the type and the layout of x.
 at::Tensor in_layout_of(const at::Tensor& dy, const at::Tensor& x);
 // With g = dy, or dy where x * scale + shift > 0: the sums over rows of g and of g * (x - mean): fp64 [2, C].
-at::Tensor gradient_sums(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
-                         const at::Tensor& shift, bool relu);
+at::Tensor gradient_sums(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean,
+                         const at::Tensor& scale, const at::Tensor& shift, bool relu);
 // dx = (g - a - b * (x - mean)) * scale, g as above. a, b: [C].
-at::Tensor input_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
-                          const at::Tensor& shift, const at::Tensor& a, const at::Tensor& b, bool relu);
+at::Tensor input_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean,
+                          const at::Tensor& scale, const at::Tensor& shift, const at::Tensor& a,
+                          const at::Tensor& b, bool relu);
 
 }  // namespace foil::batch_norm_cpu

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm, stopped/R = R's collective
-// ended in an error, late = one of these errors was a timeout, heard/R = R knows the reason, speaker = the rank that prints it.
-// Of waits that take long: waits/R = which of its waits R is in, roll = somebody asks who is there, here/R = R's answer to that.
+// The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm,
+// stopped/R = R's collective ended in an error, late = one of these errors was a timeout, heard/R = R knows
+// the reason, speaker = the rank that prints it. Of waits that take long: waits/R = which of its waits R is
+// in, roll = somebody asks who is there, here/R = R's answer to that.
 #include "ranks/failure.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -40,13 +41,14 @@ void post_failure(c10d::Store& store, const std::string& message, int code) {
 
 bool failure_was_spoken(c10d::Store& store) { return store.check({"speaker"}); }
 
-c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id,
-                                               int restart_count) {
-  return c10::make_intrusive<c10d::PrefixStore>("foil/" + run_id + "/" + std::to_string(restart_count), store);
+c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store,
+                                               const std::string& run_id, int restart_count) {
+  return c10::make_intrusive<c10d::PrefixStore>("foil/" + run_id + "/" + std::to_string(restart_count),
+                                                store);
 }
 
-Failure::Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store, std::chrono::seconds timeout,
-                 std::function<void()> free_waiters)
+Failure::Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store,
+                 std::chrono::seconds timeout, std::function<void()> free_waiters)
     : store_(store),
       rank_(rank),
       size_(size),
@@ -82,7 +84,8 @@ void Failure::watch(const c10::intrusive_ptr<c10d::Store>& store) {
         answer_roll_call(*store);
         speak_of_wait(*store);
       }
-    } catch (const c10::DistStoreError&) {  // a value that was deleted or forged between two questions: the next look counts
+    } catch (const c10::DistStoreError&) {  // a value that was deleted or forged between two questions: the
+                                            // next look counts
     } catch (const std::exception&) {       // the store is gone, and its rank with it
       free_once();
       return;
@@ -130,7 +133,8 @@ void Failure::speak_of_wait(c10d::Store& store) {
   }
   if (late.empty()) return;
   if (spoken_.called.empty()) {
-    spoken_.called = std::to_string(rank_) + "." + std::to_string(wait) + "." + std::to_string(now.time_since_epoch().count());
+    spoken_.called = std::to_string(rank_) + "." + std::to_string(wait) + "." +
+                     std::to_string(now.time_since_epoch().count());
     store.set("roll", spoken_.called);
     spoken_.due = now + kRollCall;
     return;
@@ -140,10 +144,12 @@ void Failure::speak_of_wait(c10d::Store& store) {
     const std::string key = with_rank("here", r);
     if (!store.check({key}) || store.get_to_str(key) != spoken_.called) silent.push_back(r);
   }
-  const auto whole = [](auto time) { return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(time).count()); };
+  const auto whole = [](auto time) {
+    return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(time).count());
+  };
   std::fprintf(stderr, "waiting in %s for %s%s, %ld s of at most %ld\n", what, rank_names(late).c_str(),
-               silent.empty() ? "" : (" (" + rank_names(silent) + " without an answer)").c_str(), whole(now - since),
-               static_cast<long>(timeout_.count()));
+               silent.empty() ? "" : (" (" + rank_names(silent) + " without an answer)").c_str(),
+               whole(now - since), static_cast<long>(timeout_.count()));
   spoken_.called.clear();
   spoken_.due = now + (now - since);
 }
@@ -189,7 +195,8 @@ std::string Failure::missing(const std::string& key, milliseconds patience) {
 
 Error Failure::lost(const std::string& what, const std::string& cause) {
   try {
-    if (cause.find("imed out") != std::string::npos || cause.find("imeout") != std::string::npos) store_->set("late", "1");
+    if (cause.find("imed out") != std::string::npos || cause.find("imeout") != std::string::npos)
+      store_->set("late", "1");
     raise_alarm();  // first: a rank that stopped is alive
     store_->set(with_rank("stopped", rank_), "1");
     const std::string absent = missing("stopped", kRollCall), silent = missing("alive", milliseconds(0));
@@ -197,12 +204,14 @@ Error Failure::lost(const std::string& what, const std::string& cause) {
     if (!silent.empty()) {
       reason = silent + " ended or cannot be reached.";
     } else if (!absent.empty() && store_->check({"late"})) {
-      reason = what + ": " + absent + " did not come within " + std::to_string(timeout_.count()) + " s, the other ranks wait.";
+      reason = what + ": " + absent + " did not come within " + std::to_string(timeout_.count()) +
+               " s, the other ranks wait.";
     }
     return agree(reason, Exit::failure);
   } catch (const std::exception&) {
     free_once();
-    return Error("rank " + std::to_string(rank_) + ": the store of the ranks is gone, and with it most likely rank 0: " + cause);
+    return Error("rank " + std::to_string(rank_) +
+                 ": the store of the ranks is gone, and with it most likely rank 0: " + cause);
   }
 }
 
@@ -211,7 +220,8 @@ bool Failure::claim_speech() {
     store_->set(with_rank("heard", rank_), "1");
     if (rank_ != 0) {
       const auto end = std::chrono::steady_clock::now() + kFarewell;
-      while (!store_->check({"speaker"}) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(20));
+      while (!store_->check({"speaker"}) && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(milliseconds(20));
     }
     const std::string me = std::to_string(rank_);
     const bool speaks = store_->compareSet("speaker", "", me) == me;

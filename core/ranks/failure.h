@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Failure: how the ranks learn why one of them cannot go on, so that a run ends at once and with one message. The reason goes
-// through the store, which lives outside the collectives; a watcher on each rank sees it and frees this rank's waiting collectives.
+// Failure: how the ranks learn why one of them cannot go on, so that a run ends at once and with one message.
+// The reason goes through the store, which lives outside the collectives; a watcher on each rank sees it and
+// frees this rank's waiting collectives.
 #pragma once
 
 #include <foil/error.h>
+
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include <chrono>
@@ -18,21 +20,22 @@ namespace foil {
 class Failure {
  public:
   // `free_waiters` makes the pending collectives of this rank throw; called at most once, from any thread.
-  Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store, std::chrono::seconds timeout,
-          std::function<void()> free_waiters);
+  Failure(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool hosts_store,
+          std::chrono::seconds timeout, std::function<void()> free_waiters);
   ~Failure();
 
   // This rank fails by itself. Returns the failure that all ranks report: the first one posted.
   Error post(const std::string& message, Exit code);
-  // A collective of this rank failed. Finds out why: the posted failure, else the ranks that are gone (their watcher is silent) or
-  // late (alive, but not in a collective), and returns what all ranks report.
+  // A collective of this rank failed. Finds out why: the posted failure, else the ranks that are gone (their
+  // watcher is silent) or late (alive, but not in a collective), and returns what all ranks report.
   Error lost(const std::string& what, const std::string& cause);
-  // After post or lost: whether this rank is the one that prints the message: rank 0 unless it is gone or busy elsewhere.
+  // After post or lost: whether this rank is the one that prints the message: rank 0 unless it is gone or
+  // busy elsewhere.
   bool claim_speech();
   void stop_watching();
 
-  // While it lives, this rank waits for the others in `what`, which every rank enters in the same order. When that takes long, the
-  // lowest rank that waits says for whom, on stderr, again and again.
+  // While it lives, this rank waits for the others in `what`, which every rank enters in the same order. When
+  // that takes long, the lowest rank that waits says for whom, on stderr, again and again.
   class Wait {
    public:
     Wait(Failure& failure, const char* what) : failure_(failure) { failure_.begin_wait(what); }
@@ -52,7 +55,8 @@ class Failure {
   void begin_wait(const char* what);
   void answer_roll_call(c10d::Store& store);
   void speak_of_wait(c10d::Store& store);
-  // The other ranks that have not set key/RANK within `patience`, as "rank 2" or "ranks 1, 2"; empty when all have.
+  // The other ranks that have not set key/RANK within `patience`, as "rank 2" or "ranks 1, 2"; empty when all
+  // have.
   std::string missing(const std::string& key, std::chrono::milliseconds patience);
 
   c10::intrusive_ptr<c10d::Store> store_;
@@ -85,7 +89,7 @@ bool failure_was_spoken(c10d::Store& store);
 // "rank 2", "ranks 0 and 2", "ranks 0, 1 and 2".
 std::string rank_names(const std::vector<int>& ranks);
 // The keys of one launch in a store that may serve several.
-c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store, const std::string& run_id,
-                                               int restart_count);
+c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store,
+                                               const std::string& run_id, int restart_count);
 
 }  // namespace foil

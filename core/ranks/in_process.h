@@ -9,7 +9,8 @@
 
 namespace foil {
 
-// Runs `body` as each of `world_size` ranks. When a rank throws, the others are freed and what all ranks report is thrown here.
+// Runs `body` as each of `world_size` ranks. When a rank throws, the others are freed and what all ranks
+// report is thrown here.
 void in_process_ranks(int world_size, const std::function<void(World&)>& body,
                       std::chrono::seconds timeout = std::chrono::seconds(60));
 

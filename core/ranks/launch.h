@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Launch: which of how many processes this one is, as the launcher wrote it into the environment. No connection is made here.
+// Launch: which of how many processes this one is, as the launcher wrote it into the environment. No
+// connection is made here.
 #pragma once
 
 #include <cstdlib>
@@ -21,10 +22,13 @@ struct Launch {
   int restart_count = 0;
 };
 
-// Reads the variables of torchrun (and of `--nproc`, which writes the same), then Slurm, then Open MPI; without any of them, or in
-// an interactive Slurm shell, this process is alone. MASTER_ADDR and MASTER_PORT win over what Slurm and Open MPI imply. Throws
-// Error (Exit::usage) naming the variable that is missing, is no number or contradicts another.
-Launch read_launch(const std::function<const char*(const char*)>& env = [](const char* name) { return std::getenv(name); });
+// Reads the variables of torchrun (and of `--nproc`, which writes the same), then Slurm, then Open MPI;
+// without any of them, or in an interactive Slurm shell, this process is alone. MASTER_ADDR and MASTER_PORT
+// win over what Slurm and Open MPI imply. Throws Error (Exit::usage) naming the variable that is missing, is
+// no number or contradicts another.
+Launch read_launch(const std::function<const char*(const char*)>& env = [](const char* name) {
+  return std::getenv(name);
+});
 
 // The first host of a Slurm node list: "node[03-07,9],gpu1" -> "node03".
 std::string first_host(const std::string& node_list);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Of the stores that LibTorch has only the one over TCP serves several machines. Left to itself it listens on every interface,
-// whatever its host: it is given a socket that is bound already.
+// Of the stores that LibTorch has only the one over TCP serves several machines. Left to itself it listens on
+// every interface, whatever its host: it is given a socket that is bound already.
 #include "ranks/meeting.h"
 
 #include "plain_words.h"
@@ -9,7 +9,15 @@
 #include "ranks/sealed_store.h"
 
 #include <foil/error.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -18,14 +26,6 @@
 #include <memory>
 #include <optional>
 #include <thread>
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace foil {
 namespace {
@@ -49,7 +49,8 @@ Addresses addresses_of(const std::string& host, int port) {
 bool is_loopback(const sockaddr* address) {
   if (address->sa_family == AF_INET)
     return ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-  return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
+  return address->sa_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
 }
 
 // As it is written: a machine may know its own name by a loopback address, which others do not.
@@ -57,7 +58,8 @@ bool names_loopback(const std::string& host) {
   in_addr four{};
   in6_addr six{};
   if (::inet_pton(AF_INET, host.c_str(), &four) == 1) return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
-  return host == "localhost" || (::inet_pton(AF_INET6, host.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
+  return host == "localhost" ||
+         (::inet_pton(AF_INET6, host.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
 }
 
 // What every rank knows and a stranger does not, where somebody has set it.
@@ -74,14 +76,15 @@ c10::intrusive_ptr<c10d::Store> store_of_parent() {
 
 bool is_nproc(const Launch& launch) { return launch.source == "--nproc"; }
 
-// A socket that listens at the address of this name and nowhere else. Where this machine knows the name by a loopback address only,
-// though others are to come, the name tells no interface: then on all of them.
+// A socket that listens at the address of this name and nowhere else. Where this machine knows the name by a
+// loopback address only, though others are to come, the name tells no interface: then on all of them.
 int listen_at(const std::string& host, int port) {
   const Addresses named = addresses_of(host, port);
   if (!named) fail(Exit::failure, "no such host");
   const bool is_local = names_loopback(host);
   bool any = false;
-  for (const addrinfo* one = named.get(); one; one = one->ai_next) any = any || is_local || !is_loopback(one->ai_addr);
+  for (const addrinfo* one = named.get(); one; one = one->ai_next)
+    any = any || is_local || !is_loopback(one->ai_addr);
   const Addresses all = any ? addresses_of(host, port) : addresses_of("", port);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* one = all.get(); one; one = one->ai_next) {
@@ -110,8 +113,8 @@ c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, const std::string&
     return c10::make_intrusive<c10d::TCPStore>(address, options);
   } catch (const std::exception& e) {
     const std::string place = is_nproc(launch) ? "" : " at " + address + ":" + std::to_string(launch.port);
-    fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach", " the store of the ranks", place,
-         " (launched by ", launch.source, "): ", plain_words(e));
+    fail(Exit::failure, "rank ", launch.rank, hosts ? " cannot keep" : " cannot reach",
+         " the store of the ranks", place, " (launched by ", launch.source, "): ", plain_words(e));
   }
 }
 
@@ -123,15 +126,16 @@ class SecretFile {
       try {
         text_ = read(store.get_to_str("secret"));
       } catch (const c10::Error&) {
-        fail(Exit::failure, "rank 0 of ", launch.world_size, " did not come to the store of the ranks (launched by ", launch.source,
-             ").");
+        fail(Exit::failure, "rank 0 of ", launch.world_size,
+             " did not come to the store of the ranks (launched by ", launch.source, ").");
       }
       return;
     }
     name_ = (std::filesystem::temp_directory_path() / "foil-XXXXXX").string();
     const int descriptor = ::mkostemp(name_.data(), O_CLOEXEC);  // for this user alone
     text_ = random_secret();
-    const bool written = descriptor >= 0 && ::write(descriptor, text_.data(), text_.size()) == static_cast<ssize_t>(text_.size());
+    const bool written = descriptor >= 0 && ::write(descriptor, text_.data(), text_.size()) ==
+                                                static_cast<ssize_t>(text_.size());
     if (!written) fail(Exit::failure, name_, ": cannot be written: ", std::strerror(errno));
     ::close(descriptor);
     store.set("secret", name_);
@@ -151,18 +155,22 @@ class SecretFile {
     const bool ours = descriptor >= 0 && ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
                       status.st_uid == ::geteuid() && (status.st_mode & 077) == 0 &&
                       status.st_size == static_cast<off_t>(text.size());
-    const bool read = ours && ::read(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    const bool read =
+        ours && ::read(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
     if (descriptor >= 0) ::close(descriptor);
     if (!read)
-      fail(Exit::failure, name, ": is no secret that rank 0 of this user wrote; FOIL_SECRET would make the file needless.");
+      fail(Exit::failure, name,
+           ": is no secret that rank 0 of this user wrote; FOIL_SECRET would make the file needless.");
     return text;
   }
 
   std::string name_, text_;
 };
 
-// Until every rank has left its mark in the store: a rank that never comes is named, and no socket of a collective waits for it.
-void wait_for_all(c10d::Store& store, const Launch& launch, const std::string& place, std::chrono::seconds timeout) {
+// Until every rank has left its mark in the store: a rank that never comes is named, and no socket of a
+// collective waits for it.
+void wait_for_all(c10d::Store& store, const Launch& launch, const std::string& place,
+                  std::chrono::seconds timeout) {
   store.set("came/" + std::to_string(launch.rank), "1");
   const auto begin = Clock::now();
   auto due = begin + kSilence;
@@ -175,15 +183,16 @@ void wait_for_all(c10d::Store& store, const Launch& launch, const std::string& p
     if (absent.empty()) return;
     if (launch.rank == 0 && Clock::now() >= due) {
       due += kSilence;
-      std::fprintf(stderr, "waiting for %s of %d to come to %s, %ld s of at most %ld\n", rank_names(absent).c_str(),
-                   launch.world_size, place.c_str(),
-                   static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count()),
-                   static_cast<long>(timeout.count()));
+      std::fprintf(
+          stderr, "waiting for %s of %d to come to %s, %ld s of at most %ld\n", rank_names(absent).c_str(),
+          launch.world_size, place.c_str(),
+          static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count()),
+          static_cast<long>(timeout.count()));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   } while (Clock::now() < begin + timeout);
-  fail(Exit::failure, rank_names(absent), " of ", launch.world_size, " did not come to ", place, " within ", timeout.count(),
-       " s (launched by ", launch.source, ").",
+  fail(Exit::failure, rank_names(absent), " of ", launch.world_size, " did not come to ", place, " within ",
+       timeout.count(), " s (launched by ", launch.source, ").",
        given_secret().empty() || is_nproc(launch) ? "" : " FOIL_SECRET must be the same on every rank.");
 }
 
@@ -197,14 +206,17 @@ Meeting meet(const Launch& launch, std::chrono::seconds timeout) {
   if (!meeting.one_machine && meeting.secret.empty()) {
     fail(Exit::usage, launch.source,
          ": ranks on several machines share a secret, so that nobody else on their network can speak as ",
-         "one of them: set FOIL_SECRET to the same text for all of them, one that is new for each run and hard to guess.");
+         "one of them: set FOIL_SECRET to the same text for all of them, one that is new for each run and "
+         "hard to guess.");
   }
   const std::string address = meeting.one_machine && !launch.agent_store ? "127.0.0.1" : launch.address;
-  const auto store = keys_of_launch(connect(launch, address, meeting.hosts, timeout), launch.run_id, launch.restart_count);
+  const auto store =
+      keys_of_launch(connect(launch, address, meeting.hosts, timeout), launch.run_id, launch.restart_count);
   std::optional<SecretFile> file;  // until all have come
   if (meeting.secret.empty()) meeting.secret = file.emplace(*store, launch).text();
   meeting.store = is_nproc(launch) ? store : sealed_store(store, meeting.secret);
-  const std::string place = is_nproc(launch) ? "the store of the ranks" : address + ":" + std::to_string(launch.port);
+  const std::string place =
+      is_nproc(launch) ? "the store of the ranks" : address + ":" + std::to_string(launch.port);
   wait_for_all(*meeting.store, launch, place, timeout);
   return meeting;
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One packet a question, one an answer, each a list of texts. Waiting is the asker's: the parent answers at once, so that a rank
-// that is stopped holds up nobody.
+// One packet a question, one an answer, each a list of texts. Waiting is the asker's: the parent answers at
+// once, so that a rank that is stopped holds up nobody.
 #include "ranks/parent_store.h"
 
 #include <foil/error.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <mutex>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
 
 namespace foil {
 namespace {
@@ -69,7 +70,8 @@ Texts receive_packet(int socket) {
 // ---- The parent
 
 StoreKeeper::StoreKeeper() : stop_(::eventfd(0, EFD_CLOEXEC)) {
-  if (stop_ < 0) fail(Exit::failure, "--nproc: cannot keep a store for the ranks: ", std::strerror(errno), ".");
+  if (stop_ < 0)
+    fail(Exit::failure, "--nproc: cannot keep a store for the ranks: ", std::strerror(errno), ".");
 }
 
 StoreKeeper::~StoreKeeper() {
@@ -158,7 +160,9 @@ class InheritedStore final : public c10d::Store {
     wait({key});
     return bytes(ask({"get", key})[0]);
   }
-  int64_t add(const std::string& key, int64_t value) override { return std::stoll(ask({"add", key, std::to_string(value)})[0]); }
+  int64_t add(const std::string& key, int64_t value) override {
+    return std::stoll(ask({"add", key, std::to_string(value)})[0]);
+  }
   bool deleteKey(const std::string& key) override { return ask({"delete", key})[0] == "1"; }
   bool check(const std::vector<std::string>& keys) override {
     Texts question{"check"};
@@ -171,7 +175,8 @@ class InheritedStore final : public c10d::Store {
     const auto end = std::chrono::steady_clock::now() + timeout;
     while (!check(keys)) {
       if (timeout != kNoTimeout && std::chrono::steady_clock::now() > end)
-        C10_THROW_ERROR(DistStoreError, "timed out after " + std::to_string(timeout.count()) + " ms, waiting for " + keys[0]);
+        C10_THROW_ERROR(DistStoreError,
+                        "timed out after " + std::to_string(timeout.count()) + " ms, waiting for " + keys[0]);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }

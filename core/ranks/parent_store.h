@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The store of `--nproc`: the process that starts the ranks keeps it, and each rank reaches it through a socket that it inherits.
-// Nothing listens, so that nobody else can speak to it; and it outlives every rank.
+// The store of `--nproc`: the process that starts the ranks keeps it, and each rank reaches it through a
+// socket that it inherits. Nothing listens, so that nobody else can speak to it; and it outlives every rank.
 #pragma once
 
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
@@ -18,7 +18,8 @@ class StoreKeeper {
   StoreKeeper(const StoreKeeper&) = delete;
   StoreKeeper& operator=(const StoreKeeper&) = delete;
 
-  // The rank's end of a new connection, which closes at exec unless the rank's process says otherwise. The caller closes it.
+  // The rank's end of a new connection, which closes at exec unless the rank's process says otherwise. The
+  // caller closes it.
   int connect();
   // Answers from now on, in a thread: fork before.
   void start();
@@ -34,8 +35,8 @@ class StoreKeeper {
   std::thread thread_;
 };
 
-// The side of a rank: the store behind `descriptor`, which from now on closes at exec. A connection that is not there, or ends,
-// throws c10::DistNetworkError.
+// The side of a rank: the store behind `descriptor`, which from now on closes at exec. A connection that is
+// not there, or ends, throws c10::DistNetworkError.
 c10::intrusive_ptr<c10d::Store> inherited_store(int descriptor);
 
 }  // namespace foil

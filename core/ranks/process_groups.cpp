@@ -5,6 +5,9 @@
 #include "ranks/sealed_store.h"
 
 #include <foil/error.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <torch/csrc/distributed/c10d/GroupRegistry.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -16,14 +19,11 @@
 #include <set>
 #include <tuple>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 namespace foil {
 namespace {
 
-// A TCP connection of this process: descriptor, own port, the other end's port. The ports tell a reused descriptor from the old
-// one.
+// A TCP connection of this process: descriptor, own port, the other end's port. The ports tell a reused
+// descriptor from the old one.
 using Connection = std::tuple<int, int, int>;
 
 int port_of(int descriptor, int (*name)(int, sockaddr*, socklen_t*)) {
@@ -50,11 +50,12 @@ std::set<Connection> connections(int store_port) {
   return open;
 }
 
-// Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its sockets down for
-// reading wakes them with "Connection closed by peer", and the other end when this one then closes. For reading only: an operation
-// that is taken from its queue because the other end is ready, and then cannot be written, is never woken. The sockets are those
-// that appeared while the group connected, but for the store's: a rank's own watcher may be connecting to it just then, and must
-// live to tell why the group was aborted.
+// Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its
+// sockets down for reading wakes them with "Connection closed by peer", and the other end when this one then
+// closes. For reading only: an operation that is taken from its queue because the other end is ready, and
+// then cannot be written, is never woken. The sockets are those that appeared while the group connected, but
+// for the store's: a rank's own watcher may be connecting to it just then, and must live to tell why the
+// group was aborted.
 class AbortableGloo final : public c10d::ProcessGroupGloo {
  public:
   AbortableGloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings,
@@ -79,17 +80,19 @@ class AbortableGloo final : public c10d::ProcessGroupGloo {
   std::vector<Connection> own_;
 };
 
-c10::intrusive_ptr<c10d::ProcessGroupGloo> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings) {
+c10::intrusive_ptr<c10d::ProcessGroupGloo> make_gloo(const c10::intrusive_ptr<c10d::Store>& store,
+                                                     const GroupSettings& settings) {
   // Gloo writes into connections whose other end may be gone; the error that write returns is enough.
   std::signal(SIGPIPE, SIG_IGN);
   auto options = settings.one_machine ? c10d::ProcessGroupGloo::Options::create(settings.timeout)
                                       : c10d::ProcessGroupGloo::Options::create_default(settings.timeout);
-  if (settings.one_machine) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
+  if (settings.one_machine)
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
   return c10::make_intrusive<AbortableGloo>(store, settings, options);
 }
 
-// Gloo takes whoever connects first for the rank that it waits for. So each rank tells each other, over the connection that they
-// will use, what only a rank of this run can say.
+// Gloo takes whoever connects first for the rank that it waits for. So each rank tells each other, over the
+// connection that they will use, what only a rank of this run can say.
 void greet(c10d::ProcessGroupGloo& gloo, const std::string& name, const GroupSettings& settings) {
   const auto greeting = [&](int from, int to) {
     return seal(settings.secret, "greeting " + name + " " + std::to_string(from) + " " + std::to_string(to));
@@ -100,22 +103,28 @@ void greet(c10d::ProcessGroupGloo& gloo, const std::string& name, const GroupSet
     expected += greeting(r, settings.rank);
   }
   const auto size = static_cast<int64_t>(said.size());
-  at::Tensor out = torch::from_blob(said.data(), {size}, torch::kByte), in = torch::zeros({size}, torch::kByte);
+  at::Tensor out = torch::from_blob(said.data(), {size}, torch::kByte),
+             in = torch::zeros({size}, torch::kByte);
   std::vector<int64_t> equal_parts;
   gloo.alltoall_base(in, out, equal_parts, equal_parts)->wait();
   const int64_t each = size / settings.world_size;
   for (int r = 0; r < settings.world_size; ++r) {
-    if (std::memcmp(in.const_data_ptr<uint8_t>() + r * each, expected.data() + r * each, static_cast<size_t>(each)) != 0)
-      fail(Exit::failure, "who connected as rank ", r, " does not know the secret of this run (FOIL_SECRET).");
+    if (std::memcmp(in.const_data_ptr<uint8_t>() + r * each, expected.data() + r * each,
+                    static_cast<size_t>(each)) != 0)
+      fail(Exit::failure, "who connected as rank ", r,
+           " does not know the secret of this run (FOIL_SECRET).");
   }
 }
 
 }  // namespace
 
-c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store, const std::string& name,
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store,
+                                                          const std::string& name,
                                                           const GroupSettings& settings) {
   using c10d::ProcessGroup;
-  const auto prefix = [&](const char* backend) { return c10::make_intrusive<c10d::PrefixStore>(name + "/" + backend, store); };
+  const auto prefix = [&](const char* backend) {
+    return c10::make_intrusive<c10d::PrefixStore>(name + "/" + backend, store);
+  };
   auto group = c10::make_intrusive<ProcessGroup>(store, settings.rank, settings.world_size);
   const auto gloo = make_gloo(prefix("gloo"), settings);
   greet(*gloo, name, settings);
@@ -124,7 +133,8 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   if (settings.device.is_cuda()) {
     // Ranks of one machine that a launcher took for one a machine each all use its first device.
     const bool counted = !settings.one_machine || settings.local_world_size == settings.world_size;
-    const bool own_device = counted && static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
+    const bool own_device =
+        counted && static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;
     if (settings.one_machine) ::setenv("NCCL_SOCKET_IFNAME", "lo", /*overwrite=*/1);
     if (own_device)
       group->setBackend(at::kCUDA, ProcessGroup::NCCL, make_nccl(prefix("nccl"), settings));
@@ -142,7 +152,8 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
 
 int64_t default_group_size() {
   try {
-    return c10d::resolve_process_group("0")->getSize();  // the name that init_process_group registers it under
+    return c10d::resolve_process_group("0")
+        ->getSize();  // the name that init_process_group registers it under
   } catch (const c10::Error&) {
     return 1;
   }

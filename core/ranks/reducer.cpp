@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// c10d::Reducer from C++, as DistributedDataParallel sets it up, with two differences: a parameter may always be unused, and
-// buckets are never rebuilt.
+// c10d::Reducer from C++, as DistributedDataParallel sets it up, with two differences: a parameter may always
+// be unused, and buckets are never rebuilt.
 #include "ranks/reducer.h"
 
 #include <torch/csrc/distributed/c10d/logger.hpp>
@@ -22,9 +22,11 @@ class Quiet final : public c10::WarningHandler {
 // Names, shapes and types must be the same on every rank, or the buckets would mix different parameters.
 void check_equal(const std::vector<std::pair<std::string, at::Tensor>>& parameters, World& world) {
   std::ostringstream mine;
-  for (const auto& [name, parameter] : parameters) mine << name << " " << parameter.scalar_type() << parameter.sizes() << "; ";
+  for (const auto& [name, parameter] : parameters)
+    mine << name << " " << parameter.scalar_type() << parameter.sizes() << "; ";
   const std::string of_rank_0 = world.broadcast_text(mine.str());
-  const std::string error = world.first_error(mine.str() == of_rank_0 ? "" : "the parameters are not those of rank 0.");
+  const std::string error =
+      world.first_error(mine.str() == of_rank_0 ? "" : "the parameters are not those of rank 0.");
   if (!error.empty()) fail(Exit::failure, error);
 }
 
@@ -32,10 +34,12 @@ void check_equal(const std::vector<std::pair<std::string, at::Tensor>>& paramete
 
 struct GradientReducer::Buckets {
   std::shared_ptr<c10d::Reducer> reducer;
-  std::shared_ptr<c10d::Logger> logger;  // the reducer keeps a weak pointer and uses it when it looks for unused parameters
+  std::shared_ptr<c10d::Logger>
+      logger;  // the reducer keeps a weak pointer and uses it when it looks for unused parameters
 };
 
-GradientReducer::GradientReducer(const std::vector<std::pair<std::string, at::Tensor>>& parameters, std::shared_ptr<World> world)
+GradientReducer::GradientReducer(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
+                                 std::shared_ptr<World> world)
     : world_(std::move(world)) {
   if (world_->world_size() == 1) return;
   check_equal(parameters, *world_);
@@ -50,13 +54,15 @@ GradientReducer::GradientReducer(const std::vector<std::pair<std::string, at::Te
   const auto group = world_->new_group("reducer");
   if (tensors.empty()) return;
   const std::vector<size_t> limits = {c10d::kDefaultFirstBucketBytes, c10d::kDefaultBucketBytesCap};
-  auto [buckets, sizes] = c10d::compute_bucket_assignment_by_size(tensors, limits);  // one dtype and device a bucket
+  auto [buckets, sizes] =
+      c10d::compute_bucket_assignment_by_size(tensors, limits);  // one dtype and device a bucket
   std::reverse(buckets.begin(), buckets.end());
   constexpr bool find_unused = true, gradient_as_view = false, skip_unused = false, python = false;
   buckets_ = std::make_unique<Buckets>();
-  buckets_->reducer = std::make_shared<c10d::Reducer>(tensors, buckets, group, std::vector<bool>(tensors.size(), false),
-                                                      c10d::kDefaultBucketBytesCap, find_unused, gradient_as_view, names,
-                                                      c10d::kDefaultFirstBucketBytes, skip_unused, python, std::vector<int64_t>());
+  buckets_->reducer = std::make_shared<c10d::Reducer>(
+      tensors, buckets, group, std::vector<bool>(tensors.size(), false), c10d::kDefaultBucketBytesCap,
+      find_unused, gradient_as_view, names, c10d::kDefaultFirstBucketBytes, skip_unused, python,
+      std::vector<int64_t>());
   buckets_->logger = std::make_shared<c10d::Logger>(buckets_->reducer);
   buckets_->reducer->set_logger(buckets_->logger);
 }

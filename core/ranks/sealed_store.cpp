@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A value is stored with the seal of its key and itself behind it: it fits at no other key. Seals hold nothing that varies, so that
-// compareSet, which the store does by itself, compares what is meant.
+// A value is stored with the seal of its key and itself behind it: it fits at no other key. Seals hold
+// nothing that varies, so that compareSet, which the store does by itself, compares what is meant.
 #include "ranks/sealed_store.h"
+
+#include <foil/error.h>
 
 #include <c10/util/hash.h>
 #include <fmt/format.h>
-#include <foil/error.h>
+#include <sys/random.h>
 
 #include <cerrno>
 #include <cstring>
 #include <optional>
 #include <random>
-
-#include <sys/random.h>
 
 namespace foil {
 namespace {
@@ -24,7 +24,8 @@ std::string digest(const std::string& text) {
   c10::sha1 hash(text);
   const std::string digits = hash.str();
   std::string bytes;
-  for (size_t i = 0; i < digits.size(); i += 2) bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  for (size_t i = 0; i < digits.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
   return bytes;
 }
 
@@ -32,28 +33,38 @@ using Bytes = std::vector<uint8_t>;
 
 class SealedStore final : public c10d::Store {
  public:
-  SealedStore(const c10::intrusive_ptr<c10d::Store>& store, std::string secret) : store_(store), secret_(std::move(secret)) {}
+  SealedStore(const c10::intrusive_ptr<c10d::Store>& store, std::string secret)
+      : store_(store), secret_(std::move(secret)) {}
 
-  c10::intrusive_ptr<c10d::Store> clone() override { return c10::make_intrusive<SealedStore>(store_->clone(), secret_); }
-  void set(const std::string& key, const Bytes& value) override { store_->set(hidden(key), sealed(key, value)); }
+  c10::intrusive_ptr<c10d::Store> clone() override {
+    return c10::make_intrusive<SealedStore>(store_->clone(), secret_);
+  }
+  void set(const std::string& key, const Bytes& value) override {
+    store_->set(hidden(key), sealed(key, value));
+  }
   Bytes compareSet(const std::string& key, const Bytes& expected, const Bytes& desired) override {
-    const Bytes now = store_->compareSet(hidden(key), expected.empty() ? expected : sealed(key, expected), sealed(key, desired));
+    const Bytes now = store_->compareSet(hidden(key), expected.empty() ? expected : sealed(key, expected),
+                                         sealed(key, desired));
     return now.empty() ? now : opened(key, now).value_or(Bytes());
   }
   Bytes get(const std::string& key) override {
     wait({key});
     const std::optional<Bytes> value = opened(key, store_->get(hidden(key)));
-    if (!value) C10_THROW_ERROR(DistStoreError, "the store of the ranks holds a value that no rank of this run wrote: " + key);
+    if (!value)
+      C10_THROW_ERROR(DistStoreError,
+                      "the store of the ranks holds a value that no rank of this run wrote: " + key);
     return *value;
   }
-  // The number, and behind it what tells two equal sums apart: of two ranks that add at once, one tries again.
+  // The number, and behind it what tells two equal sums apart: of two ranks that add at once, one tries
+  // again.
   int64_t add(const std::string& key, int64_t value) override {
     std::random_device random;
     for (;;) {
       const bool there = store_->check({hidden(key)});
       const Bytes before = there ? get(key) : Bytes();
       const int64_t sum = (there ? std::stoll(std::string(before.begin(), before.end())) : 0) + value;
-      const std::string text = std::to_string(sum) + " " + std::to_string(random()) + std::to_string(random());
+      const std::string text =
+          std::to_string(sum) + " " + std::to_string(random()) + std::to_string(random());
       const Bytes after(text.begin(), text.end());
       if (compareSet(key, before, after) == after) return sum;
     }
@@ -82,7 +93,8 @@ class SealedStore final : public c10d::Store {
     return all;
   }
   std::string seal_of(const std::string& key, const Bytes& value) const {
-    return seal(secret_, "value " + std::to_string(key.size()) + " " + key + std::string(value.begin(), value.end()));
+    return seal(secret_,
+                "value " + std::to_string(key.size()) + " " + key + std::string(value.begin(), value.end()));
   }
   Bytes sealed(const std::string& key, Bytes value) const {
     const std::string digits = seal_of(key, value);
@@ -113,13 +125,15 @@ std::string seal(const std::string& secret, const std::string& text) {
 
 std::string random_secret() {
   unsigned char bytes[16];
-  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) fail(Exit::failure, "no random numbers: ", std::strerror(errno), ".");
+  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+    fail(Exit::failure, "no random numbers: ", std::strerror(errno), ".");
   std::string digits;
   for (const unsigned char byte : bytes) digits += fmt::format("{:02x}", byte);
   return digits;
 }
 
-c10::intrusive_ptr<c10d::Store> sealed_store(const c10::intrusive_ptr<c10d::Store>& store, const std::string& secret) {
+c10::intrusive_ptr<c10d::Store> sealed_store(const c10::intrusive_ptr<c10d::Store>& store,
+                                             const std::string& secret) {
   return c10::make_intrusive<SealedStore>(store, secret);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A store that strangers may reach, made safe: keys are hidden and values signed by a secret that only the ranks of this run know.
-// Whoever has no secret can forge nothing that a rank would believe; values that nobody signed are as if they were not there.
+// A store that strangers may reach, made safe: keys are hidden and values signed by a secret that only the
+// ranks of this run know. Whoever has no secret can forge nothing that a rank would believe; values that
+// nobody signed are as if they were not there.
 #pragma once
 
 #include <torch/csrc/distributed/c10d/Store.hpp>
@@ -16,6 +17,7 @@ std::string seal(const std::string& secret, const std::string& text);
 std::string random_secret();
 
 // Two ranks with different secrets do not see each other's keys. The values are not encrypted.
-c10::intrusive_ptr<c10d::Store> sealed_store(const c10::intrusive_ptr<c10d::Store>& store, const std::string& secret);
+c10::intrusive_ptr<c10d::Store> sealed_store(const c10::intrusive_ptr<c10d::Store>& store,
+                                             const std::string& secret);
 
 }  // namespace foil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parent of `--nproc N` keeps the store, so that the reason of a failure outlives every rank; it takes no part in training. It
-// listens nowhere.
+// The parent of `--nproc N` keeps the store, so that the reason of a failure outlives every rank; it takes no
+// part in training. It listens nowhere.
 #include "ranks/spawn.h"
 
 #include "cores.h"
@@ -8,8 +8,12 @@
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -19,11 +23,6 @@
 #include <iostream>
 #include <map>
 #include <set>
-
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace foil {
 namespace {
@@ -60,9 +59,10 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// fork and exec, with the descriptor `kept`. The child is the leader of a process group of its own: a Ctrl-C reaches it from here
-// only, not also from the terminal.
-pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, int kept, const sigset_t& mask) {
+// fork and exec, with the descriptor `kept`. The child is the leader of a process group of its own: a Ctrl-C
+// reaches it from here only, not also from the terminal.
+pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, int kept,
+            const sigset_t& mask) {
   const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
   const pid_t parent = getpid();
   const pid_t child = fork();
@@ -79,7 +79,9 @@ pid_t start(std::vector<std::string> arguments, std::vector<std::string> variabl
 
 int code_of_stop(int signal) { return static_cast<int>(signal == SIGINT ? Exit::interrupted : Exit::again); }
 
-bool is_agreed_stop(int code) { return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted); }
+bool is_agreed_stop(int code) {
+  return code == static_cast<int>(Exit::again) || code == static_cast<int>(Exit::interrupted);
+}
 
 // The ranks that run, by process.
 class Family {
@@ -94,7 +96,8 @@ class Family {
   void send(int signal) const {
     for (const auto& [process, rank] : ranks_) kill(process, signal);
   }
-  // Hands on a request to stop. A rank that it ends, because it came before the rank could take requests, stopped as asked.
+  // Hands on a request to stop. A rank that it ends, because it came before the rank could take requests,
+  // stopped as asked.
   void ask(int signal) {
     asked_.insert(signal);
     send(signal);
@@ -116,7 +119,8 @@ class Family {
       if (options == 0) return;
     }
   }
-  // Names the ranks that have not ended though others have, again and again; past `patience` they have failed.
+  // Names the ranks that have not ended though others have, again and again; past `patience` they have
+  // failed.
   void speak_of_late_ends(std::chrono::milliseconds patience) {
     if (first_end_ == Clock::time_point{} || (code_ != 0 && !is_agreed_stop(code_)) || ranks_.empty()) return;
     const auto since = Clock::now() - first_end_;
@@ -125,8 +129,9 @@ class Family {
     std::vector<int> late;
     for (const auto& [process, rank] : ranks_) late.push_back(rank);
     std::sort(late.begin(), late.end());
-    const std::string text = fmt::format("{} did not end within {} s of the first rank that did", rank_names(late),
-                                         std::chrono::duration_cast<std::chrono::seconds>(since).count());
+    const std::string text =
+        fmt::format("{} did not end within {} s of the first rank that did", rank_names(late),
+                    std::chrono::duration_cast<std::chrono::seconds>(since).count());
     const bool by_force = since > patience;
     if (by_force) code_ = static_cast<int>(Exit::failure);
     std::cerr << "foil: " << text << (by_force ? ": ended by force." : ", still waiting.") << std::endl;
@@ -138,7 +143,8 @@ class Family {
   void failed(int rank, int code, int signal) {
     code_ = code;
     if (signal == 0) return;
-    killed_ = "rank " + std::to_string(rank) + ": killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ").";
+    killed_ = "rank " + std::to_string(rank) + ": killed by signal " + std::to_string(signal) + " (" +
+              strsignal(signal) + ").";
     post_failure(store_, killed_, code);
   }
 
@@ -196,7 +202,8 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
     const int due = since > 2 * grace ? SIGKILL : since > grace ? SIGTERM : 0;
     if (due != sent) family.send(sent = due);
   }
-  if (!family.killed().empty() && !failure_was_spoken(*store)) std::cerr << "foil: " << family.killed() << std::endl;
+  if (!family.killed().empty() && !failure_was_spoken(*store))
+    std::cerr << "foil: " << family.killed() << std::endl;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   return family.code();
 }
@@ -204,10 +211,11 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
 void write_error_file(const std::string& message, int code) {
   const char* path = std::getenv("TORCHELASTIC_ERROR_FILE");
   if (!path || !*path) return;
-  const nlohmann::json error = {{"message",
-                                 {{"message", message},
-                                  {"errorCode", code},
-                                  {"extraInfo", {{"py_callstack", message}, {"timestamp", std::to_string(std::time(nullptr))}}}}}};
+  const nlohmann::json error = {
+      {"message",
+       {{"message", message},
+        {"errorCode", code},
+        {"extraInfo", {{"py_callstack", message}, {"timestamp", std::to_string(std::time(nullptr))}}}}}};
   std::ofstream(path) << error.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -7,8 +7,8 @@
 #include "ranks/meeting.h"
 #include "ranks/process_groups.h"
 
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/types.h>
 
 #include <cstdlib>
@@ -57,22 +57,23 @@ std::shared_ptr<World> World::make(const Launch& launch, at::Device device, std:
   return make(meeting.store, settings, meeting.hosts);
 }
 
-std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, at::Device device,
-                                   std::chrono::seconds timeout) {
-  // LibTorch's flight recorder enters each new group into one map of the process before it takes its lock: with ranks that are
-  // threads, a crash now and then. It reads the variable once, at the first collective.
+std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                   at::Device device, std::chrono::seconds timeout) {
+  // LibTorch's flight recorder enters each new group into one map of the process before it takes its lock:
+  // with ranks that are threads, a crash now and then. It reads the variable once, at the first collective.
   [[maybe_unused]] static const int off = ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
   return size == 1 ? single() : make(store, {rank, size, size, device, timeout, 0, true, ""}, false);
 }
 
-std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store, const GroupSettings& settings, bool hosts_store) {
+std::shared_ptr<World> World::make(const c10::intrusive_ptr<c10d::Store>& store,
+                                   const GroupSettings& settings, bool hosts_store) {
   std::shared_ptr<World> world(new World(settings.rank, settings.world_size));
   world->links_ = std::make_unique<Links>();
   Links& links = *world->links_;
   links.store = store;
   links.settings = settings;
-  links.failure = std::make_unique<Failure>(store, settings.rank, settings.world_size, hosts_store, settings.timeout,
-                                            [&links] { links.abort(); });
+  links.failure = std::make_unique<Failure>(store, settings.rank, settings.world_size, hosts_store,
+                                            settings.timeout, [&links] { links.abort(); });
   world->new_group("world");
   return world;
 }
@@ -129,10 +130,11 @@ Error World::explain(const std::exception& error) {
   if (!links_) return Error(plain_words(error), code);
   // Collectives that the reducer starts throw c10d's and Gloo's own errors.
   const std::string text = plain_words(error);
-  const bool of_all = !agreed_.empty() && text.find(agreed_) != std::string::npos;  // it names its rank already
+  const bool of_all =
+      !agreed_.empty() && text.find(agreed_) != std::string::npos;  // it names its rank already
   const std::string who = of_all ? "" : "rank " + std::to_string(rank_) + ": ";
-  Error reason =
-      is_connection_error(error) ? links_->failure->lost("reducing the gradients", text) : links_->failure->post(who + text, code);
+  Error reason = is_connection_error(error) ? links_->failure->lost("reducing the gradients", text)
+                                            : links_->failure->post(who + text, code);
   speaks_ = links_->failure->claim_speech();
   return reason;
 }
@@ -140,7 +142,8 @@ Error World::explain(const std::exception& error) {
 std::string World::first_error(const std::string& mine) {
   if (size_ == 1) return mine;
   const int64_t first =
-      reduce(torch::tensor(mine.empty() ? size_ : rank_, torch::kLong), Reduce::min, "agreeing on errors").item<int64_t>();
+      reduce(torch::tensor(mine.empty() ? size_ : rank_, torch::kLong), Reduce::min, "agreeing on errors")
+          .item<int64_t>();
   if (first == size_) return "";
   return agreed_ = broadcast_text("rank " + std::to_string(rank_) + ": " + mine, static_cast<int>(first));
 }
@@ -150,7 +153,9 @@ std::string World::first_error(const std::string& mine) {
 namespace {
 
 // The memory of a contiguous tensor, whatever strides its dimensions of size one claim.
-Tensor bytes_of(const Tensor& contiguous) { return contiguous.as_strided({contiguous.numel()}, {1}).view(torch::kByte); }
+Tensor bytes_of(const Tensor& contiguous) {
+  return contiguous.as_strided({contiguous.numel()}, {1}).view(torch::kByte);
+}
 
 }  // namespace
 
@@ -191,8 +196,8 @@ Tensor World::gather_rows(const Tensor& local, std::vector<int64_t>& rows) {
   for (int r = 0; r < size_; ++r) {
     rows.push_back(table[r][0]);
     if (table[r][1] != table[0][1]) {
-      fail(Exit::failure, "gather: a row has ", table[0][1], " bytes on rank 0 and ", table[r][1], " on rank ", r,
-           "; rows must agree in shape and type.");
+      fail(Exit::failure, "gather: a row has ", table[0][1], " bytes on rank 0 and ", table[r][1],
+           " on rank ", r, "; rows must agree in shape and type.");
     }
   }
   const int64_t longest = *std::max_element(rows.begin(), rows.end());
@@ -200,7 +205,8 @@ Tensor World::gather_rows(const Tensor& local, std::vector<int64_t>& rows) {
   shape[0] = std::accumulate(rows.begin(), rows.end(), int64_t{0});
   if (longest * row_bytes == 0) return torch::empty(shape, local.options());
   const Tensor bytes = bytes_of(local.detach().contiguous());
-  Tensor padded = own == longest ? bytes : torch::cat({bytes, bytes.new_zeros({(longest - own) * row_bytes})});
+  Tensor padded =
+      own == longest ? bytes : torch::cat({bytes, bytes.new_zeros({(longest - own) * row_bytes})});
   Tensor gathered = bytes.new_empty({size_ * longest * row_bytes});
   wait("gather", [&](c10d::ProcessGroup& group) { return group._allgather_base(gathered, padded); });
   if (shape[0] != size_ * longest) {
@@ -247,7 +253,9 @@ Tensor World::gather(const Tensor& local) {
   return size_ == 1 ? local : GatherRows::apply(local, reinterpret_cast<int64_t>(this));
 }
 
-Tensor World::sum(const Tensor& local) { return size_ == 1 ? local : SumOverRanks::apply(local, reinterpret_cast<int64_t>(this)); }
+Tensor World::sum(const Tensor& local) {
+  return size_ == 1 ? local : SumOverRanks::apply(local, reinterpret_cast<int64_t>(this));
+}
 
 void World::barrier() {
   if (size_ > 1) reduce(torch::zeros({1}), Reduce::sum, "barrier");

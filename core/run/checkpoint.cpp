@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The order of writes and removals is the whole point here: at every moment the newest JSON whose checksums hold is a checkpoint.
+// The order of writes and removals is the whole point here: at every moment the newest JSON whose checksums
+// hold is a checkpoint.
 #include "run/checkpoint.h"
+
+#include "run/file.h"
+#include "run/json.h"
+#include "run/safetensors.h"
 
 #include <foil/error.h>
 
@@ -11,10 +16,6 @@
 #include <charconv>
 #include <filesystem>
 #include <limits>
-
-#include "run/file.h"
-#include "run/json.h"
-#include "run/safetensors.h"
 
 namespace foil {
 namespace {
@@ -36,15 +37,18 @@ std::optional<int64_t> step_of(const std::string& stem) {
 }
 
 std::string commit_text(const Checkpoint& checkpoint, const std::string& tensors) {
-  const std::string content = dump_json(
-      {{"step", checkpoint.step}, {"state", checkpoint.state}, {"bytes", tensors.size()}, {"checksum", checksum(tensors)}});
+  const std::string content = dump_json({{"step", checkpoint.step},
+                                         {"state", checkpoint.state},
+                                         {"bytes", tensors.size()},
+                                         {"checksum", checksum(tensors)}});
   return "{\"checkpoint\":" + content + ",\"checksum\":\"" + checksum(content) + "\"}\n";
 }
 
 // The "checkpoint" part of a commit whose own checksum holds.
 nlohmann::json read_commit(const std::string& stem) {
   const nlohmann::json commit = parse_json(read_record(stem + kCommit), stem + kCommit);
-  if (commit.at("checksum") != checksum(commit.at("checkpoint").dump())) fail(Exit::data, stem, ": checksum differs");
+  if (commit.at("checksum") != checksum(commit.at("checkpoint").dump()))
+    fail(Exit::data, stem, ": checksum differs");
   return commit.at("checkpoint");
 }
 
@@ -52,16 +56,19 @@ Checkpoint load_stem(const std::string& stem) {
   const nlohmann::json commit = read_commit(stem);
   const std::string tensors = read_record(stem + kTensors, std::numeric_limits<int64_t>::max());
   if (commit.at("bytes") != tensors.size()) {
-    fail(Exit::data, stem, ": tensors are ", tensors.size(), " bytes, ", commit.at("bytes").dump(), " were written");
+    fail(Exit::data, stem, ": tensors are ", tensors.size(), " bytes, ", commit.at("bytes").dump(),
+         " were written");
   }
   if (commit.at("checksum") != checksum(tensors)) fail(Exit::data, stem, ": checksum differs");
-  return {commit.at("step").get<int64_t>(), parse_tensors(tensors, stem + kTensors).tensors, commit.at("state")};
+  return {commit.at("step").get<int64_t>(), parse_tensors(tensors, stem + kTensors).tensors,
+          commit.at("state")};
 }
 
 std::vector<fs::path> files_in(const std::string& folder) {
   std::vector<fs::path> files;
   std::error_code error;  // a folder that is not there yet holds nothing
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) files.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+    files.push_back(entry.path());
   return files;
 }
 
@@ -75,13 +82,15 @@ std::string last_two(const std::string& text, const std::string& folder) {
 
 int64_t bytes(const Checkpoint& checkpoint) {
   int64_t sum = static_cast<int64_t>(dump_json(checkpoint.state).size());
-  for (const auto& [name, tensor] : checkpoint.tensors) sum += static_cast<int64_t>(tensor.nbytes() + name.size()) + 100;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    sum += static_cast<int64_t>(tensor.nbytes() + name.size()) + 100;
   return sum;
 }
 
 std::string require_space(const std::string& folder, int64_t bytes, int64_t keep) {
   const int64_t available = free_bytes(folder);
-  const std::string text = fmt::format("checkpoints: {} x {}, free {}", keep, readable_bytes(bytes), readable_bytes(available));
+  const std::string text =
+      fmt::format("checkpoints: {} x {}, free {}", keep, readable_bytes(bytes), readable_bytes(available));
   int64_t present = 0;
   for (const fs::path& file : files_in(folder)) {
     std::error_code gone;
@@ -89,13 +98,15 @@ std::string require_space(const std::string& folder, int64_t bytes, int64_t keep
     if (!gone) present += static_cast<int64_t>(size);
   }
   if ((keep + 1) * bytes - present > available) {
-    fail(Exit::failure, folder, ": ", text, ": too little: the last one is removed only after the next is written, so ",
+    fail(Exit::failure, folder, ": ", text,
+         ": too little: the last one is removed only after the next is written, so ",
          readable_bytes((keep + 1) * bytes), " are needed. Free some space, or keep fewer.");
   }
   return text;
 }
 
-Checkpoints::Checkpoints(std::string folder, int64_t keep) : folder_(fs::path(folder).lexically_normal().string()), keep_(keep) {
+Checkpoints::Checkpoints(std::string folder, int64_t keep)
+    : folder_(fs::path(folder).lexically_normal().string()), keep_(keep) {
   if (folder_.size() > 1 && folder_.back() == '/') folder_.pop_back();
   if (keep < 1) fail(Exit::failure, folder_, ": keep = ", keep, ", allowed: an integer >= 1");
 }
@@ -132,8 +143,9 @@ std::optional<Checkpoint> Checkpoints::load_newest(const std::function<void(cons
     } catch (const Error& error) {
       damaged_.push_back(*step);
       const auto older = std::next(step);
-      warn(last_two(error.what(), folder_) +
-           (older == known.rend() ? "; no older one to fall back to" : "; falling back to " + stem_of(*older)));
+      warn(last_two(error.what(), folder_) + (older == known.rend()
+                                                  ? "; no older one to fall back to"
+                                                  : "; falling back to " + stem_of(*older)));
     }
   }
   return std::nullopt;
@@ -145,7 +157,8 @@ Checkpoint Checkpoints::load(const std::string& path) {
   const std::string stem = has_extension ? fs::path(given).replace_extension().string() : path;
   try {
     Checkpoint checkpoint = load_stem(stem);
-    if (step_of(fs::path(stem).filename()) != checkpoint.step) fail(Exit::data, stem, kCommit, ": holds step ", checkpoint.step);
+    if (step_of(fs::path(stem).filename()) != checkpoint.step)
+      fail(Exit::data, stem, kCommit, ": holds step ", checkpoint.step);
     return checkpoint;
   } catch (const nlohmann::json::exception& error) {
     fail(Exit::data, stem, kCommit, ": not a checkpoint: ", complaint(error));
@@ -180,8 +193,8 @@ void Checkpoints::remove(int64_t step) const {
 void Checkpoints::remove_leftovers() const {
   std::error_code ignored;
   for (const fs::path& file : files_in(folder_)) {
-    const bool orphan =
-        file.extension() == kTensors && step_of(file.stem()) && !fs::exists(fs::path(file).replace_extension(kCommit), ignored);
+    const bool orphan = file.extension() == kTensors && step_of(file.stem()) &&
+                        !fs::exists(fs::path(file).replace_extension(kCommit), ignored);
     if (orphan || is_temporary(file.native())) fs::remove(file, ignored);
   }
 }

@@ -41,7 +41,8 @@ int write_all(int descriptor, std::string_view bytes) {
        " (free: ", readable_bytes(free_bytes(path)), "): ", std::strerror(error));
 }
 
-// Makes a rename in this folder last. File systems that cannot sync a folder say EINVAL, and nothing more can be done there.
+// Makes a rename in this folder last. File systems that cannot sync a folder say EINVAL, and nothing more can
+// be done there.
 int sync_folder(const std::filesystem::path& folder) {
   const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return errno;
@@ -56,7 +57,8 @@ std::string read_file(const std::string& path) {
   struct Descriptor {
     const int number;
     ~Descriptor() { ::close(number); }
-  } const file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // so that a FIFO without a writer opens too
+  } const file{
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // so that a FIFO without a writer opens too
   if (file.number < 0) fail(Exit::data, path, ": cannot read: ", std::strerror(errno));
   struct stat about {};
   ::fstat(file.number, &about);
@@ -142,13 +144,18 @@ std::string readable_bytes(int64_t bytes) {
   return value < 9.95 ? fmt::format("{:.1f} {}", value, unit) : fmt::format("{:.0f} {}", value, unit);
 }
 
-int64_t machine_memory() { return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE); }
+int64_t machine_memory() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
 
 void require_memory(const std::string& place, double bytes) {
   const double memory = static_cast<double>(machine_memory());
   if (bytes <= memory) return;
-  const auto readable = [](double size) { return readable_bytes(static_cast<int64_t>(std::min(size, 9e18))); };
-  fail(Exit::data, place, ": ", readable(bytes), " are needed, this machine has ", readable(memory), " of memory.");
+  const auto readable = [](double size) {
+    return readable_bytes(static_cast<int64_t>(std::min(size, 9e18)));
+  };
+  fail(Exit::data, place, ": ", readable(bytes), " are needed, this machine has ", readable(memory),
+       " of memory.");
 }
 
 std::string utc_now() {
@@ -161,7 +168,8 @@ std::string utc_now() {
 }
 
 AppendFile::AppendFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666)) {
+    : path_(path),
+      descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666)) {
   if (descriptor_ < 0) fail_to_write(path_, 0, errno);
 }
 

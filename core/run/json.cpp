@@ -2,13 +2,13 @@
 // Strict JSON in, round-trip exact JSON out.
 #include "run/json.h"
 
+#include "run/text.h"
+
 #include <foil/error.h>
 
 #include <cmath>
 #include <limits>
 #include <unordered_set>
-
-#include "run/text.h"
 
 namespace foil {
 namespace {
@@ -82,7 +82,8 @@ json in_words(const json& value) {
 
 std::string complaint(const json::exception& error) {
   std::string text = error.what();
-  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string::npos) text.erase(0, end + 2);
+  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string::npos)
+    text.erase(0, end + 2);
   if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
   return printable(text);
 }

@@ -2,13 +2,13 @@
 // Line by line: a line counts when its newline is there and it is a JSON object with an integer "step".
 #include "run/metrics.h"
 
+#include "run/json.h"
+
 #include <foil/error.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <limits>
-
-#include "run/json.h"
 
 namespace foil {
 namespace {
@@ -33,9 +33,10 @@ void for_each_line(std::string_view text, const std::string& path, Visit visit) 
   }
 }
 
-// The lines of steps up to `last`, and their steps. A line that is no row is forgiven where only dropped rows follow: a power cut
-// can leave one.
-std::string lines_up_to(int64_t last, const std::string& text, const std::string& path, std::vector<int64_t>& steps) {
+// The lines of steps up to `last`, and their steps. A line that is no row is forgiven where only dropped rows
+// follow: a power cut can leave one.
+std::string lines_up_to(int64_t last, const std::string& text, const std::string& path,
+                        std::vector<int64_t>& steps) {
   std::string kept;
   std::optional<Error> torn;
   for_each_line(text, path, [&](std::string_view line, const std::string& place) {
@@ -91,8 +92,9 @@ void Metrics::flush() { file_->flush(); }
 
 std::vector<nlohmann::json> read_metrics(const std::string& path) {
   std::vector<nlohmann::json> rows;
-  for_each_line(read_record(path, kAnySize), path,
-                [&](std::string_view line, const std::string& place) { rows.push_back(parse_row(line, place)); });
+  for_each_line(read_record(path, kAnySize), path, [&](std::string_view line, const std::string& place) {
+    rows.push_back(parse_row(line, place));
+  });
   return rows;
 }
 

@@ -20,7 +20,8 @@ constexpr double kSecondsBetweenDraws = 0.1;
 
 std::string clock_text(double seconds) {
   const auto s = static_cast<int64_t>(seconds);
-  return s < 3600 ? fmt::format("{:02d}:{:02d}", s / 60, s % 60) : fmt::format("{}:{:02d}:{:02d}", s / 3600, s / 60 % 60, s % 60);
+  return s < 3600 ? fmt::format("{:02d}:{:02d}", s / 60, s % 60)
+                  : fmt::format("{}:{:02d}:{:02d}", s / 3600, s / 60 % 60, s % 60);
 }
 
 // "17.8it/s", "1234it/s"; slower than one a second, "2.50s/it".
@@ -42,28 +43,35 @@ std::string bar_of(double fraction, int width) {
 
 bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }  // in UTF-8
 
-int columns_of(std::string_view text) { return static_cast<int>(std::count_if(text.begin(), text.end(), starts_character)); }
+int columns_of(std::string_view text) {
+  return static_cast<int>(std::count_if(text.begin(), text.end(), starts_character));
+}
 
 std::string cut(std::string text, int columns) {
   size_t at = 0;
-  while (at < text.size() && (columns > 0 || !starts_character(text[at]))) columns -= starts_character(text[at++]);
+  while (at < text.size() && (columns > 0 || !starts_character(text[at])))
+    columns -= starts_character(text[at++]);
   text.resize(at);
   return text;
 }
 
 std::chrono::steady_clock::duration duration_of(double seconds) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
 
 std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds,
                           const ProgressValues& values, int columns) {
-  const double fraction = total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 1.0;
+  const double fraction =
+      total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 1.0;
   const double rate = seconds > 0 ? static_cast<double>(done - start) / seconds : 0;
-  const std::string left = rate > 0 ? clock_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate) : "?";
+  const std::string left =
+      rate > 0 ? clock_text(static_cast<double>(std::max<int64_t>(total - done, 0)) / rate) : "?";
   const std::string head = fmt::format("{} {:3d}%", what, static_cast<int>(fraction * 100));
-  std::string tail = fmt::format(" {}/{} [{}<{}, {}", done, total, clock_text(seconds), left, rate_text(rate));
+  std::string tail =
+      fmt::format(" {}/{} [{}<{}, {}", done, total, clock_text(seconds), left, rate_text(rate));
   for (const auto& [name, value] : values) tail += fmt::format(", {}={:.3g}", name, value);
   tail += "]";
   const int bar = std::min(columns - columns_of(head) - columns_of(tail) - 2, kWidestBar);
@@ -120,7 +128,8 @@ void Progress::finish() {
 void Progress::draw() {
   if (options_.quiet) return;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-  const int columns = options_.terminal ? terminal_columns() - 1 : 0;  // a full last column would wrap on some terminals
+  const int columns =
+      options_.terminal ? terminal_columns() - 1 : 0;  // a full last column would wrap on some terminals
   const std::string line = progress_line(what_, done_, total_, start_, seconds, values_, columns);
   if (options_.terminal) {
     std::fprintf(stderr, "\r\033[K%s", line.c_str());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The progress line on stderr, in the manner of tqdm: one line that redraws itself on a terminal, a plain line now and then
-// elsewhere. No colour, so NO_COLOR has nothing to switch off.
+// The progress line on stderr, in the manner of tqdm: one line that redraws itself on a terminal, a plain
+// line now and then elsewhere. No colour, so NO_COLOR has nothing to switch off.
 #pragma once
 
 #include <chrono>
@@ -13,9 +13,9 @@ namespace foil {
 
 using ProgressValues = std::vector<std::pair<std::string, double>>;
 
-// "train  34%|███▍      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]", in at most `columns` columns: the bar takes what is left
-// (ten at most), goes when that is too little, and then the end is cut. `start` is where this process began counting: the rate is
-// (done - start) / seconds. Without columns (0): no bar, uncut.
+// "train  34%|███▍      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]", in at most `columns` columns: the bar
+// takes what is left (ten at most), goes when that is too little, and then the end is cut. `start` is where
+// this process began counting: the rate is (done - start) / seconds. Without columns (0): no bar, uncut.
 std::string progress_line(const std::string& what, int64_t done, int64_t total, int64_t start, double seconds,
                           const ProgressValues& values, int columns);
 
@@ -38,8 +38,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(int64_t done, const ProgressValues& values);  // cheap: draws ten times a second at most
-  void message(const std::string& text);                    // a line of its own above the bar; shown even when quiet
-  void finish();                                            // the last state, and a new line
+  void message(const std::string& text);  // a line of its own above the bar; shown even when quiet
+  void finish();                          // the last state, and a new line
 
  private:
   void draw();

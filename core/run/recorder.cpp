@@ -17,8 +17,8 @@ Recorder::Recorder(std::string folder, int64_t keep_checkpoints, bool quiet)
 
 std::optional<Checkpoint> Recorder::newest_checkpoint() {
   if (folder_.empty()) return std::nullopt;
-  const std::optional<Checkpoint> newest =
-      checkpoints_->load_newest([](const std::string& line) { std::fprintf(stderr, "%s\n", printable_lines(line).c_str()); });
+  const std::optional<Checkpoint> newest = checkpoints_->load_newest(
+      [](const std::string& line) { std::fprintf(stderr, "%s\n", printable_lines(line).c_str()); });
   if (newest && newest->said("rows").is_number_integer()) rows_ = newest->said("rows").get<int64_t>();
   if (newest && newest->said("missing rows").is_array()) missing_ = newest->said("missing rows");
   return newest;
@@ -41,12 +41,15 @@ void Recorder::look_for_lost_rows(int64_t step, int64_t log_every) {
   std::string named;
   for (const auto& [first, last] : steps_without_rows(metrics_->kept(), log_every, step)) {
     const StepRange range{first, last};
-    if (std::find(missing_.begin(), missing_.end(), nlohmann::json(range)) != missing_.end()) continue;  // known from before
+    if (std::find(missing_.begin(), missing_.end(), nlohmann::json(range)) != missing_.end())
+      continue;  // known from before
     missing_.push_back(nlohmann::json(range));
-    named += (named.empty() ? "" : ", ") + (first == last ? fmt::format("{}", first) : fmt::format("{} to {}", first, last));
+    named += (named.empty() ? "" : ", ") +
+             (first == last ? fmt::format("{}", first) : fmt::format("{} to {}", first, last));
   }
-  warn(fmt::format("{}/metrics.jsonl: {} of {} rows up to step {} are missing{}; the training goes on without them", folder_,
-                   rows_ - metrics_->rows(), rows_, step, named.empty() ? "" : ", those of the steps " + named));
+  warn(fmt::format(
+      "{}/metrics.jsonl: {} of {} rows up to step {} are missing{}; the training goes on without them",
+      folder_, rows_ - metrics_->rows(), rows_, step, named.empty() ? "" : ", those of the steps " + named));
 }
 
 void Recorder::row(int64_t step, const nlohmann::json& values) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Recorder: where a run's numbers go on rank 0: metrics.jsonl, TensorBoard events, the progress line. On other ranks it does
-// nothing.
+// Recorder: where a run's numbers go on rank 0: metrics.jsonl, TensorBoard events, the progress line. On
+// other ranks it does nothing.
 #pragma once
 
 #include "run/checkpoint.h"
@@ -24,13 +24,15 @@ class Recorder {
   std::optional<Checkpoint> newest_checkpoint();
   // Says what the checkpoints will take on disk, `like` being one of them; throws when that does not fit.
   void require_space(const Checkpoint& like);
-  // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off. Rows that were there when
-  // the checkpoint was written and are gone are named in a warning; `log_every`: the steps between rows.
+  // Opens the files for a run that goes on after `step` of `total`: later rows and events are cut off. Rows
+  // that were there when the checkpoint was written and are gone are named in a warning; `log_every`: the
+  // steps between rows.
   void begin(int64_t step, int64_t total, int64_t log_every);
   // One row after `step` steps: metrics.jsonl, a scalar per number, and the numbers of the progress line.
   void row(int64_t step, const nlohmann::json& values);
   void progress(int64_t step);
-  // Writes the checkpoint, with the number of rows and those missing; the rows up to it are on disk before it.
+  // Writes the checkpoint, with the number of rows and those missing; the rows up to it are on disk before
+  // it.
   void save(Checkpoint checkpoint);
   void finish();
   // One line on stderr, beside the progress line; nothing when quiet.
@@ -39,7 +41,8 @@ class Recorder {
   void warn(const std::string& line);
 
   const std::string& folder() const { return folder_; }
-  // The steps whose rows were lost before this process or an earlier one went on: [[first, last], ...]; empty when none is.
+  // The steps whose rows were lost before this process or an earlier one went on: [[first, last], ...]; empty
+  // when none is.
   const nlohmann::json& missing_rows() const { return missing_; }
 
  private:

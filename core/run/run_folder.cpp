@@ -2,14 +2,14 @@
 // All is decided under the lock, and the experiment is written before anything that belongs to it.
 #include "run/run_folder.h"
 
+#include "run/checkpoint.h"
+#include "run/file.h"
+#include "run/json.h"
+
 #include <foil/error.h>
 
 #include <algorithm>
 #include <filesystem>
-
-#include "run/checkpoint.h"
-#include "run/file.h"
-#include "run/json.h"
 
 namespace foil {
 namespace {
@@ -47,22 +47,27 @@ std::vector<std::string> check_past(const std::string& path, const std::string& 
     if (differences.past.empty()) return differences.rest;
     for (const std::string& key : differences.past) keys += (keys.empty() ? "" : ", ") + key;
   }
-  fail(Exit::usage, path, ": holds a run of another experiment", keys.empty() ? "" : ", which differs in " + keys,
+  fail(Exit::usage, path, ": holds a run of another experiment",
+       keys.empty() ? "" : ", which differs in " + keys,
        ". Choose another run.name, or --restart to keep the old folder aside and begin anew.");
 }
 
-// Puts the new experiment in the place of the old one, which stays beside it: it made the steps up to the newest checkpoint.
+// Puts the new experiment in the place of the old one, which stays beside it: it made the steps up to the
+// newest checkpoint.
 void replace_config(const std::string& path, const std::string& resolved_toml) {
   const std::vector<std::string> checkpoints = Checkpoints(path + kCheckpoints, 1).list();
-  const std::string stem = checkpoints.empty() ? "step-00000000" : fs::path(checkpoints.back()).filename().string();
+  const std::string stem =
+      checkpoints.empty() ? "step-00000000" : fs::path(checkpoints.back()).filename().string();
   const std::string kept = path + "/config.until-" + stem + ".toml";
   if (!fs::exists(kept)) write_atomically(kept, read_file(path + kConfig));
   write_atomically(path + kConfig, resolved_toml);
 }
 
 void write_status(const std::string& folder, RunState state, int64_t step, const std::string& reason) {
-  write_atomically(folder + kStatus,
-                   dump_json({{"state", to_string(state)}, {"step", step}, {"utc", utc_now()}, {"reason", reason}}) + "\n");
+  write_atomically(
+      folder + kStatus,
+      dump_json({{"state", to_string(state)}, {"step", step}, {"utc", utc_now()}, {"reason", reason}}) +
+          "\n");
 }
 
 }  // namespace
@@ -91,16 +96,20 @@ std::optional<Status> read_status(const std::string& folder) {
     const auto state = std::find(std::begin(kStates), std::end(kStates), json.at("state").get<std::string>());
     if (state == std::end(kStates)) {
       fail(Exit::data, path, ": unknown state ", json.at("state").dump(), ".",
-           known_names("states", json.at("state").get<std::string>(), {std::begin(kStates), std::end(kStates)}));
+           known_names("states", json.at("state").get<std::string>(),
+                       {std::begin(kStates), std::end(kStates)}));
     }
-    if (!json.at("step").is_number_integer()) fail(Exit::data, path, ": step ", json.at("step").dump(), ", allowed: an integer");
-    return Status{static_cast<RunState>(state - kStates), json.at("step"), json.value("utc", ""), json.at("reason")};
+    if (!json.at("step").is_number_integer())
+      fail(Exit::data, path, ": step ", json.at("step").dump(), ", allowed: an integer");
+    return Status{static_cast<RunState>(state - kStates), json.at("step"), json.value("utc", ""),
+                  json.at("reason")};
   } catch (const nlohmann::json::exception& error) {
     fail(Exit::data, path, ": not a status: ", complaint(error));
   }
 }
 
-RunFolder RunFolder::open(const std::string& given, const std::string& resolved_toml, const OpenOptions& options) {
+RunFolder RunFolder::open(const std::string& given, const std::string& resolved_toml,
+                          const OpenOptions& options) {
   std::string path = fs::path(given).lexically_normal();
   if (path.size() > 1 && path.back() == '/') path.pop_back();
 
@@ -129,7 +138,8 @@ RunFolder RunFolder::open(const std::string& given, const std::string& resolved_
   } else {
     write_atomically(path + kConfig, resolved_toml);
   }
-  if (!folder.already_finished()) folder.set_status(RunState::running, folder.found_ ? folder.found_->step : 0);
+  if (!folder.already_finished())
+    folder.set_status(RunState::running, folder.found_ ? folder.found_->step : 0);
   return folder;
 }
 
@@ -146,6 +156,8 @@ void RunFolder::set_status(RunState state, int64_t step, const std::string& reas
   write_status(path_, state, step, reason);
 }
 
-void RunFolder::write_env(const nlohmann::json& env) const { write_atomically(path_ + kEnv, dump_json(env, 2) + "\n"); }
+void RunFolder::write_env(const nlohmann::json& env) const {
+  write_atomically(path_ + kEnv, dump_json(env, 2) + "\n");
+}
 
 }  // namespace foil

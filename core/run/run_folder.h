@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The folder of one run, runs/NAME/TRIAL/: who works in it (lock), what it is (config.resolved.toml), how it stands (status), where
-// it runs (env.json). Decides between a new run, a resume, a finished run and a refusal. Of other files it asks one thing: whether
-// there is a checkpoint or a result. A folder without either holds no run, whatever an attempt that came to nothing left in it.
+// The folder of one run, runs/NAME/TRIAL/: who works in it (lock), what it is (config.resolved.toml), how it
+// stands (status), where it runs (env.json). Decides between a new run, a resume, a finished run and a
+// refusal. Of other files it asks one thing: whether there is a checkpoint or a result. A folder without
+// either holds no run, whatever an attempt that came to nothing left in it.
 #pragma once
+
+#include "run/run_lock.h"
 
 #include <nlohmann/json.hpp>
 
@@ -13,14 +16,13 @@
 #include <string>
 #include <vector>
 
-#include "run/run_lock.h"
-
 namespace foil {
 
 enum class RunState { running, finished, failed, interrupted, again };
 
-// In what an experiment differs from that of a run that is to go on as it: "run.epochs: 2 -> 3". `past`: what the steps that were
-// made depend on, which refuses it; `rest`: what only those to come depend on, or the evaluation.
+// In what an experiment differs from that of a run that is to go on as it: "run.epochs: 2 -> 3". `past`: what
+// the steps that were made depend on, which refuses it; `rest`: what only those to come depend on, or the
+// evaluation.
 struct Differences {
   std::vector<std::string> past, rest;
 };
@@ -37,8 +39,9 @@ std::string to_string(RunState state);
 // The status of the run in a folder; none when it has none yet.
 std::optional<Status> read_status(const std::string& folder);
 
-// For an attempt that was refused before it could open the folder: where an earlier one left a status and no run, the reason
-// becomes this one's. Nothing is created; a folder that another process works in is left alone.
+// For an attempt that was refused before it could open the folder: where an earlier one left a status and no
+// run, the reason becomes this one's. Nothing is created; a folder that another process works in is left
+// alone.
 void note_refusal(const std::string& folder, const std::string& reason);
 
 // Renames a folder to PATH.old-YYYYmmddTHHMMSSZ and returns that name.
@@ -58,11 +61,13 @@ class RunFolder {
     std::function<void(const std::string& folder)> check = {};
   };
 
-  // Creates or continues the run in `path` and locks it until this object goes. A folder whose run has another past throws
-  // Exit::usage listing the differing keys, unless `restart`, which renames it to PATH.old-YYYYmmddTHHMMSSZ. One that differs in
-  // the rest goes on with the new experiment; the old one stays as config.until-step-00000020.toml. The status becomes running,
-  // unless the run has finished with this experiment.
-  static RunFolder open(const std::string& path, const std::string& resolved_toml, const OpenOptions& options);
+  // Creates or continues the run in `path` and locks it until this object goes. A folder whose run has
+  // another past throws Exit::usage listing the differing keys, unless `restart`, which renames it to
+  // PATH.old-YYYYmmddTHHMMSSZ. One that differs in the rest goes on with the new experiment; the old one
+  // stays as config.until-step-00000020.toml. The status becomes running, unless the run has finished with
+  // this experiment.
+  static RunFolder open(const std::string& path, const std::string& resolved_toml,
+                        const OpenOptions& options);
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
@@ -74,7 +79,8 @@ class RunFolder {
   void write_env(const nlohmann::json& env) const;
 
  private:
-  RunFolder(std::string path, std::unique_ptr<RunLock> lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  RunFolder(std::string path, std::unique_ptr<RunLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;
   std::unique_ptr<RunLock> lock_;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two locks of the kernel lie on the file: on its first byte while the run lives, on its second while somebody looks and decides,
-// so that two processes cannot both take over the same dead one. Both belong to the open file, not to the process.
+// Two locks of the kernel lie on the file: on its first byte while the run lives, on its second while
+// somebody looks and decides, so that two processes cannot both take over the same dead one. Both belong to
+// the open file, not to the process.
 #include "run/run_lock.h"
+
+#include "run/file.h"
+#include "run/json.h"
+#include "run/temporary.h"
 
 #include <foil/error.h>
 
@@ -17,10 +22,6 @@
 #include <mutex>
 #include <sstream>
 #include <thread>
-
-#include "run/file.h"
-#include "run/json.h"
-#include "run/temporary.h"
 
 namespace foil {
 namespace {
@@ -56,8 +57,8 @@ void unlock_byte(int descriptor, Byte byte) {
   ::fcntl(descriptor, F_OFD_SETLK, &lock);
 }
 
-// A process, and the kernel that can be asked for it: `boot` is one start of one machine, `pids` a container's numbering of its
-// processes.
+// A process, and the kernel that can be asked for it: `boot` is one start of one machine, `pids` a
+// container's numbering of its processes.
 struct Holder {
   std::string host, boot, pids, start;
   int64_t process = 0;
@@ -90,13 +91,15 @@ Holder this_process() {
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);
   std::error_code ignored;
-  return {name, text_of("/proc/sys/kernel/random/boot_id"), fs::read_symlink("/proc/self/ns/pid", ignored).string(),
-          start_of(::getpid()), ::getpid()};
+  return {name, text_of("/proc/sys/kernel/random/boot_id"),
+          fs::read_symlink("/proc/self/ns/pid", ignored).string(), start_of(::getpid()), ::getpid()};
 }
 
 std::string record_of(const Holder& holder) {
-  return dump_json(
-             {{"host", holder.host}, {"pid", holder.process}, {"start", holder.boot + " " + holder.start}, {"pids", holder.pids}}) +
+  return dump_json({{"host", holder.host},
+                    {"pid", holder.process},
+                    {"start", holder.boot + " " + holder.start},
+                    {"pids", holder.pids}}) +
          "\n";
 }
 
@@ -106,7 +109,8 @@ Holder holder_in(const std::string& text, const std::string& path) {
     const nlohmann::json json = parse_json(text, path);
     const std::string start = json.at("start");
     const size_t space = std::min(start.rfind(' '), start.size());
-    Holder holder{json.at("host"), start.substr(0, space), json.value("pids", ""), start.substr(space), json.at("pid")};
+    Holder holder{json.at("host"), start.substr(0, space), json.value("pids", ""), start.substr(space),
+                  json.at("pid")};
     if (!holder.start.empty()) holder.start.erase(0, 1);
     return holder.process > 0 ? holder : Holder();
   } catch (const std::exception&) {
@@ -114,7 +118,9 @@ Holder holder_in(const std::string& text, const std::string& path) {
   }
 }
 
-std::string text_of(const Holder& holder) { return "process " + std::to_string(holder.process) + " on host " + holder.host; }
+std::string text_of(const Holder& holder) {
+  return "process " + std::to_string(holder.process) + " on host " + holder.host;
+}
 
 bool alive(const Holder& holder) {
   const bool out_of_reach = ::kill(static_cast<pid_t>(holder.process), 0) < 0;
@@ -132,14 +138,17 @@ int open_lock(const std::string& path) {
 bool is_still_there(int descriptor, const std::string& path) {
   struct stat ours {};
   struct stat there {};
-  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_dev == there.st_dev &&
-         ours.st_ino == there.st_ino;
+  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
-milliseconds time_of(const timespec& time) { return milliseconds(time.tv_sec * 1000 + time.tv_nsec / 1'000'000); }
+milliseconds time_of(const timespec& time) {
+  return milliseconds(time.tv_sec * 1000 + time.tv_nsec / 1'000'000);
+}
 
-// When the file was modified, and how long ago that was by the clock of its file system, whatever the clocks of the machines say.
-// Opened anew: what is known of a file on another machine's disk is then asked for again.
+// When the file was modified, and how long ago that was by the clock of its file system, whatever the clocks
+// of the machines say. Opened anew: what is known of a file on another machine's disk is then asked for
+// again.
 struct Sign {
   milliseconds time{0}, age{0};
 };
@@ -159,30 +168,36 @@ Sign last_sign(const std::string& path) {
 
 std::string seconds(milliseconds time) { return std::to_string((time.count() + 999) / 1000) + " s"; }
 
-// Waits until a holder that cannot be asked has been silent for long enough; throws when it gives a sign of life.
+// Waits until a holder that cannot be asked has been silent for long enough; throws when it gives a sign of
+// life.
 void wait_for_silence(const Holder& holder, const std::string& path, milliseconds silence, const Say& say) {
   const std::string folder = fs::path(path).parent_path();
   const Sign first = last_sign(path);
   const auto end = std::chrono::steady_clock::now() + silence - std::max(first.age, milliseconds(0));
   if (first.age < silence && say) {
-    say(folder + ": locked by " + text_of(holder) + ", which cannot be asked from here; its last sign of life was " +
-        seconds(first.age) + " ago: waiting " + seconds(silence - first.age) + " for another");
+    say(folder + ": locked by " + text_of(holder) +
+        ", which cannot be asked from here; its last sign of life was " + seconds(first.age) +
+        " ago: waiting " + seconds(silence - first.age) + " for another");
   }
   while (std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(std::min(silence, milliseconds(500)));
     if (last_sign(path).time != first.time)
-      fail(Exit::failure, folder, ": another run is working here: ", text_of(holder), ", which has just given a sign of life");
+      fail(Exit::failure, folder, ": another run is working here: ", text_of(holder),
+           ", which has just given a sign of life");
   }
 }
 
-// Throws when the holder that `path` names may be alive; says so when it is dead. `locks`: the kernel keeps them here, and it holds
-// nobody's for a run that lives.
-void check_holder(const Holder& own, const std::string& path, bool locks, milliseconds silence, const Say& say) {
+// Throws when the holder that `path` names may be alive; says so when it is dead. `locks`: the kernel keeps
+// them here, and it holds nobody's for a run that lives.
+void check_holder(const Holder& own, const std::string& path, bool locks, milliseconds silence,
+                  const Say& say) {
   const Holder holder = holder_in(text_of(path), path);
   if (holder.process == 0) return;
   const std::string folder = fs::path(path).parent_path();
-  const bool same_kernel = holder.boot == own.boot, can_be_asked = same_kernel && (holder.pids == own.pids || holder.pids.empty());
-  if (can_be_asked && alive(holder)) fail(Exit::failure, folder, ": another run is working here: ", text_of(holder));
+  const bool same_kernel = holder.boot == own.boot,
+             can_be_asked = same_kernel && (holder.pids == own.pids || holder.pids.empty());
+  if (can_be_asked && alive(holder))
+    fail(Exit::failure, folder, ": another run is working here: ", text_of(holder));
   const bool dead = can_be_asked || (same_kernel && locks);
   if (!dead) wait_for_silence(holder, path, silence, say);
   if (say) {
@@ -195,15 +210,17 @@ void check_holder(const Holder& own, const std::string& path, bool locks, millis
 // The second byte, which others hold for moments, or while they wait for a silence.
 void begin_to_decide(int descriptor, const std::string& path, const Say& say) {
   for (int i = 0; lock_byte(descriptor, deciding) == Lock::held; ++i) {
-    if (i == 100 && say) say(std::string(fs::path(path).parent_path()) + ": waiting for another process that looks at the lock");
+    if (i == 100 && say)
+      say(std::string(fs::path(path).parent_path()) + ": waiting for another process that looks at the lock");
     std::this_thread::sleep_for(milliseconds(10));
   }
 }
 
 }  // namespace
 
-// Gives the signs of life, and ends the process when the lock has become another's: the machine slept, or was cut off, for longer
-// than the silence after which others take over. What it would write now would be written over theirs.
+// Gives the signs of life, and ends the process when the lock has become another's: the machine slept, or was
+// cut off, for longer than the silence after which others take over. What it would write now would be written
+// over theirs.
 class RunLock::Heart {
  public:
   Heart(const std::string& path, int descriptor, std::string record, milliseconds beat)
@@ -212,8 +229,8 @@ class RunLock::Heart {
           while (!wake_.wait_for(lock, beat, [this] { return stopped_; })) {
             const std::string now = text_of(path);  // empty while the folder is out of reach, or renamed
             if (!now.empty() && now + "\n" != record) {
-              std::fprintf(stderr, "%s: the lock was taken over by %s; this run stops at once\n", path.c_str(),
-                           text_of(holder_in(now, path)).c_str());
+              std::fprintf(stderr, "%s: the lock was taken over by %s; this run stops at once\n",
+                           path.c_str(), text_of(holder_in(now, path)).c_str());
               ::_exit(static_cast<int>(Exit::failure));
             }
             ::futimens(descriptor, nullptr);
@@ -238,7 +255,8 @@ class RunLock::Heart {
 RunLock::RunLock(const std::string& path, const std::function<void(const std::string&)>& say, Pace pace)
     : path_(path), process_(::getpid()) {
   do {
-    if (descriptor_ >= 0) ::close(descriptor_);  // its holder removed the file before this one had a lock on it
+    if (descriptor_ >= 0)
+      ::close(descriptor_);  // its holder removed the file before this one had a lock on it
     descriptor_ = open_lock(path);
     begin_to_decide(descriptor_, path, say);
   } while (!is_still_there(descriptor_, path));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The lock of a run folder: a file that the kernel locks for as long as the run lives, and in it, as JSON, who holds it. The
-// kernel's lock tells the living from the dead wherever it reaches, containers with one name among them; where it does not (another
-// machine, a file system without locks) the file's modification time does, which the holder renews.
+// The lock of a run folder: a file that the kernel locks for as long as the run lives, and in it, as JSON,
+// who holds it. The kernel's lock tells the living from the dead wherever it reaches, containers with one
+// name among them; where it does not (another machine, a file system without locks) the file's modification
+// time does, which the holder renews.
 #pragma once
 
 #include <chrono>
@@ -14,13 +15,16 @@ namespace foil {
 class RunLock {
  public:
   struct Pace {
-    std::chrono::milliseconds beat{5000};      // between two signs of life of the holder
-    std::chrono::milliseconds silence{60000};  // without one after which a holder that cannot be asked counts as dead
+    std::chrono::milliseconds beat{5000};  // between two signs of life of the holder
+    std::chrono::milliseconds silence{
+        60000};  // without one after which a holder that cannot be asked counts as dead
   };
-  // Takes `path`. A holder that lives throws and is named. A process of this machine that is dead is replaced at once, one that
-  // cannot be asked when it has been silent: this waits for that. say() hears of the wait and of who was replaced.
+  // Takes `path`. A holder that lives throws and is named. A process of this machine that is dead is replaced
+  // at once, one that cannot be asked when it has been silent: this waits for that. say() hears of the wait
+  // and of who was replaced.
   RunLock(const std::string& path, const std::function<void(const std::string&)>& say, Pace pace);
-  RunLock(const std::string& path, const std::function<void(const std::string&)>& say) : RunLock(path, say, Pace()) {}
+  RunLock(const std::string& path, const std::function<void(const std::string&)>& say)
+      : RunLock(path, say, Pace()) {}
   ~RunLock();  // removes the file if it is still this process's (a forked child leaves its parent's)
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;

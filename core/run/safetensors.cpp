@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading is suspicious of every number: nothing in the header is believed before it was checked against the size of the file.
+// Reading is suspicious of every number: nothing in the header is believed before it was checked against the
+// size of the file.
 #include "run/safetensors.h"
+
+#include "run/file.h"
+#include "run/json.h"
 
 #include <foil/error.h>
 
@@ -9,9 +13,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-#include "run/file.h"
-#include "run/json.h"
 
 namespace foil {
 namespace {
@@ -28,9 +29,9 @@ struct Dtype {
   at::ScalarType type;
 };
 // In the order in which the Python package lays tensors out.
-constexpr Dtype kDtypes[] = {{"I64", at::kLong},      {"F64", at::kDouble}, {"F32", at::kFloat}, {"I32", at::kInt},
-                             {"BF16", at::kBFloat16}, {"F16", at::kHalf},   {"I16", at::kShort}, {"I8", at::kChar},
-                             {"U8", at::kByte},       {"BOOL", at::kBool}};
+constexpr Dtype kDtypes[] = {
+    {"I64", at::kLong}, {"F64", at::kDouble}, {"F32", at::kFloat}, {"I32", at::kInt}, {"BF16", at::kBFloat16},
+    {"F16", at::kHalf}, {"I16", at::kShort},  {"I8", at::kChar},   {"U8", at::kByte}, {"BOOL", at::kBool}};
 
 // One tensor as the header describes it, checked for itself.
 struct Entry {
@@ -54,7 +55,8 @@ class EntryReader {
  public:
   EntryReader(const std::string& path, const std::string& name, const nlohmann::json& fields)
       : place_(path + ": tensor '" + excerpt(name) + "'"), name_(name), fields_(fields) {
-    if (!fields.is_object()) fail(Exit::data, place_, " is described by ", excerpt(fields), ", allowed: an object");
+    if (!fields.is_object())
+      fail(Exit::data, place_, " is described by ", excerpt(fields), ", allowed: an object");
   }
 
   Entry read() const {
@@ -65,7 +67,8 @@ class EntryReader {
     }
     entry.begin = count("data_offsets", offsets[0]);
     entry.end = count("data_offsets", offsets[1]);
-    if (entry.end < entry.begin) fail(Exit::data, place_, " ends at byte ", entry.end, ", before it begins at ", entry.begin);
+    if (entry.end < entry.begin)
+      fail(Exit::data, place_, " ends at byte ", entry.end, ", before it begins at ", entry.begin);
     const uint64_t needed = bytes_of(entry);
     if (entry.end - entry.begin != needed) {
       fail(Exit::data, place_, " has ", entry.end - entry.begin, " bytes, its shape and dtype need ", needed);
@@ -81,7 +84,8 @@ class EntryReader {
   }
 
   uint64_t count(const char* key, const nlohmann::json& value) const {
-    if (!value.is_number_unsigned()) fail(Exit::data, place_, " has ", excerpt(value), " in ", key, ", allowed: integers >= 0");
+    if (!value.is_number_unsigned())
+      fail(Exit::data, place_, " has ", excerpt(value), " in ", key, ", allowed: integers >= 0");
     return value.get<uint64_t>();
   }
 
@@ -98,8 +102,10 @@ class EntryReader {
 
   std::vector<int64_t> shape() const {
     const nlohmann::json& value = field("shape");
-    if (!value.is_array()) fail(Exit::data, place_, " has shape ", excerpt(value), ", allowed: a list of integers");
-    if (value.size() > kMostSizes) fail(Exit::data, place_, " has ", value.size(), " sizes, allowed: at most ", kMostSizes);
+    if (!value.is_array())
+      fail(Exit::data, place_, " has shape ", excerpt(value), ", allowed: a list of integers");
+    if (value.size() > kMostSizes)
+      fail(Exit::data, place_, " has ", value.size(), " sizes, allowed: at most ", kMostSizes);
     std::vector<int64_t> sizes;
     for (const nlohmann::json& size : value) sizes.push_back(static_cast<int64_t>(count("shape", size)));
     return sizes;
@@ -108,9 +114,11 @@ class EntryReader {
   uint64_t bytes_of(const Entry& entry) const {
     int64_t bytes = static_cast<int64_t>(at::elementSize(entry.type));
     bool empty = false;
-    for (const int64_t size : entry.shape) {  // sizes of zero too must not hide an overflow: strides are products of the others
+    for (const int64_t size :
+         entry.shape) {  // sizes of zero too must not hide an overflow: strides are products of the others
       if (size < 0 || __builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) {
-        fail(Exit::data, place_, " has shape ", excerpt(field("shape")), ", more elements than 64 bits count");
+        fail(Exit::data, place_, " has shape ", excerpt(field("shape")),
+             ", more elements than 64 bits count");
       }
       empty = empty || size == 0;
     }
@@ -123,10 +131,12 @@ class EntryReader {
 };
 
 std::map<std::string, std::string> read_metadata(const nlohmann::json& value, const std::string& path) {
-  if (!value.is_object()) fail(Exit::data, path, ": ", kMetadata, " is ", excerpt(value), ", allowed: an object of texts");
+  if (!value.is_object())
+    fail(Exit::data, path, ": ", kMetadata, " is ", excerpt(value), ", allowed: an object of texts");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) fail(Exit::data, path, ": ", kMetadata, ".", excerpt(key), " is ", excerpt(text), ", allowed: a text");
+    if (!text.is_string())
+      fail(Exit::data, path, ": ", kMetadata, ".", excerpt(key), " is ", excerpt(text), ", allowed: a text");
     metadata[key] = text.get<std::string>();
   }
   return metadata;
@@ -134,8 +144,9 @@ std::map<std::string, std::string> read_metadata(const nlohmann::json& value, co
 
 // The tensors must tile the data exactly, in any order.
 void check_layout(std::vector<Entry>& entries, uint64_t data_bytes, const std::string& path) {
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
   uint64_t filled = 0;
   const Entry* before = nullptr;
   for (const Entry& entry : entries) {
@@ -143,18 +154,22 @@ void check_layout(std::vector<Entry>& entries, uint64_t data_bytes, const std::s
       fail(Exit::data, path, ": tensor '", entry.name, "' ends at byte ", entry.end, " of ", data_bytes,
            " bytes of data: the file is cut short");
     }
-    if (entry.begin < filled) fail(Exit::data, path, ": tensor '", before->name, "' overlaps '", entry.name, "'");
-    if (entry.begin > filled) fail(Exit::data, path, ": hole of ", entry.begin - filled, " bytes before tensor '", entry.name, "'");
+    if (entry.begin < filled)
+      fail(Exit::data, path, ": tensor '", before->name, "' overlaps '", entry.name, "'");
+    if (entry.begin > filled)
+      fail(Exit::data, path, ": hole of ", entry.begin - filled, " bytes before tensor '", entry.name, "'");
     filled = entry.end;
     before = &entry;
   }
-  if (filled != data_bytes) fail(Exit::data, path, ": ", data_bytes - filled, " trailing bytes after the last tensor");
+  if (filled != data_bytes)
+    fail(Exit::data, path, ": ", data_bytes - filled, " trailing bytes after the last tensor");
 }
 
 at::Tensor copy_tensor(const Entry& entry, const char* data, const std::string& path) {
   at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.type));
   if (entry.end == entry.begin) return tensor;
-  if (entry.type == at::kBool && std::any_of(data + entry.begin, data + entry.end, [](char c) { return c != 0 && c != 1; })) {
+  if (entry.type == at::kBool &&
+      std::any_of(data + entry.begin, data + entry.end, [](char c) { return c != 0 && c != 1; })) {
     fail(Exit::data, path, ": tensor '", entry.name, "' has a BOOL that is neither 0 nor 1");
   }
   std::memcpy(tensor.data_ptr(), data + entry.begin, entry.end - entry.begin);
@@ -169,7 +184,8 @@ size_t layout_rank(const std::string& name, const at::Tensor& tensor) {
   for (size_t i = 0; i < std::size(kDtypes); ++i) {
     if (kDtypes[i].type == tensor.scalar_type()) return i;
   }
-  fail(Exit::failure, "tensor '", name, "' is ", at::toString(tensor.scalar_type()), ": safetensors has no such dtype here");
+  fail(Exit::failure, "tensor '", name, "' is ", at::toString(tensor.scalar_type()),
+       ": safetensors has no such dtype here");
 }
 
 }  // namespace
@@ -177,16 +193,20 @@ size_t layout_rank(const std::string& name, const at::Tensor& tensor) {
 TensorFile load_tensors(const std::string& path) { return parse_tensors(read_file(path), path); }
 
 TensorFile parse_tensors(std::string_view bytes, const std::string& path) {
-  if (bytes.size() < kLengthBytes) fail(Exit::data, path, ": ", bytes.size(), " bytes are too few for a safetensors file");
+  if (bytes.size() < kLengthBytes)
+    fail(Exit::data, path, ": ", bytes.size(), " bytes are too few for a safetensors file");
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
-  if (header_bytes > kHeaderLimit) fail(Exit::data, path, ": header of ", header_bytes, " bytes, allowed: at most ", kHeaderLimit);
+  if (header_bytes > kHeaderLimit)
+    fail(Exit::data, path, ": header of ", header_bytes, " bytes, allowed: at most ", kHeaderLimit);
   if (header_bytes > bytes.size() - kLengthBytes) {
-    fail(Exit::data, path, ": header of ", header_bytes, " bytes in a file of ", bytes.size(), ": the file is cut short");
+    fail(Exit::data, path, ": header of ", header_bytes, " bytes in a file of ", bytes.size(),
+         ": the file is cut short");
   }
   const std::string_view text = bytes.substr(kLengthBytes, header_bytes);
   const std::string_view data = bytes.substr(kLengthBytes + header_bytes);
-  if (!text.starts_with('{')) fail(Exit::data, path, ": the header does not begin with '{': not a safetensors file");
+  if (!text.starts_with('{'))
+    fail(Exit::data, path, ": the header does not begin with '{': not a safetensors file");
 
   TensorFile file;
   std::vector<Entry> entries;
@@ -214,7 +234,8 @@ std::string serialize_tensors(const std::map<std::string, at::Tensor>& tensors,
     return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
   });
 
-  std::string text = "{";  // grown piece by piece: an ordered object looks through all its keys for each new one
+  std::string text =
+      "{";  // grown piece by piece: an ordered object looks through all its keys for each new one
   const auto add = [&text](const std::string& key, const nlohmann::ordered_json& value) {
     text += (text.size() > 1 ? "," : "") + nlohmann::ordered_json(key).dump() + ":" + value.dump();
   };
@@ -222,7 +243,8 @@ std::string serialize_tensors(const std::map<std::string, at::Tensor>& tensors,
   uint64_t offset = 0;
   for (const auto& [rank, name, tensor] : ordered) {
     const uint64_t end = offset + tensor.nbytes();
-    add(name, {{"dtype", kDtypes[rank].name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}});
+    add(name,
+        {{"dtype", kDtypes[rank].name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}});
     offset = end;
   }
   text += "}";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests to stop, turned from signals into a question that the loop asks at each step boundary. Does not stop anything itself,
-// but for the second SIGINT, which ends the process at once.
+// Requests to stop, turned from signals into a question that the loop asks at each step boundary. Does not
+// stop anything itself, but for the second SIGINT, which ends the process at once.
 #pragma once
 
 #include <signal.h>
@@ -15,7 +15,8 @@ enum class Stop {
   interrupt  // SIGINT: checkpoint, then Exit::interrupted; outweighs `again`
 };
 
-// While one lives (at most one does), SIGINT, SIGTERM and SIGUSR1 only ask to stop. The handlers of before return with its end.
+// While one lives (at most one does), SIGINT, SIGTERM and SIGUSR1 only ask to stop. The handlers of before
+// return with its end.
 class SignalScope {
  public:
   SignalScope();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Field numbers are those of tensorflow/core/util/event.proto, framework/summary.proto and framework/tensor.proto.
+// Field numbers are those of tensorflow/core/util/event.proto, framework/summary.proto and
+// framework/tensor.proto.
 #include "run/tensorboard.h"
 
 #include <foil/error.h>
@@ -30,16 +31,23 @@ std::string raw(Number value) {
   return bytes;
 }
 
-std::string integer_field(int number, uint64_t value) { return varint(static_cast<uint64_t>(number) << 3) + varint(value); }
-std::string double_field(int number, double value) { return varint(static_cast<uint64_t>(number) << 3 | 1) + raw(value); }
-std::string float_field(int number, float value) { return varint(static_cast<uint64_t>(number) << 3 | 5) + raw(value); }
+std::string integer_field(int number, uint64_t value) {
+  return varint(static_cast<uint64_t>(number) << 3) + varint(value);
+}
+std::string double_field(int number, double value) {
+  return varint(static_cast<uint64_t>(number) << 3 | 1) + raw(value);
+}
+std::string float_field(int number, float value) {
+  return varint(static_cast<uint64_t>(number) << 3 | 5) + raw(value);
+}
 std::string bytes_field(int number, std::string_view value) {
   return varint(static_cast<uint64_t>(number) << 3 | 2) + varint(value.size()) + std::string(value);
 }
 
 // Event: wall_time = 1, step = 2, file_version = 3, summary = 5.
 std::string event(int64_t step, int field, std::string_view content) {
-  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return double_field(1, now) + integer_field(2, static_cast<uint64_t>(step)) + bytes_field(field, content);
 }
 constexpr int kFileVersion = 3;
@@ -143,13 +151,19 @@ void EventWriter::scalar(const std::string& tag, double value, int64_t step) {
 }
 
 void EventWriter::text(const std::string& tag, const std::string& text, int64_t step) {
-  constexpr uint64_t kString = 7;                                 // DataType DT_STRING
-  const std::string shape = bytes_field(2, integer_field(1, 1));  // TensorShapeProto of one dimension of size 1
+  constexpr uint64_t kString = 7;  // DataType DT_STRING
+  const std::string shape =
+      bytes_field(2, integer_field(1, 1));  // TensorShapeProto of one dimension of size 1
   const std::string tensor = integer_field(1, kString) + bytes_field(2, shape) + bytes_field(8, text);
-  const std::string metadata = bytes_field(1, bytes_field(1, "text"));  // SummaryMetadata.plugin_data.plugin_name
-  write(step, kSummary, bytes_field(1, bytes_field(1, tag + "/text_summary") + bytes_field(8, tensor) + bytes_field(9, metadata)));
+  const std::string metadata =
+      bytes_field(1, bytes_field(1, "text"));  // SummaryMetadata.plugin_data.plugin_name
+  write(step, kSummary,
+        bytes_field(
+            1, bytes_field(1, tag + "/text_summary") + bytes_field(8, tensor) + bytes_field(9, metadata)));
 }
 
-void EventWriter::write(int64_t step, int field, std::string_view content) { file_->append(record(event(step, field, content))); }
+void EventWriter::write(int64_t step, int field, std::string_view content) {
+  file_->append(record(event(step, field, content)));
+}
 
 }  // namespace foil

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TensorBoard event files, written by hand: TFRecord framing around protocol buffers. Scalars and texts, as torch.utils.tensorboard
-// writes them; a view of metrics.jsonl for people, never read by foil except to resume.
+// TensorBoard event files, written by hand: TFRecord framing around protocol buffers. Scalars and texts, as
+// torch.utils.tensorboard writes them; a view of metrics.jsonl for people, never read by foil except to
+// resume.
 #pragma once
+
+#include "run/file.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "run/file.h"
-
 namespace foil {
 
 class EventWriter {
  public:
-  // Continues the event file in `folder` (which must exist) without its events of later steps than `resume_step` (-1: all) and
-  // without a torn end; begins events.out.tfevents.TIME.HOST when there is none.
+  // Continues the event file in `folder` (which must exist) without its events of later steps than
+  // `resume_step` (-1: all) and without a torn end; begins events.out.tfevents.TIME.HOST when there is none.
   EventWriter(const std::string& folder, int64_t resume_step);
 
   void scalar(const std::string& tag, double value, int64_t step);           // TensorBoard holds it as float

@@ -35,8 +35,8 @@ CodePoint first_code_point(std::string_view text) {
 bool is_control(uint32_t value) {
   const bool control = value < 0x20 || (value >= 0x7F && value < 0xA0);
   const bool line_end = value == 0x2028 || value == 0x2029;
-  const bool direction = value == 0x061C || value == 0x200E || value == 0x200F || (value >= 0x202A && value <= 0x202E) ||
-                         (value >= 0x2066 && value <= 0x2069);
+  const bool direction = value == 0x061C || value == 0x200E || value == 0x200F ||
+                         (value >= 0x202A && value <= 0x202E) || (value >= 0x2066 && value <= 0x2069);
   return control || line_end || direction;
 }
 
@@ -48,7 +48,8 @@ std::string escaped(std::string_view text, std::string_view kept) {
     const std::string_view bytes = text.substr(0, point.bytes == 0 ? 1 : point.bytes);
     const bool shown = point.bytes > 0 && (!is_control(point.value) || kept.find(bytes) != kept.npos);
     if (shown) out += bytes;
-    for (const char byte : shown ? std::string_view() : bytes) out += fmt::format("\\x{:02x}", static_cast<uint8_t>(byte));
+    for (const char byte : shown ? std::string_view() : bytes)
+      out += fmt::format("\\x{:02x}", static_cast<uint8_t>(byte));
     text.remove_prefix(bytes.size());
   }
   return out;

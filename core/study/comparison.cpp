@@ -2,18 +2,18 @@
 // Gathers a comparison from folders.
 #include "study/comparison.h"
 
+#include "run/run_folder.h"
+#include "study/results.h"
+#include "study/store.h"
+
+#include <foil/error.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <optional>
 #include <set>
 #include <string_view>
-
-#include <foil/error.h>
-
-#include "run/run_folder.h"
-#include "study/results.h"
-#include "study/store.h"
 
 namespace foil {
 namespace fs = std::filesystem;
@@ -41,7 +41,8 @@ std::string unquoted(const std::string& toml) {
 }
 
 bool is_run(const fs::path& folder) {
-  return fs::exists(folder / "results.json") || fs::exists(folder / "status") || fs::exists(folder / "config.resolved.toml");
+  return fs::exists(folder / "results.json") || fs::exists(folder / "status") ||
+         fs::exists(folder / "config.resolved.toml");
 }
 
 std::vector<fs::path> sorted_runs(const fs::path& folder) {
@@ -54,7 +55,8 @@ std::vector<fs::path> sorted_runs(const fs::path& folder) {
   return runs;
 }
 
-// Results from the folder, where a later evaluation may have renewed them, or else from `stored`. Damage makes an unfinished trial.
+// Results from the folder, where a later evaluation may have renewed them, or else from `stored`. Damage
+// makes an unfinished trial.
 void read_results(Found& found, const std::string& stored = "") {
   const std::string path = found.folder + "/results.json";
   try {
@@ -71,7 +73,8 @@ Found from_record(const TrialRecord& record, const std::string& study, bool bein
   if (record.state == TrialState::complete) {
     read_results(found, record.results);
   } else if (record.state == TrialState::running && !being_written) {
-    found.unfinished = {record.seed, "killed", "last seen " + record.heartbeat + "; the same command continues it"};
+    found.unfinished = {record.seed, "killed",
+                        "last seen " + record.heartbeat + "; the same command continues it"};
   } else if (record.state == TrialState::running) {
     found.unfinished = {record.seed, "running", "since " + record.started};
   } else {
@@ -109,7 +112,8 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
   Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}};
   if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
     const auto config = read_config(path);
-    if (const auto name = config.find("run.name"); name != config.end()) found.variant = unquoted(name->second);
+    if (const auto name = config.find("run.name"); name != config.end())
+      found.variant = unquoted(name->second);
     if (const auto seed = config.find("run.seed"); seed != config.end()) {
       const auto number = integer(seed->second);
       if (!number) fail(Exit::data, path.string(), ": run.seed = ", seed->second, ", allowed: an integer");
@@ -121,7 +125,8 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
     if (fs::exists(folder / "results.json") && !(status && status->state == RunState::failed)) {
       read_results(found);
     } else {
-      found.unfinished = {found.seed, status ? to_string(status->state) : "unfinished", status ? status->reason : ""};
+      found.unfinished = {found.seed, status ? to_string(status->state) : "unfinished",
+                          status ? status->reason : ""};
     }
   } catch (const Error& error) {
     found.unfinished = {found.seed, "failed", error.what()};
@@ -145,17 +150,22 @@ std::vector<Found> find_runs(const std::string& given, const ReadConfig& read_co
     for (const auto& path : sorted_runs(folder)) found.push_back(from_run(path, read_config));
   }
   if (found.empty())
-    fail(Exit::data, given, ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
+    fail(Exit::data, given,
+         ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
   return found;
 }
 
 void add(Comparison& comparison, const Found& found, const std::string& name, const ReadConfig& read_config) {
-  const std::string protocol = found.results ? found.results->protocol : "", data = found.results ? found.results->data : "";
-  // What is not known differs from nothing: a trial without results stands in any row of its name, and the row takes the protocol
-  // and the data of the first that has them.
-  const auto differ = [](const std::string& a, const std::string& b) { return !a.empty() && !b.empty() && a != b; };
+  const std::string protocol = found.results ? found.results->protocol : "",
+                    data = found.results ? found.results->data : "";
+  // What is not known differs from nothing: a trial without results stands in any row of its name, and the
+  // row takes the protocol and the data of the first that has them.
+  const auto differ = [](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty() && a != b;
+  };
   auto row = std::find_if(comparison.rows.begin(), comparison.rows.end(), [&](const Row& r) {
-    return r.name == name && r.baseline == found.baseline && !differ(r.protocol, protocol) && !differ(r.data, data);
+    return r.name == name && r.baseline == found.baseline && !differ(r.protocol, protocol) &&
+           !differ(r.data, data);
   });
   if (row == comparison.rows.end()) {
     comparison.rows.push_back({name, protocol, found.baseline, {}, {}, {}, {}, data});
@@ -166,7 +176,8 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
   if (!found.results) {
     row->unfinished.push_back(found.unfinished);
   } else if (const auto [other, is_new] = row->folders.emplace(found.seed, found.folder); !is_new) {
-    fail(Exit::usage, "two runs of '", name, "' with seed ", found.seed, ": ", other->second, " and ", found.folder);
+    fail(Exit::usage, "two runs of '", name, "' with seed ", found.seed, ": ", other->second, " and ",
+         found.folder);
   } else {
     for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
   }
@@ -190,7 +201,8 @@ Comparison load_comparison(const std::vector<std::string>& folders, const ReadCo
   Comparison comparison;
   for (const auto& found : all) {
     const bool ambiguous = places[found.variant].size() > 1;
-    add(comparison, found, ambiguous ? fs::path(found.place).filename().string() + "/" + found.variant : found.variant,
+    add(comparison, found,
+        ambiguous ? fs::path(found.place).filename().string() + "/" + found.variant : found.variant,
         read_config);
   }
   return comparison;

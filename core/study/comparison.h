@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is compared: variants, each with its metrics by seed, gathered from study folders and single run folders.
+// What is compared: variants, each with its metrics by seed, gathered from study folders and single run
+// folders.
 #pragma once
+
+#include "study/statistics.h"
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
-
-#include "study/statistics.h"
 
 namespace foil {
 
@@ -25,9 +26,10 @@ struct Row {
   bool baseline = false;  // raw pixels, untrained: a reference that was not trained, never tested against
   std::map<std::string, BySeed> metrics;
   std::vector<Unfinished> unfinished;
-  std::map<int64_t, std::string> folders;     // by seed, of the trials with results
-  std::map<std::string, std::string> config;  // dotted key -> value as TOML, of the first trial that has a config file
-  std::string data;                           // TrialResults::data, empty when no trial knows; a trial that does not goes with any
+  std::map<int64_t, std::string> folders;  // by seed, of the trials with results
+  std::map<std::string, std::string>
+      config;        // dotted key -> value as TOML, of the first trial that has a config file
+  std::string data;  // TrialResults::data, empty when no trial knows; a trial that does not goes with any
 };
 
 struct Comparison {
@@ -37,10 +39,11 @@ struct Comparison {
 // Reads config.resolved.toml into dotted keys and values as TOML.
 using ReadConfig = std::function<std::map<std::string, std::string>(const std::string& path)>;
 
-// Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks), a run (results.json,
-// status or config.resolved.toml) or a folder of runs. A trial of a study may be given alone; a run outside a study takes its
-// variant from run.name and its seed from run.seed. A variant name that comes from two places is written PLACE/NAME. Two runs of
-// one variant with one seed, and a folder that is nothing of this, are Errors.
+// Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks),
+// a run (results.json, status or config.resolved.toml) or a folder of runs. A trial of a study may be given
+// alone; a run outside a study takes its variant from run.name and its seed from run.seed. A variant name
+// that comes from two places is written PLACE/NAME. Two runs of one variant with one seed, and a folder that
+// is nothing of this, are Errors.
 Comparison load_comparison(const std::vector<std::string>& folders, const ReadConfig& read_config);
 
 }  // namespace foil

@@ -2,19 +2,20 @@
 // The SVG writer.
 #include "study/plot.h"
 
-#include <algorithm>
-#include <cmath>
+#include "run/text.h"
 
 #include <fmt/format.h>
 
-#include "run/text.h"
+#include <algorithm>
+#include <cmath>
 
 namespace foil {
 namespace {
 
 // Okabe and Ito's colours without yellow and black: told apart by colour-blind readers, on white and on dark.
 constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-constexpr const char* dashes[] = {"", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 2\"", " stroke-dasharray=\"8 3 2 3\""};
+constexpr const char* dashes[] = {"", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 2\"",
+                                  " stroke-dasharray=\"8 3 2 3\""};
 
 constexpr const char* style =
     "<style>.foil-plot{color:#1f2328;font:13px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}"
@@ -22,11 +23,13 @@ constexpr const char* style =
     "@media(prefers-color-scheme:dark){.foil-plot{color:#e6edf3}.foil-plot .paper{fill:#0d1117}}</style>\n";
 constexpr double character = 7.85;  // width of one in 13 px monospace
 
-std::string number(double value) { return fmt::format("{:.6g}", std::round(value * 100) / 100 + 0.0); }  // + 0.0: no "-0"
+std::string number(double value) {
+  return fmt::format("{:.6g}", std::round(value * 100) / 100 + 0.0);
+}  // + 0.0: no "-0"
 
 double text_width(const std::string& text) {
-  return character *
-         static_cast<double>(std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return character * static_cast<double>(std::count_if(text.begin(), text.end(),
+                                                       [](unsigned char c) { return (c & 0xC0) != 0x80; }));
 }
 
 struct Scale {  // data to pixels
@@ -37,15 +40,16 @@ struct Scale {  // data to pixels
 class Svg {
  public:
   void line(double x1, double y1, double x2, double y2, const std::string& attributes) {
-    body_ += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" {}/>\n", number(x1), number(y1), number(x2), number(y2),
-                         attributes);
+    body_ += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" {}/>\n", number(x1), number(y1),
+                         number(x2), number(y2), attributes);
   }
   void text(double x, double y, const std::string& content, const std::string& attributes = "") {
-    body_ += fmt::format("<text x=\"{}\" y=\"{}\"{}{}>{}</text>\n", number(x), number(y), attributes.empty() ? "" : " ", attributes,
-                         escape_markup(content));
+    body_ += fmt::format("<text x=\"{}\" y=\"{}\"{}{}>{}</text>\n", number(x), number(y),
+                         attributes.empty() ? "" : " ", attributes, escape_markup(content));
   }
   void circle(double x, double y, double radius, const std::string& attributes) {
-    body_ += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}/>\n", number(x), number(y), number(radius), attributes);
+    body_ += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}/>\n", number(x), number(y), number(radius),
+                         attributes);
   }
   void polyline(const std::vector<std::pair<double, double>>& points, const std::string& attributes) {
     body_ += "<polyline points=\"";
@@ -55,7 +59,8 @@ class Svg {
   }
   std::string finish(double width, double height, const std::string& title) const {
     return fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foil-plot\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foil-plot\" width=\"{0}\" height=\"{1}\" "
+        "viewBox=\"0 0 {0} {1}\" "
         "role=\"img\">\n"
         "<title>{2}</title>\n{3}<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n{4}</svg>\n",
         number(width), number(height), escape_markup(title), style, body_);
@@ -115,8 +120,10 @@ void draw_strip(Svg& svg, const DotColumn& column, double left, double width, do
       svg.line(x(cell.mean - cell.spread), y, x(cell.mean + cell.spread), y,
                fmt::format("stroke=\"{}\" stroke-width=\"2\"", colour));
     }
-    svg.line(x(cell.mean), y - 8, x(cell.mean), y + 8, fmt::format("stroke=\"{}\" stroke-width=\"3\"", colour));
-    for (const double point : cell.points) svg.circle(x(point), y, 4, fmt::format("fill=\"{}\" fill-opacity=\"0.5\"", colour));
+    svg.line(x(cell.mean), y - 8, x(cell.mean), y + 8,
+             fmt::format("stroke=\"{}\" stroke-width=\"3\"", colour));
+    for (const double point : cell.points)
+      svg.circle(x(point), y, 4, fmt::format("fill=\"{}\" fill-opacity=\"0.5\"", colour));
   }
 }
 
@@ -165,7 +172,8 @@ std::vector<double> ticks(double low, double high, int count) {
 }
 
 std::string line_chart(const LineChart& chart) {
-  constexpr double left = 70, top = 36, plot_width = 520, plot_height = 260, right = left + plot_width, bottom = top + plot_height;
+  constexpr double left = 70, top = 36, plot_width = 520, plot_height = 260, right = left + plot_width,
+                   bottom = top + plot_height;
   double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
   for (const auto& series : chart.series) {
     for (const auto& [x, y] : series.points) {
@@ -175,7 +183,8 @@ std::string line_chart(const LineChart& chart) {
   }
   if (x_low > x_high) x_low = y_low = 0, x_high = y_high = 1;
   const auto x_marks = ticks(x_low, x_high, 6), y_marks = ticks(y_low, y_high, 6);
-  const Scale x{x_marks.front(), x_marks.back(), left, right}, y{y_marks.front(), y_marks.back(), bottom, top};
+  const Scale x{x_marks.front(), x_marks.back(), left, right},
+      y{y_marks.front(), y_marks.back(), bottom, top};
 
   Svg svg;
   svg.text(left, 22, chart.title, "font-weight=\"bold\"");
@@ -200,8 +209,10 @@ std::string line_chart(const LineChart& chart) {
     std::vector<std::pair<double, double>> pixels;
     for (const auto& [px, py] : series.points) pixels.emplace_back(x(px), y(py));
     if (pixels.size() == 1)
-      svg.circle(pixels[0].first, pixels[0].second, 3, fmt::format("fill=\"{}\"", colours[index % std::size(colours)]));
-    if (pixels.size() > 1) svg.polyline(pixels, line_style(index) + " stroke-width=\"1.5\" stroke-opacity=\"0.85\"");
+      svg.circle(pixels[0].first, pixels[0].second, 3,
+                 fmt::format("fill=\"{}\"", colours[index % std::size(colours)]));
+    if (pixels.size() > 1)
+      svg.polyline(pixels, line_style(index) + " stroke-width=\"1.5\" stroke-opacity=\"0.85\"");
   }
   double legend_width = 0;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -210,8 +221,8 @@ std::string line_chart(const LineChart& chart) {
     svg.text(right + 48, at + 4, names[i]);
     legend_width = std::max(legend_width, 48 + text_width(names[i]));
   }
-  return svg.finish(right + legend_width + 20, std::max(bottom + 50, top + 20 * static_cast<double>(names.size()) + 20),
-                    chart.title);
+  return svg.finish(right + legend_width + 20,
+                    std::max(bottom + 50, top + 20 * static_cast<double>(names.size()) + 20), chart.title);
 }
 
 std::string dot_table(const DotTable& table) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two pictures as SVG text: lines over steps, and a table with a strip of points beside each number. Each is a complete <svg> that
-// stands alone or inline in HTML, follows the reader's light or dark scheme, and refers to nothing outside itself.
+// Two pictures as SVG text: lines over steps, and a table with a strip of points beside each number. Each is
+// a complete <svg> that stands alone or inline in HTML, follows the reader's light or dark scheme, and refers
+// to nothing outside itself.
 #pragma once
 
 #include <string>
@@ -32,8 +33,9 @@ struct DotCell {
   bool best = false;
 };
 
-// A column whose cells have points gets a strip with an axis: a dot per point, a bar at the mean, a whisker of the spread. The axis
-// spans the points and does not start at zero: differences are what is compared, so no length stands for a value.
+// A column whose cells have points gets a strip with an axis: a dot per point, a bar at the mean, a whisker
+// of the spread. The axis spans the points and does not start at zero: differences are what is compared, so
+// no length stands for a value.
 struct DotColumn {
   std::string title;
   std::vector<DotCell> cells;
@@ -47,8 +49,8 @@ struct DotTable {
 
 std::string dot_table(const DotTable& table);
 
-// Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the first is not above
-// low and the last not below high. Equal bounds are widened.
+// Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the
+// first is not above low and the last not below high. Equal bounds are widened.
 std::vector<double> ticks(double low, double high, int count);
 
 }  // namespace foil

@@ -2,18 +2,19 @@
 // Writes the HTML report.
 #include "study/report.h"
 
-#include <algorithm>
-#include <set>
-
-#include <fmt/format.h>
-#include <foil/error.h>
-#include <nlohmann/json.hpp>
-
 #include "run/file.h"
 #include "run/json.h"
 #include "study/plot.h"
 #include "study/results.h"
 #include "study/table.h"
+
+#include <foil/error.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
 
 namespace foil {
 namespace {
@@ -32,7 +33,8 @@ svg { max-width: 100%; height: auto }
 )";
 
 std::string element(const std::string& tag, const std::string& text, const std::string& css_class = "") {
-  return fmt::format("<{}{}>{}</{}>", tag, css_class.empty() ? "" : " class=\"" + css_class + "\"", escape_markup(text), tag);
+  return fmt::format("<{}{}>{}</{}>", tag, css_class.empty() ? "" : " class=\"" + css_class + "\"",
+                     escape_markup(text), tag);
 }
 
 std::string picture(const ComparisonTable& table) {
@@ -70,7 +72,8 @@ std::string picture(const ComparisonTable& table) {
 std::string results_section(const ComparisonTable& table) {
   std::string out = "<h2>Results</h2>\n" + picture(table);
   out +=
-      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is bold. The axes do not "
+      "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is "
+      "bold. The axes do not "
       "start "
       "at zero.";
   for (const auto& note : notes(table)) out += " " + escape_markup(note);
@@ -78,7 +81,8 @@ std::string results_section(const ComparisonTable& table) {
   std::string unfinished;
   for (const auto& row : table.rows) {
     for (const auto& trial : row.unfinished) {
-      unfinished += element("li", unfinished_text(row.name, trial), trial.state == "failed" ? "failed" : "") + "\n";
+      unfinished +=
+          element("li", unfinished_text(row.name, trial), trial.state == "failed" ? "failed" : "") + "\n";
     }
   }
   if (!unfinished.empty()) out += "<ul>\n" + unfinished + "</ul>\n";
@@ -108,7 +112,8 @@ std::string curves_section(const Comparison& comparison) {
     LineChart chart{fmt::format("{} over steps, a line a seed", label), "step", label, {}};
     for (const auto& row : comparison.rows) {
       for (const auto& [seed, folder] : row.folders) {
-        if (auto curve = read_curve(folder, key); !curve.empty()) chart.series.push_back({row.name, std::move(curve)});
+        if (auto curve = read_curve(folder, key); !curve.empty())
+          chart.series.push_back({row.name, std::move(curve)});
       }
     }
     if (!chart.series.empty()) out += line_chart(chart);
@@ -133,7 +138,8 @@ std::string config_section(const Comparison& comparison) {
   for (const auto& key : keys) {
     const std::string first = value_of(*rows[0], key);
     all += "<tr>" + element("td", key) + element("td", first, "value") + "</tr>\n";
-    const bool equal = std::all_of(rows.begin(), rows.end(), [&](const Row* row) { return value_of(*row, key) == first; });
+    const bool equal =
+        std::all_of(rows.begin(), rows.end(), [&](const Row* row) { return value_of(*row, key) == first; });
     if (equal || key == "run.seed") continue;  // a variant's config is that of one of its seeds
     differences += "<tr>" + element("td", key);
     for (const auto* row : rows) differences += element("td", value_of(*row, key), "value");
@@ -147,11 +153,12 @@ std::string config_section(const Comparison& comparison) {
     for (const auto* row : rows) out += element("th", row->name);
     out += "</tr>\n" + differences + "</table>\n";
   }
-  return out + "<details><summary>" + escape_markup("All of " + rows[0]->name) + "</summary>\n<table>\n" + all +
-         "</table>\n</details>\n";
+  return out + "<details><summary>" + escape_markup("All of " + rows[0]->name) + "</summary>\n<table>\n" +
+         all + "</table>\n</details>\n";
 }
 
-// An env.json, flattened, beside the values of others. Nothing when there is none; Error (Exit::data) when it is damaged.
+// An env.json, flattened, beside the values of others. Nothing when there is none; Error (Exit::data) when it
+// is damaged.
 void add_environment(const std::string& path, std::map<std::string, std::set<std::string>>& values) {
   const auto text = read_text(path);
   if (!text) return;
@@ -190,9 +197,11 @@ std::string environment_section(const Comparison& comparison) {
 
 }  // namespace
 
-std::string report_html(const Comparison& comparison, const std::string& title, const std::string& reference) {
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" + element("title", title) +
-                    "\n<style>" + page_style + "</style>\n</head>\n<body>\n" + element("h1", title) + "\n";
+std::string report_html(const Comparison& comparison, const std::string& title,
+                        const std::string& reference) {
+  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" +
+                    element("title", title) + "\n<style>" + page_style + "</style>\n</head>\n<body>\n" +
+                    element("h1", title) + "\n";
   for (const auto& table : tabulate(comparison, reference)) out += results_section(table);
   out += curves_section(comparison) + config_section(comparison) + environment_section(comparison);
   return out + "</body>\n</html>\n";
@@ -203,7 +212,8 @@ std::string write_report(const Comparison& comparison, const std::string& title,
   int number = 0;
   for (const auto& table : tabulate(comparison, reference)) {
     ++number;
-    write_atomically(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg", picture(table));
+    write_atomically(folder + "/comparison" + (number == 1 ? "" : "-" + std::to_string(number)) + ".svg",
+                     picture(table));
   }
   const std::string path = folder + "/report.html";
   write_atomically(path, report_html(comparison, title, reference));

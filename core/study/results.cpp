@@ -2,14 +2,14 @@
 // Reads what a run left in its folder.
 #include "study/results.h"
 
-#include <cmath>
-#include <filesystem>
-#include <fstream>
+#include "run/file.h"
+#include "run/json.h"
 
 #include <foil/error.h>
 
-#include "run/file.h"
-#include "run/json.h"
+#include <cmath>
+#include <filesystem>
+#include <fstream>
 
 namespace foil {
 namespace {
@@ -46,7 +46,8 @@ std::optional<std::string> read_text(const std::string& path) {
   return read_record(path);
 }
 
-std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key, size_t limit) {
+std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key,
+                                                  size_t limit) {
   const std::string path = folder + "/metrics.jsonl";
   std::vector<std::pair<double, double>> points;
   if (!std::filesystem::is_regular_file(path)) return points;

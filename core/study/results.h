@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a finished run left in its folder, as far as comparing runs needs it: results.json, metrics.jsonl. Reads only; who runs
-// writes them.
+// What a finished run left in its folder, as far as comparing runs needs it: results.json, metrics.jsonl.
+// Reads only; who runs writes them.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace foil {
 
-// results.json: {"protocol": "...", "data": "crc32:...", "metrics": {"knn": 86.1, "linear": 90.2, "features.alignment": 0.7},
-// "step": 938, "loss": 4.2}.
+// results.json: {"protocol": "...", "data": "crc32:...", "metrics": {"knn": 86.1, "linear": 90.2,
+// "features.alignment": 0.7}, "step": 938, "loss": 4.2}.
 struct TrialResults {
   std::string protocol;
   std::string data;                       // Dataset::identity of what it was measured on; empty = not known
@@ -27,8 +27,9 @@ TrialResults parse_results(const std::string& text, const std::string& place);
 // The whole file, nothing when there is none; Error (Exit::data) when something else is in its place.
 std::optional<std::string> read_text(const std::string& path);
 
-// (step, value) of `key` from metrics.jsonl, rows without a finite number left out, thinned to at most `limit` points: means over
-// equally many neighbours. Empty when there is no file.
-std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key, size_t limit = 400);
+// (step, value) of `key` from metrics.jsonl, rows without a finite number left out, thinned to at most
+// `limit` points: means over equally many neighbours. Empty when there is no file.
+std::vector<std::pair<double, double>> read_curve(const std::string& folder, const std::string& key,
+                                                  size_t limit = 400);
 
 }  // namespace foil

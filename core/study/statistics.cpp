@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Mean, spread, and what the differences of two variants on equal seeds can say: Student's test, the exact sign-flip test, the
-// interval of the mean difference, Holm's correction.
+// Mean, spread, and what the differences of two variants on equal seeds can say: Student's test, the exact
+// sign-flip test, the interval of the mean difference, Holm's correction.
 #include "study/statistics.h"
 
-#include <algorithm>
-#include <cmath>
+#include <foil/random.h>
 
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <fmt/format.h>
-#include <foil/random.h>
+
+#include <algorithm>
+#include <cmath>
 
 namespace foil {
 namespace {
@@ -53,7 +54,8 @@ double sign_flip_p(const Values& d) {
   }
   const double bound = std::abs(sum) - 1e-12 * size;  // sums that are equal but for rounding are equal
   if (d.size() <= kExact) {                           // the first sign held: its flip mirrors all sums
-    return static_cast<double>(flips_beyond(d, 1, d[0], bound)) / std::exp2(static_cast<double>(d.size() - 1));
+    return static_cast<double>(flips_beyond(d, 1, d[0], bound)) /
+           std::exp2(static_cast<double>(d.size() - 1));
   }
   int64_t beyond = 1;  // the signs as they are
   for (int64_t i = 1; i < kDraws; ++i) {
@@ -68,7 +70,8 @@ double sign_flip_p(const Values& d) {
 // The means of resamples of d with replacement, in order: all n^n of them where n is small.
 Values bootstrap_means(const Values& d) {
   constexpr size_t kAll = 6;
-  const size_t n = d.size(), all = static_cast<size_t>(std::pow(n, n) + 0.5), count = n <= kAll ? all : 10'000;
+  const size_t n = d.size(), all = static_cast<size_t>(std::pow(n, n) + 0.5),
+               count = n <= kAll ? all : 10'000;
   Values means(count);
   for (size_t i = 0; i < count; ++i) {
     Draws draws(name_key("bootstrap"), i);
@@ -88,15 +91,20 @@ double quantile(const Values& sorted, double share) {
   return std::lerp(sorted[below], sorted[below + 1], place - static_cast<double>(below));
 }
 
-// BCa: the quantiles of the bootstrap means that stand for 2.5 % and 97.5 % once bias (z0) and skewness (a) are taken out.
+// BCa: the quantiles of the bootstrap means that stand for 2.5 % and 97.5 % once bias (z0) and skewness (a)
+// are taken out.
 std::pair<double, double> bca_interval(const Values& d) {
   const boost::math::normal normal;
   const Values means = bootstrap_means(d);
   const double centre = mean(d), rounding = 1e-12 * (means.back() - means.front());
-  const auto count_below = [&](double x) { return std::lower_bound(means.begin(), means.end(), x) - means.begin(); };
-  const double below = static_cast<double>(count_below(centre - rounding) + count_below(centre + rounding)) / 2;
+  const auto count_below = [&](double x) {
+    return std::lower_bound(means.begin(), means.end(), x) - means.begin();
+  };
+  const double below =
+      static_cast<double>(count_below(centre - rounding) + count_below(centre + rounding)) / 2;
   const double z0 = quantile(normal, below / static_cast<double>(means.size()));
-  double cubes = 0, squares = 0;  // of the jackknife means' distances from theirs, which are those of d over n - 1
+  double cubes = 0,
+         squares = 0;  // of the jackknife means' distances from theirs, which are those of d over n - 1
   for (const double x : d) {
     cubes += std::pow(x - centre, 3);
     squares += std::pow(x - centre, 2);
@@ -116,7 +124,8 @@ std::pair<double, double> t_interval(const Values& d) {
 }
 
 double student_p(const Values& d) {
-  const double n = static_cast<double>(d.size()), freedom = n - 1, t = mean(d) / (sample_std(d) / std::sqrt(n));
+  const double n = static_cast<double>(d.size()), freedom = n - 1,
+               t = mean(d) / (sample_std(d) / std::sqrt(n));
   return boost::math::ibeta(freedom / 2, 0.5, freedom / (freedom + t * t));  // = P(|T| > |t|)
 }
 
@@ -158,7 +167,8 @@ void correct(const std::vector<PairedTest*>& tests) {
   std::vector<PairedTest*> order;
   for (PairedTest* test : tests)
     if (test->sign_flip) order.push_back(test);
-  std::stable_sort(order.begin(), order.end(), [](const auto* x, const auto* y) { return *x->sign_flip < *y->sign_flip; });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* x, const auto* y) { return *x->sign_flip < *y->sign_flip; });
   double largest = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     largest = std::max(largest, static_cast<double>(order.size() - i) * *order[i]->sign_flip);

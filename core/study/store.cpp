@@ -2,7 +2,10 @@
 // The trial store: SQLite's C API behind one small statement class, and a lock file for the writer.
 #include "study/store.h"
 
+#include <foil/error.h>
+
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -13,9 +16,6 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
-#include <foil/error.h>
-
 namespace foil {
 namespace {
 
@@ -23,9 +23,11 @@ constexpr int64_t schema_version = 1;
 constexpr const char* states[] = {"waiting", "running", "complete", "failed"};
 constexpr const char* now = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
 
-// The statements are ours: one that the database cannot make sense of, or whose rules it breaks, says that the file is not ours.
+// The statements are ours: one that the database cannot make sense of, or whose rules it breaks, says that
+// the file is not ours.
 [[noreturn]] void fail_database(const std::string& path, sqlite3* database) {
-  static constexpr int kDamage[] = {SQLITE_NOTADB, SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG};
+  static constexpr int kDamage[] = {SQLITE_NOTADB,     SQLITE_CORRUPT,  SQLITE_ERROR,
+                                    SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG};
   const int code = sqlite3_errcode(database);
   const bool damaged = std::find(std::begin(kDamage), std::end(kDamage), code) != std::end(kDamage);
   foil::fail(damaged ? Exit::data : Exit::failure, path, ": ", sqlite3_errmsg(database));
@@ -50,7 +52,8 @@ class Statement {
     if (code != SQLITE_ROW && code != SQLITE_DONE) fail_database(path_, database_);
     return code == SQLITE_ROW;
   }
-  // The values of a row. SQLite keeps any type in any column: what is of another is named by `who`, which is what the row is about.
+  // The values of a row. SQLite keeps any type in any column: what is of another is named by `who`, which is
+  // what the row is about.
   int64_t integer(int column, const std::string& who) {
     if (type(column) != SQLITE_INTEGER) refuse(column, who, "an integer");
     return sqlite3_column_int64(statement_, column);
@@ -71,13 +74,15 @@ class Statement {
  private:
   int type(int column) { return sqlite3_column_type(statement_, column); }
   [[noreturn]] void refuse(int column, const std::string& who, const char* allowed) {
-    static constexpr const char* kTypes[] = {"an integer", "a number", "a text", "bytes", "nothing"};  // SQLITE_INTEGER is 1
-    foil::fail(Exit::data, path_, ": ", who, ": ", sqlite3_column_name(statement_, column), " is ", kTypes[type(column) - 1],
-               ", allowed: ", allowed);
+    static constexpr const char* kTypes[] = {"an integer", "a number", "a text", "bytes",
+                                             "nothing"};  // SQLITE_INTEGER is 1
+    foil::fail(Exit::data, path_, ": ", who, ": ", sqlite3_column_name(statement_, column), " is ",
+               kTypes[type(column) - 1], ", allowed: ", allowed);
   }
   void bind(int position, int64_t value) { check(sqlite3_bind_int64(statement_, position, value)); }
   void bind(int position, const std::string& value) {
-    check(sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT));
+    check(sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()),
+                            SQLITE_TRANSIENT));
   }
   void check(int code) {
     if (code == SQLITE_OK) return;
@@ -111,7 +116,8 @@ class Transaction {
 
 std::string lock_path(const std::string& folder) { return folder + "/study.lock"; }
 
-// A lock of the open file, not of the process: a second store in one process is refused too, and a reader asks without taking it.
+// A lock of the open file, not of the process: a second store in one process is refused too, and a reader
+// asks without taking it.
 struct flock whole_file_lock() {
   struct flock lock {};
   lock.l_type = F_WRLCK;
@@ -119,7 +125,8 @@ struct flock whole_file_lock() {
   return lock;
 }
 
-// Takes the writer's lock and writes who we are into it. Not a row of the database: the kernel frees this when we are killed.
+// Takes the writer's lock and writes who we are into it. Not a row of the database: the kernel frees this
+// when we are killed.
 int take_lock(const std::string& folder) {
   const std::string path = lock_path(folder);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -130,13 +137,16 @@ int take_lock(const std::string& folder) {
     char owner[300] = {};
     const bool named = ::pread(file, owner, sizeof owner - 1, 0) > 0;
     ::close(file);
-    if (error != EAGAIN && error != EACCES) fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
-    fail(Exit::failure, folder, ": this study is being written by ", named ? owner : "another process", ". Wait for it or end it.");
+    if (error != EAGAIN && error != EACCES)
+      fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
+    fail(Exit::failure, folder, ": this study is being written by ", named ? owner : "another process",
+         ". Wait for it or end it.");
   }
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   const std::string owner = fmt::format("PID {} on host {}", ::getpid(), host);
-  if (::ftruncate(file, 0) != 0 || ::pwrite(file, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+  if (::ftruncate(file, 0) != 0 ||
+      ::pwrite(file, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
     const int error = errno;
     ::close(file);
     fail(Exit::failure, path, ": ", std::strerror(error));
@@ -150,7 +160,9 @@ std::string to_string(TrialState state) { return states[static_cast<int>(state)]
 
 void TrialStore::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
 
-bool TrialStore::exists(const std::string& study_folder) { return std::filesystem::exists(study_folder + "/study.sqlite"); }
+bool TrialStore::exists(const std::string& study_folder) {
+  return std::filesystem::exists(study_folder + "/study.sqlite");
+}
 
 bool TrialStore::is_being_written(const std::string& study_folder) {
   const int file = ::open(lock_path(study_folder).c_str(), O_RDONLY | O_CLOEXEC);
@@ -170,8 +182,10 @@ TrialStore::TrialStore(const std::string& study_folder, Access access)
     lock_ = take_lock(folder_);
   }
   try {
-    // A reader opens for writing too, where it may: after a killed writer the first to come rolls its journal back.
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (access == Access::write ? SQLITE_OPEN_CREATE : 0);
+    // A reader opens for writing too, where it may: after a killed writer the first to come rolls its journal
+    // back.
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (access == Access::write ? SQLITE_OPEN_CREATE : 0);
     sqlite3* database = nullptr;
     const int code = sqlite3_open_v2(path_.c_str(), &database, flags, nullptr);
     database_.reset(database);
@@ -196,8 +210,8 @@ void TrialStore::create_or_check_schema(Access access) {
     if (query.next()) version = query.integer(0, "user_version");
   }
   if (version > schema_version) {
-    foil::fail(Exit::failure, path_, ": schema version ", version, ", this program knows versions up to ", schema_version,
-               ". Use the foil that wrote it, or a newer one.");
+    foil::fail(Exit::failure, path_, ": schema version ", version, ", this program knows versions up to ",
+               schema_version, ". Use the foil that wrote it, or a newer one.");
   }
   if (version == schema_version) return check_tables();
   {
@@ -217,9 +231,13 @@ void TrialStore::create_or_check_schema(Access access) {
 
 // A view or a trigger could do anything in the name of a table of ours.
 void TrialStore::check_tables() {
-  Statement others(path_, database_.get(), "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')");
-  if (others.next()) foil::fail(Exit::data, path_, ": has '", others.text(0, "schema"), "', which is nothing of a study of foil");
-  Statement table(path_, database_.get(), "SELECT 1 FROM sqlite_master WHERE name = 'trials' AND type = 'table'");
+  Statement others(path_, database_.get(),
+                   "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')");
+  if (others.next())
+    foil::fail(Exit::data, path_, ": has '", others.text(0, "schema"),
+               "', which is nothing of a study of foil");
+  Statement table(path_, database_.get(),
+                  "SELECT 1 FROM sqlite_master WHERE name = 'trials' AND type = 'table'");
   if (!table.next()) foil::fail(Exit::data, path_, ": not a study of foil");
 }
 
@@ -229,48 +247,61 @@ void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
   const auto count = static_cast<int64_t>(trials.size());
   Statement(path_, database_.get(), "UPDATE trials SET position = position + ?1", count).next();
   for (const auto& trial : trials) {
-    if (!names.insert(trial.name).second) foil::fail(Exit::usage, folder_, ": two trials are named '", trial.name, "'");
-    Statement other(path_, database_.get(), "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config_hash <> ?2",
+    if (!names.insert(trial.name).second)
+      foil::fail(Exit::usage, folder_, ": two trials are named '", trial.name, "'");
+    Statement other(path_, database_.get(),
+                    "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config_hash <> ?2",
                     trial.name, trial.config_hash);
     if (other.next()) {
       foil::fail(Exit::usage, folder_, ": trial '", trial.name,
-                 "' is complete with another configuration. Give the study another name, or start it anew with --restart.");
+                 "' is complete with another configuration. Give the study another name, or start it anew "
+                 "with --restart.");
     }
-    Statement(path_, database_.get(), R"(INSERT INTO trials (name, variant, seed, config_hash, position, folder)
+    Statement(
+        path_, database_.get(), R"(INSERT INTO trials (name, variant, seed, config_hash, position, folder)
         VALUES (?1, ?2, ?3, ?4, ?5, ?1) ON CONFLICT (name) DO UPDATE
         SET variant = ?2, seed = ?3, config_hash = ?4, position = ?5)",
-              trial.name, trial.variant, trial.seed, trial.config_hash, static_cast<int64_t>(names.size() - 1))
+        trial.name, trial.variant, trial.seed, trial.config_hash, static_cast<int64_t>(names.size() - 1))
         .next();
   }
-  Statement(path_, database_.get(), "DELETE FROM trials WHERE position >= ?1 AND state <> 'complete'", count).next();
+  Statement(path_, database_.get(), "DELETE FROM trials WHERE position >= ?1 AND state <> 'complete'", count)
+      .next();
   transaction.commit();
 }
 
 std::vector<TrialRecord> TrialStore::trials() const {
-  Statement query(path_, database_.get(),
-                  R"(SELECT name, variant, seed, config_hash, state, reason, started, finished, heartbeat, seconds,
+  Statement query(
+      path_, database_.get(),
+      R"(SELECT name, variant, seed, config_hash, state, reason, started, finished, heartbeat, seconds,
       results, folder FROM trials ORDER BY position)");
   std::vector<TrialRecord> records;
   while (query.next()) {
-    const std::string name = query.text(0, fmt::format("trial {}", records.size() + 1)), who = "trial '" + name + "'";
+    const std::string name = query.text(0, fmt::format("trial {}", records.size() + 1)),
+                      who = "trial '" + name + "'";
     const std::string state = query.text(4, who), folder = query.text(11, who);
     const auto* known = std::find(std::begin(states), std::end(states), state);
     if (known == std::end(states)) {
       foil::fail(Exit::data, path_, ": ", who, ": unknown state '", state, "'.",
                  known_names("states", state, {std::begin(states), std::end(states)}));
     }
-    if (folder.empty() || folder == "." || folder == ".." || folder.find_first_of(std::string_view("/\0", 2)) != folder.npos) {
-      foil::fail(Exit::data, path_, ": ", who, ": folder is '", folder, "', allowed: the name of a folder in the study's");
+    if (folder.empty() || folder == "." || folder == ".." ||
+        folder.find_first_of(std::string_view("/\0", 2)) != folder.npos) {
+      foil::fail(Exit::data, path_, ": ", who, ": folder is '", folder,
+                 "', allowed: the name of a folder in the study's");
     }
-    records.push_back({name, query.text(1, who), query.integer(2, who), query.text(3, who), static_cast<TrialState>(known - states),
-                       query.text(5, who), query.text_or_nothing(6, who), query.text_or_nothing(7, who),
-                       query.text_or_nothing(8, who), query.real(9, who), query.text(10, who), folder_ + "/" + folder});
+    records.push_back({name, query.text(1, who), query.integer(2, who), query.text(3, who),
+                       static_cast<TrialState>(known - states), query.text(5, who),
+                       query.text_or_nothing(6, who), query.text_or_nothing(7, who),
+                       query.text_or_nothing(8, who), query.real(9, who), query.text(10, who),
+                       folder_ + "/" + folder});
   }
   return records;
 }
 
 void TrialStore::reopen(const std::string& name) {
-  Statement(path_, database_.get(), "UPDATE trials SET state = 'waiting' WHERE name = ?1 AND state = 'complete'", name).next();
+  Statement(path_, database_.get(),
+            "UPDATE trials SET state = 'waiting' WHERE name = ?1 AND state = 'complete'", name)
+      .next();
 }
 
 void TrialStore::start(const std::string& name) {
@@ -285,23 +316,32 @@ void TrialStore::start(const std::string& name) {
 }
 
 void TrialStore::heartbeat(const std::string& name) {
-  Statement(path_, database_.get(), fmt::format("UPDATE trials SET heartbeat = {} WHERE name = ?1 AND state = 'running'", now),
-            name)
+  Statement(path_, database_.get(),
+            fmt::format("UPDATE trials SET heartbeat = {} WHERE name = ?1 AND state = 'running'", now), name)
       .next();
 }
 
-void TrialStore::finish(const std::string& name, TrialState state, const std::string& reason, const std::string& results) {
-  Statement(path_, database_.get(),
-            fmt::format(R"(UPDATE trials SET seconds = seconds + COALESCE(strftime('%s', {0}) - strftime('%s', started), 0),
+void TrialStore::finish(const std::string& name, TrialState state, const std::string& reason,
+                        const std::string& results) {
+  Statement(
+      path_, database_.get(),
+      fmt::format(
+          R"(UPDATE trials SET seconds = seconds + COALESCE(strftime('%s', {0}) - strftime('%s', started), 0),
       state = ?2, reason = ?3, results = ?4, heartbeat = {0}, finished = CASE ?2 WHEN 'waiting' THEN NULL ELSE {0} END
       WHERE name = ?1)",
-                        now),
-            name, to_string(state), reason, results)
+          now),
+      name, to_string(state), reason, results)
       .next();
 }
 
-void TrialStore::complete(const std::string& name, const std::string& results) { finish(name, TrialState::complete, "", results); }
-void TrialStore::fail(const std::string& name, const std::string& reason) { finish(name, TrialState::failed, reason, ""); }
-void TrialStore::stop(const std::string& name, const std::string& reason) { finish(name, TrialState::waiting, reason, ""); }
+void TrialStore::complete(const std::string& name, const std::string& results) {
+  finish(name, TrialState::complete, "", results);
+}
+void TrialStore::fail(const std::string& name, const std::string& reason) {
+  finish(name, TrialState::failed, reason, "");
+}
+void TrialStore::stop(const std::string& name, const std::string& reason) {
+  finish(name, TrialState::waiting, reason, "");
+}
 
 }  // namespace foil

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The trials of a study, kept in study.sqlite in the study's folder (runs/NAME/). One process writes, any number read. It records
-// what was planned and how it went; the numbers themselves are in the trials' folders (results.json, metrics.jsonl).
+// The trials of a study, kept in study.sqlite in the study's folder (runs/NAME/). One process writes, any
+// number read. It records what was planned and how it went; the numbers themselves are in the trials' folders
+// (results.json, metrics.jsonl).
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,14 @@ struct sqlite3;
 
 namespace foil {
 
-// One trial of a sweep, before it ran. `name` is unique in the study and names the trial's folder; trials that differ in nothing
-// but the seed share `variant`.
+// One trial of a sweep, before it ran. `name` is unique in the study and names the trial's folder; trials
+// that differ in nothing but the seed share `variant`.
 struct PlannedTrial {
   std::string name, variant;
   int64_t seed = 0;
   std::string config_hash;
-  int64_t steps = 0;  // optimizer steps of the whole trial, 0 when not known; only the estimate of a dry run reads it
+  int64_t steps =
+      0;  // optimizer steps of the whole trial, 0 when not known; only the estimate of a dry run reads it
 };
 
 enum class TrialState { waiting, running, complete, failed };
@@ -40,8 +42,9 @@ class TrialStore {
  public:
   enum class Access { write, read };
 
-  // Writing creates what is missing and holds study.lock until destruction (a killed writer's lock is free); a second writer gets
-  // an Error that names the first one's host and PID. A file of a newer schema, or that is no study, is an Error.
+  // Writing creates what is missing and holds study.lock until destruction (a killed writer's lock is free);
+  // a second writer gets an Error that names the first one's host and PID. A file of a newer schema, or that
+  // is no study, is an Error.
   explicit TrialStore(const std::string& study_folder, Access access = Access::write);
   ~TrialStore();
   TrialStore(const TrialStore&) = delete;
@@ -50,11 +53,12 @@ class TrialStore {
   static bool exists(const std::string& study_folder);
   const std::string& folder() const { return folder_; }
 
-  // Makes these the trials of the study, in this order. Known ones keep their state, but a complete one with another config hash is
-  // an Error: its results would stand for a configuration that made none. Unfinished ones that are no longer planned are forgotten;
-  // complete ones stay, after the planned.
+  // Makes these the trials of the study, in this order. Known ones keep their state, but a complete one with
+  // another config hash is an Error: its results would stand for a configuration that made none. Unfinished
+  // ones that are no longer planned are forgotten; complete ones stay, after the planned.
   void plan(const std::vector<PlannedTrial>& trials);
-  // Throws Error (Exit::data) naming file, trial and column for a record that is none: an unknown state, another type, nothing.
+  // Throws Error (Exit::data) naming file, trial and column for a record that is none: an unknown state,
+  // another type, nothing.
   std::vector<TrialRecord> trials() const;
 
   void reopen(const std::string& name);  // a complete trial waits again
@@ -64,7 +68,8 @@ class TrialStore {
   void fail(const std::string& name, const std::string& reason);
   void stop(const std::string& name, const std::string& reason);  // interrupted: waits again
 
-  // True while some process, this one included, holds the study for writing: a `running` trial without one was killed.
+  // True while some process, this one included, holds the study for writing: a `running` trial without one
+  // was killed.
   static bool is_being_written(const std::string& study_folder);
 
  private:
@@ -73,7 +78,8 @@ class TrialStore {
   };
   void create_or_check_schema(Access access);
   void check_tables();
-  void finish(const std::string& name, TrialState state, const std::string& reason, const std::string& results);
+  void finish(const std::string& name, TrialState state, const std::string& reason,
+              const std::string& results);
 
   std::string folder_, path_;
   int lock_ = -1;

@@ -2,6 +2,13 @@
 // The runner of a study.
 #include "study/study.h"
 
+#include "run/text.h"
+#include "study/results.h"
+
+#include <foil/error.h>
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -11,22 +18,18 @@
 #include <ostream>
 #include <thread>
 
-#include <fmt/format.h>
-#include <foil/error.h>
-
-#include "run/text.h"
-#include "study/results.h"
-
 namespace foil {
 namespace {
 
-// Signs of life of a running trial, twice a minute. One that cannot be written is skipped: the trial matters more.
+// Signs of life of a running trial, twice a minute. One that cannot be written is skipped: the trial matters
+// more.
 class Heartbeat {
  public:
   Heartbeat(TrialStore& store, const std::string& name)
       : thread_([&store, name, this](const std::stop_token& stop) {
           std::unique_lock lock(mutex_);
-          while (!wake_.wait_for(lock, stop, std::chrono::seconds(30), [&] { return stop.stop_requested(); })) {
+          while (
+              !wake_.wait_for(lock, stop, std::chrono::seconds(30), [&] { return stop.stop_requested(); })) {
             try {
               store.heartbeat(name);
             } catch (const Error&) {
@@ -97,14 +100,16 @@ double steps_per_second(const std::vector<TrialRecord>& records) {
 
 }  // namespace
 
-int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, TrialStore& store, std::ostream& log) {
+int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, TrialStore& store,
+              std::ostream& log) {
   store.plan(trials);
   const auto known = by_name(store.trials());
   bool any_failed = false;
   for (size_t i = 0; i < trials.size(); ++i) {
     const PlannedTrial& trial = trials[i];
     const TrialRecord& record = known.at(trial.name);
-    const std::string header = fmt::format("[{}/{}] {} seed {}", i + 1, trials.size(), printable(trial.variant), trial.seed);
+    const std::string header =
+        fmt::format("[{}/{}] {} seed {}", i + 1, trials.size(), printable(trial.variant), trial.seed);
     if (record.state == TrialState::complete) {
       log << header << ": complete already" << std::endl;
       continue;
@@ -117,7 +122,8 @@ int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, Tria
     }();
     if (outcome.code == 0) {
       store.complete(trial.name, outcome.results);
-    } else if (outcome.code == static_cast<int>(Exit::interrupted) || outcome.code == static_cast<int>(Exit::again)) {
+    } else if (outcome.code == static_cast<int>(Exit::interrupted) ||
+               outcome.code == static_cast<int>(Exit::again)) {
       store.stop(trial.name, outcome.reason);
       return outcome.code;
     } else {
@@ -139,7 +145,8 @@ std::string dry_run(const std::vector<PlannedTrial>& trials, const std::vector<T
   for (const auto& trial : trials) {
     const auto record = named.find(trial.name);
     const TrialState state = record == named.end() ? TrialState::waiting : record->second.state;
-    const std::string size = trial.steps > 0 ? fmt::format("{} steps", fmt::group_digits(trial.steps)) : "steps not known";
+    const std::string size =
+        trial.steps > 0 ? fmt::format("{} steps", fmt::group_digits(trial.steps)) : "steps not known";
     out += fmt::format("{:<{}}  {}  {}\n", trial.name, width, size, to_string(state));
     if (state == TrialState::complete) continue;
     ++left;
@@ -150,7 +157,8 @@ std::string dry_run(const std::vector<PlannedTrial>& trials, const std::vector<T
   if (left > 0 && all_known) {
     out += fmt::format(", {} steps", fmt::group_digits(steps));
     const double speed = steps_per_second(known);
-    if (speed > 0) out += fmt::format(", about {} at {:.3g} steps/s", duration(static_cast<double>(steps) / speed), speed);
+    if (speed > 0)
+      out += fmt::format(", about {} at {:.3g} steps/s", duration(static_cast<double>(steps) / speed), speed);
   }
   return out + "\n";
 }

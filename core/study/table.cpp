@@ -2,16 +2,17 @@
 // Tabulates a comparison and prints it for people, as text or Markdown. For programs: table_data.h.
 #include "study/table.h"
 
+#include "run/text.h"
+#include "study/table_data.h"
+
+#include <foil/error.h>
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <set>
 #include <string_view>
-
-#include <fmt/format.h>
-#include <foil/error.h>
-
-#include "run/text.h"
-#include "study/table_data.h"
 
 namespace foil {
 namespace {
@@ -41,7 +42,8 @@ std::vector<std::string> ordered_metrics(const std::vector<TableRow>& rows) {
   std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
     const auto rank = [](const std::string& metric) {
       const auto at = std::find(first_metrics.begin(), first_metrics.end(), metric);
-      return at != first_metrics.end() ? at - first_metrics.begin() : std::ssize(first_metrics) + (is_headline(metric) ? 0 : 1);
+      return at != first_metrics.end() ? at - first_metrics.begin()
+                                       : std::ssize(first_metrics) + (is_headline(metric) ? 0 : 1);
     };
     return rank(a) < rank(b);
   });
@@ -54,7 +56,8 @@ void mark_best(ComparisonTable& table, const std::string& metric) {
     if (const auto cell = row.cells.find(metric); cell != row.cells.end()) cells.push_back(&cell->second);
   }
   if (cells.size() < 2) return;
-  const auto* best = *std::max_element(cells.begin(), cells.end(), [](const auto* a, const auto* b) { return a->mean < b->mean; });
+  const auto* best = *std::max_element(cells.begin(), cells.end(),
+                                       [](const auto* a, const auto* b) { return a->mean < b->mean; });
   for (auto* cell : cells) cell->best = cell->mean == best->mean;
 }
 
@@ -62,7 +65,8 @@ void mark_level(ComparisonTable& table, const std::string& metric) {
   const TableCell* best = nullptr;  // of the variants
   for (const auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
-    if (!row.baseline && cell != row.cells.end() && (!best || cell->second.mean > best->mean)) best = &cell->second;
+    if (!row.baseline && cell != row.cells.end() && (!best || cell->second.mean > best->mean))
+      best = &cell->second;
   }
   for (auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
@@ -73,8 +77,9 @@ void mark_level(ComparisonTable& table, const std::string& metric) {
 }
 
 void test_against_reference(ComparisonTable& table, const std::string& name) {
-  const auto reference = std::find_if(table.rows.begin(), table.rows.end(),
-                                      [&](const TableRow& row) { return !row.baseline && (name.empty() || row.name == name); });
+  const auto reference = std::find_if(table.rows.begin(), table.rows.end(), [&](const TableRow& row) {
+    return !row.baseline && (name.empty() || row.name == name);
+  });
   if (reference == table.rows.end()) return;
   table.reference = reference->name;
   std::map<std::string, std::vector<PairedTest*>> by_metric;
@@ -82,7 +87,8 @@ void test_against_reference(ComparisonTable& table, const std::string& name) {
     if (row.baseline || row.name == reference->name) continue;
     for (auto& [metric, cell] : row.cells) {
       const auto other = reference->cells.find(metric);
-      cell.test = other == reference->cells.end() ? PairedTest{} : paired_test(cell.values, other->second.values);
+      cell.test =
+          other == reference->cells.end() ? PairedTest{} : paired_test(cell.values, other->second.values);
       by_metric[metric].push_back(&*cell.test);
     }
   }
@@ -113,8 +119,9 @@ size_t width(const std::string& text) {
 }
 
 // The lines of a table as cells: the header, then a row each. Shared by the two formats that a person reads.
-std::vector<std::vector<std::string>> grid(const ComparisonTable& table,
-                                           const std::function<std::string(const std::string&, const TableCell*)>& mark) {
+std::vector<std::vector<std::string>> grid(
+    const ComparisonTable& table,
+    const std::function<std::string(const std::string&, const TableCell*)>& mark) {
   std::vector<std::vector<std::string>> lines(1);
   lines[0].push_back("variant");
   for (const auto& metric : table.headline) lines[0].push_back(mark(metric_title(metric), nullptr));
@@ -141,13 +148,15 @@ std::string render_table(const ComparisonTable& table) {
   });
   std::vector<size_t> widths(lines[0].size());
   for (const auto& line : lines) {
-    for (size_t column = 0; column < line.size(); ++column) widths[column] = std::max(widths[column], width(line[column]));
+    for (size_t column = 0; column < line.size(); ++column)
+      widths[column] = std::max(widths[column], width(line[column]));
   }
   std::string out = table.protocol.empty() ? "" : "protocol " + printable(table.protocol) + "\n";
   for (const auto& line : lines) {
     std::string text;
     for (size_t column = 0; column < line.size(); ++column) {
-      text += (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
+      text +=
+          (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
     }
     out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
   }
@@ -162,7 +171,8 @@ std::string render_table(const ComparisonTable& table) {
 std::string plain_markdown(const std::string& text) {
   std::string escaped;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool link = text[i] == ']' && i + 1 < text.size() && std::string_view("([:").find(text[i + 1]) != std::string_view::npos;
+    const bool link = text[i] == ']' && i + 1 < text.size() &&
+                      std::string_view("([:").find(text[i + 1]) != std::string_view::npos;
     if (link || std::string_view("|*_`<&~\\").find(text[i]) != std::string_view::npos) escaped += '\\';
     escaped += text[i];
   }
@@ -180,7 +190,8 @@ std::string render_markdown(const ComparisonTable& table) {
   std::string out = protocol.empty() ? "" : "Protocol: `" + protocol + "`\n\n";
   for (size_t i = 0; i < lines.size(); ++i) {
     for (size_t column = 0; column < lines[i].size(); ++column) {
-      const bool marked = column > 0 && column <= table.headline.size();  // headline cells carry asterisks of ours
+      const bool marked =
+          column > 0 && column <= table.headline.size();  // headline cells carry asterisks of ours
       out += (column == 0 ? "| " : " | ") + (marked ? lines[i][column] : plain_markdown(lines[i][column]));
     }
     out += " |\n";
@@ -190,7 +201,8 @@ std::string render_markdown(const ComparisonTable& table) {
   }
   std::string remarks;
   for (const auto& row : table.rows) {
-    for (const auto& trial : row.unfinished) remarks += "- " + plain_markdown(unfinished_text(row.name, trial)) + "\n";
+    for (const auto& trial : row.unfinished)
+      remarks += "- " + plain_markdown(unfinished_text(row.name, trial)) + "\n";
   }
   for (const auto& note : notes(table)) remarks += "- " + plain_markdown(note) + "\n";
   return remarks.empty() ? out : out + "\n" + remarks;
@@ -216,13 +228,15 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
   const auto index_of = [&](const Row& row) {
     for (size_t i = 0; i < tables.size(); ++i) {
       if (row.protocol.empty()) return i;  // a row without results stands in the first table
-      if (tables[i].protocol == row.protocol && (data[i] == row.data || data[i].empty() || row.data.empty())) return i;
+      if (tables[i].protocol == row.protocol && (data[i] == row.data || data[i].empty() || row.data.empty()))
+        return i;
     }
     tables.push_back({row.protocol, "", {}, {}, {}});
     data.push_back(row.data);
     return tables.size() - 1;
   };
-  for (const auto& row : comparison.rows) {  // tables in the order of first appearance, those of rows without results last
+  for (const auto& row :
+       comparison.rows) {  // tables in the order of first appearance, those of rows without results last
     if (row.protocol.empty()) continue;
     if (std::string& known = data[index_of(row)]; known.empty()) known = row.data;
   }
@@ -260,12 +274,15 @@ std::string render(const Comparison& comparison, Format format, const std::strin
   if (format == Format::json) return render_json(tables);
   std::string out;
   for (const auto& table : tables) {
-    out += (out.empty() ? "" : "\n") + (format == Format::table ? render_table(table) : render_markdown(table));
+    out +=
+        (out.empty() ? "" : "\n") + (format == Format::table ? render_table(table) : render_markdown(table));
   }
   return out;
 }
 
-std::string metric_title(const std::string& metric) { return printable(short_title(metric)) + (is_percent(metric) ? " %" : ""); }
+std::string metric_title(const std::string& metric) {
+  return printable(short_title(metric)) + (is_percent(metric) ? " %" : "");
+}
 
 std::string difference_title(const ComparisonTable& table) {
   return printable(short_title(table.headline.front()) + " - " + table.reference);
@@ -275,7 +292,8 @@ std::string difference_text(const ComparisonTable& table, const TableRow& row) {
   const auto cell = row.cells.find(table.headline.front());
   if (cell == row.cells.end() || !cell->second.test || cell->second.test->pairs == 0) return "";
   const PairedTest& test = *cell->second.test;
-  const std::string interval = test.low ? " [" + signed_text(*test.low) + ", " + signed_text(*test.high) + "]" : "";
+  const std::string interval =
+      test.low ? " [" + signed_text(*test.low) + ", " + signed_text(*test.high) + "]" : "";
   return signed_text(test.difference) + interval;
 }
 
@@ -291,9 +309,11 @@ std::vector<std::string> notes(const ComparisonTable& table) {
   const auto tests = shown_tests(table);
   if (tests.empty()) return all;
   const bool level = std::any_of(table.rows.begin(), table.rows.end(), [](const TableRow& row) {
-    return std::any_of(row.cells.begin(), row.cells.end(), [](const auto& cell) { return cell.second.level; });
+    return std::any_of(row.cells.begin(), row.cells.end(),
+                       [](const auto& cell) { return cell.second.level; });
   });
-  if (level) all.push_back("= level with the best variant: the 95 % interval of the difference by seed holds 0.");
+  if (level)
+    all.push_back("= level with the best variant: the 95 % interval of the difference by seed holds 0.");
   const auto variants = std::ssize(tests);
   int64_t pairs = 0;
   for (const auto* test : tests) pairs = std::max(pairs, test->pairs);
@@ -321,8 +341,8 @@ std::string cell_text(const TableRow& row, const std::string& metric) {
 }
 
 std::string unfinished_text(const std::string& variant, const Unfinished& trial) {
-  return one_line(
-      fmt::format("{}: {} seed {}{}{}", trial.state, variant, trial.seed, trial.reason.empty() ? "" : ": ", trial.reason));
+  return one_line(fmt::format("{}: {} seed {}{}{}", trial.state, variant, trial.seed,
+                              trial.reason.empty() ? "" : ": ", trial.reason));
 }
 
 }  // namespace foil

@@ -2,21 +2,21 @@
 // The comparison as tables: one per evaluation protocol and data set, because numbers of two do not compare.
 #pragma once
 
+#include "study/comparison.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "study/comparison.h"
-
 namespace foil {
 
 struct TableCell {
   BySeed values;  // never empty
   double mean = 0, spread = 0;
-  bool best = false;               // highest mean of a headline metric that several rows have
-  bool level = false;              // a variant's whose 95 % interval of the difference to the best variant holds 0
+  bool best = false;   // highest mean of a headline metric that several rows have
+  bool level = false;  // a variant's whose 95 % interval of the difference to the best variant holds 0
   std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
 };
 
@@ -29,14 +29,16 @@ struct TableRow {
 };
 
 struct ComparisonTable {
-  std::string protocol;               // "PROTOCOL data crc32:..." where the data is known
-  std::string reference;              // the variant that the others are tested against; empty when there is none
-  std::vector<std::string> headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
-  std::vector<std::string> metrics;   // all of them, the headline first
+  std::string protocol;   // "PROTOCOL data crc32:..." where the data is known
+  std::string reference;  // the variant that the others are tested against; empty when there is none
+  std::vector<std::string>
+      headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
+  std::vector<std::string> metrics;  // all of them, the headline first
   std::vector<TableRow> rows;
 };
 
-// `reference`: the name of a variant; empty = the first one. Throws Error (Exit::usage) for a name that no table has.
+// `reference`: the name of a variant; empty = the first one. Throws Error (Exit::usage) for a name that no
+// table has.
 std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::string& reference = "");
 
 enum class Format { table, csv, json, markdown };
@@ -49,10 +51,12 @@ std::string render(const Comparison& comparison, Format format, const std::strin
 std::string metric_title(const std::string& metric);                             // "knn" -> "kNN %"
 std::string difference_title(const ComparisonTable& table);                      // "kNN - infonce"
 std::string difference_text(const ComparisonTable& table, const TableRow& row);  // "+0.3 [-0.1, +0.7]"
-std::string p_text(const ComparisonTable& table, const TableRow& row);  // sign-flip test, corrected by Holm: "0.031", "n < 3"
+std::string p_text(const ComparisonTable& table,
+                   const TableRow& row);  // sign-flip test, corrected by Holm: "0.031", "n < 3"
 // What the columns mean and what so few seeds can show, a sentence each.
 std::vector<std::string> notes(const ComparisonTable& table);
-std::string cell_text(const TableRow& row, const std::string& metric);             // "86.1 ± 0.2", "" when there is none
-std::string unfinished_text(const std::string& variant, const Unfinished& trial);  // "failed: dcl seed 1: reason"
+std::string cell_text(const TableRow& row, const std::string& metric);  // "86.1 ± 0.2", "" when there is none
+std::string unfinished_text(const std::string& variant,
+                            const Unfinished& trial);  // "failed: dcl seed 1: reason"
 
 }  // namespace foil

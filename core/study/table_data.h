@@ -2,14 +2,15 @@
 // The tables of a comparison for programs to read: CSV and JSON, with every number and its test.
 #pragma once
 
+#include "study/table.h"
+
 #include <string>
 #include <vector>
 
-#include "study/table.h"
-
 namespace foil {
 
-// One line per variant and metric. No cell is a formula to a spreadsheet, and none has a control character in it.
+// One line per variant and metric. No cell is a formula to a spreadsheet, and none has a control character in
+// it.
 std::string render_csv(const std::vector<ComparisonTable>& tables);
 
 // {"tables": [{"protocol", "reference", "rows": [...]}]}

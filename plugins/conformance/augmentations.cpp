@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of an augmentation, under each of its option sets and for each kind of data that it takes.
 #include "conformance.h"
-
 #include "trials.h"
 
 #include <foil/augmentation.h>
@@ -62,7 +61,9 @@ struct Case {
   OptionSet set;
   Data data;
   std::string where() const { return set.text + ", " + data.text; }
-  std::shared_ptr<Augmentation> make_one(const Subject& subject) const { return make<Augmentation>(subject.component, set); }
+  std::shared_ptr<Augmentation> make_one(const Subject& subject) const {
+    return make<Augmentation>(subject.component, set);
+  }
 };
 
 // Its own word of what it takes: shape_after and, for images of different sizes, accepts_ragged.
@@ -80,8 +81,8 @@ std::vector<Case> cases(const Subject& subject, std::vector<std::string>* refuse
       if (!said)
         found.push_back({set, data});
       else if (refused)
-        refused->push_back(
-            fmt::format("{}, {}: {}{}", set.text, data.text, said->text, said->is_error ? "" : " (not a foil::Error)"));
+        refused->push_back(fmt::format("{}, {}: {}{}", set.text, data.text, said->text,
+                                       said->is_error ? "" : " (not a foil::Error)"));
     }
   }
   return found;
@@ -95,7 +96,8 @@ Tensor apply(Augmentation& augmentation, const View& view, const AugmentContext&
 
 // ---- What goes in and comes out
 
-void expect_shape(Item& item, const std::string& where, const Tensor& got, int64_t rows, std::vector<int64_t> said) {
+void expect_shape(Item& item, const std::string& where, const Tensor& got, int64_t rows,
+                  std::vector<int64_t> said) {
   said.insert(said.begin(), rows);
   item.expect(got.sizes() == at::IntArrayRef(said), where,
               fmt::format("it gives {}, shape_after() says {}", text_of(got.sizes()), text_of(said)));
@@ -104,7 +106,8 @@ void expect_shape(Item& item, const std::string& where, const Tensor& got, int64
 void shapes_are_as_said(const Subject& subject, Item& item) {
   std::vector<std::string> refused;
   const std::vector<Case> found = cases(subject, &refused);
-  item.expect(!found.empty(), "every option set", fmt::format("takes none of the data tried: {}", fmt::join(refused, "; ")));
+  item.expect(!found.empty(), "every option set",
+              fmt::format("takes none of the data tried: {}", fmt::join(refused, "; ")));
   for (const std::string& text : refused)
     item.expect(!text.ends_with("(not a foil::Error)"), "data that it is not for",
                 text + ", expected an Error that says what it takes");
@@ -115,15 +118,17 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
     expect_shape(item, one.where(), apply(*augmentation, view, place(all_samples())), kSamples, after);
     const Tensor none = torch::empty({0}, torch::kLong);
     if (view.data.defined())
-      expect_shape(item, one.where() + ", no sample", apply(*augmentation, rows(view, none), place(none)), 0, after);
+      expect_shape(item, one.where() + ", no sample", apply(*augmentation, rows(view, none), place(none)), 0,
+                   after);
     const View evaluated = augmentation->evaluate(view);
     item.expect(evaluated.size() == kSamples, one.where() + ", evaluation",
                 fmt::format("it gives {} of {} samples", evaluated.size(), kSamples));
     if (evaluated.data.defined())
-      item.expect(
-          evaluated.data.dim() == static_cast<int64_t>(after.size()) + 1 && evaluated.data.size(1) == after[0],
-          one.where() + ", evaluation",
-          fmt::format("it gives {}, and for training shape_after() says {}", text_of(evaluated.data.sizes()), text_of(after)));
+      item.expect(evaluated.data.dim() == static_cast<int64_t>(after.size()) + 1 &&
+                      evaluated.data.size(1) == after[0],
+                  one.where() + ", evaluation",
+                  fmt::format("it gives {}, and for training shape_after() says {}",
+                              text_of(evaluated.data.sizes()), text_of(after)));
   }
 }
 
@@ -136,7 +141,8 @@ void input_is_left_alone(const Subject& subject, Item& item) {
       view.modality = "depth";
       view.key = torch::arange(kSamples) + 5;
       view.params = random_numbers({kSamples, 2}, 4);
-      if (view.data.defined()) view.data = view.data.is_floating_point() ? view.data.to(at::kDouble) : view.data;
+      if (view.data.defined())
+        view.data = view.data.is_floating_point() ? view.data.to(at::kDouble) : view.data;
       std::vector<View> inputs = {view};
       if (view.data.defined() && !view.data.is_floating_point()) {
         inputs.push_back(view);
@@ -146,9 +152,11 @@ void input_is_left_alone(const Subject& subject, Item& item) {
         const Tensor data = input.data.defined() ? input.data.clone() : Tensor();
         std::vector<Tensor> ragged;
         for (const Tensor& image : input.ragged) ragged.push_back(image.clone());
-        const View out = training ? augmentation->apply(input, place(all_samples())) : augmentation->evaluate(input);
+        const View out =
+            training ? augmentation->apply(input, place(all_samples())) : augmentation->evaluate(input);
         const std::string where = one.where() + (training ? "" : ", evaluation");
-        if (data.defined()) item.expect_equal_bits(where, "after it the view that was given", input.data, data);
+        if (data.defined())
+          item.expect_equal_bits(where, "after it the view that was given", input.data, data);
         for (size_t b = 0; b < ragged.size(); ++b)
           item.expect_equal_bits(where, "after it an image that was given", input.ragged[b], ragged[b]);
         item.expect(out.modality == "depth", where,
@@ -176,16 +184,18 @@ void types_are_alike(const Subject& subject, Item& item) {
       return apply(*augmentation, other, place(all_samples()));
     };
     const Tensor single = bytes ? as_float_image(view.data) : view.data, want = given(single);
-    const double allowed = kRounding * magnitude(one.set) * std::max(1.0, want.numel() ? want.abs().max().item<double>() : 0);
+    const double allowed =
+        kRounding * magnitude(one.set) * std::max(1.0, want.numel() ? want.abs().max().item<double>() : 0);
     item.expect(want.scalar_type() == at::kFloat, one.where(),
                 fmt::format("of fp32 it makes {}", c10::toString(want.scalar_type())));
     if (bytes) {
       const Tensor got = given(view.data);
-      item.expect(got.scalar_type() == at::kFloat, one.where(),
-                  fmt::format("of bytes it makes {}, allowed: floats in [0, 1]", c10::toString(got.scalar_type())));
+      item.expect(
+          got.scalar_type() == at::kFloat, one.where(),
+          fmt::format("of bytes it makes {}, allowed: floats in [0, 1]", c10::toString(got.scalar_type())));
       item.expect_close(one.where() + ", from bytes", "the image", got, want, allowed);
-      item.expect_close(one.where() + ", channels last", "the image", given(single.contiguous(at::MemoryFormat::ChannelsLast)),
-                        want, allowed);
+      item.expect_close(one.where() + ", channels last", "the image",
+                        given(single.contiguous(at::MemoryFormat::ChannelsLast)), want, allowed);
     }
     const Tensor wide = given(single.to(at::kDouble));
     item.expect(wide.scalar_type() == at::kDouble, one.where(),
@@ -203,16 +213,19 @@ void draws_are_keyed(const Subject& subject, Item& item) {
     torch::manual_seed(1);
     const GlobalDraws draws;
     const Tensor want = apply(*augmentation, view, place(all_samples()));
-    item.expect(!draws.any(), one.where(), "it draws from LibTorch's global generator; draw from context.draws(b)");
+    item.expect(!draws.any(), one.where(),
+                "it draws from LibTorch's global generator; draw from context.draws(b)");
     apply(*augmentation, view, place(all_samples() + 3));
     torch::manual_seed(2);
-    item.expect_equal_bits(one.where(), "at the same place again, the data", apply(*augmentation, view, place(all_samples())),
-                           want);
-    item.expect_equal_bits(one.where(), "of another one made alike, the data", apply(*other, view, place(all_samples())), want);
+    item.expect_equal_bits(one.where(), "at the same place again, the data",
+                           apply(*augmentation, view, place(all_samples())), want);
+    item.expect_equal_bits(one.where(), "of another one made alike, the data",
+                           apply(*other, view, place(all_samples())), want);
   }
 }
 
-// Where the place of a draw matters, all of it does: seed, step, view, position in the pipeline and sample. By the default options.
+// Where the place of a draw matters, all of it does: seed, step, view, position in the pipeline and sample.
+// By the default options.
 void every_part_of_the_place_matters(const Subject& subject, Item& item) {
   const std::vector<Case> all = cases(subject);
   for (const Case& one : all) {
@@ -229,7 +242,8 @@ void every_part_of_the_place_matters(const Subject& subject, Item& item) {
     std::vector<std::string> matter, not_matter;
     for (const auto& [name, move] : parts) {
       bool moved = false;
-      for (int64_t by = 1; by <= 16 && !moved; ++by) {  // a draw may come out alike by chance, not sixteen times
+      for (int64_t by = 1; by <= 16 && !moved;
+           ++by) {  // a draw may come out alike by chance, not sixteen times
         AugmentContext context = place(all_samples());
         move(context, by);
         moved = !torch::equal(apply(*augmentation, view, context), want);
@@ -237,8 +251,8 @@ void every_part_of_the_place_matters(const Subject& subject, Item& item) {
       (moved ? matter : not_matter).push_back(name);
     }
     item.expect(matter.empty() || not_matter.empty(), one.where(),
-                fmt::format("its draws differ by {} but not by {}; context.draws(b) is keyed by all", fmt::join(matter, ", "),
-                            fmt::join(not_matter, ", ")));
+                fmt::format("its draws differ by {} but not by {}; context.draws(b) is keyed by all",
+                            fmt::join(matter, ", "), fmt::join(not_matter, ", ")));
   }
 }
 
@@ -270,19 +284,22 @@ void evaluation_draws_nothing(const Subject& subject, Item& item) {
     const View first = augmentation->evaluate(view);
     item.expect(!draws.any(), one.where(), "evaluation draws from LibTorch's global generator");
     augmentation->apply(view, place(all_samples()));
-    const View again = augmentation->evaluate(view), alone = augmentation->evaluate(rows(view, torch::tensor({4}, torch::kLong)));
+    const View again = augmentation->evaluate(view),
+               alone = augmentation->evaluate(rows(view, torch::tensor({4}, torch::kLong)));
     if (!first.data.defined()) {
       item.expect(!view.data.defined(), one.where(), "evaluation takes the data away");
       continue;
     }
     item.expect_equal_bits(one.where() + ", evaluated again", "the data", again.data, first.data);
-    item.expect_equal_bits(one.where() + ", a sample alone in evaluation", "the data", alone.data, first.data.slice(0, 4, 5));
+    item.expect_equal_bits(one.where() + ", a sample alone in evaluation", "the data", alone.data,
+                           first.data.slice(0, 4, 5));
     if (!view.data.defined()) continue;
     View single = view;
     if (!view.data.is_floating_point()) single.data = as_float_image(view.data);
     const bool prepares = !torch::equal(augmentation->evaluate(single).data, single.data);
-    item.expect(!prepares || !augmentation->evaluation_name().empty(), one.where(),
-                "evaluation changes the data and evaluation_name() does not say so: results would not name it");
+    item.expect(
+        !prepares || !augmentation->evaluation_name().empty(), one.where(),
+        "evaluation changes the data and evaluation_name() does not say so: results would not name it");
   }
 }
 
@@ -292,11 +309,13 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
     if (!view.data.defined()) continue;
     const auto augmentation = one.make_one(subject);
     const Tensor data = view.data.to(at::kFloat) / (view.data.is_floating_point() ? 1 : 255);
-    for (const auto& [name, change] :
-         {std::pair{"as it is", data}, {"black", torch::zeros_like(data)}, {"white", torch::ones_like(data)}}) {
+    for (const auto& [name, change] : {std::pair{"as it is", data},
+                                       {"black", torch::zeros_like(data)},
+                                       {"white", torch::ones_like(data)}}) {
       View other = view;
       other.data = change;
-      item.expect_finite(one.where() + ", " + name, "the data", apply(*augmentation, other, place(all_samples())));
+      item.expect_finite(one.where() + ", " + name, "the data",
+                         apply(*augmentation, other, place(all_samples())));
     }
   }
 }
@@ -310,8 +329,8 @@ void cuda_equals_cpu(const Subject& subject, Item& item) {
     View there = view;
     there.data = view.data.cuda();
     const Tensor want = apply(*augmentation, view, place(all_samples()));
-    item.expect_close(one.where() + ", CUDA", "the data", apply(*augmentation, there, place(all_samples())), want,
-                      1e-5 * std::max(1.0, want.abs().max().item<double>()));
+    item.expect_close(one.where() + ", CUDA", "the data", apply(*augmentation, there, place(all_samples())),
+                      want, 1e-5 * std::max(1.0, want.abs().max().item<double>()));
   }
 }
 

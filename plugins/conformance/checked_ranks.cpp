@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Before every collective, forward and backward, the ranks meet in memory and compare what each is about to call. After a
-// disagreement, and once a rank has ended, nobody enters a collective any more: each rank throws, and none waits.
+// Before every collective, forward and backward, the ranks meet in memory and compare what each is about to
+// call. After a disagreement, and once a rank has ended, nobody enters a collective any more: each rank
+// throws, and none waits.
 #include "checked_ranks.h"
 
 #include "ranks/in_process.h"
@@ -46,7 +47,8 @@ class Meeting {
       notice_the_ended();
       changed_.wait_for(lock, kPatience, [&] { return round_ != round || !mismatch_.empty(); });
       if (round_ == round && mismatch_.empty())
-        say(text(rank) + "; another rank has not come there within " + std::to_string(kPatience.count()) + " s.");
+        say(text(rank) + "; another rank has not come there within " + std::to_string(kPatience.count()) +
+            " s.");
     }
     if (!mismatch_.empty()) throw Freed();
   }
@@ -109,7 +111,8 @@ std::string described(const char* what, const Tensor& x, bool rows) {
 
 class CheckedRanks final : public Ranks {
  public:
-  CheckedRanks(std::shared_ptr<World> world, Meeting& meeting) : world_(std::move(world)), meeting_(meeting) {}
+  CheckedRanks(std::shared_ptr<World> world, Meeting& meeting)
+      : world_(std::move(world)), meeting_(meeting) {}
 
   int64_t rank() const override { return world_->rank(); }
   int64_t world_size() const override { return world_->world_size(); }
@@ -130,14 +133,16 @@ class CheckedRanks final : public Ranks {
  private:
   // The identity, whose gradient says `what` first.
   struct Backward : torch::autograd::Function<Backward> {
-    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x, int64_t ranks, const std::string& what) {
+    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x, int64_t ranks,
+                          const std::string& what) {
       context->saved_data["ranks"] = ranks;
       context->saved_data["what"] = what;
       return x.clone();
     }
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                    torch::autograd::variable_list gradient) {
-      reinterpret_cast<CheckedRanks*>(context->saved_data["ranks"].toInt())->call(context->saved_data["what"].toStringRef());
+      reinterpret_cast<CheckedRanks*>(context->saved_data["ranks"].toInt())
+          ->call(context->saved_data["what"].toStringRef());
       return {gradient[0], Tensor(), Tensor()};
     }
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The items of each kind, and the report on one component. An item that fails for the reason of an earlier one says so in a line;
-// where a deciding item fails, those after it are not run.
+// The items of each kind, and the report on one component. An item that fails for the reason of an earlier
+// one says so in a line; where a deciding item fails, those after it are not run.
 #include "conformance.h"
 
 #include "config/dump.h"
@@ -35,18 +35,22 @@ std::vector<std::string> notes_of(const Subject& subject) {
   std::vector<std::string> notes;
   for (const Option& option : subject.options) {
     if (option.is_long)
-      notes.push_back(fmt::format("{} = {} for {} wherever an option set does not give it, for the sake of time", option.key,
-                                  kShort, to_toml(option.default_value)));
+      notes.push_back(
+          fmt::format("{} = {} for {} wherever an option set does not give it, for the sake of time",
+                      option.key, kShort, to_toml(option.default_value)));
   }
-  for (const std::string& line : subject.sets.refused) notes.push_back("refused by the " + subject.component.kind + ": " + line);
+  for (const std::string& line : subject.sets.refused)
+    notes.push_back("refused by the " + subject.component.kind + ": " + line);
   return notes;
 }
 
 Item run(const Check& check, const Subject& subject) {
   const std::vector<Conformance::Wider>& all = subject.component.conformance.wider;
-  const auto wider = std::find_if(all.begin(), all.end(), [&](const auto& w) { return w.item == check.item; });
+  const auto wider =
+      std::find_if(all.begin(), all.end(), [&](const auto& w) { return w.item == check.item; });
   Item item(check.item, wider != all.end() ? wider->factor : 1);
-  if (wider != all.end()) item.note(fmt::format("its tolerances are {} times as wide: {}", wider->factor, wider->reason));
+  if (wider != all.end())
+    item.note(fmt::format("its tolerances are {} times as wide: {}", wider->factor, wider->reason));
   try {
     check.run(subject, item);
   } catch (const std::exception& error) {
@@ -66,7 +70,8 @@ bool Report::skipped() const {
 }
 
 const Item& Report::item(const std::string& name) const {
-  const auto found = std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name() == name; });
+  const auto found =
+      std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name() == name; });
   if (found == items.end()) fail(Exit::failure, "there is no item '", name, "'.");
   return *found;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The conformance tests: what every component of a kind must hold, whatever it computes, tried on tiny data under option sets that
-// its describe() gives. One function an item; plugins/README.md says what each guards against.
+// The conformance tests: what every component of a kind must hold, whatever it computes, tried on tiny data
+// under option sets that its describe() gives. One function an item; plugins/README.md says what each guards
+// against.
 #pragma once
 
 #include "findings.h"
@@ -26,7 +27,8 @@ struct Check {
   bool decides = false;  // when it fails, the items after it would only show consequences, and are not run
 };
 
-// The items of a kind behind "describe" and "ranges", in the order of the report; each in the file of its name.
+// The items of a kind behind "describe" and "ranges", in the order of the report; each in the file of its
+// name.
 std::vector<Check> loss_checks();          // losses.cpp, steps.cpp, states.cpp
 std::vector<Check> encoder_checks();       // encoders.cpp
 std::vector<Check> augmentation_checks();  // augmentations.cpp
@@ -43,8 +45,9 @@ struct Report {
   std::string text(const std::string& title) const;
 };
 
-// Runs every item of the component's kind, or the one that is named; what an item throws is its failure. `given`: options that hold
-// in every option set, such as the path of a data set. Throws Error (Exit::usage) for an unknown name.
+// Runs every item of the component's kind, or the one that is named; what an item throws is its failure.
+// `given`: options that hold in every option set, such as the path of a data set. Throws Error (Exit::usage)
+// for an unknown name.
 Report test(const Component& component, const std::string& item = "", const Node& given = {});
 
 // The items that components of this kind have; Error (Exit::usage) for a kind that there is not.

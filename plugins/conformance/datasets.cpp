@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of a data set, under each of its option sets and for each split that it has.
 #include "conformance.h"
-
 #include "trials.h"
 
 #include <foil/dataset.h>
@@ -19,7 +18,9 @@ constexpr int64_t kMost = 48;  // samples that are read of a split
 
 const char* name(Split split) { return split == Split::train ? "train" : "test"; }
 
-std::shared_ptr<Dataset> made(const Subject& subject, const OptionSet& set) { return make<Dataset>(subject.component, set); }
+std::shared_ptr<Dataset> made(const Subject& subject, const OptionSet& set) {
+  return make<Dataset>(subject.component, set);
+}
 
 // Rows all over a split: some of the first, some of the last, those between evenly.
 Tensor some_rows(int64_t size) {
@@ -33,15 +34,18 @@ std::vector<std::vector<Tensor>> samples(const Views& views) {
   for (const View& view : views) {
     all.emplace_back();
     for (int64_t b = 0; b < view.size(); ++b)
-      all.back().push_back(view.data.defined() ? view.data[b].contiguous() : view.ragged[static_cast<size_t>(b)]);
+      all.back().push_back(view.data.defined() ? view.data[b].contiguous()
+                                               : view.ragged[static_cast<size_t>(b)]);
   }
   return all;
 }
 
 // Sample `at[i]` of `want` is sample i of `got`, bit for bit.
-void expect_samples(Item& item, const std::string& where, const Views& got, const Views& want, const Tensor& at) {
+void expect_samples(Item& item, const std::string& where, const Views& got, const Views& want,
+                    const Tensor& at) {
   const auto a = samples(got), b = samples(want);
-  if (a.size() != b.size()) return item.fail(where, fmt::format("{} modalities, elsewhere {}", a.size(), b.size()));
+  if (a.size() != b.size())
+    return item.fail(where, fmt::format("{} modalities, elsewhere {}", a.size(), b.size()));
   for (size_t m = 0; m < a.size(); ++m) {
     if (static_cast<int64_t>(a[m].size()) != at.size(0))
       return item.fail(where, fmt::format("read() of {} samples gives {}", at.size(0), a[m].size()));
@@ -57,7 +61,8 @@ void for_each_split(const Subject& subject, F f) {
   for (const OptionSet& set : subject.sets.single) {
     const std::shared_ptr<Dataset> dataset = made(subject, set);
     for (const Split split : {Split::train, Split::test}) {
-      if (split == Split::train || dataset->size(split) != 0) f(set.text + ", " + name(split), split, *dataset);
+      if (split == Split::train || dataset->size(split) != 0)
+        f(set.text + ", " + name(split), split, *dataset);
     }
   }
 }
@@ -69,16 +74,18 @@ void labels_fit(const Subject& subject, Item& item) {
     item.expect(split == Split::train ? size > 0 : size >= 0, where, fmt::format("size() is {}", size));
     const Tensor labels = dataset.labels(split);
     item.expect(labels.defined() == (classes > 0), where,
-                fmt::format("classes() names {} classes, and labels() are {}", classes, labels.defined() ? "there" : "undefined"));
+                fmt::format("classes() names {} classes, and labels() are {}", classes,
+                            labels.defined() ? "there" : "undefined"));
     if (!labels.defined()) return;
-    if (labels.scalar_type() != at::kLong || labels.sizes() != at::IntArrayRef({size}) || !labels.device().is_cpu())
-      return item.fail(where, fmt::format("labels() is {} {}, allowed: int64 [{}] on the CPU", labels.toString(),
-                                          text_of(labels.sizes()), size));
+    if (labels.scalar_type() != at::kLong || labels.sizes() != at::IntArrayRef({size}) ||
+        !labels.device().is_cpu())
+      return item.fail(where, fmt::format("labels() is {} {}, allowed: int64 [{}] on the CPU",
+                                          labels.toString(), text_of(labels.sizes()), size));
     if (size == 0) return;
     const int64_t low = labels.min().item<int64_t>(), high = labels.max().item<int64_t>();
-    item.expect(
-        low >= -1 && high < classes, where,
-        fmt::format("labels go from {} to {}, allowed: -1 (none) to {}, as classes() names {}", low, high, classes - 1, classes));
+    item.expect(low >= -1 && high < classes, where,
+                fmt::format("labels go from {} to {}, allowed: -1 (none) to {}, as classes() names {}", low,
+                            high, classes - 1, classes));
     item.expect_equal_bits(where, "labels() asked again", dataset.labels(split), labels);
   });
 }
@@ -97,7 +104,8 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
       bool fits = sample.dim() == static_cast<int64_t>(shape.size());
       for (int64_t d = 0; fits && d < sample.dim(); ++d)
         fits = shape[static_cast<size_t>(d)] == -1 || shape[static_cast<size_t>(d)] == sample.size(d);
-      item.expect(fits, where, fmt::format("a sample is {}, shape() says {}", text_of(sample.sizes()), text_of(shape)));
+      item.expect(fits, where,
+                  fmt::format("a sample is {}, shape() says {}", text_of(sample.sizes()), text_of(shape)));
       const bool right = shape.size() == 3 ? sample.scalar_type() == at::kByte : sample.is_floating_point();
       item.expect(right && sample.device().is_cpu(), where,
                   fmt::format("a sample is {}, allowed: {} on the CPU", sample.toString(),
@@ -141,7 +149,8 @@ void threads_read_alike(const Subject& subject, Item& item) {
     for (size_t t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         try {
-          for (int repeat = 0; repeat < 4; ++repeat) got[t] = dataset.read(split, rows.roll(static_cast<int64_t>(t)));
+          for (int repeat = 0; repeat < 4; ++repeat)
+            got[t] = dataset.read(split, rows.roll(static_cast<int64_t>(t)));
         } catch (const std::exception& error) {
           errors[t] = error.what();
         }
@@ -167,7 +176,8 @@ std::string contents(const Dataset& dataset) {
     if (size == 0) continue;
     double place = 1;
     for (const auto& modality : samples(dataset.read(split, some_rows(size)))) {
-      for (const Tensor& sample : modality) sum += sample.to(at::kDouble).sum().item<double>() * (place += 0.37);
+      for (const Tensor& sample : modality)
+        sum += sample.to(at::kDouble).sum().item<double>() * (place += 0.37);
     }
     const Tensor labels = dataset.labels(split);
     if (labels.defined()) sum += (labels.to(at::kDouble) * torch::arange(1, size + 1)).sum().item<double>();
@@ -182,16 +192,19 @@ void identity_is_of_the_contents(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     const std::shared_ptr<Dataset> first = made(subject, set), second = made(subject, set);
     const std::string what = contents(*first), id = first->identity();
-    item.expect(what == contents(*second), set.text, "made twice from the same options it has other samples or labels");
+    item.expect(what == contents(*second), set.text,
+                "made twice from the same options it has other samples or labels");
     item.expect(id == second->identity(), set.text,
                 fmt::format("made twice its identity() is '{}' and '{}'", id, second->identity()));
     item.expect(id == first->identity(), set.text, "identity() changes by being asked or by reading");
     if (id.empty()) continue;
     const auto [before, is_new] = seen.try_emplace(id, what, set.text);
     item.expect(before->second.first == what, set.text,
-                fmt::format("identity() is '{}' as with {}, where samples or labels differ", id, before->second.second));
+                fmt::format("identity() is '{}' as with {}, where samples or labels differ", id,
+                            before->second.second));
   }
-  if (seen.empty()) item.note("identity() says nothing: results then do not tell two of these data sets apart");
+  if (seen.empty())
+    item.note("identity() says nothing: results then do not tell two of these data sets apart");
 }
 
 void reading_draws_nothing(const Subject& subject, Item& item) {
@@ -205,9 +218,12 @@ void reading_draws_nothing(const Subject& subject, Item& item) {
 }  // namespace
 
 std::vector<Check> dataset_checks() {
-  return {
-      {"labels", labels_fit, /*decides=*/true}, {"shapes", shapes_are_as_said, /*decides=*/true}, {"read", reading_is_by_index},
-      {"threads", threads_read_alike},          {"identity", identity_is_of_the_contents},        {"draws", reading_draws_nothing}};
+  return {{"labels", labels_fit, /*decides=*/true},
+          {"shapes", shapes_are_as_said, /*decides=*/true},
+          {"read", reading_is_by_index},
+          {"threads", threads_read_alike},
+          {"identity", identity_is_of_the_contents},
+          {"draws", reading_draws_nothing}};
 }
 
 }  // namespace foil::conformance

@@ -6,6 +6,7 @@
 #include "ranks/world.h"
 
 #include <foil/random.h>
+
 #include <torch/autograd.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -21,8 +22,8 @@ EncoderSizes DataShape::sizes() const {
   return shape.size() == 1 ? EncoderSizes{shape[0], 0, 0} : EncoderSizes{shape[0], shape[1], shape[2]};
 }
 
-EncoderTrial::EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data, at::ScalarType type,
-                           at::Device device)
+EncoderTrial::EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data,
+                           at::ScalarType type, at::Device device)
     : encoder_(make<Encoder>(encoder, set)), shape_(data.shape), type_(type), device_(device) {
   torch::manual_seed(17);
   encoder_->setup(data.sizes());
@@ -37,7 +38,8 @@ View EncoderTrial::view(int64_t step) const {
   view.data = random_numbers(shape, static_cast<uint64_t>(100 + step)).to(device_, type_);
   view.key = torch::empty({kSamples}, torch::kLong);
   for (int64_t b = 0; b < kSamples; ++b)
-    view.key[b] = static_cast<int64_t>(mix_key(mix_key(29, static_cast<uint64_t>(step)), static_cast<uint64_t>(b)));
+    view.key[b] =
+        static_cast<int64_t>(mix_key(mix_key(29, static_cast<uint64_t>(step)), static_cast<uint64_t>(b)));
   return view;
 }
 
@@ -47,8 +49,10 @@ Tensors EncoderTrial::step(const View& mine, int64_t before, const std::shared_p
   encoder_->train();
   const Tensor h = features(mine);
   // A mean over the seven samples of all ranks: the average over ranks of what each gets is that of one rank.
-  const Tensor weight = random_numbers({kSamples, h.size(1)}, 3).to(h.options()).slice(0, before, before + h.size(0));
-  const Tensor value = (h * weight + 0.5 * h.square()).sum() * (static_cast<double>(all->world_size()) / kSamples);
+  const Tensor weight =
+      random_numbers({kSamples, h.size(1)}, 3).to(h.options()).slice(0, before, before + h.size(0));
+  const Tensor value =
+      (h * weight + 0.5 * h.square()).sum() * (static_cast<double>(all->world_size()) / kSamples);
   std::vector<Tensor> parameters;
   std::vector<std::string> names;
   for (const auto& item : encoder_->named_parameters()) {
@@ -76,7 +80,9 @@ Tensors EncoderTrial::state() const {
   return copies;
 }
 
-void EncoderTrial::load(const Tensors& state) { copy_exactly(state, named_tensors(*encoder_), "conformance"); }
+void EncoderTrial::load(const Tensors& state) {
+  copy_exactly(state, named_tensors(*encoder_), "conformance");
+}
 
 View rows(const View& view, const Tensor& positions) {
   View part = view;
@@ -85,18 +91,22 @@ View rows(const View& view, const Tensor& positions) {
   return part;
 }
 
-View rows(const View& view, int64_t begin, int64_t count) { return rows(view, torch::arange(begin, begin + count)); }
+View rows(const View& view, int64_t begin, int64_t count) {
+  return rows(view, torch::arange(begin, begin + count));
+}
 
 View without_key(View view) {
   view.key.reset();
   return view;
 }
 
-std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet& set, std::vector<std::string>& refused) {
+std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet& set,
+                                       std::vector<std::string>& refused) {
   const std::vector<DataShape> small = {
       {"images [3, 18, 13]", {3, 18, 13}}, {"images [1, 28, 28]", {1, 28, 28}}, {"vectors [12]", {12}}};
-  const std::vector<DataShape> usual = {
-      {"images [3, 32, 32]", {3, 32, 32}}, {"images [3, 64, 64]", {3, 64, 64}}, {"images [3, 224, 224]", {3, 224, 224}}};
+  const std::vector<DataShape> usual = {{"images [3, 32, 32]", {3, 32, 32}},
+                                        {"images [3, 64, 64]", {3, 64, 64}},
+                                        {"images [3, 224, 224]", {3, 224, 224}}};
   std::vector<DataShape> accepted;
   const auto try_one = [&](const DataShape& data) {
     const auto said = refusal([&] {

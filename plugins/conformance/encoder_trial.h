@@ -22,15 +22,15 @@ struct DataShape {
 // An encoder as an experiment builds it, and its steps. Trials of one option set and shape begin equal.
 class EncoderTrial {
  public:
-  EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data, at::ScalarType type = at::kDouble,
-               at::Device device = at::kCPU);
+  EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data,
+               at::ScalarType type = at::kDouble, at::Device device = at::kCPU);
 
   Encoder& encoder() { return *encoder_; }
   std::shared_ptr<Encoder> shared() { return encoder_; }
   // The seven samples of a step in training, with keys: [7, shape]; in evaluation they have none.
   View view(int64_t step) const;
-  // Forward, backward of a mean over the global batch, a step of gradient descent. "the features" are this rank's rows, which begin
-  // at `before`; "the gradient of NAME" is averaged over ranks.
+  // Forward, backward of a mean over the global batch, a step of gradient descent. "the features" are this
+  // rank's rows, which begin at `before`; "the gradient of NAME" is averaged over ranks.
   Tensors step(const View& mine, int64_t before = 0, const std::shared_ptr<Ranks>& ranks = nullptr);
   Tensor features(const View& view) { return encoder_->forward(view).pooled; }
   Tensors state() const;            // copies of parameters and buffers
@@ -48,8 +48,10 @@ View rows(const View& view, const Tensor& positions);
 View rows(const View& view, int64_t begin, int64_t count);
 View without_key(View view);
 
-// The shapes among a few usual ones that the encoder takes under these options, by its setup and a forward in evaluation; `refused`
-// gets what it said to the others. Images of usual sizes are tried only where the small ones are not taken.
-std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet& set, std::vector<std::string>& refused);
+// The shapes among a few usual ones that the encoder takes under these options, by its setup and a forward in
+// evaluation; `refused` gets what it said to the others. Images of usual sizes are tried only where the small
+// ones are not taken.
+std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet& set,
+                                       std::vector<std::string>& refused);
 
 }  // namespace foil::conformance

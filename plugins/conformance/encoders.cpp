@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of an encoder, under each of its option sets and for each shape of data that it takes.
-#include "conformance.h"
-
 #include "checked_ranks.h"
+#include "conformance.h"
 #include "encoder_trial.h"
 #include "model/tower.h"
 #include "outcomes.h"
@@ -24,7 +23,8 @@ struct Case {
   OptionSet set;
   DataShape data;
   std::string where() const { return set.text + ", " + data.text; }
-  EncoderTrial trial(const Subject& subject, at::ScalarType type = at::kDouble, at::Device device = at::kCPU) const {
+  EncoderTrial trial(const Subject& subject, at::ScalarType type = at::kDouble,
+                     at::Device device = at::kCPU) const {
     return {subject.component, set, data, type, device};
   }
 };
@@ -44,11 +44,14 @@ std::vector<Case> cases(const Subject& subject, bool all = false) {
   return found;
 }
 
-// Within `relative` of each tensor's largest entry; small ones beside large ones are held to the rounding of the large ones.
-void expect_near(Item& item, const std::string& where, const Tensors& got, const Tensors& want, double relative) {
+// Within `relative` of each tensor's largest entry; small ones beside large ones are held to the rounding of
+// the large ones.
+void expect_near(Item& item, const std::string& where, const Tensors& got, const Tensors& want,
+                 double relative) {
   const double all = largest(want);
   for (const auto& [name, tensor] : want)
-    item.expect_close(where, name, got.at(name), tensor, relative * std::max({largest(tensor), 1e-3 * all, 1e-6}));
+    item.expect_close(where, name, got.at(name), tensor,
+                      relative * std::max({largest(tensor), 1e-3 * all, 1e-6}));
 }
 
 // ---- What goes in and comes out
@@ -66,8 +69,8 @@ void expect_shapes(Item& item, const std::string& where, EncoderTrial& trial, co
   const int64_t rows = view.size(), width = trial.encoder().feature_dim();
   if (!out.pooled.defined()) return item.fail(where, "forward gives no features");
   item.expect(out.pooled.sizes() == at::IntArrayRef({rows, width}), where,
-              fmt::format("the features of {} are {}, feature_dim() says [{}, {}]", text_of(view.data.sizes()),
-                          text_of(out.pooled.sizes()), rows, width));
+              fmt::format("the features of {} are {}, feature_dim() says [{}, {}]",
+                          text_of(view.data.sizes()), text_of(out.pooled.sizes()), rows, width));
   item.expect(out.pooled.scalar_type() == view.data.scalar_type(), where,
               fmt::format("the features are {} where the view is {}", c10::toString(out.pooled.scalar_type()),
                           c10::toString(view.data.scalar_type())));
@@ -80,12 +83,14 @@ void expect_shapes(Item& item, const std::string& where, EncoderTrial& trial, co
 }
 
 // Data that it is not for: an Error that names the shape, or features.
-void expect_a_word(Item& item, const std::string& where, EncoderTrial& trial, View view, std::vector<int64_t> shape) {
+void expect_a_word(Item& item, const std::string& where, EncoderTrial& trial, View view,
+                   std::vector<int64_t> shape) {
   view.data = random_numbers(shape, 1).to(view.data.options());
   const auto said = refusal([&] { trial.features(view); });
   if (!said) return item.expect(true, where, "");
   item.expect(said->is_error && said->text.find(text_of(shape)) != std::string::npos, where,
-              fmt::format("to a view {} it says '{}', expected an Error that names the shape", text_of(shape), said->text));
+              fmt::format("to a view {} it says '{}', expected an Error that names the shape", text_of(shape),
+                          said->text));
 }
 
 void shapes_are_as_said(const Subject& subject, Item& item) {
@@ -111,7 +116,8 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
       more.insert(more.begin(), 2);
       expect_a_word(item, where, trial, rows(seen, 0, 2), more);
       if (data.shape.size() == 3) {
-        expect_a_word(item, where, trial, rows(seen, 0, 2), {2, data.shape[0], data.shape[1] + 3, data.shape[2] - 2});
+        expect_a_word(item, where, trial, rows(seen, 0, 2),
+                      {2, data.shape[0], data.shape[1] + 3, data.shape[2] - 2});
         expect_a_word(item, where, trial, rows(seen, 0, 2), {2, 12});
       } else {
         expect_a_word(item, where, trial, rows(seen, 0, 2), {2, 3, 18, 13});
@@ -142,7 +148,8 @@ void input_is_left_alone(const Subject& subject, Item& item) {
 using Shards = std::vector<std::vector<int64_t>>;  // how many of the seven samples each rank has at each step
 const std::vector<Shards> kShards = {{{4, 3}, {0, 7}, {6, 1}}, {{3, 2, 2}, {5, 0, 2}, {0, 1, 6}}};
 
-// One rank takes each step from where the many stood before it: what a step makes of rounding is no difference of the next.
+// One rank takes each step from where the many stood before it: what a step makes of rounding is no
+// difference of the next.
 void ranks_equal_one(const Subject& subject, Item& item) {
   for (const Case& one : cases(subject)) {
     for (const Shards& shards : kShards) {
@@ -152,20 +159,22 @@ void ranks_equal_one(const Subject& subject, Item& item) {
       for (size_t r = 0; r < size; ++r) trials.push_back(one.trial(subject));
       std::vector<std::vector<Tensors>> results(kSteps, std::vector<Tensors>(size));
       std::vector<Tensors> stood(kSteps + 1);  // rank 0's state before each step, and after the last
-      const std::string error =
-          checked_ranks(static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks, const auto& step_ends) {
-            const size_t rank = static_cast<size_t>(ranks->rank());
-            for (int64_t step = 0; step < kSteps; ++step) {
-              const std::vector<int64_t>& counts = shards[static_cast<size_t>(step)];
-              int64_t before = 0;
-              for (size_t r = 0; r < rank; ++r) before += counts[r];
-              if (rank == 0) stood[static_cast<size_t>(step)] = trials[0].state();
-              Tensors got = trials[rank].step(rows(trials[rank].view(step), before, counts[rank]), before, ranks);
-              if (rank > 0) std::erase_if(got, [](const auto& t) { return t.first != "the features"; });  // gradients are averages
-              results[static_cast<size_t>(step)][rank] = std::move(got);
-              step_ends();
-            }
-          });
+      const std::string error = checked_ranks(static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks,
+                                                                          const auto& step_ends) {
+        const size_t rank = static_cast<size_t>(ranks->rank());
+        for (int64_t step = 0; step < kSteps; ++step) {
+          const std::vector<int64_t>& counts = shards[static_cast<size_t>(step)];
+          int64_t before = 0;
+          for (size_t r = 0; r < rank; ++r) before += counts[r];
+          if (rank == 0) stood[static_cast<size_t>(step)] = trials[0].state();
+          Tensors got = trials[rank].step(rows(trials[rank].view(step), before, counts[rank]), before, ranks);
+          if (rank > 0)
+            std::erase_if(got,
+                          [](const auto& t) { return t.first != "the features"; });  // gradients are averages
+          results[static_cast<size_t>(step)][rank] = std::move(got);
+          step_ends();
+        }
+      });
       if (!error.empty()) {
         item.fail(where, error);
         continue;
@@ -180,13 +189,15 @@ void ranks_equal_one(const Subject& subject, Item& item) {
         for (const Tensors& part : parts) features.push_back(part.at("the features"));
         got["the features"] = torch::cat(features);
         expect_near(item,
-                    fmt::format("{} with {} samples, step {}", where, fmt::join(shards[static_cast<size_t>(step)], ", "), step),
+                    fmt::format("{} with {} samples, step {}", where,
+                                fmt::join(shards[static_cast<size_t>(step)], ", "), step),
                     got, alone.step(alone.view(step)), 1e-9);
-        expect_near(item, fmt::format("{}, the state after step {}", where, step), stood[static_cast<size_t>(step) + 1],
-                    alone.state(), 1e-9);
+        expect_near(item, fmt::format("{}, the state after step {}", where, step),
+                    stood[static_cast<size_t>(step) + 1], alone.state(), 1e-9);
       }
       for (size_t r = 1; r < size; ++r)
-        expect_equal_bits(item, fmt::format("{}, the state of rank {} against rank 0", where, r), trials[r].state(), stood.back());
+        expect_equal_bits(item, fmt::format("{}, the state of rank {} against rank 0", where, r),
+                          trials[r].state(), stood.back());
     }
   }
 }
@@ -199,23 +210,29 @@ void order_of_samples_is_nothing(const Subject& subject, Item& item) {
       got["the features"] = got["the features"].index_select(0, back);
       return got;
     };
-    // The loss weighs each sample, wherever it is: one backward would do so by position, so each step is compared forward.
+    // The loss weighs each sample, wherever it is: one backward would do so by position, so each step is
+    // compared forward.
     for (int64_t step = 0; step < kSteps; ++step) {
       torch::NoGradGuard no_grad;
-      const std::string where = fmt::format("{}, step {}, samples in the order 3 0 6 2 5 1 4", one.where(), step);
+      const std::string where =
+          fmt::format("{}, step {}, samples in the order 3 0 6 2 5 1 4", one.where(), step);
       straight.encoder().train();
       permuted.encoder().train();
       const Tensors want{{"the features", straight.features(straight.view(step))}};
-      expect_near(item, where, back_in_order({{"the features", permuted.features(rows(permuted.view(step), order))}}), want, 1e-9);
+      expect_near(item, where,
+                  back_in_order({{"the features", permuted.features(rows(permuted.view(step), order))}}),
+                  want, 1e-9);
     }
-    expect_near(item, one.where() + ", the state after three steps in another order", permuted.state(), straight.state(), 1e-9);
+    expect_near(item, one.where() + ", the state after three steps in another order", permuted.state(),
+                straight.state(), 1e-9);
     // In evaluation a sample's features do not depend on the others.
     torch::NoGradGuard no_grad;
     straight.encoder().eval();
     const View view = without_key(straight.view(0));
     const Tensor whole = straight.features(view);
     for (const int64_t b : {int64_t{0}, int64_t{4}})
-      expect_near(item, one.where() + ", a sample alone in evaluation", {{"the features", straight.features(rows(view, b, 1))}},
+      expect_near(item, one.where() + ", a sample alone in evaluation",
+                  {{"the features", straight.features(rows(view, b, 1))}},
                   {{"the features", whole.slice(0, b, b + 1)}}, 1e-9);
   }
 }
@@ -226,9 +243,10 @@ void draws_are_keyed(const Subject& subject, Item& item) {
     torch::manual_seed(1);
     const GlobalDraws draws;
     const Tensors want = once.step(once.view(0));
-    item.expect(!draws.any(), one.where(),
-                "training draws from LibTorch's global generator (torch::dropout does); draw by foil::dropout and "
-                "foil::stochastic_depth, keyed by view.key");
+    item.expect(
+        !draws.any(), one.where(),
+        "training draws from LibTorch's global generator (torch::dropout does); draw by foil::dropout and "
+        "foil::stochastic_depth, keyed by view.key");
     torch::manual_seed(2);
     expect_equal_bits(item, one.where() + ", the same step again", again.step(again.view(0)), want);
   }
@@ -246,7 +264,8 @@ void evaluation_changes_nothing(const Subject& subject, Item& item) {
     const Tensor first = trial.features(view);
     item.expect(!draws.any(), one.where(), "evaluation draws from LibTorch's global generator");
     trial.features(without_key(trial.view(2)));
-    item.expect_equal_bits(one.where() + ", the same samples evaluated again", "the features", trial.features(view), first);
+    item.expect_equal_bits(one.where() + ", the same samples evaluated again", "the features",
+                           trial.features(view), first);
     expect_equal_bits(item, one.where() + ", after evaluation", trial.state(), before);
   }
 }
@@ -259,9 +278,10 @@ void resume_is_exact(const Subject& subject, Item& item) {
     straight.step(straight.view(0));
     resumed.load(parse_tensors(serialize_tensors(straight.state()), "checkpoint").tensors);
     for (int64_t step = 1; step < kSteps; ++step)
-      expect_equal_bits(item, fmt::format("{}, resumed at step 1, step {}", one.where(), step), resumed.step(resumed.view(step)),
-                        straight.step(straight.view(step)));
-    expect_equal_bits(item, one.where() + ", resumed at step 1, the state after step 2", resumed.state(), straight.state());
+      expect_equal_bits(item, fmt::format("{}, resumed at step 1, step {}", one.where(), step),
+                        resumed.step(resumed.view(step)), straight.step(straight.view(step)));
+    expect_equal_bits(item, one.where() + ", resumed at step 1, the state after step 2", resumed.state(),
+                      straight.state());
   }
 }
 
@@ -279,16 +299,19 @@ void state_is_registered(const Subject& subject, Item& item) {
     steps_and_evaluation([&](int64_t, const Tensors& result) { first.push_back(result); });
     trial.load(start);
     steps_and_evaluation([&](int64_t step, const Tensors& result) {
-      expect_equal_bits(item, fmt::format("{}, set back to its start, {}", one.where(), step < 2 ? "training" : "evaluation"),
-                        result, first[static_cast<size_t>(step)]);
+      expect_equal_bits(
+          item,
+          fmt::format("{}, set back to its start, {}", one.where(), step < 2 ? "training" : "evaluation"),
+          result, first[static_cast<size_t>(step)]);
     });
   }
 }
 
 // ---- Numbers
 
-// Of equal samples the gradient is taken in fp64: each batch norm multiplies it by 1 / sqrt(epsilon), about 300, and after some
-// fifteen in a row fp32 holds it no more, however right the encoder is. What is 0/0 shows in any type.
+// Of equal samples the gradient is taken in fp64: each batch norm multiplies it by 1 / sqrt(epsilon), about
+// 300, and after some fifteen in a row fp32 holds it no more, however right the encoder is. What is 0/0 shows
+// in any type.
 void extremes_stay_finite(const Subject& subject, Item& item) {
   struct Change {
     std::string name;
@@ -299,7 +322,8 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
       {"random samples", [](const Tensor& t) { return t; }},
       {"black", [](const Tensor& t) { return torch::zeros_like(t); }, true},
       {"white", [](const Tensor& t) { return torch::ones_like(t); }, true},
-      {"samples that are all the same", [](const Tensor& t) { return t.slice(0, 0, 1).expand_as(t).contiguous(); }, true},
+      {"samples that are all the same",
+       [](const Tensor& t) { return t.slice(0, 0, 1).expand_as(t).contiguous(); }, true},
       {"normalised samples", [](const Tensor& t) { return (t - 0.5) / 0.25; }}};
   for (const Case& one : cases(subject)) {
     for (const auto& [name, change, equal] : changes) {
@@ -325,7 +349,8 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
       h.square().sum().backward();
       for (const auto& parameter : narrow.encoder().named_parameters()) {
         if (parameter.value().grad().defined())
-          item.expect_finite(where + ", bf16", "the gradient of " + parameter.key(), parameter.value().grad());
+          item.expect_finite(where + ", bf16", "the gradient of " + parameter.key(),
+                             parameter.value().grad());
       }
     }
   }
@@ -336,8 +361,8 @@ void cuda_equals_cpu(const Subject& subject, Item& item) {
   for (const Case& one : cases(subject)) {
     EncoderTrial cpu = one.trial(subject), cuda = one.trial(subject, at::kDouble, at::Device(at::kCUDA, 0));
     for (int64_t step = 0; step < kSteps; ++step)
-      expect_near(item, fmt::format("{}, CUDA, step {}", one.where(), step), cuda.step(cuda.view(step)), cpu.step(cpu.view(step)),
-                  1e-8);
+      expect_near(item, fmt::format("{}, CUDA, step {}", one.where(), step), cuda.step(cuda.view(step)),
+                  cpu.step(cpu.view(step)), 1e-8);
   }
 }
 

@@ -49,9 +49,11 @@ void Item::fold_into(const Item& earlier) {
   failures_ = 1;
 }
 
-void Item::expect_close(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want, double allowed) {
+void Item::expect_close(const std::string& where, const std::string& what, const Tensor& got,
+                        const Tensor& want, double allowed) {
   allowed *= factor_;
-  if (got.sizes() != want.sizes()) return fail(where, fmt::format("{} is {}, expected {}", what, shape(got), shape(want)));
+  if (got.sizes() != want.sizes())
+    return fail(where, fmt::format("{} is {}, expected {}", what, shape(got), shape(want)));
   if (want.numel() == 0) return expect(true, where, "");
   const Tensor a = got.detach().to(at::kCPU, at::kDouble), b = want.detach().to(at::kCPU, at::kDouble);
   const Tensor off = (a - b).abs().nan_to_num(std::numeric_limits<double>::infinity()).flatten();
@@ -64,21 +66,24 @@ void Item::expect_close(const std::string& where, const std::string& what, const
   const bool holds = worst <= allowed;
   expect(holds, where,
          holds ? ""
-               : fmt::format("{} is {:.9g}, expected {:.9g}{}: off by {:.3g}, allowed {:.3g}", entry(what, a, at),
-                             a.flatten()[at].item<double>(), b.flatten()[at].item<double>(), common_factor(a, b), worst, allowed));
+               : fmt::format("{} is {:.9g}, expected {:.9g}{}: off by {:.3g}, allowed {:.3g}",
+                             entry(what, a, at), a.flatten()[at].item<double>(),
+                             b.flatten()[at].item<double>(), common_factor(a, b), worst, allowed));
 }
 
-void Item::expect_equal_bits(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want) {
+void Item::expect_equal_bits(const std::string& where, const std::string& what, const Tensor& got,
+                             const Tensor& want) {
   if (got.sizes() != want.sizes() || got.scalar_type() != want.scalar_type())
-    return fail(where, fmt::format("{} is {} {}, expected {} {}", what, c10::toString(got.scalar_type()), shape(got),
-                                   c10::toString(want.scalar_type()), shape(want)));
+    return fail(where, fmt::format("{} is {} {}, expected {} {}", what, c10::toString(got.scalar_type()),
+                                   shape(got), c10::toString(want.scalar_type()), shape(want)));
   const Tensor a = got.detach().cpu().contiguous(), b = want.detach().cpu().contiguous();
   if (std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0) return expect(true, where, "");
   const Tensor x = a.to(at::kDouble), y = b.to(at::kDouble);
   const Tensor off = (x - y).abs().nan_to_num(std::numeric_limits<double>::infinity()).flatten();
   const int64_t at = off.argmax().item<int64_t>();
-  fail(where, fmt::format("{} is {:.17g}, expected the same bits as {:.17g}: off by {:.3g}", entry(what, a, at),
-                          x.flatten()[at].item<double>(), y.flatten()[at].item<double>(), off[at].item<double>()));
+  fail(where,
+       fmt::format("{} is {:.17g}, expected the same bits as {:.17g}: off by {:.3g}", entry(what, a, at),
+                   x.flatten()[at].item<double>(), y.flatten()[at].item<double>(), off[at].item<double>()));
 }
 
 void Item::expect_finite(const std::string& where, const std::string& what, const Tensor& got) {
@@ -95,7 +100,8 @@ std::string Item::text() const {
     text += fmt::format("{} of {} checks", failures_, checks_);
   } else {
     text += checks_ == 0 ? "nothing to check" : fmt::format("{} checks", checks_);
-    if (closest_ > 0) text += fmt::format(", the closest at {:.2g} of its tolerance ({})", closest_, closest_at_);
+    if (closest_ > 0)
+      text += fmt::format(", the closest at {:.2g} of its tolerance ({})", closest_, closest_at_);
   }
   for (const std::string& failure : shown_) text += "\n        " + failure;
   if (failures_ > static_cast<int64_t>(kShown))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What one item of the conformance tests found: how much was compared, how close it came, and what fails, where and by how much.
+// What one item of the conformance tests found: how much was compared, how close it came, and what fails,
+// where and by how much.
 #pragma once
 
 #include <torch/types.h>
@@ -20,12 +21,15 @@ class Item {
 
   void expect(bool holds, const std::string& where, const std::string& what_fails);
   // |got - want| <= allowed, entry by entry; a nan or inf is never close.
-  void expect_close(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want, double allowed);
-  void expect_equal_bits(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want);
+  void expect_close(const std::string& where, const std::string& what, const Tensor& got, const Tensor& want,
+                    double allowed);
+  void expect_equal_bits(const std::string& where, const std::string& what, const Tensor& got,
+                         const Tensor& want);
   void expect_finite(const std::string& where, const std::string& what, const Tensor& got);
   void fail(const std::string& where, const std::string& what_fails) { expect(false, where, what_fails); }
   void skip(std::string reason) { skipped_ = std::move(reason); }
-  // Says in one line that it fails for the reason of an earlier item, where its first failure is the same but for the place.
+  // Says in one line that it fails for the reason of an earlier item, where its first failure is the same but
+  // for the place.
   void fold_into(const Item& earlier);
   void note(std::string text) { notes_.push_back(std::move(text)); }
 
@@ -33,7 +37,8 @@ class Item {
   double factor() const { return factor_; }
   bool failed() const { return failures_ > 0; }
   bool skipped() const { return !skipped_.empty(); }
-  // One line, then one a failure and a note: "ok    ranks   1320 checks, the closest at 0.002 of its tolerance: ...".
+  // One line, then one a failure and a note: "ok    ranks   1320 checks, the closest at 0.002 of its
+  // tolerance: ...".
   std::string text() const;
 
  private:

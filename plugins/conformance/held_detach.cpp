@@ -7,7 +7,8 @@
 namespace foil::conformance {
 namespace {
 
-// LibTorch's key for testing modes: above autograd, without meaning of its own, off unless included on this thread.
+// LibTorch's key for testing modes: above autograd, without meaning of its own, off unless included on this
+// thread.
 constexpr auto kMode = c10::DispatchKey::TESTING_ONLY_GenericMode;
 thread_local HeldDetach* current = nullptr;
 
@@ -16,7 +17,9 @@ at::Tensor detach(const at::Tensor& self) {
   return current ? current->pass(self.detach()) : self.detach();
 }
 
-TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) { library.fallback(torch::CppFunction::makeFallthrough()); }
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) {
+  library.fallback(torch::CppFunction::makeFallthrough());
+}
 TORCH_LIBRARY_IMPL(aten, TESTING_ONLY_GenericMode, library) { library.impl("detach", detach); }
 
 }  // namespace
@@ -41,8 +44,8 @@ at::Tensor HeldDetach::pass(const at::Tensor& detached) {
   }
   // A branch on the data may have led elsewhere: then the value is this one's own.
   const size_t place = next_++;
-  const bool same =
-      place < values_.size() && values_[place].sizes() == detached.sizes() && values_[place].dtype() == detached.dtype();
+  const bool same = place < values_.size() && values_[place].sizes() == detached.sizes() &&
+                    values_[place].dtype() == detached.dtype();
   return same ? values_[place].clone() : detached;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Held detach: repeats a computation on other inputs while what detach() gives stays as it was the first time. The difference
-// quotient of a loss is then the derivative that autograd should give, also where the loss stops gradients.
+// Held detach: repeats a computation on other inputs while what detach() gives stays as it was the first
+// time. The difference quotient of a loss is then the derivative that autograd should give, also where the
+// loss stops gradients.
 #pragma once
 
 #include <torch/types.h>
@@ -12,7 +13,8 @@ namespace foil::conformance {
 
 class HeldDetach {
  public:
-  // Inside a scope of this thread, detach() is noted (record) or gives what it gave at the same place then (replay).
+  // Inside a scope of this thread, detach() is noted (record) or gives what it gave at the same place then
+  // (replay).
   enum class Mode { record, replay };
   class Scope {
    public:

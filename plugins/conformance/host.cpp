@@ -16,24 +16,30 @@ namespace {
 
 constexpr double kLearningRate = 0.05, kRounding = 6e-8;
 
-Tensor random(at::IntArrayRef shape, at::Generator& generator) { return torch::randn(shape, generator, torch::kDouble); }
+Tensor random(at::IntArrayRef shape, at::Generator& generator) {
+  return torch::randn(shape, generator, torch::kDouble);
+}
 
-// As in training: nothing has entered at first, then a part, then all; the samples of this step may be among them.
-Queue queue_of(const QueueNeed& need, bool raw, int64_t step, const Tensor& label_of, at::Generator& generator) {
+// As in training: nothing has entered at first, then a part, then all; the samples of this step may be among
+// them.
+Queue queue_of(const QueueNeed& need, bool raw, int64_t step, const Tensor& label_of,
+               at::Generator& generator) {
   Queue queue;
   queue.view = need.view;
   queue.filled = step == 0 ? 0 : step == 1 ? std::min(kBatch, need.length) : need.length;
   const Tensor data = random({need.length, kWidth}, generator);
   queue.data = raw ? data : unit(data);
   const Tensor entered = torch::arange(need.length) < queue.filled;
-  const Tensor index = torch::where(entered, torch::remainder(torch::arange(need.length) * 5 + step, kDatasetSize), -1);
+  const Tensor index =
+      torch::where(entered, torch::remainder(torch::arange(need.length) * 5 + step, kDatasetSize), -1);
   if (need.index) queue.index = index;
   if (need.label) queue.label = torch::where(entered, label_of.index_select(0, index.clamp_min(0)), -1);
   return queue;
 }
 
 bool labels_in_a_queue(const Needs& needs) {
-  return std::any_of(needs.queues.begin(), needs.queues.end(), [](const QueueNeed& queue) { return queue.label; });
+  return std::any_of(needs.queues.begin(), needs.queues.end(),
+                     [](const QueueNeed& queue) { return queue.label; });
 }
 
 }  // namespace
@@ -64,11 +70,14 @@ Batch rows(const Batch& batch, const Tensor& positions) {
   return part;
 }
 
-Batch rows(const Batch& batch, int64_t begin, int64_t count) { return rows(batch, torch::arange(begin, begin + count)); }
+Batch rows(const Batch& batch, int64_t begin, int64_t count) {
+  return rows(batch, torch::arange(begin, begin + count));
+}
 
 Trial::Trial(const Component& loss, const OptionSet& set, at::ScalarType type, at::Device device)
     : loss_(make<Loss>(loss, set)), needs_(loss_->needs()), type_(type), device_(device) {
-  const int64_t views = std::max(needs_.min_views, needs_.max_views == 0 ? 3 : std::min<int64_t>(needs_.max_views, 3));
+  const int64_t views =
+      std::max(needs_.min_views, needs_.max_views == 0 ? 3 : std::min<int64_t>(needs_.max_views, 3));
   sizes_ = {.z_dim = kWidth,
             .feature_dim = kFeatures,
             .dataset_size = kDatasetSize,
@@ -88,8 +97,8 @@ Batch Trial::batch(int64_t step) const {
   // Seven of thirteen samples; the step of 4 leaves three of them in the next batch.
   batch.index = torch::remainder((torch::arange(kBatch) + 4 * step) * 5, kDatasetSize);
   // One class has one sample only.
-  const Tensor label_of =
-      torch::where(torch::arange(kDatasetSize) == 5, kClasses - 1, torch::arange(kDatasetSize) % (kClasses - 1));
+  const Tensor label_of = torch::where(torch::arange(kDatasetSize) == 5, kClasses - 1,
+                                       torch::arange(kDatasetSize) % (kClasses - 1));
   if (needs_.labels) batch.label = label_of.index_select(0, batch.index);
   const Tensor centre = random({kBatch, kWidth}, generator);  // views of a sample are alike
   for (int64_t v = 0; v < sizes_.views; ++v) {
@@ -100,7 +109,8 @@ Batch Trial::batch(int64_t step) const {
     batch.p.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
   for (int64_t v = 0; needs_.target && v < sizes_.full_views; ++v)
     batch.target.push_back(centre + 0.6 * random({kBatch, kWidth}, generator));
-  for (const QueueNeed& need : needs_.queues) batch.queue.push_back(queue_of(need, needs_.raw_z, step, label_of, generator));
+  for (const QueueNeed& need : needs_.queues)
+    batch.queue.push_back(queue_of(need, needs_.raw_z, step, label_of, generator));
   return batch;
 }
 
@@ -146,17 +156,20 @@ Outcome Trial::differentiate(const LossInput& input, Tensors leaves) {
     if (item.value().requires_grad()) leaves["parameter " + item.key()] = item.value();
   }
   const Tensor value = input.join((*loss_)(input));
-  if (value.dim() != 0) fail(Exit::failure, "forward returns a tensor of ", value.dim(), " dimensions, allowed: a scalar.");
+  if (value.dim() != 0)
+    fail(Exit::failure, "forward returns a tensor of ", value.dim(), " dimensions, allowed: a scalar.");
   std::vector<Tensor> tensors;
   for (const auto& [name, leaf] : leaves) tensors.push_back(leaf);
   std::vector<Tensor> gradients(tensors.size());
-  if (value.requires_grad()) gradients = torch::autograd::grad({value}, tensors, {}, {}, {}, /*allow_unused=*/true);
+  if (value.requires_grad())
+    gradients = torch::autograd::grad({value}, tensors, {}, {}, {}, /*allow_unused=*/true);
   Outcome outcome{value.detach(), {}, input.reports()};
   size_t i = 0;
   for (const auto& [name, leaf] : leaves) {
     const Tensor& got = gradients[i++];
     Tensor gradient = got.defined() ? got.detach() : torch::zeros_like(leaf);
-    if (name.starts_with("parameter ")) gradient = input.ranks->sum(gradient) / static_cast<double>(input.ranks->world_size());
+    if (name.starts_with("parameter "))
+      gradient = input.ranks->sum(gradient) / static_cast<double>(input.ranks->world_size());
     outcome.gradients[name] = gradient;
   }
   return outcome;
@@ -176,7 +189,8 @@ Outcome Trial::step(const Batch& batch, const std::shared_ptr<Ranks>& ranks) {
   for (const auto& item : loss_->named_parameters()) {
     const auto gradient = outcome.gradients.find("parameter " + item.key());
     if (gradient == outcome.gradients.end()) continue;
-    item.value().sub_(kLearningRate * gradient->second / gradient->second.abs().max().clamp_min(1));  // no entry moves further
+    item.value().sub_(kLearningRate * gradient->second /
+                      gradient->second.abs().max().clamp_min(1));  // no entry moves further
   }
   loss_->after_step(seen);
   return outcome;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The host of a loss in miniature: what the training loop gives it and does with what it returns, on a tiny data set that every
-// rank can make by itself.
+// The host of a loss in miniature: what the training loop gives it and does with what it returns, on a tiny
+// data set that every rank can make by itself.
 #pragma once
 
 #include "findings.h"
@@ -13,8 +13,9 @@ namespace foil::conformance {
 // One step's tensors as the heads give them, in double: a global batch, or rows of one.
 struct Batch {
   int64_t step = 0;
-  std::vector<Tensor> z, h, p, target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]; the last three where they are needed
-  Tensor label, index;                  // int64 [N]; rows of a data set of kDatasetSize samples, each once
+  std::vector<Tensor> z, h, p,
+      target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]; the last three where they are needed
+  Tensor label, index;  // int64 [N]; rows of a data set of kDatasetSize samples, each once
   std::vector<Queue> queue;
 };
 
@@ -35,18 +36,20 @@ struct Outcome {
   Tensors reports;
 };
 
-// A loss as an experiment builds it, and its steps. Trials of one option set begin equal. With bf16 the heads give bf16 and, as in
-// training, the loss sees fp32.
+// A loss as an experiment builds it, and its steps. Trials of one option set begin equal. With bf16 the heads
+// give bf16 and, as in training, the loss sees fp32.
 class Trial {
  public:
-  Trial(const Component& loss, const OptionSet& set, at::ScalarType type = at::kDouble, at::Device device = at::kCPU);
+  Trial(const Component& loss, const OptionSet& set, at::ScalarType type = at::kDouble,
+        at::Device device = at::kCPU);
 
   const Needs& needs() const { return needs_; }
   Loss& loss() { return *loss_; }
   // The batch of a step: other samples, partly the same as the step before.
   Batch batch(int64_t step) const;
 
-  // The input for a batch; every tensor of inputs_of() is a leaf behind the normalisation, and is added to `leaves`.
+  // The input for a batch; every tensor of inputs_of() is a leaf behind the normalisation, and is added to
+  // `leaves`.
   LossInput input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, Tensors* leaves = nullptr) const;
   // Forward and backward; nothing moves.
   Outcome evaluate(const Batch& batch, const std::shared_ptr<Ranks>& ranks);

@@ -16,7 +16,8 @@ void labels_of_none_are_kept(const Subject& subject, Item& item) {
     return batch;
   };
   const auto same = [](const Outcome& a, const Outcome& b) {
-    return torch::equal(a.value, b.value) && std::all_of(a.gradients.begin(), a.gradients.end(), [&](const auto& gradient) {
+    return torch::equal(a.value, b.value) &&
+           std::all_of(a.gradients.begin(), a.gradients.end(), [&](const auto& gradient) {
              return torch::equal(gradient.second, b.gradients.at(gradient.first));
            });
   };

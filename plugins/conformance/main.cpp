@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The program foil_conformance: the conformance tests of every component that the given plugins register. A report goes to stdout;
-// exit 0 when all hold, 1 when one fails, 2 for a wrong command line, 3 when a plugin is refused, 77 when all was skipped.
-#include "conformance.h"
-
+// The program foil_conformance: the conformance tests of every component that the given plugins register. A
+// report goes to stdout; exit 0 when all hold, 1 when one fails, 2 for a wrong command line, 3 when a plugin
+// is refused, 77 when all was skipped.
 #include "config/load.h"
+#include "conformance.h"
 #include "plugins/loader.h"
 
 #include <CLI/CLI.hpp>
@@ -29,7 +29,8 @@ std::string footer() {
   std::string text = "Items of each kind (plugins/README.md says what each holds and guards against):\n";
   for (const char* kind : {"loss", "encoder", "augmentation", "data set", "sampler"})
     text += fmt::format("  {:<13} {}\n", kind, fmt::join(items_of(kind), ", "));
-  return text + "Exit codes: 0 all hold, 1 one fails, 2 command line, 3 a plugin was refused, 77 all was skipped.";
+  return text +
+         "Exit codes: 0 all hold, 1 one fails, 2 command line, 3 a plugin was refused, 77 all was skipped.";
 }
 
 // What the plugins register.
@@ -58,7 +59,8 @@ std::vector<const Component*> with_item(std::vector<const Component*> all, const
     for (const std::string& name : items_of(component->kind))
       if (!has(known, name)) known.push_back(name);
   }
-  if (!has(known, item)) foil::fail(foil::Exit::usage, "unknown item '", item, "'.", foil::known_names("items", item, known));
+  if (!has(known, item))
+    foil::fail(foil::Exit::usage, "unknown item '", item, "'.", foil::known_names("items", item, known));
   std::erase_if(all, [&](const Component* component) { return !has(items_of(component->kind), item); });
   return all;
 }
@@ -77,7 +79,8 @@ void check_sets(const std::vector<const Component*>& all, const foil::Node& sets
     for (const auto& option : foil::conformance::options_of(*component)) known.push_back(option.key);
   for (const auto& [key, value] : sets.table())
     if (!has(known, key))
-      foil::fail(foil::Exit::usage, "--set: unknown option '", key, "'.", foil::known_names("options", key, known));
+      foil::fail(foil::Exit::usage, "--set: unknown option '", key, "'.",
+                 foil::known_names("options", key, known));
 }
 
 int run(const Options& options) {
@@ -101,13 +104,15 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   CLI::App app{
-      "foil_conformance: what every component of a kind must hold, whatever it computes, tried on tiny data under the option "
+      "foil_conformance: what every component of a kind must hold, whatever it computes, tried on tiny data "
+      "under the option "
       "sets that its describe() gives"};
   Options options;
   app.add_option("PLUGIN", options.plugins, "plugins, .so files")->required();
   app.add_option("--item", options.item, "one item alone");
-  app.add_option("--set", options.sets,
-                 "KEY=VALUE: an option that holds in every option set, such as a data set's path; may be repeated")
+  app.add_option(
+         "--set", options.sets,
+         "KEY=VALUE: an option that holds in every option set, such as a data set's path; may be repeated")
       ->allow_extra_args(false);
   app.footer(footer());
   app.failure_message(CLI::FailureMessage::simple);

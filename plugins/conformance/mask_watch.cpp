@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Operations are seen on their way to autograd, under LibTorch's key for testing modes (held_detach.cpp uses it too).
+// Operations are seen on their way to autograd, under LibTorch's key for testing modes (held_detach.cpp uses
+// it too).
 #include "mask_watch.h"
 
 #include <fmt/format.h>
@@ -94,7 +95,9 @@ struct MaskWatch::State {
   c10::impl::IncludeDispatchKeyGuard mode{kMode};
 };
 
-MaskWatch::MaskWatch(bool products) : state_(std::make_unique<State>()), products_(products) { current = this; }
+MaskWatch::MaskWatch(bool products) : state_(std::make_unique<State>()), products_(products) {
+  current = this;
+}
 MaskWatch::~MaskWatch() { current = nullptr; }
 
 void MaskWatch::note(const char* operation, double value) {

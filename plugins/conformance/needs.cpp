@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a loss reads against what its needs() asks for. What was not asked for is once not there, as in training, and once there
-// with other contents: neither may matter. A failure names the input and the line of needs() that asks for it.
+// What a loss reads against what its needs() asks for. What was not asked for is once not there, as in
+// training, and once there with other contents: neither may matter. A failure names the input and the line of
+// needs() that asks for it.
 #include "losses.h"
-
 #include "outcomes.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,8 @@ struct Input {
 };
 
 Tensor rows_of(double fill, int64_t width) {
-  return torch::full({kBatch, width}, fill, torch::kDouble) + torch::arange(kBatch, torch::kDouble).unsqueeze(1) * 0.1;
+  return torch::full({kBatch, width}, fill, torch::kDouble) +
+         torch::arange(kBatch, torch::kDouble).unsqueeze(1) * 0.1;
 }
 
 const Input kInputs[] = {
@@ -62,11 +63,13 @@ Attempt attempt(const Subject& subject, const OptionSet& set, const std::functio
 }
 
 // Why a step fails on what was asked for: the input that mends it.
-std::string missing(const Subject& subject, const OptionSet& set, const Needs& needs, const std::string& error) {
+std::string missing(const Subject& subject, const OptionSet& set, const Needs& needs,
+                    const std::string& error) {
   for (const Input& input : kInputs) {
     if (input.is_asked(needs)) continue;
     if (attempt(subject, set, [&](Batch& batch) { input.give(batch, 1); }).outcome)
-      return fmt::format("it reads {}, for which needs() does not ask: {} ({})", input.name, input.asked, error);
+      return fmt::format("it reads {}, for which needs() does not ask: {} ({})", input.name, input.asked,
+                         error);
   }
   return error;
 }
@@ -86,7 +89,9 @@ void needs_are_honest(const Subject& subject, Item& item) {
     const std::string by_sample = kept_by_sample(subject, set);
     item.expect(
         needs.index || by_sample.empty(), set.text,
-        fmt::format("{} has a row for each sample, and needs() does not ask for input.index: needs.index = true", by_sample));
+        fmt::format(
+            "{} has a row for each sample, and needs() does not ask for input.index: needs.index = true",
+            by_sample));
     const Attempt bare = attempt(subject, set, [](Batch&) {});
     if (!bare.outcome) {
       item.fail(set.text, missing(subject, set, needs, bare.error));
@@ -97,9 +102,9 @@ void needs_are_honest(const Subject& subject, Item& item) {
       const Attempt poisoned = attempt(subject, set, [&](Batch& batch) { input.give(batch, kPoison); });
       Item compared("");
       if (poisoned.outcome) expect_equal_bits(compared, "", *poisoned.outcome, *bare.outcome);
-      item.expect(
-          poisoned.outcome && !compared.failed(), set.text,
-          fmt::format("what is in {} matters where there is one, and needs() does not ask for it: {}", input.name, input.asked));
+      item.expect(poisoned.outcome && !compared.failed(), set.text,
+                  fmt::format("what is in {} matters where there is one, and needs() does not ask for it: {}",
+                              input.name, input.asked));
     }
   }
 }

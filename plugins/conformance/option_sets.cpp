@@ -24,7 +24,9 @@ Node node(Node value) {
 // The ends of a range that is allowed: { low, high }.
 std::pair<double, double> ends(const Range& range, double inside, double far_low, double far_high) {
   const double low = std::isinf(range.low) ? far_low : range.low_open ? range.low + inside : range.low;
-  const double high = std::isinf(range.high) ? std::max(far_high, low) : range.high_open ? range.high - inside : range.high;
+  const double high = std::isinf(range.high) ? std::max(far_high, low)
+                      : range.high_open      ? range.high - inside
+                                             : range.high;
   return {std::min(low, high), high};
 }
 
@@ -48,9 +50,11 @@ class Lister final : public Fields {
     for (double x : outside(allowed)) option.refused.push_back({x, {}, {}});
   }
   void integer(const char* key, int64_t& value, const char* doc, Range allowed) override {
-    Option& option = add(key, doc, allowed_integer(allowed), {value, {}, {}}, allowed.contains(static_cast<double>(value)));
+    Option& option = add(key, doc, allowed_integer(allowed), {value, {}, {}},
+                         allowed.contains(static_cast<double>(value)));
     option.is_long = value > kLong && allowed.contains(static_cast<double>(kShort));
-    for (int64_t x : integer_ends(allowed, option.is_long ? kShort : value)) option.others.push_back({x, {}, {}});
+    for (int64_t x : integer_ends(allowed, option.is_long ? kShort : value))
+      option.others.push_back({x, {}, {}});
     option.refused = {{1.5, {}, {}}};
     for (double x : outside(allowed)) option.refused.push_back({static_cast<int64_t>(x), {}, {}});
   }
@@ -60,7 +64,8 @@ class Lister final : public Fields {
     option.others = {{!value, {}, {}}};
     option.refused = {{int64_t{1}, {}, {}}};
   }
-  void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) override {
+  void choice(const char* key, std::string& value, const std::vector<std::string>& allowed,
+              const char* doc) override {
     const bool known = std::find(allowed.begin(), allowed.end(), value) != allowed.end();
     Option& option = add(key, doc, allowed_choice(allowed), {value, {}, {}}, known);
     option.is_switch = true;
@@ -74,7 +79,8 @@ class Lister final : public Fields {
     add(key, doc, allowed_path, {value, {}, {}}, true).refused = {{int64_t{1}, {}, {}}};
   }
   void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed) override {
-    const bool inside = std::all_of(value.begin(), value.end(), [&](double x) { return allowed.contains(x); });
+    const bool inside =
+        std::all_of(value.begin(), value.end(), [&](double x) { return allowed.contains(x); });
     Option& option = add(key, doc, allowed_numbers(allowed), list_node(value), inside);
     const auto [low, high] = ends(allowed, 0.001, -1000, 1000);
     for (double end : {low, high}) option.others.push_back(list_node(std::vector<double>(value.size(), end)));
@@ -83,10 +89,12 @@ class Lister final : public Fields {
   }
   void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed) override {
     const auto contains = [&](int64_t x) { return allowed.contains(static_cast<double>(x)); };
-    Option& option = add(key, doc, allowed_integers(allowed), list_node(value), std::all_of(value.begin(), value.end(), contains));
+    Option& option = add(key, doc, allowed_integers(allowed), list_node(value),
+                         std::all_of(value.begin(), value.end(), contains));
     for (int64_t end : integer_ends(allowed, value.empty() ? 1 : value[0]))
       option.others.push_back(list_node(std::vector<int64_t>(value.size(), end)));
-    for (double x : outside(allowed)) option.refused.push_back(list_node(std::vector<int64_t>{static_cast<int64_t>(x)}));
+    for (double x : outside(allowed))
+      option.refused.push_back(list_node(std::vector<int64_t>{static_cast<int64_t>(x)}));
     option.refused.push_back({int64_t{1}, {}, {}});
   }
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override {
@@ -95,7 +103,8 @@ class Lister final : public Fields {
 
  private:
   Option& add(const char* key, const char* doc, std::string allowed, Node value, bool default_allowed) {
-    options.push_back({key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, false, {}, {}});
+    options.push_back(
+        {key, doc ? doc : "", std::move(allowed), std::move(value), default_allowed, false, false, {}, {}});
     return options.back();
   }
   // Of whole numbers, many of which are sizes, an end above kLargest is as good as none.
@@ -160,7 +169,8 @@ OptionSets option_sets(const Component& component, const Node& given) {
   OptionSets sets{with({}, given), {}, {}, {}};
   const auto keep = [&](std::vector<OptionSet>& into, Values values) {
     for (const Option& option : options) {
-      const bool varied = std::any_of(values.begin(), values.end(), [&](const auto& v) { return v.first == &option; });
+      const bool varied =
+          std::any_of(values.begin(), values.end(), [&](const auto& v) { return v.first == &option; });
       if (option.is_long && !varied) values.push_back({&option, &short_length});
     }
     OptionSet set = with(values, given);

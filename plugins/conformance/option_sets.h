@@ -16,14 +16,15 @@ struct Option {
   std::string allowed;  // in words: "a number > 0"
   Node default_value;
   bool default_allowed = true;
-  bool is_switch = false;     // a choice or a flag
-  bool is_long = false;       // an integer with a large default
-  std::vector<Node> others;   // allowed values beside the default: each choice, the other flag, both ends of the range
+  bool is_switch = false;  // a choice or a flag
+  bool is_long = false;    // an integer with a large default
+  std::vector<Node>
+      others;  // allowed values beside the default: each choice, the other flag, both ends of the range
   std::vector<Node> refused;  // values that are not
 };
 
-// The options in the order of describe(). The ends of a range: a closed end itself; 0.001 inside an open one; where there is no
-// end, 1000 for a number and 64, or twice the default, for an integer.
+// The options in the order of describe(). The ends of a range: a closed end itself; 0.001 inside an open one;
+// where there is no end, 1000 for a number and 64, or twice the default, for an integer.
 std::vector<Option> options_of(const Component& component);
 
 struct OptionSet {
@@ -31,7 +32,8 @@ struct OptionSet {
   Node table;
 };
 
-// The largest number of an option set, or the inverse of the smallest, at least 1: what it multiplies or divides rounds at that size.
+// The largest number of an option set, or the inverse of the smallest, at least 1: what it multiplies or
+// divides rounds at that size.
 double magnitude(const OptionSet& set);
 
 // The table in which an experiment chooses it: "loss", "encoder", "augment", "data", "sampler".
@@ -46,12 +48,15 @@ std::shared_ptr<Interface> make(const Component& component, const OptionSet& set
   return std::static_pointer_cast<Interface>(component.make(reader));
 }
 
-// An integer whose default is above 256 (a queue's length) is 64 wherever it is not given, but for `plain`: for the sake of time.
+// An integer whose default is above 256 (a queue's length) is 64 wherever it is not given, but for `plain`:
+// for the sake of time.
 constexpr int64_t kShort = 64;
 struct OptionSets {
-  OptionSet plain;                   // nothing given
-  std::vector<OptionSet> single;     // the default, then each option at each of its other values, then the declared samples
-  std::vector<OptionSet> paired;     // each choice and flag with each other value of every other option; at most 64, evenly picked
+  OptionSet plain;  // nothing given
+  std::vector<OptionSet>
+      single;  // the default, then each option at each of its other values, then the declared samples
+  std::vector<OptionSet>
+      paired;  // each choice and flag with each other value of every other option; at most 64, evenly picked
   std::vector<std::string> refused;  // what the constructor said to a single set whose value is allowed
 };
 // `given`: a table of options that every set has, and none varies.

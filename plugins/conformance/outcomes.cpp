@@ -13,7 +13,8 @@ double largest(const Tensors& tensors) {
   return most;
 }
 
-void expect_close(Item& item, const std::string& where, const Outcome& got, const Outcome& want, double relative) {
+void expect_close(Item& item, const std::string& where, const Outcome& got, const Outcome& want,
+                  double relative) {
   item.expect_close(where, "the value", got.value, want.value, relative * std::max(1.0, largest(want.value)));
   const double all = largest(want.gradients);
   for (const auto& [name, gradient] : want.gradients) {
@@ -24,11 +25,13 @@ void expect_close(Item& item, const std::string& where, const Outcome& got, cons
     const auto reported = got.reports.find(name);
     item.expect(reported != got.reports.end(), where, "report '" + name + "' is missing");
     if (reported == got.reports.end()) continue;
-    item.expect_close(where, "report '" + name + "'", reported->second, value, relative * std::max(1.0, largest(value)));
+    item.expect_close(where, "report '" + name + "'", reported->second, value,
+                      relative * std::max(1.0, largest(value)));
   }
 }
 
-void expect_close(Item& item, const std::string& where, const Tensors& got, const Tensors& want, double relative) {
+void expect_close(Item& item, const std::string& where, const Tensors& got, const Tensors& want,
+                  double relative) {
   for (const auto& [name, tensor] : want) {
     item.expect_close(where, name, got.at(name), tensor, relative * std::max(largest(tensor), 1e-3));
   }

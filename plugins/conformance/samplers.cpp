@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of a sampler, under each of its option sets and for several sizes of batch and data set.
 #include "conformance.h"
-
 #include "trials.h"
 
 #include <foil/sampler.h>
@@ -62,7 +61,8 @@ std::vector<Case> cases(const Subject& subject, std::vector<std::string>* refuse
 // The first two passes, and a step far off.
 std::vector<int64_t> steps_of(Sampler& sampler) {
   std::vector<int64_t> steps;
-  for (int64_t step = 0; step < std::min<int64_t>(2 * std::max<int64_t>(sampler.steps_per_epoch(), 1), 40); ++step)
+  for (int64_t step = 0; step < std::min<int64_t>(2 * std::max<int64_t>(sampler.steps_per_epoch(), 1), 40);
+       ++step)
     steps.push_back(step);
   steps.push_back(1000003);
   return steps;
@@ -73,11 +73,13 @@ void setup_refuses_by_a_word(const Subject& subject, Item& item) {
   const std::vector<Case> found = cases(subject, &refused);
   item.expect(!found.empty(), "every option set", fmt::format("is refused: {}", fmt::join(refused, "; ")));
   for (const std::string& text : refused)
-    item.expect(!text.ends_with("(not a foil::Error)"), "setup", text + ", expected an Error that says what is allowed");
+    item.expect(!text.ends_with("(not a foil::Error)"), "setup",
+                text + ", expected an Error that says what is allowed");
   for (const OptionSet& set : subject.sets.single) {
     const Case large{set, {"batches of 38 of 37 samples", 38, 37, true}};
     const auto said = refusal([&] { large.sampler(subject)->batch(0); });
-    item.expect(!said || said->is_error, large.where(), said ? said->text + ", expected an Error that says what is allowed" : "");
+    item.expect(!said || said->is_error, large.where(),
+                said ? said->text + ", expected an Error that says what is allowed" : "");
   }
 }
 
@@ -100,8 +102,8 @@ void batches_are_rows(const Subject& subject, Item& item) {
     for (const int64_t step : steps_of(*sampler)) {
       const Tensor batch = sampler->batch(step);
       const std::string where = fmt::format("{}, step {}", one.where(), step);
-      if (!batch.defined() || batch.scalar_type() != at::kLong || batch.sizes() != at::IntArrayRef({one.setting.batch}) ||
-          !batch.device().is_cpu()) {
+      if (!batch.defined() || batch.scalar_type() != at::kLong ||
+          batch.sizes() != at::IntArrayRef({one.setting.batch}) || !batch.device().is_cpu()) {
         item.fail(where, fmt::format("batch() is {} {}, allowed: int64 [{}] on the CPU", batch.toString(),
                                      batch.defined() ? text_of(batch.sizes()) : "", one.setting.batch));
         continue;
@@ -111,7 +113,8 @@ void batches_are_rows(const Subject& subject, Item& item) {
                   fmt::format("rows from {} to {}, allowed: 0 to {}", low, high, one.setting.size - 1));
     }
     note_repeats(item, one, *sampler);
-    item.expect(sampler->steps_per_epoch() == epoch, one.where(), "steps_per_epoch() changes while batches are asked for");
+    item.expect(sampler->steps_per_epoch() == epoch, one.where(),
+                "steps_per_epoch() changes while batches are asked for");
   }
 }
 
@@ -125,20 +128,21 @@ void batches_are_a_function_of_the_step(const Subject& subject, Item& item) {
       const Tensor batch = straight->batch(step);
       want.push_back(batch.clone());
       batch.fill_(0);  // what was given is the caller's
-      item.expect_equal_bits(fmt::format("{}, step {} after writing into its batch", one.where(), step), "the batch",
-                             straight->batch(step), want.back());
+      item.expect_equal_bits(fmt::format("{}, step {} after writing into its batch", one.where(), step),
+                             "the batch", straight->batch(step), want.back());
     }
     item.expect(!draws.any(), one.where(),
                 "it draws from LibTorch's global generator; draw from foil::Draws, keyed by seed and step");
     for (size_t i = steps.size(); i-- > 0;)
-      item.expect_equal_bits(fmt::format("{}, steps asked in reverse, step {}", one.where(), steps[i]), "the batch",
-                             reverse->batch(steps[i]), want[i]);
+      item.expect_equal_bits(fmt::format("{}, steps asked in reverse, step {}", one.where(), steps[i]),
+                             "the batch", reverse->batch(steps[i]), want[i]);
     for (size_t i = 0; i < steps.size(); ++i)
-      item.expect_equal_bits(fmt::format("{}, step {} asked again", one.where(), steps[i]), "the batch", straight->batch(steps[i]),
-                             want[i]);
+      item.expect_equal_bits(fmt::format("{}, step {} asked again", one.where(), steps[i]), "the batch",
+                             straight->batch(steps[i]), want[i]);
     const size_t middle = steps.size() / 2;
-    item.expect_equal_bits(fmt::format("{}, step {} asked first, as after a resume", one.where(), steps[middle]), "the batch",
-                           one.sampler(subject)->batch(steps[middle]), want[middle]);
+    item.expect_equal_bits(
+        fmt::format("{}, step {} asked first, as after a resume", one.where(), steps[middle]), "the batch",
+        one.sampler(subject)->batch(steps[middle]), want[middle]);
   }
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What several steps of a loss must hold: on ranks, after a resume, set back to their start, in evaluation.
-#include "losses.h"
-
 #include "checked_ranks.h"
+#include "losses.h"
 #include "outcomes.h"
 #include "ranks/world.h"
 #include "run/safetensors.h"
@@ -27,12 +26,14 @@ Batch batch_of(const Trial& trial, int64_t step) {
   Batch batch = trial.batch(step);
   if (step == 2) {
     batch.index = torch::cat({batch.index.slice(0, 0, kBatch - 1), batch.index.slice(0, 1, 2)});
-    if (batch.label.defined()) batch.label = torch::cat({batch.label.slice(0, 0, kBatch - 1), batch.label.slice(0, 1, 2)});
+    if (batch.label.defined())
+      batch.label = torch::cat({batch.label.slice(0, 0, kBatch - 1), batch.label.slice(0, 1, 2)});
   }
   return batch;
 }
 
-// What the ranks gave, as one rank would: values and reports averaged, the gradients of inputs stacked and averaged over ranks.
+// What the ranks gave, as one rank would: values and reports averaged, the gradients of inputs stacked and
+// averaged over ranks.
 Outcome merged(const std::vector<Outcome>& ranks) {
   const double count = static_cast<double>(ranks.size());
   Outcome all = ranks[0];
@@ -67,15 +68,16 @@ void ranks_equal_one(const Subject& subject, Item& item) {
     std::atomic<size_t> reached = 0;
     std::vector<bool> failed(sets.size());
     for (size_t first = 0; first < sets.size(); first = reached + 1) {
-      const std::string error =
-          checked_ranks(static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks, const auto& step_ends) {
+      const std::string error = checked_ranks(
+          static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks, const auto& step_ends) {
             const size_t rank = static_cast<size_t>(ranks->rank());
             for (size_t s = first; s < sets.size(); ++s) {
               reached = s;
               for (size_t step = 0; step < kSteps; ++step) {
                 int64_t before = 0;
                 for (size_t r = 0; r < rank; ++r) before += shards[step][r];
-                const Batch mine = rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
+                const Batch mine =
+                    rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
                 outcomes[s][step][rank] = trials[s][rank].step(mine, ranks);
                 step_ends();
               }
@@ -89,13 +91,16 @@ void ranks_equal_one(const Subject& subject, Item& item) {
       if (failed[s]) continue;
       Trial one(subject.component, sets[s]);
       for (size_t step = 0; step < kSteps; ++step) {
-        const std::string at = fmt::format("{} with {} samples, step {}", where(s), fmt::join(shards[step], ", "), step);
-        expect_close(item, at, merged(outcomes[s][step]), one.step(batch_of(one, static_cast<int64_t>(step))), 1e-9);
+        const std::string at =
+            fmt::format("{} with {} samples, step {}", where(s), fmt::join(shards[step], ", "), step);
+        expect_close(item, at, merged(outcomes[s][step]), one.step(batch_of(one, static_cast<int64_t>(step))),
+                     1e-9);
       }
       const Tensors first = trials[s][0].state();
       expect_close(item, where(s) + ", the state after three steps", first, one.state(), 1e-9);
       for (size_t r = 1; r < size; ++r) {
-        expect_equal_bits(item, fmt::format("{}, the state of rank {} against rank 0", where(s), r), trials[s][r].state(), first);
+        expect_equal_bits(item, fmt::format("{}, the state of rank {} against rank 0", where(s), r),
+                          trials[s][r].state(), first);
       }
     }
   }
@@ -109,10 +114,11 @@ void resume_is_exact(const Subject& subject, Item& item) {
     resumed.load(parse_tensors(serialize_tensors(straight.state()), "checkpoint").tensors);
     for (int64_t step = 2; step < 4; ++step) {
       const Outcome want = straight.step(straight.batch(step));
-      expect_equal_bits(item, fmt::format("{}, resumed at step 2, step {}", set.text, step), resumed.step(resumed.batch(step)),
-                        want);
+      expect_equal_bits(item, fmt::format("{}, resumed at step 2, step {}", set.text, step),
+                        resumed.step(resumed.batch(step)), want);
     }
-    expect_equal_bits(item, set.text + ", resumed at step 2, the state after step 3", resumed.state(), straight.state());
+    expect_equal_bits(item, set.text + ", resumed at step 2, the state after step 3", resumed.state(),
+                      straight.state());
   }
 }
 
@@ -126,14 +132,16 @@ void state_is_registered(const Subject& subject, Item& item) {
     const Tensors end = trial.state();
     trial.load(start);
     for (int64_t step = 0; step < kSteps; ++step) {
-      expect_equal_bits(item, fmt::format("{}, set back to its start, step {}", set.text, step), trial.step(trial.batch(step)),
-                        first[static_cast<size_t>(step)]);
+      expect_equal_bits(item, fmt::format("{}, set back to its start, step {}", set.text, step),
+                        trial.step(trial.batch(step)), first[static_cast<size_t>(step)]);
     }
-    expect_equal_bits(item, set.text + ", set back to its start, the state after three steps", trial.state(), end);
+    expect_equal_bits(item, set.text + ", set back to its start, the state after three steps", trial.state(),
+                      end);
   }
 }
 
-// Evaluation moves nothing, and in training only after_step does: what forward changes would be changed twice by a second pass.
+// Evaluation moves nothing, and in training only after_step does: what forward changes would be changed twice
+// by a second pass.
 void evaluation_changes_nothing(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     Trial trial(subject.component, set);

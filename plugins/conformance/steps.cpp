@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What one step of a loss must hold: its gradient, the order of samples, extremes, precision, micro batches, draws, devices.
-#include "losses.h"
-
+// What one step of a loss must hold: its gradient, the order of samples, extremes, precision, micro batches,
+// draws, devices.
 #include "held_detach.h"
+#include "losses.h"
 #include "mask_watch.h"
 #include "outcomes.h"
 #include "ranks/world.h"
@@ -16,8 +16,10 @@
 namespace foil::conformance {
 namespace {
 
-// The tensors of a trial that have a gradient, moved by `change` (by the names of Outcome::gradients) while `value` is taken.
-double value_at(Trial& trial, const Batch& batch, const Tensors& change, HeldDetach& held, HeldDetach::Mode mode) {
+// The tensors of a trial that have a gradient, moved by `change` (by the names of Outcome::gradients) while
+// `value` is taken.
+double value_at(Trial& trial, const Batch& batch, const Tensors& change, HeldDetach& held,
+                HeldDetach::Mode mode) {
   Batch moved = batch;
   const auto move = [&](const char* kind, std::vector<Tensor>& tensors) {
     for (size_t v = 0; v < tensors.size(); ++v) {
@@ -61,8 +63,8 @@ void gradient_is_the_derivative(const Subject& subject, Item& item) {
     HeldDetach held;
     const double here = value_at(trial, batch, {}, held, HeldDetach::Mode::record);
     const Tensors gradients = trial.evaluate(batch).gradients;
-    const double allowed =
-        1e-6 * std::max(largest(gradients), 1e-9) + 1e-10 * std::abs(here);  // the last is rounding over the step
+    const double allowed = 1e-6 * std::max(largest(gradients), 1e-9) +
+                           1e-10 * std::abs(here);  // the last is rounding over the step
     const auto along = [&](const Tensors& direction) {
       return quotient([&](double s) {
         Tensors change;
@@ -90,7 +92,8 @@ void gradient_is_the_derivative(const Subject& subject, Item& item) {
         one.view(-1)[k] = 1;
         quotients.view(-1)[k] = along({{name, one}});
       }
-      item.expect_close(set.text, "against the difference quotient, the gradient of " + name, gradient, quotients, allowed);
+      item.expect_close(set.text, "against the difference quotient, the gradient of " + name, gradient,
+                        quotients, allowed);
     }
   }
 }
@@ -100,7 +103,8 @@ void order_of_samples_is_nothing(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     Trial straight(subject.component, set), permuted(subject.component, set);
     for (int64_t step = 0; step < 3; ++step) {
-      const std::string where = fmt::format("{}, step {}, samples in the order {}", set.text, step, "3 0 6 2 5 1 4");
+      const std::string where =
+          fmt::format("{}, step {}, samples in the order {}", set.text, step, "3 0 6 2 5 1 4");
       const Outcome want = straight.step(straight.batch(step));
       Outcome got = permuted.step(rows(permuted.batch(step), order));
       for (auto& [name, gradient] : got.gradients) {
@@ -119,7 +123,8 @@ std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> lonely_b
   std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> all = {
       {"one sample", [](const Batch& batch) { return rows(batch, 0, 1); }}};
   if (!needs.labels) return all;
-  all.push_back({"one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; }});
+  all.push_back(
+      {"one class", [](Batch batch) { return batch.label = torch::zeros_like(batch.label), batch; }});
   all.push_back({"each sample a class of its own", [](Batch batch) {
                    batch = rows(batch, 0, kClasses);
                    return batch.label = torch::arange(kClasses), batch;
@@ -130,7 +135,9 @@ std::vector<std::pair<std::string, std::function<Batch(const Batch&)>>> lonely_b
 }  // namespace
 
 void extremes_stay_finite(const Subject& subject, Item& item) {
-  const auto of_length = [](double length) { return [length](const Tensor& t) { return t * (length / t.norm(2, -1, true)); }; };
+  const auto of_length = [](double length) {
+    return [length](const Tensor& t) { return t * (length / t.norm(2, -1, true)); };
+  };
   const std::vector<std::pair<std::string, std::function<Tensor(const Tensor&)>>> changes = {
       {"random embeddings", [](const Tensor& t) { return t; }},
       {"identical embeddings", [](const Tensor& t) { return torch::ones_like(t); }},
@@ -150,7 +157,8 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
   const auto check = [&](Trial& trial, const std::string& where, const Batch& batch) {
     const Outcome outcome = trial.step(batch);
     item.expect_finite(where, "the value", outcome.value);
-    for (const auto& [name, gradient] : outcome.gradients) item.expect_finite(where, "the gradient of " + name, gradient);
+    for (const auto& [name, gradient] : outcome.gradients)
+      item.expect_finite(where, "the gradient of " + name, gradient);
     // A state may hold an infinity (the logarithm of an average of nothing), never a nan.
     for (const auto& [name, tensor] : trial.state())
       item.expect(!tensor.isnan().any().item<bool>(), where, "after the step " + name + " has a nan");
@@ -170,11 +178,13 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
       item.note(where + " is refused: " + error.what());
     }
   };
-  for (const auto& [name, change] : lonely_batches(Trial(subject.component, subject.sets.plain).needs())) check_small(name, change);
+  for (const auto& [name, change] : lonely_batches(Trial(subject.component, subject.sets.plain).needs()))
+    check_small(name, change);
 }
 
-// A mask that is a large number is told by the operation that makes it, and by what it leaves where an anchor has nothing to be
-// compared with: a value of its own size. Where similarities are divided by a thousandth (the end of a range), -100 hides nothing.
+// A mask that is a large number is told by the operation that makes it, and by what it leaves where an anchor
+// has nothing to be compared with: a value of its own size. Where similarities are divided by a thousandth
+// (the end of a range), -100 hides nothing.
 void masks_are_exact(const Subject& subject, Item& item) {
   constexpr double kTimes = 20, kLarge = 50;
   std::vector<OptionSet> sets = subject.sets.single;
@@ -185,8 +195,9 @@ void masks_are_exact(const Subject& subject, Item& item) {
     {
       const MaskWatch watch(/*products=*/magnitude(set) < kLarge);  // else an option may be the number
       ordinary = std::abs(trial.value(trial.batch(1)).item<double>());
-      item.expect(watch.found().empty(), set.text,
-                  watch.found() + ": what it hides still counts; foil::masked_logsumexp leaves it out exactly");
+      item.expect(
+          watch.found().empty(), set.text,
+          watch.found() + ": what it hides still counts; foil::masked_logsumexp leaves it out exactly");
     }
     if (trial.needs().raw_z) continue;
     for (const auto& [name, change] : lonely_batches(trial.needs())) {
@@ -194,22 +205,26 @@ void masks_are_exact(const Subject& subject, Item& item) {
         const double value = trial.value(change(trial.batch(0))).item<double>();
         item.expect(
             std::abs(value) <= item.factor() * kTimes * (magnitude(set) + ordinary), set.text + ", " + name,
-            fmt::format("the value is {:.6g}, of a whole batch {:.6g}: a mask that is a number and not exact?", value, ordinary));
+            fmt::format(
+                "the value is {:.6g}, of a whole batch {:.6g}: a mask that is a number and not exact?", value,
+                ordinary));
       } catch (const Error&) {  // refused: extremes notes it
       }
     }
   }
 }
 
-// fp32 and bf16 against fp64 on the same numbers. What is allowed is a multiple of what rounding of the inputs does to the result,
-// which no formula can avoid, and a few units in the last place at the size of the options.
+// fp32 and bf16 against fp64 on the same numbers. What is allowed is a multiple of what rounding of the
+// inputs does to the result, which no formula can avoid, and a few units in the last place at the size of the
+// options.
 void precision_is_that_of_the_inputs(const Subject& subject, Item& item) {
   constexpr double kMultiple = 32, kHalf = 8e-3;
   for (const OptionSet& set : subject.sets.single) {
     const double floor = 2e-6 + 2e-7 * magnitude(set);
     for (const auto& [type, name] : {std::pair{at::kFloat, "fp32"}, {at::kBFloat16, "bf16"}}) {
       Trial exact(subject.component, set), narrow(subject.component, set, type);
-      const Batch batch = changed(exact.batch(0), [type = type](const Tensor& t) { return t.to(type).to(at::kDouble); });
+      const Batch batch =
+          changed(exact.batch(0), [type = type](const Tensor& t) { return t.to(type).to(at::kDouble); });
       const Outcome want = exact.evaluate(batch), got = narrow.evaluate(batch);
       double value_moves = 0;
       std::map<std::string, double> moves;
@@ -233,15 +248,19 @@ void precision_is_that_of_the_inputs(const Subject& subject, Item& item) {
   }
 }
 
-// The gradients of the embeddings, pushed through an encoder three uneven micro batches at a time, as the loop does where memory is
-// short, against one backward pass through all of it.
+// The gradients of the embeddings, pushed through an encoder three uneven micro batches at a time, as the
+// loop does where memory is short, against one backward pass through all of it.
 void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     Trial trial(subject.component, set);
     const Batch batch = trial.batch(0);
-    const Tensor first = torch::randn({kFeatures, kFeatures}, at::make_generator<at::CPUGeneratorImpl>(3), torch::kDouble);
-    const Tensor second = torch::randn({kFeatures, kWidth}, at::make_generator<at::CPUGeneratorImpl>(4), torch::kDouble);
-    const auto weights = [&] { return std::vector<Tensor>{first.clone().requires_grad_(), second.clone().requires_grad_()}; };
+    const Tensor first =
+        torch::randn({kFeatures, kFeatures}, at::make_generator<at::CPUGeneratorImpl>(3), torch::kDouble);
+    const Tensor second =
+        torch::randn({kFeatures, kWidth}, at::make_generator<at::CPUGeneratorImpl>(4), torch::kDouble);
+    const auto weights = [&] {
+      return std::vector<Tensor>{first.clone().requires_grad_(), second.clone().requires_grad_()};
+    };
     const auto encode = [](const Tensor& x, const std::vector<Tensor>& w) {  // -> h, z
       const Tensor h = torch::matmul(x, w[0]).tanh();
       return std::pair{h, torch::matmul(h, w[1])};
@@ -249,11 +268,13 @@ void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
     const auto embedded = [&](const std::vector<Tensor>& w) {
       Batch made = batch;
       for (size_t v = 0; v < batch.z.size(); ++v) {
-        const auto [h, z] = encode(torch::cat({batch.z[v], batch.z[v].slice(1, 0, kFeatures - kWidth)}, 1), w);
+        const auto [h, z] =
+            encode(torch::cat({batch.z[v], batch.z[v].slice(1, 0, kFeatures - kWidth)}, 1), w);
         if (!made.h.empty()) made.h[v] = h;
         made.z[v] = z;
       }
-      for (size_t v = 0; v < made.p.size(); ++v) made.p[v] = torch::matmul(made.z[v], w[1].t().slice(1, 0, kWidth));
+      for (size_t v = 0; v < made.p.size(); ++v)
+        made.p[v] = torch::matmul(made.z[v], w[1].t().slice(1, 0, kWidth));
       return made;
     };
     // Whole: the loss's own graph joined to the encoder's.
@@ -282,8 +303,9 @@ void micro_batches_equal_the_whole(const Subject& subject, Item& item) {
     }
     for (size_t i = 0; i < 2; ++i) {
       const Tensor expected = want[i].defined() ? want[i] : torch::zeros_like(parts[i]);
-      item.expect_close(set.text + ", micro batches of 3, 1, 3", fmt::format("the gradient of encoder weight {}", i),
-                        parts[i].grad(), expected, 1e-9 * std::max(largest(expected), 1e-9));
+      item.expect_close(set.text + ", micro batches of 3, 1, 3",
+                        fmt::format("the gradient of encoder weight {}", i), parts[i].grad(), expected,
+                        1e-9 * std::max(largest(expected), 1e-9));
     }
   }
 }
@@ -307,8 +329,8 @@ void cuda_equals_cpu(const Subject& subject, Item& item) {
   for (const OptionSet& set : subject.sets.single) {
     Trial cpu(subject.component, set), cuda(subject.component, set, at::kDouble, at::Device(at::kCUDA, 0));
     for (int64_t step = 0; step < 3; ++step) {
-      expect_close(item, fmt::format("{}, CUDA, step {}", set.text, step), cuda.step(cpu.batch(step)), cpu.step(cpu.batch(step)),
-                   1e-8);
+      expect_close(item, fmt::format("{}, CUDA, step {}", set.text, step), cuda.step(cpu.batch(step)),
+                   cpu.step(cpu.batch(step)), 1e-8);
     }
     expect_close(item, set.text + ", CUDA, after three steps", cuda.state(), cpu.state(), 1e-8);
   }

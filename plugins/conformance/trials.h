@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the items of several kinds share: tiny seeded tensors, the global generator, what a component says of data it is not for.
+// What the items of several kinds share: tiny seeded tensors, the global generator, what a component says of
+// data it is not for.
 #pragma once
 
 #include "findings.h"
@@ -26,8 +27,8 @@ class GlobalDraws {
   Tensor before_;
 };
 
-// The refusal of `act`: an Error with what it says, or that it throws something else, which no component may for data it is not for.
-// Nothing when it returns.
+// The refusal of `act`: an Error with what it says, or that it throws something else, which no component may
+// for data it is not for. Nothing when it returns.
 struct Refusal {
   bool is_error = false;
   std::string text;  // its first line

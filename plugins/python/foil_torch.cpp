@@ -6,8 +6,9 @@
 //   value = torch.ops.foil.loss("byol", "", [z1, z2], p=[p1, p2], target=[t1, t2])
 //   loss = torch.classes.foil.Loss("infonce", "temperature = 0.2", {"z_dim": 128, "dataset_size": 60000})
 //
-// The operator is for losses without parameters and state; the class keeps both. One process sees its own rows only: where
-// torch.distributed runs on more than one rank, both refuse unless the caller says that this is meant (local=True).
+// The operator is for losses without parameters and state; the class keeps both. One process sees its own
+// rows only: where torch.distributed runs on more than one rank, both refuse unless the caller says that this
+// is meant (local=True).
 #include "model/weights.h"
 #include "no_autocast.h"
 #include "plain_words.h"
@@ -52,7 +53,8 @@ void require_one_rank(const std::string& what, bool local) {
   const int64_t ranks = local ? 1 : foil::default_group_size();
   if (ranks > 1)
     foil::fail(Exit::usage, what, ": torch.distributed's default process group has ", ranks,
-               " ranks, and this sees the rows of its own rank only: value, gradient and state are not those of the global batch. "
+               " ranks, and this sees the rows of its own rank only: value, gradient and state are not those "
+               "of the global batch. "
                "If the rank alone is meant, say local=True; foil train runs a loss on all ranks.");
 }
 
@@ -74,9 +76,10 @@ struct Arguments {
   }
 };
 
-Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z, const OptionalTensor& label,
-            const OptionalTensor& index, const OptionalList& p, const OptionalList& target, const OptionalList& queue,
-            const OptionalList& h, const OptionalList& queue_label, const OptionalList& queue_index, bool local) {
+Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z,
+            const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p,
+            const OptionalList& target, const OptionalList& queue, const OptionalList& h,
+            const OptionalList& queue_label, const OptionalList& queue_index, bool local) {
   const std::string what = "torch.ops.foil.loss: '" + name + "'";
   require_one_rank(what, local);
   return foil::in_plain_words(what, [&] {
@@ -108,7 +111,8 @@ foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
                  foil::known_names("sizes", entry.key(), names));
     }
     if (entry.value() < 0)
-      foil::fail(Exit::usage, "torch.classes.foil.Loss: ", entry.key(), " = ", entry.value(), ", allowed: an integer >= 0.");
+      foil::fail(Exit::usage, "torch.classes.foil.Loss: ", entry.key(), " = ", entry.value(),
+                 ", allowed: an integer >= 0.");
     *place->second = entry.value();
   }
   if (sizes.full_views == 0) sizes.full_views = sizes.views;
@@ -118,14 +122,18 @@ foil::Sizes sizes_of(const c10::Dict<std::string, int64_t>& given) {
 // A loss that lives: parameters for the optimizer, state that moves once a step.
 class KeptLoss final : public torch::CustomClassHolder {
  public:
-  KeptLoss(const std::string& name, const std::string& options, const c10::Dict<std::string, int64_t>& sizes, bool local)
-      : what_("torch.classes.foil.Loss: '" + name + "'"), local_(local), loss_(make(name, options)), sizes_(sizes_of(sizes)) {
+  KeptLoss(const std::string& name, const std::string& options, const c10::Dict<std::string, int64_t>& sizes,
+           bool local)
+      : what_("torch.classes.foil.Loss: '" + name + "'"),
+        local_(local),
+        loss_(make(name, options)),
+        sizes_(sizes_of(sizes)) {
     foil::set_up(*loss_, sizes_);
   }
 
-  Tensor forward(const std::vector<Tensor>& z, const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p,
-                 const OptionalList& target, const OptionalList& queue, int64_t epoch, const OptionalList& h,
-                 const OptionalList& queue_label, const OptionalList& queue_index) {
+  Tensor forward(const std::vector<Tensor>& z, const OptionalTensor& label, const OptionalTensor& index,
+                 const OptionalList& p, const OptionalList& target, const OptionalList& queue, int64_t epoch,
+                 const OptionalList& h, const OptionalList& queue_label, const OptionalList& queue_index) {
     require_one_rank(what_, local_);
     return foil::in_plain_words(what_, [&] {
       const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
@@ -185,7 +193,8 @@ class KeptLoss final : public torch::CustomClassHolder {
     std::vector<std::string> names{step_key};
     for (const auto& [name, tensor] : mine) names.push_back(name);
     for (const std::string& name : names) {
-      if (!state.contains(name)) foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", name, "' is missing.");
+      if (!state.contains(name))
+        foil::fail(Exit::usage, "foil.Loss.load_state_dict: '", name, "' is missing.");
     }
     for (const auto& entry : state) {
       const auto place = mine.find(entry.key());
@@ -222,17 +231,20 @@ class KeptLoss final : public torch::CustomClassHolder {
 
 TORCH_LIBRARY(foil, library) {
   library.def(
-      "loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None, Tensor[]? p=None, Tensor[]? target=None, "
-      "Tensor[]? queue=None, Tensor[]? h=None, Tensor[]? queue_label=None, Tensor[]? queue_index=None, bool local=False) -> Tensor",
+      "loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None, Tensor[]? p=None, "
+      "Tensor[]? target=None, "
+      "Tensor[]? queue=None, Tensor[]? h=None, Tensor[]? queue_label=None, Tensor[]? queue_index=None, bool "
+      "local=False) -> Tensor",
       loss);
   const auto optional = [](const char* name) { return torch::arg(name) = c10::nullopt; };
   library.class_<KeptLoss>("Loss")
       .def(torch::init<std::string, std::string, c10::Dict<std::string, int64_t>, bool>(), "",
-           {torch::arg("name"), torch::arg("options") = std::string(), torch::arg("sizes") = c10::Dict<std::string, int64_t>(),
-            torch::arg("local") = false})
+           {torch::arg("name"), torch::arg("options") = std::string(),
+            torch::arg("sizes") = c10::Dict<std::string, int64_t>(), torch::arg("local") = false})
       .def("forward", &KeptLoss::forward, "",
-           {torch::arg("z"), optional("label"), optional("index"), optional("p"), optional("target"), optional("queue"),
-            torch::arg("epoch") = 0, optional("h"), optional("queue_label"), optional("queue_index")})
+           {torch::arg("z"), optional("label"), optional("index"), optional("p"), optional("target"),
+            optional("queue"), torch::arg("epoch") = 0, optional("h"), optional("queue_label"),
+            optional("queue_index")})
       .def("after_step", &KeptLoss::after_step)
       .def("parameters", &KeptLoss::parameters)
       .def("train", &KeptLoss::train)

@@ -41,7 +41,8 @@ using foil::Tensor;
 void expect_the_cpus_images(foil::Augmentation& augmentation) {
   if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
   const Tensor images = random_images({37, 3, 33, 29}, 1);
-  const Tensor on_cpu = applied(augmentation, images, place(37)), on_cuda = applied(augmentation, images.to(at::kCUDA), place(37));
+  const Tensor on_cpu = applied(augmentation, images, place(37)),
+               on_cuda = applied(augmentation, images.to(at::kCUDA), place(37));
   ASSERT_TRUE(on_cuda.is_cuda());
   expect_near(on_cuda.cpu(), on_cpu, 1e-5);
   const Tensor part = applied(augmentation, images.narrow(0, 5, 9).to(at::kCUDA), place(at::arange(5, 14)));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of augmentations share: stored vectors of torchvision, where an augmentation is applied, and the claims that every
-// augmentation must keep. Not a test itself.
+// What the tests of augmentations share: stored vectors of torchvision, where an augmentation is applied, and
+// the claims that every augmentation must keep. Not a test itself.
 #pragma once
 
 #include "run/safetensors.h"
 
 #include <foil/plugin.h>
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -26,7 +27,8 @@ inline void expect_near(const Tensor& got, const Tensor& want, double tolerance)
   EXPECT_LE((got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>(), tolerance);
 }
 
-inline AugmentContext place(const Tensor& index, uint64_t seed = 1, int64_t step = 0, int64_t view = 0, int64_t position = 0) {
+inline AugmentContext place(const Tensor& index, uint64_t seed = 1, int64_t step = 0, int64_t view = 0,
+                            int64_t position = 0) {
   return {seed, step, view, position, index};
 }
 inline AugmentContext place(int64_t samples) { return place(at::arange(samples)); }
@@ -53,8 +55,12 @@ class Ranges final : public Fields {
   }
   void number(const char* key, double&, const char*, Range allowed) override { allowed_[key] = allowed; }
   void integer(const char* key, int64_t&, const char*, Range allowed) override { allowed_[key] = allowed; }
-  void numbers(const char* key, std::vector<double>&, const char*, Range allowed) override { allowed_[key] = allowed; }
-  void integers(const char* key, std::vector<int64_t>&, const char*, Range allowed) override { allowed_[key] = allowed; }
+  void numbers(const char* key, std::vector<double>&, const char*, Range allowed) override {
+    allowed_[key] = allowed;
+  }
+  void integers(const char* key, std::vector<int64_t>&, const char*, Range allowed) override {
+    allowed_[key] = allowed;
+  }
   void flag(const char*, bool&, const char*) override {}
   void choice(const char*, std::string&, const std::vector<std::string>&, const char*) override {}
   void text(const char*, std::string&, const char*) override {}
@@ -82,18 +88,23 @@ inline void expect_only_the_sample_matters(Augmentation& augmentation, const Ten
   const Tensor index = at::arange(n).mul(1000003).add(17), reversed = at::arange(n - 1, -1, -1);
   at::set_num_threads(1);
   const Tensor whole = applied(augmentation, images, place(index));
-  EXPECT_TRUE(applied(augmentation, images.index({reversed}), place(index.index({reversed}))).equal(whole.index({reversed})));
+  EXPECT_TRUE(applied(augmentation, images.index({reversed}), place(index.index({reversed})))
+                  .equal(whole.index({reversed})));
   for (int64_t b = 0; b < n; ++b)
-    EXPECT_TRUE(applied(augmentation, images.narrow(0, b, 1), place(index.narrow(0, b, 1))).equal(whole.narrow(0, b, 1))) << b;
+    EXPECT_TRUE(applied(augmentation, images.narrow(0, b, 1), place(index.narrow(0, b, 1)))
+                    .equal(whole.narrow(0, b, 1)))
+        << b;
   at::set_num_threads(2);
   EXPECT_TRUE(applied(augmentation, images, place(index)).equal(whole));
-  EXPECT_TRUE(applied(augmentation, images.narrow(0, 2, n - 2), place(index.narrow(0, 2, n - 2))).equal(whole.narrow(0, 2, n - 2)));
+  EXPECT_TRUE(applied(augmentation, images.narrow(0, 2, n - 2), place(index.narrow(0, 2, n - 2)))
+                  .equal(whole.narrow(0, 2, n - 2)));
   at::set_num_threads(1);
 }
 
 // Another seed, step, view, position in the pipeline or sample, another draw.
 inline void expect_every_part_of_the_place_matters(Augmentation& augmentation, const Tensor& images) {
-  const Tensor index = at::arange(images.size(0)), base = applied(augmentation, images, place(index, 5, 6, 7, 8));
+  const Tensor index = at::arange(images.size(0)),
+               base = applied(augmentation, images, place(index, 5, 6, 7, 8));
   EXPECT_TRUE(applied(augmentation, images, place(index, 5, 6, 7, 8)).equal(base));
   EXPECT_FALSE(applied(augmentation, images, place(index, 6, 6, 7, 8)).equal(base));
   EXPECT_FALSE(applied(augmentation, images, place(index, 5, 7, 7, 8)).equal(base));
@@ -108,7 +119,8 @@ inline void expect_any_type(Augmentation& augmentation, const Tensor& bytes) {
   const Tensor from_double = applied(augmentation, real, place(bytes.size(0)));
   EXPECT_EQ(from_double.scalar_type(), at::kDouble);
   EXPECT_TRUE(real.equal(real_before));
-  for (const Tensor& x : {bytes, real.to(at::kFloat), real.to(at::kFloat).to(at::MemoryFormat::ChannelsLast)}) {
+  for (const Tensor& x :
+       {bytes, real.to(at::kFloat), real.to(at::kFloat).to(at::MemoryFormat::ChannelsLast)}) {
     const Tensor got = applied(augmentation, x, place(bytes.size(0)));
     EXPECT_EQ(got.scalar_type(), at::kFloat);
     expect_near(got, from_double, 1e-5);
@@ -128,8 +140,8 @@ inline void expect_refuses_what_is_no_image(Augmentation& augmentation) {
             "an image augmentation got int, allowed: uint8, float, double");
 }
 
-// Kolmogorov-Smirnov: n values of a uniform distribution on [low, high] stay within 1.95 / sqrt(n) of it (one seed in a thousand
-// does not).
+// Kolmogorov-Smirnov: n values of a uniform distribution on [low, high] stay within 1.95 / sqrt(n) of it (one
+// seed in a thousand does not).
 inline void expect_uniform(std::vector<double> x, double low, double high) {
   std::sort(x.begin(), x.end());
   const double n = static_cast<double>(x.size());

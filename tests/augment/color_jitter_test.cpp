@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/color_jitter.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -19,7 +20,8 @@ std::vector<Jitter> stored_jitter(std::map<std::string, Tensor>& stored) {
 }
 
 // torchvision turns the hue in float32, whatever the image.
-void expect_both_paths(const Tensor& bytes, const std::vector<Jitter>& jitter, const Tensor& want, double tolerance) {
+void expect_both_paths(const Tensor& bytes, const std::vector<Jitter>& jitter, const Tensor& want,
+                       double tolerance) {
   const Tensor images = bytes.to(at::kDouble) / 255;
   expect_near(jitter_by_loops(images, jitter), want, tolerance);
   expect_near(jitter_by_tensors(images, jitter), want, tolerance);
@@ -76,7 +78,8 @@ TEST(ColorJitter, FactorsAreUniformInTheirRanges) {
 
 TEST(ColorJitter, NothingAskedForIsNothingChanged) {
   const Tensor images = random_images({5, 3, 6, 5}, 1).to(at::kFloat) / 255;
-  ColorJitter zero({.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .probability = 1}), never({.probability = 0});
+  ColorJitter zero({.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .probability = 1}),
+      never({.probability = 0});
   EXPECT_TRUE(applied(zero, images, place(5)).equal(images));
   EXPECT_TRUE(applied(never, images, place(5)).equal(images));
 }

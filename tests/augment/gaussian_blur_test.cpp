@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/gaussian_blur.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -19,14 +20,17 @@ TEST(GaussianBlur, EqualsTorchvision) {
 
 TEST(GaussianBlur, ChangesTheChosenImagesOnly) {
   GaussianBlur sometimes({.kernel_size = 5, .sigma = {0.5, 2}, .probability = 0.4});
-  const Tensor images = random_images({9, 2, 6, 5}, 1).to(at::kDouble) / 255, got = applied(sometimes, images, place(9));
+  const Tensor images = random_images({9, 2, 6, 5}, 1).to(at::kDouble) / 255,
+               got = applied(sometimes, images, place(9));
   const std::vector<int64_t> rows = place(9).chosen(0.4);
   const std::vector<double> sigma = sometimes.draw_sigma(rows, place(9));
   ASSERT_FALSE(rows.empty() || rows.size() == 9);
   for (int64_t b = 0; b < 9; ++b) {
     const auto at = std::find(rows.begin(), rows.end(), b);
     const Tensor image = images.narrow(0, b, 1);
-    EXPECT_TRUE(got.narrow(0, b, 1).equal(at == rows.end() ? image : blur_by_loops(image, {sigma[at - rows.begin()]}, 5))) << b;
+    EXPECT_TRUE(got.narrow(0, b, 1).equal(
+        at == rows.end() ? image : blur_by_loops(image, {sigma[at - rows.begin()]}, 5)))
+        << b;
   }
 }
 
@@ -57,7 +61,8 @@ TEST(GaussianBlur, RefusesKernelsThatDoNotFit) {
               GaussianBlur({.sigma = {2, 0.1}});
             }),
             "sigma = [2, 0.1], allowed: [low, high] with low <= high.");
-  EXPECT_EQ(refusal([] { GaussianBlur({.sigma = {1}}); }), "sigma = [1], allowed: [low, high] with low <= high.");
+  EXPECT_EQ(refusal([] { GaussianBlur({.sigma = {1}}); }),
+            "sigma = [1], allowed: [low, high] with low <= high.");
   GaussianBlur wide({.kernel_size = 11, .probability = 1});
   EXPECT_EQ(refusal([&] {
               applied(wide, at::rand({1, 1, 5, 9}), place(1));
@@ -65,5 +70,6 @@ TEST(GaussianBlur, RefusesKernelsThatDoNotFit) {
             "kernel_size = 11, allowed: an odd number below 10, twice the image side.");
   EXPECT_EQ(wide.shape_after({1, 6, 6}), (std::vector<int64_t>{1, 6, 6}));
   auto ranges = Ranges::of<GaussianBlur>();
-  EXPECT_FALSE(ranges["sigma"].contains(0) || ranges["kernel_size"].contains(0) || ranges["probability"].contains(1.01));
+  EXPECT_FALSE(ranges["sigma"].contains(0) || ranges["kernel_size"].contains(0) ||
+               ranges["probability"].contains(1.01));
 }

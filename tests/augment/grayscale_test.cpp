@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/grayscale.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -16,7 +17,8 @@ TEST(Grayscale, ChangesTheChosenImagesOnly) {
   const Tensor gray = applied(always, images, place(9)), got = applied(sometimes, images, place(9));
   const std::vector<int64_t> rows = place(9).chosen(0.4);
   ASSERT_FALSE(rows.empty() || rows.size() == 9);
-  for (int64_t b = 0; b < 9; ++b) EXPECT_TRUE(got[b].equal(std::count(rows.begin(), rows.end(), b) ? gray[b] : images[b])) << b;
+  for (int64_t b = 0; b < 9; ++b)
+    EXPECT_TRUE(got[b].equal(std::count(rows.begin(), rows.end(), b) ? gray[b] : images[b])) << b;
 }
 
 TEST(Grayscale, LeavesOneChannelAndRefusesTwo) {

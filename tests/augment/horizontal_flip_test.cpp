@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/horizontal_flip.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -12,7 +13,8 @@ TEST(HorizontalFlip, EqualsTorchvision) {
 
 TEST(HorizontalFlip, MirrorsTheChosenImagesOnly) {
   HorizontalFlip sometimes({.probability = 0.4});
-  const Tensor images = random_images({9, 2, 3, 5}, 1).to(at::kDouble), got = applied(sometimes, images, place(9));
+  const Tensor images = random_images({9, 2, 3, 5}, 1).to(at::kDouble),
+               got = applied(sometimes, images, place(9));
   const std::vector<int64_t> rows = place(9).chosen(0.4);
   ASSERT_FALSE(rows.empty() || rows.size() == 9);
   for (int64_t b = 0; b < 9; ++b)

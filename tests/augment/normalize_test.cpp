@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/normalize.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -42,13 +43,20 @@ TEST(Normalize, TakesBytesFloatAndDouble) {
 }
 
 TEST(Normalize, RefusesListsThatDoNotFitTheChannels) {
-  Normalize mean({.mean = imagenet_mean, .std = {1}}), deviation({.mean = {0}, .std = {1, 1}}), none({.mean = {}, .std = {1}});
+  Normalize mean({.mean = imagenet_mean, .std = {1}}), deviation({.mean = {0}, .std = {1, 1}}),
+      none({.mean = {}, .std = {1}});
   EXPECT_EQ(refusal([&] {
               applied(mean, at::rand({1, 2, 3, 3}), place(1));
             }),
             "mean = a list of 3, allowed: a list of 1 or 2, one per channel.");
-  EXPECT_EQ(refusal([&] { deviation.shape_after({3, 8, 8}); }), "std = a list of 2, allowed: a list of 1 or 3, one per channel.");
-  EXPECT_EQ(refusal([&] { none.shape_after({3, 8, 8}); }), "mean = a list of 0, allowed: a list of 1 or 3, one per channel.");
+  EXPECT_EQ(refusal([&] {
+              deviation.shape_after({3, 8, 8});
+            }),
+            "std = a list of 2, allowed: a list of 1 or 3, one per channel.");
+  EXPECT_EQ(refusal([&] {
+              none.shape_after({3, 8, 8});
+            }),
+            "mean = a list of 0, allowed: a list of 1 or 3, one per channel.");
 }
 
 TEST(Normalize, RefusesAStandardDeviationOfZero) {

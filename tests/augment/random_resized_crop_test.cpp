@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "augment_test.h"
 #include "augment/random_resized_crop.cpp"
+
+#include "augment_test.h"
 
 using namespace foil::test;
 
@@ -11,7 +12,8 @@ const std::vector<double> whole_scale = {0.08, 1}, usual_ratio = {3.0 / 4, 4.0 /
 std::vector<Box> stored_boxes(const Tensor& table) {
   const auto entry = table.accessor<int64_t, 2>();
   std::vector<Box> boxes;
-  for (int64_t b = 0; b < table.size(0); ++b) boxes.push_back({entry[b][0], entry[b][1], entry[b][2], entry[b][3]});
+  for (int64_t b = 0; b < table.size(0); ++b)
+    boxes.push_back({entry[b][0], entry[b][1], entry[b][2], entry[b][3]});
   return boxes;
 }
 
@@ -51,7 +53,8 @@ TEST(RandomResizedCrop, EqualsTorchvision) {
 
 TEST(RandomResizedCrop, DrawsBoxesAsOftenAsTorchvision) {
   const std::vector<Box> boxes = drawn_boxes(10000, 24, 32, whole_scale, usual_ratio);
-  const Tensor counts = golden("random_resized_crop")["counts"].to(at::kDouble);  // [top, left, height, width][0 .. 32], of 200,000
+  const Tensor counts = golden("random_resized_crop")["counts"].to(
+      at::kDouble);  // [top, left, height, width][0 .. 32], of 200,000
   for (int64_t side = 0; side < 4; ++side) {
     std::vector<double> mine(33);
     for (const Box& box : boxes) ++mine[std::array{box.top, box.left, box.height, box.width}[side]];
@@ -82,7 +85,8 @@ TEST(RandomResizedCrop, AreaAndLogarithmOfTheRatioAreUniformWhereEveryBoxFits) {
 TEST(RandomResizedCrop, BoxesLieInsideTheImage) {
   for (auto [height, width] : {std::pair{1, 1}, {1, 7}, {28, 28}, {5, 300}, {31, 17}})
     for (const Box& box : drawn_boxes(2000, height, width, {0.01, 1}, {0.1, 10})) {
-      ASSERT_TRUE(box.height >= 1 && box.width >= 1 && box.top >= 0 && box.left >= 0) << height << 'x' << width;
+      ASSERT_TRUE(box.height >= 1 && box.width >= 1 && box.top >= 0 && box.left >= 0)
+          << height << 'x' << width;
       ASSERT_TRUE(box.top + box.height <= height && box.left + box.width <= width) << height << 'x' << width;
     }
 }
@@ -94,7 +98,8 @@ TEST(RandomResizedCrop, FallsBackToTheLargestCentredBoxOfAnAllowedRatio) {
   for (const Box& box : drawn_boxes(50, 4, 100, {0.9, 1}, usual_ratio))
     EXPECT_EQ(sides(box), (std::array<int64_t, 4>{0, 47, 4, 5}));
   int64_t whole = 0;  // a square image whose boxes are nearly never square enough
-  for (const Box& box : drawn_boxes(50, 400, 400, {1, 1}, {0.5, 2})) whole += sides(box) == std::array<int64_t, 4>{0, 0, 400, 400};
+  for (const Box& box : drawn_boxes(50, 400, 400, {1, 1}, {0.5, 2}))
+    whole += sides(box) == std::array<int64_t, 4>{0, 0, 400, 400};
   EXPECT_GT(whole, 40);
 }
 
@@ -121,7 +126,8 @@ TEST(RandomResizedCrop, OneNumberIsASquare) {
   EXPECT_EQ(RandomResizedCrop({.size = {9}}).shape_after({3, -1, -1}), (std::vector<int64_t>{3, 9, 9}));
   RandomResizedCrop crop({.size = {9, 4}});
   EXPECT_EQ(crop.shape_after({1, 28, 28}), (std::vector<int64_t>{1, 9, 4}));
-  EXPECT_EQ(applied(crop, random_images({2, 1, 28, 28}, 4), place(2)).sizes(), (std::vector<int64_t>{2, 1, 9, 4}));
+  EXPECT_EQ(applied(crop, random_images({2, 1, 28, 28}, 4), place(2)).sizes(),
+            (std::vector<int64_t>{2, 1, 9, 4}));
 }
 
 TEST(RandomResizedCrop, TakesImagesOfDifferentSizesAsItTakesEachAlone) {
@@ -129,15 +135,17 @@ TEST(RandomResizedCrop, TakesImagesOfDifferentSizesAsItTakesEachAlone) {
   ASSERT_TRUE(crop.accepts_ragged());
   const Tensor index = at::tensor({4, 400, 7, 1}, at::kLong);
   foil::View view;
-  view.ragged = {random_images({3, 5, 90}, 5), random_images({3, 1, 1}, 6), random_images({21, 13, 3}, 7).permute({2, 0, 1}),
-                 random_images({3, 9, 4}, 8)};
+  view.ragged = {random_images({3, 5, 90}, 5), random_images({3, 1, 1}, 6),
+                 random_images({21, 13, 3}, 7).permute({2, 0, 1}), random_images({3, 9, 4}, 8)};
   for (int threads : {1, 2}) {
     at::set_num_threads(threads);
     const foil::View got = crop.apply(view, place(index));
     EXPECT_TRUE(got.ragged.empty());
     ASSERT_EQ(got.data.sizes(), (std::vector<int64_t>{4, 3, 9, 4}));
     for (int64_t b = 0; b < 4; ++b)
-      EXPECT_TRUE(got.data.narrow(0, b, 1).equal(applied(crop, view.ragged[b].unsqueeze(0), place(index.narrow(0, b, 1))))) << b;
+      EXPECT_TRUE(got.data.narrow(0, b, 1).equal(
+          applied(crop, view.ragged[b].unsqueeze(0), place(index.narrow(0, b, 1)))))
+          << b;
   }
   at::set_num_threads(1);
 }
@@ -146,7 +154,8 @@ TEST(RandomResizedCrop, EvaluatesOnTheLargestCentredBoxOfTheResultsShape) {
   RandomResizedCrop square({.size = {3}}), wide({.size = {2, 4}});
   foil::View view;
   view.data = random_images({2, 3, 6, 11}, 9).to(at::kDouble) / 255;
-  const std::vector<Box> squares(2, Box{0, 2, 6, 6}), wides(2, Box{0, 0, 6, 11});  // 6 x 11 is cut to 5.5 x 11, rounded
+  const std::vector<Box> squares(2, Box{0, 2, 6, 6}),
+      wides(2, Box{0, 0, 6, 11});  // 6 x 11 is cut to 5.5 x 11, rounded
   expect_near(square.evaluate(view).data, crop(view.data, squares, 3, 3), 0);
   expect_near(wide.evaluate(view).data, crop(view.data, wides, 2, 4), 0);
   foil::View ragged;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast foil trains: the whole training step of an experiment file (the real train(), into a temporary folder) beside forward
-// and backward of the same tower on the same batch shape alone, in alternation; where the time of a step goes; what ranks cost;
-// whether memory grows. It measures one machine at one moment: the ratios are what counts.
+// How fast foil trains: the whole training step of an experiment file (the real train(), into a temporary
+// folder) beside forward and backward of the same tower on the same batch shape alone, in alternation; where
+// the time of a step goes; what ranks cost; whether memory grows. It measures one machine at one moment: the
+// ratios are what counts.
 #include "data/builtin.h"
 #include "environment.h"
 #include "plugins/loader.h"
 #include "ranks/in_process.h"
 #include "train.h"
 
+#include <foil/batch_norm.h>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <foil/batch_norm.h>
 #include <torch/types.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,7 +42,8 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string pattern = (fs::temp_directory_path() / "foil_bench_XXXXXX").string();
-    if (!::mkdtemp(pattern.data())) fail(Exit::failure, "no temporary folder can be made in ", fs::temp_directory_path().string());
+    if (!::mkdtemp(pattern.data()))
+      fail(Exit::failure, "no temporary folder can be made in ", fs::temp_directory_path().string());
     path = pattern;
   }
   ~TemporaryFolder() {
@@ -89,7 +91,8 @@ double resident_mebibytes() {
 }
 
 Experiment make(const Settings& settings) {
-  const FindComponent find = [](const std::string& kind, const std::string& name, const std::string& place) -> const Component& {
+  const FindComponent find = [](const std::string& kind, const std::string& name,
+                                const std::string& place) -> const Component& {
     return Registry::instance().find(kind, name, place);
   };
   Plan plan = check(load_trials(settings.file, settings.sets).front().root, find);
@@ -97,9 +100,10 @@ Experiment make(const Settings& settings) {
   return build(std::move(plan), at::Device(settings.device));
 }
 
-// Steps a training with `x` takes from the start; its weights go on from where they are. The seconds are those of the steps,
-// without the checkpoint at the end: that is a cost of an epoch.
-TrainResult train_steps(Experiment& x, const std::shared_ptr<World>& world, const SignalScope& signals, int64_t steps) {
+// Steps a training with `x` takes from the start; its weights go on from where they are. The seconds are
+// those of the steps, without the checkpoint at the end: that is a cost of an epoch.
+TrainResult train_steps(Experiment& x, const std::shared_ptr<World>& world, const SignalScope& signals,
+                        int64_t steps) {
   const TemporaryFolder folder;
   Recorder record(world->rank() == 0 ? folder.path : "", x.plan.checkpoint.keep, /*quiet=*/true);
   x.total_steps = steps;
@@ -115,15 +119,16 @@ double total(const std::map<std::string, double>& seconds) {
   return sum;
 }
 
-// Seconds of `steps` times forward and backward of the tower on the views of one batch, and nothing else. The gradient of z is
-// noise: a constant one would vanish in the batch norms, and the arithmetic of tiny numbers is not that of training.
+// Seconds of `steps` times forward and backward of the tower on the views of one batch, and nothing else. The
+// gradient of z is noise: a constant one would vanish in the batch norms, and the arithmetic of tiny numbers
+// is not that of training.
 double encoder_seconds(Experiment& x, int64_t steps) {
   const Tensor index = x.sampler->batch(0);
   Views views;
   for (int64_t v = 0; v < x.plan.views.count; ++v)
     views.push_back(training_view(x, x.dataset->read(Split::train, index).at(0), index, 0, v));
-  const Tensor gradient =
-      torch::randn({x.plan.views.count * index.size(0), x.sizes.z_dim}, at::TensorOptions(x.device).dtype(x.dtype));
+  const Tensor gradient = torch::randn({x.plan.views.count * index.size(0), x.sizes.z_dim},
+                                       at::TensorOptions(x.device).dtype(x.dtype));
   x.tower->train();
   const bool bf16 = x.plan.run.precision == "bf16";
   const double begin = now(x.device);
@@ -151,14 +156,16 @@ void measure_rates(const Settings& settings) {
     for (const auto& [what, s] : result.seconds) seconds[what] += s;
   }
   if (settings.plain) {
-    fmt::print("training {:.1f}\nencoder {:.1f}\nratio {:.4f}\n", median(training), median(encoder), median(ratio));
+    fmt::print("training {:.1f}\nencoder {:.1f}\nratio {:.4f}\n", median(training), median(encoder),
+               median(ratio));
     for (const auto& [what, s] : seconds) fmt::print("share.{} {:.4f}\n", what, s / total(seconds));
     return;
   }
-  fmt::print("{}, {} views x {}, {}, {} threads: medians of {} pairs of {} steps\n", settings.file, x.plan.views.count,
-             x.plan.selection.batch_size,
-             x.device.is_cuda() ? environment({})["gpus"].dump() : environment({})["processor"].get<std::string>(),
-             at::get_num_threads(), settings.pairs, settings.steps);
+  fmt::print(
+      "{}, {} views x {}, {}, {} threads: medians of {} pairs of {} steps\n", settings.file,
+      x.plan.views.count, x.plan.selection.batch_size,
+      x.device.is_cuda() ? environment({})["gpus"].dump() : environment({})["processor"].get<std::string>(),
+      at::get_num_threads(), settings.pairs, settings.steps);
   fmt::print("  whole training step           {:10.0f} images/s  ({:.1f} ms a step)\n", median(training),
              1e3 * static_cast<double>(x.plan.selection.batch_size) / median(training));
   fmt::print("  encoder forward and backward  {:10.0f} images/s\n", median(encoder));
@@ -168,7 +175,8 @@ void measure_rates(const Settings& settings) {
   fmt::print("\n");
 }
 
-// Ranks as threads of this process with one thread each: a whole step, and the same collectives with nothing to hide behind.
+// Ranks as threads of this process with one thread each: a whole step, and the same collectives with nothing
+// to hide behind.
 void measure_ranks(const Settings& settings) {
   std::vector<Experiment> experiments;
   for (int rank = 0; rank < settings.ranks; ++rank) experiments.push_back(make(settings));
@@ -182,7 +190,8 @@ void measure_ranks(const Settings& settings) {
     const TrainResult result = train_steps(x, shared, signals, settings.steps);
 
     std::vector<Tensor> gradients, sums;
-    for (const Tensor& parameter : x.tower->parameters()) gradients.push_back(torch::zeros_like(parameter).flatten());
+    for (const Tensor& parameter : x.tower->parameters())
+      gradients.push_back(torch::zeros_like(parameter).flatten());
     for (const auto& module : x.tower->modules()) {
       if (const auto* norm = dynamic_cast<BatchNorm*>(module.get())) {
         sums.push_back(torch::zeros({world.world_size(), 1 + 2 * norm->running_mean.numel()}));  // forward
@@ -214,7 +223,8 @@ void measure_ranks(const Settings& settings) {
     return;
   }
   fmt::print(
-      "  {} ranks in this process, one thread each: {:.1f} ms a step; its collectives alone, not overlapped: {:.2f} ms = {:.1f} "
+      "  {} ranks in this process, one thread each: {:.1f} ms a step; its collectives alone, not overlapped: "
+      "{:.2f} ms = {:.1f} "
       "%\n",
       settings.ranks, 1e3 * step, 1e3 * communication, 100 * communication / step);
 }
@@ -231,8 +241,9 @@ void measure_memory(const Settings& settings) {
     fmt::print("memory.growth {:.1f}\n", resident[1999] - resident[200]);
     return;
   }
-  fmt::print("  resident memory at step 200: {:.1f} MiB, at step 1000: {:+.1f} MiB, at step 2000: {:+.1f} MiB\n", resident[200],
-             resident[1000] - resident[200], resident[1999] - resident[200]);
+  fmt::print(
+      "  resident memory at step 200: {:.1f} MiB, at step 1000: {:+.1f} MiB, at step 2000: {:+.1f} MiB\n",
+      resident[200], resident[1000] - resident[200], resident[1999] - resident[200]);
 }
 
 }  // namespace
@@ -246,8 +257,10 @@ int main(int argc, char** argv) {
   app.add_option("--set", settings.sets, "KEY=VALUE over the file");
   app.add_option("--device", settings.device, "cpu or cuda");
   app.add_option("--steps", settings.steps, "training steps of each measurement")->check(CLI::PositiveNumber);
-  app.add_option("--pairs", settings.pairs, "repetitions in alternation; their medians are printed")->check(CLI::PositiveNumber);
-  app.add_option("--ranks", settings.ranks, "also: the share of communication with this many ranks in this process");
+  app.add_option("--pairs", settings.pairs, "repetitions in alternation; their medians are printed")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--ranks", settings.ranks,
+                 "also: the share of communication with this many ranks in this process");
   app.add_flag("--memory", settings.memory, "instead: the growth of memory over 2,000 steps");
   app.add_flag("--plain", settings.plain, "one NAME VALUE a line, for scripts");
   CLI11_PARSE(app, argc, argv);

@@ -34,7 +34,8 @@ TEST(MLP, WithoutBatchNormHasBiases) {
   const Tensor x = torch::randn({3, 6});
   const auto w = net.named_parameters();
   EXPECT_TRUE(torch::allclose(net.forward({"vector", x, {}, {}, {}}).pooled,
-                              (x.matmul(w["layers.0.weight"].t()) + w["layers.0.bias"]).clamp_min(0), 0, 1e-6));
+                              (x.matmul(w["layers.0.weight"].t()) + w["layers.0.bias"]).clamp_min(0), 0,
+                              1e-6));
 }
 
 TEST(MLP, RefusesAViewOfAnotherWidth) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The truth is torchvision: Python makes models with seeded random weights and running statistics, and their features.
+// The truth is torchvision: Python makes models with seeded random weights and running statistics, and their
+// features.
 #include "encoders/resnet.cpp"
 
 #include "model/weights.h"
@@ -45,9 +46,10 @@ class ResNetTest : public testing::Test {
     fs::create_directories(folder_);
     std::ofstream(folder_ / "export.py") << kExport;
     const char* python = std::getenv("FOIL_PYTHON");
-    const std::string command =
-        std::string(python ? python : FOIL_PYTHON) + " " + (folder_ / "export.py").string() + " " + folder_.string();
-    ASSERT_EQ(std::system(command.c_str()), 0) << "Python with torchvision and safetensors is needed (make setup): " << command;
+    const std::string command = std::string(python ? python : FOIL_PYTHON) + " " +
+                                (folder_ / "export.py").string() + " " + folder_.string();
+    ASSERT_EQ(std::system(command.c_str()), 0)
+        << "Python with torchvision and safetensors is needed (make setup): " << command;
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
   static inline fs::path folder_;
@@ -67,10 +69,12 @@ double error(const at::Tensor& got, const at::Tensor& wanted) {
 TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
   for (const int64_t depth : {18, 34, 50}) {
     const auto net = encoder(depth);
-    const foil::TensorFile file = foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors"));
+    const foil::TensorFile file =
+        foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors"));
     const std::vector<std::string> left_out = foil::load_weights(*net, file.tensors, "resnet.safetensors");
     EXPECT_EQ(left_out, (std::vector<std::string>{"fc.bias", "fc.weight"}));
-    const auto truth = foil::load_tensors(folder_ / ("features" + std::to_string(depth) + ".safetensors")).tensors;
+    const auto truth =
+        foil::load_tensors(folder_ / ("features" + std::to_string(depth) + ".safetensors")).tensors;
     const torch::NoGradGuard no_grad;
     net->eval();
     const foil::Features out = net->forward({"image", truth.at("image"), {}, {}, {}});
@@ -79,7 +83,9 @@ TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
     EXPECT_LT(error(out.pooled, truth.at("evaluated")), 1e-5) << depth;
     net->train();
     net->to(torch::kDouble);
-    EXPECT_LT(error(net->forward({"image", truth.at("image").to(torch::kDouble), {}, {}, {}}).pooled, truth.at("trained")), 1e-11)
+    EXPECT_LT(error(net->forward({"image", truth.at("image").to(torch::kDouble), {}, {}, {}}).pooled,
+                    truth.at("trained")),
+              1e-11)
         << depth;
   }
 }
@@ -87,8 +93,10 @@ TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
 TEST_F(ResNetTest, HasTorchvisionsParametersInItsOrder) {
   for (const int64_t depth : {18, 34, 50}) {
     std::string names;
-    for (const auto& item : encoder(depth)->named_parameters()) names += (names.empty() ? "" : ",") + item.key();
-    EXPECT_EQ(names, foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors")).metadata.at("names"));
+    for (const auto& item : encoder(depth)->named_parameters())
+      names += (names.empty() ? "" : ",") + item.key();
+    EXPECT_EQ(names, foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors"))
+                         .metadata.at("names"));
   }
 }
 
@@ -113,7 +121,8 @@ TEST(ResNet, StartsFromKaimingNormalByFanOut) {
 TEST(ResNet, TrainsEveryParameter) {
   const auto net = encoder(50, true);
   net->forward({"image", torch::rand({3, 3, 8, 8}), {}, {}, {}}).pooled.square().sum().backward();
-  for (const auto& item : net->named_parameters()) EXPECT_GT(item.value().grad().abs().max().item<float>(), 0) << item.key();
+  for (const auto& item : net->named_parameters())
+    EXPECT_GT(item.value().grad().abs().max().item<float>(), 0) << item.key();
 }
 
 TEST(ResNet, RefusesOtherDepthsAndOtherChannels) {

@@ -22,9 +22,13 @@ TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   std::vector<Tensor> weights;
   Tensor x = image;
   for (const char* number : {"1", "2"}) {
-    weights.push_back(net->named_parameters()["conv" + std::string(number) + ".weight"].detach().contiguous().requires_grad_(true));
+    weights.push_back(net->named_parameters()["conv" + std::string(number) + ".weight"]
+                          .detach()
+                          .contiguous()
+                          .requires_grad_(true));
     x = torch::conv2d(x, weights.back(), {}, /*stride=*/2, /*padding=*/1);
-    const Tensor mean = x.mean({0, 2, 3}, /*keepdim=*/true), var = (x - mean).square().mean({0, 2, 3}, /*keepdim=*/true);
+    const Tensor mean = x.mean({0, 2, 3}, /*keepdim=*/true),
+                 var = (x - mean).square().mean({0, 2, 3}, /*keepdim=*/true);
     x = ((x - mean) / (var + 1e-5).sqrt()).clamp_min(0);
   }
   EXPECT_EQ(got.map.sizes(), (std::vector<int64_t>{5, 6, 3, 3}));
@@ -33,8 +37,8 @@ TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   got.pooled.pow(3).sum().backward();
   x.mean({2, 3}).pow(3).sum().backward();
   for (size_t i = 0; i < weights.size(); ++i) {
-    EXPECT_TRUE(torch::allclose(net->named_parameters()["conv" + std::to_string(i + 1) + ".weight"].grad(), weights[i].grad(), 1e-9,
-                                1e-10));
+    EXPECT_TRUE(torch::allclose(net->named_parameters()["conv" + std::to_string(i + 1) + ".weight"].grad(),
+                                weights[i].grad(), 1e-9, 1e-10));
   }
 }
 
@@ -43,8 +47,9 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
   net.setup({1, 28, 28});
   std::vector<std::string> names;
   for (const auto& item : net.named_parameters()) names.push_back(item.key());
-  EXPECT_EQ(names, (std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias",
-                                             "conv3.weight", "bn3.weight", "bn3.bias"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight",
+                                      "bn2.bias", "conv3.weight", "bn3.weight", "bn3.bias"}));
   EXPECT_EQ(net.feature_dim(), 128);
   const foil::Features out = net.forward({"image", torch::rand({3, 1, 28, 28}), {}, {}, {}});
   EXPECT_EQ(out.pooled.sizes(), (std::vector<int64_t>{3, 128}));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A valid file, damaged: the same bytes for the same generator. Binary and text alike, as files of either kind break in either way.
+// A valid file, damaged: the same bytes for the same generator. Binary and text alike, as files of either
+// kind break in either way.
 #pragma once
 
 #include <algorithm>
@@ -79,18 +80,21 @@ inline std::string edge(Random& random) {
 
 // A number at the edge, of 1, 2, 4 or 8 bytes in either order.
 inline std::string edge_bytes(Random& random) {
-  static const std::array<uint64_t, 12> values = {0,      1,      2,          0x7f,       0x80,       0xff,
-                                                  0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff};
-  const uint64_t value = below(random, 4) == 0 ? ~uint64_t{0} - below(random, 64) : values[below(random, values.size())];
+  static const std::array<uint64_t, 12> values = {
+      0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff};
+  const uint64_t value =
+      below(random, 4) == 0 ? ~uint64_t{0} - below(random, 64) : values[below(random, values.size())];
   std::string bytes;
-  for (size_t i = 0, n = size_t{1} << below(random, 4); i < n; ++i) bytes += static_cast<char>(value >> (8 * i));
+  for (size_t i = 0, n = size_t{1} << below(random, 4); i < n; ++i)
+    bytes += static_cast<char>(value >> (8 * i));
   if (random() % 2) std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
 
 // One change somewhere, often near the head of the file: that is where formats keep their sizes.
 inline void change(std::string& file, Random& random) {
-  const size_t reach = random() % 2 ? std::min<size_t>(file.size(), 256) : file.size(), at = below(random, reach);
+  const size_t reach = random() % 2 ? std::min<size_t>(file.size(), 256) : file.size(),
+               at = below(random, reach);
   const auto overwrite = [&](const std::string& bytes) { file.replace(at, bytes.size(), bytes); };
   const auto insert = [&](const std::string& bytes) { file.insert(at, bytes); };
   switch (below(random, 10)) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// foil_readers READER FOLDER SEED COUNT KEEP: gives one reader COUNT damaged copies of a valid FOLDER, all in one process, since
-// LibTorch takes longer to load than most files to be read. A child reads until it dies; what it died of belongs to the input that
-// it was at. Inputs that a reader does not survive, or answers in raw words, go to KEEP/READER-INPUT. The last line on stdout:
+// foil_readers READER FOLDER SEED COUNT KEEP: gives one reader COUNT damaged copies of a valid FOLDER, all in
+// one process, since LibTorch takes longer to load than most files to be read. A child reads until it dies;
+// what it died of belongs to the input that it was at. Inputs that a reader does not survive, or answers in
+// raw words, go to KEEP/READER-INPUT. The last line on stdout:
 //   READER inputs refused accepted signals hangs raw
 // A refusal is a foil::Error in words; raw is any other exception, and words that are a library's own.
 #include "commands.h"
@@ -20,13 +21,12 @@
 #include "study/store.h"
 #include "tests/fire/mutate.h"
 
-#include <torch/types.h>
-
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -67,7 +67,8 @@ void read_dataset(const std::string& folder) {
 void read_tensors(const std::string& folder) { load_tensors(folder + "/a.safetensors"); }
 
 // `read` of every file that has this ending; then the last refusal, if there was one.
-void read_each(const std::string& folder, const std::string& ending, const std::function<void(const fs::path&)>& read) {
+void read_each(const std::string& folder, const std::string& ending,
+               const std::function<void(const fs::path&)>& read) {
   std::string refused;
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -119,9 +120,10 @@ void read_embeddings(const std::string& folder) {
 using Reader = void (*)(const std::string& folder);
 Reader reader_of(const std::string& name) {
   static const std::map<std::string, Reader> readers = {
-      {"toml", read_experiment}, {"safetensors", read_tensors}, {"checkpoint", read_checkpoint}, {"records", read_records},
-      {"study", read_study},     {"plugin", read_plugin},       {"score", read_embeddings},      {"idx", read_dataset},
-      {"cifar10", read_dataset}, {"cifar100", read_dataset},    {"stl10", read_dataset},         {"png", read_dataset},
+      {"toml", read_experiment},  {"safetensors", read_tensors}, {"checkpoint", read_checkpoint},
+      {"records", read_records},  {"study", read_study},         {"plugin", read_plugin},
+      {"score", read_embeddings}, {"idx", read_dataset},         {"cifar10", read_dataset},
+      {"cifar100", read_dataset}, {"stl10", read_dataset},       {"png", read_dataset},
       {"jpeg", read_dataset}};
   const auto it = readers.find(name);
   if (it == readers.end()) fail(Exit::usage, "foil_readers: unknown reader '", name, "'.");
@@ -132,11 +134,12 @@ Reader reader_of(const std::string& name) {
 
 // In the words of a library or of the language, or in bytes that a terminal would obey.
 bool is_raw(const std::string& words) {
-  for (const char* raw : {"Exception raised from", "c10::", "at::", "[json.exception", "basic_string", "std::", "vector::", "map::",
-                          "stoi", "stoll", "stod", "bad_alloc", "INTERNAL ASSERT", "filesystem error"})
+  for (const char* raw : {"Exception raised from", "c10::", "at::", "[json.exception", "basic_string",
+                          "std::", "vector::", "map::", "stoi", "stoll", "stod", "bad_alloc",
+                          "INTERNAL ASSERT", "filesystem error"})
     if (words.find(raw) != std::string::npos) return true;
-  return words.empty() ||
-         std::any_of(words.begin(), words.end(), [](char c) { return c != '\n' && static_cast<unsigned char>(c) < 32; });
+  return words.empty() || std::any_of(words.begin(), words.end(),
+                                      [](char c) { return c != '\n' && static_cast<unsigned char>(c) < 32; });
 }
 
 struct Answer {
@@ -165,7 +168,9 @@ Answer answer_to(Reader read, const std::string& folder) {
   return answer;
 }
 
-void write(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void write(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 struct Fire {
   std::string name, folder, work;
@@ -232,7 +237,8 @@ struct Counts {
 };
 
 std::string ending(int status) {
-  return WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "ended the process with code " + std::to_string(WEXITSTATUS(status));
+  return WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status))
+                             : "ended the process with code " + std::to_string(WEXITSTATUS(status));
 }
 
 // Counts what a child answers until it ends; returns where the next one goes on.
@@ -292,8 +298,8 @@ int run(int argc, char** argv) {
   Counts counts;
   for (int64_t next = 0; next < fire.count;) next = follow(fire, next, counts);
   fs::remove_all(fire.work);
-  std::printf("%s %ld %ld %ld %ld %ld %ld\n", argv[1], counts.inputs, counts.refused, counts.accepted, counts.signals, counts.hangs,
-              counts.raw);
+  std::printf("%s %ld %ld %ld %ld %ld %ld\n", argv[1], counts.inputs, counts.refused, counts.accepted,
+              counts.signals, counts.hangs, counts.raw);
   return 0;
 }
 

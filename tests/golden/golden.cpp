@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// golden [--require A,B] FOLDER...: compares every *.safetensors of the folders that has a mapping with what our losses give.
-// A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error state_error`; error = max |difference| / max(max
-// |reference|, 1e-12). The last line counts. Exit 0 only when nothing fails, something was found, and every required loss has a
-// mapping.
+// golden [--require A,B] FOLDER...: compares every *.safetensors of the folders that has a mapping with what
+// our losses give. A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error state_error`; error =
+// max |difference| / max(max |reference|, 1e-12). The last line counts. Exit 0 only when nothing fails,
+// something was found, and every required loss has a mapping.
+#include "tests/support/golden.h"
+
 #include "plugins/loader.h"
 #include "run/safetensors.h"
-#include "tests/support/golden.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +26,9 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 bool ends_with(const std::string& text, const std::string& tail) {
   return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
-bool is_input(const std::string& name) { return name.rfind("in.", 0) == 0 || contains(name, ".in.") || ends_with(name, ".before"); }
+bool is_input(const std::string& name) {
+  return name.rfind("in.", 0) == 0 || contains(name, ".in.") || ends_with(name, ".before");
+}
 
 struct Errors {
   double value = -1, gradient = -1, state = -1;  // -1: nothing of the kind in the file
@@ -46,13 +49,16 @@ double relative_error(const Tensor& ours, const Tensor& theirs) {
   return difference.item<double>() / std::max(scale.item<double>(), 1e-12);
 }
 
-Errors compare(const Tensors& file, const Tensors& ours, const foil::golden::Mapping& mapping, double tolerance) {
+Errors compare(const Tensors& file, const Tensors& ours, const foil::golden::Mapping& mapping,
+               double tolerance) {
   Errors errors;
   for (const auto& [name, theirs] : file) {
     if (is_input(name) || mapping.left_out.count(name)) continue;
     const auto found = ours.find(name);
     const double error = relative_error(found == ours.end() ? Tensor() : found->second, theirs);
-    double& kind = contains(name, "state.") ? errors.state : contains(name, "grad.") ? errors.gradient : errors.value;
+    double& kind = contains(name, "state.")  ? errors.state
+                   : contains(name, "grad.") ? errors.gradient
+                                             : errors.value;
     kind = std::max(kind, error);
     if (found == ours.end()) {
       errors.problems.push_back(name + " is not computed");
@@ -84,7 +90,8 @@ int main(int argc, char** argv) {
   }
   int passed = 0, failed = 0, unknown = 0;
   try {
-    for (const foil::Refused& refused : foil::load_plugins(foil::plugin_folders({}), foil::Registry::instance())) {
+    for (const foil::Refused& refused :
+         foil::load_plugins(foil::plugin_folders({}), foil::Registry::instance())) {
       fmt::print(stderr, "{}\n", refused.reason);
     }
     for (const std::string& name : required) {
@@ -108,8 +115,8 @@ int main(int argc, char** argv) {
       const std::string stem = path.stem().string();
       const foil::TensorFile file = foil::load_tensors(path.string());
       const auto loss = file.metadata.find("loss");
-      const auto mapping =
-          loss == file.metadata.end() ? foil::golden::mappings().end() : foil::golden::mappings().find(loss->second);
+      const auto mapping = loss == file.metadata.end() ? foil::golden::mappings().end()
+                                                       : foil::golden::mappings().find(loss->second);
       if (mapping == foil::golden::mappings().end()) {
         fmt::print("unknown {} - - -\n", stem);
         ++unknown;
@@ -130,8 +137,8 @@ int main(int argc, char** argv) {
       }
       const bool ok = errors.problems.empty();
       ok ? ++passed : ++failed;
-      fmt::print("{} {} {} {} {}\n", ok ? "ok" : "FAIL", stem, printed(errors.value), printed(errors.gradient),
-                 printed(errors.state));
+      fmt::print("{} {} {} {} {}\n", ok ? "ok" : "FAIL", stem, printed(errors.value),
+                 printed(errors.gradient), printed(errors.state));
       for (const std::string& problem : errors.problems) fmt::print(stderr, "  {}: {}\n", stem, problem);
     }
   } catch (const std::exception& error) {

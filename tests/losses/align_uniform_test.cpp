@@ -9,11 +9,13 @@ namespace {
 double slow(const std::vector<Tensor>& z, const AlignUniform::Options& o) {
   const int64_t n = z[0].size(0);
   double align = 0, uniform = 0;
-  for (int64_t i = 0; i < n; ++i) align += std::pow((z[0][i] - z[1][i]).norm().item<double>(), o.alignment_power);
+  for (int64_t i = 0; i < n; ++i)
+    align += std::pow((z[0][i] - z[1][i]).norm().item<double>(), o.alignment_power);
   for (const Tensor& x : z) {
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j < i; ++j) sum += std::exp(-o.uniformity_scale * std::pow((x[i] - x[j]).norm().item<double>(), 2));
+      for (int64_t j = 0; j < i; ++j)
+        sum += std::exp(-o.uniformity_scale * std::pow((x[i] - x[j]).norm().item<double>(), 2));
     }
     uniform += std::log(sum / (static_cast<double>(n * (n - 1)) / 2)) / 2;
   }
@@ -41,7 +43,8 @@ TEST(AlignUniform, OneSampleHasAlignmentOnly) {
 
 TEST(AlignUniform, EqualEmbeddingsHaveZeroLossAndNoGradient) {
   std::vector<Tensor> z;
-  for (int v = 0; v < 2; ++v) z.push_back(foil::unit_views(1, 1, 4)[0].expand({5, 4}).clone().requires_grad_());
+  for (int v = 0; v < 2; ++v)
+    z.push_back(foil::unit_views(1, 1, 4)[0].expand({5, 4}).clone().requires_grad_());
   AlignUniform::Options distance;
   distance.alignment_power = 1;
   const Tensor value = forward(z, distance);

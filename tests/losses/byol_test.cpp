@@ -6,7 +6,8 @@
 namespace {
 
 LossInput step_of(const std::vector<Tensor>& p, int64_t full) {
-  LossInput input = foil::input_of(foil::unit_views(static_cast<int64_t>(p.size()), p[0].size(0), p[0].size(1)));
+  LossInput input =
+      foil::input_of(foil::unit_views(static_cast<int64_t>(p.size()), p[0].size(0), p[0].size(1)));
   input.p = p;
   input.target = foil::unit_views(full, p[0].size(0), p[0].size(1), 9);
   return input;
@@ -18,14 +19,16 @@ double slow(const LossInput& input) {
   for (size_t v = 0; v < input.target.size(); ++v) {
     for (size_t w = 0; w < input.p.size(); ++w) {
       for (int64_t i = 0; i < input.p[w].size(0) && v != w; ++i)
-        sum += (input.p[w][i] - input.target[v][i]).square().sum().item<double>() / static_cast<double>(input.p[w].size(0));
+        sum += (input.p[w][i] - input.target[v][i]).square().sum().item<double>() /
+               static_cast<double>(input.p[w].size(0));
     }
   }
   return sum;
 }
 
 TEST(BYOL, EqualsTheSquaredDistancesOfPredictionsAndTargets) {
-  const LossInput two = step_of(foil::unit_views(2, 7, 5, 8), 2), crops = step_of(foil::unit_views(4, 7, 5, 8), 2);
+  const LossInput two = step_of(foil::unit_views(2, 7, 5, 8), 2),
+                  crops = step_of(foil::unit_views(4, 7, 5, 8), 2);
   EXPECT_NEAR(BYOL({}).forward(two).item<double>(), slow(two) / 2, 1e-12);
   EXPECT_NEAR(BYOL({}).forward(crops).item<double>(), slow(crops) / 6, 1e-12);
   EXPECT_NEAR(BYOL({.directions = "sum"}).forward(crops).item<double>(), slow(crops), 1e-12);

@@ -14,9 +14,12 @@ double slow_direction(const Tensor& a, const Tensor& b, double temperature, doub
   for (int64_t i = 0; i < n; ++i) {
     double negatives = 0;
     for (int64_t j = 0; j < n; ++j) {
-      if (j != i) negatives += std::exp(foil::dot(a[i], a[j]) / temperature) + std::exp(foil::dot(a[i], b[j]) / temperature);
+      if (j != i)
+        negatives +=
+            std::exp(foil::dot(a[i], a[j]) / temperature) + std::exp(foil::dot(a[i], b[j]) / temperature);
     }
-    const double weight = sigma > 0 ? 2 - static_cast<double>(n) * std::exp(foil::dot(a[i], b[i]) / sigma) / shares : 1;
+    const double weight =
+        sigma > 0 ? 2 - static_cast<double>(n) * std::exp(foil::dot(a[i], b[i]) / sigma) / shares : 1;
     sum += std::log(negatives) - weight * foil::dot(a[i], b[i]) / temperature;
   }
   return sum / static_cast<double>(n);

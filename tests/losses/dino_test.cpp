@@ -19,7 +19,8 @@ LossInput step_of(const std::vector<Tensor>& z, int64_t full = 2) {
 }
 
 // Algorithm 1, probability by probability.
-double slow(const LossInput& input, const Tensor& centre, double student_temperature, double teacher_temperature) {
+double slow(const LossInput& input, const Tensor& centre, double student_temperature,
+            double teacher_temperature) {
   double sum = 0;
   int64_t terms = 0;
   for (size_t v = 0; v < input.target.size(); ++v) {
@@ -30,8 +31,8 @@ double slow(const LossInput& input, const Tensor& centre, double student_tempera
         const Tensor q = ((input.target[v][i] - centre) / teacher_temperature).exp(),
                      p = (input.z[w][i] / student_temperature).exp();
         for (int64_t k = 0; k < q.size(0); ++k)
-          sum -=
-              (q[k] / q.sum()).item<double>() * std::log((p[k] / p.sum()).item<double>()) / static_cast<double>(input.z[w].size(0));
+          sum -= (q[k] / q.sum()).item<double>() * std::log((p[k] / p.sum()).item<double>()) /
+                 static_cast<double>(input.z[w].size(0));
       }
     }
   }
@@ -63,12 +64,15 @@ TEST(DINO, CentreFollowsTheMeanOfTheTargetsAfterTheStep) {
 
 TEST(DINO, TheTeachersTemperatureRisesEpochByEpoch) {
   LossInput input = step_of(foil::unit_views(2, 7, 4));
-  const auto loss = made({.teacher_temperature = 0.07, .warmup_teacher_temperature = 0.04, .warmup_epochs = 4}, 4);
+  const auto loss =
+      made({.teacher_temperature = 0.07, .warmup_teacher_temperature = 0.04, .warmup_epochs = 4}, 4);
   const Tensor centre = torch::zeros({4}, torch::kDouble);
-  const std::vector<double> temperatures = {0.04, 0.05, 0.06, 0.07, 0.07};  // four equal steps with both ends, then constant
+  const std::vector<double> temperatures = {0.04, 0.05, 0.06, 0.07,
+                                            0.07};  // four equal steps with both ends, then constant
   for (size_t epoch = 0; epoch < temperatures.size(); ++epoch) {
     input.epoch = static_cast<int64_t>(epoch);
-    EXPECT_NEAR(loss->forward(input).item<double>(), slow(input, centre, 0.1, temperatures[epoch]), 1e-11) << epoch;
+    EXPECT_NEAR(loss->forward(input).item<double>(), slow(input, centre, 0.1, temperatures[epoch]), 1e-11)
+        << epoch;
   }
 }
 

@@ -20,7 +20,8 @@ double slow(const std::vector<Tensor>& z, const HardContrastive::Options& o) {
       std::sort(negatives.rbegin(), negatives.rend());
       const double positive = std::exp(foil::dot(z[0][i], z[1][i]) / o.temperature);
       double kept = 0;
-      for (size_t k = 0; k < static_cast<size_t>(std::ceil(o.kept_fraction * static_cast<double>(negatives.size()))); ++k) {
+      for (size_t k = 0;
+           k < static_cast<size_t>(std::ceil(o.kept_fraction * static_cast<double>(negatives.size()))); ++k) {
         kept += std::exp(negatives[k]);
       }
       sum -= std::log(positive / (positive + kept));

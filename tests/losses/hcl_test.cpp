@@ -16,15 +16,18 @@ double slow(const std::vector<Tensor>& z, const HCL::Options& o) {
       for (const Tensor& view : z) {
         for (int64_t j = 0; j < n; ++j) {
           if (j == i) continue;
-          const double e = std::exp(foil::dot(z[v][i], view[j]) / o.temperature), w = std::pow(e, o.concentration);
+          const double e = std::exp(foil::dot(z[v][i], view[j]) / o.temperature),
+                       w = std::pow(e, o.concentration);
           plain += e;
           weights += w;
           weighted += w * e;
         }
       }
       const double positive = std::exp(foil::dot(z[0][i], z[1][i]) / o.temperature);
-      const double debiased = (weighted / (weights / count) - o.positive_prior * count * positive) / (1 - o.positive_prior);
-      const double g = o.estimator == "easy" ? plain : std::max(debiased, count * std::exp(-1 / o.temperature));
+      const double debiased =
+          (weighted / (weights / count) - o.positive_prior * count * positive) / (1 - o.positive_prior);
+      const double g =
+          o.estimator == "easy" ? plain : std::max(debiased, count * std::exp(-1 / o.temperature));
       sum -= std::log(positive / (positive + g));
     }
   }
@@ -40,7 +43,8 @@ TEST(HCL, EqualsTheLoopOverAllNegatives) {
   for (const double prior : {0.0, 0.1}) {
     for (const double concentration : {0.0, 0.5, 2.0}) {
       const HCL::Options options{.temperature = 0.4, .positive_prior = prior, .concentration = concentration};
-      EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12) << prior << " " << concentration;
+      EXPECT_NEAR(forward(z, options).item<double>(), slow(z, options), 1e-12)
+          << prior << " " << concentration;
     }
   }
   EXPECT_NEAR(forward(z, {.estimator = "easy"}).item<double>(), slow(z, {.estimator = "easy"}), 1e-12);

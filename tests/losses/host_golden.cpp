@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Golden mappings of the losses that ask the host for more than views: queues, targets of the momentum tower, predictions,
-// prototypes.
+// Golden mappings of the losses that ask the host for more than views: queues, targets of the momentum tower,
+// predictions, prototypes.
 #include "model/momentum.h"
 #include "tests/support/golden.h"
 
@@ -13,34 +13,38 @@ namespace {
 using namespace foil::golden;
 using foil::Tensor;
 
-// ---- moco: the published step, whose queue has columns, and the momentum rule on its five parameters. The published code moves
-// the momentum encoder before the keys are made, ours after the step before: the same.
+// ---- moco: the published step, whose queue has columns, and the momentum rule on its five parameters. The
+// published code moves the momentum encoder before the keys are made, ours after the step before: the same.
 
 Tensors moco_step(const Case& test, int64_t) {
   const nlohmann::json& p = test.params;
   const auto& in = test.inputs;
   const auto loss = make_loss("moco", {{"temperature", p.at("temperature")}, {"queue_length", p.at("K")}});
-  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.q").size(1), 0, torch::kDouble);
+  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.q").size(1), 0,
+                                                        torch::kDouble);
   set_queue(*queue, in.at("state.queue.before").t(), in.at("state.queue_ptr.before").item<int64_t>());
   const foil::Tensor q = in.at("in.q"), k = in.at("in.k");
-  const Result r = run_step(*loss, {.z = {q, torch::zeros_like(q)}, .target = {torch::zeros_like(k), k}, .queues = {queue}});
+  const Result r = run_step(
+      *loss, {.z = {q, torch::zeros_like(q)}, .target = {torch::zeros_like(k), k}, .queues = {queue}});
 
   torch::nn::ParameterDict online, target;
   online->insert("w", in.at("in.encoder_q").clone());
   target->insert("w", in.at("state.encoder_k.before").clone());
   foil::follow(*online, *target, p.at("momentum"));
-  return {{"out.loss", r.loss},
-          {"out.logits", torch::cat({r.input.kept("positive_1").unsqueeze(1), r.input.kept("negative_1")}, 1)},
-          {"grad.q", r.gradients[0]},
-          {"grad.k", torch::zeros_like(k)},  // the host gives targets without gradient
-          {"state.queue.after", queue->look().data.t()},
-          {"state.queue_ptr.after", torch::tensor({queue_pointer(*queue)})},
-          {"state.encoder_k.after", target->get("w").detach()}};
+  return {
+      {"out.loss", r.loss},
+      {"out.logits", torch::cat({r.input.kept("positive_1").unsqueeze(1), r.input.kept("negative_1")}, 1)},
+      {"grad.q", r.gradients[0]},
+      {"grad.k", torch::zeros_like(k)},  // the host gives targets without gradient
+      {"state.queue.after", queue->look().data.t()},
+      {"state.queue_ptr.after", torch::tensor({queue_pointer(*queue)})},
+      {"state.encoder_k.after", target->get("w").detach()}};
 }
 
 const Register moco("moco", {"moco", [](const Case& test) { return each_step(test, moco_step); }});
 
-// ---- mochi: The vectors name the drawn rows of the queue; ours draws a position among the hardest, in queue order.
+// ---- mochi: The vectors name the drawn rows of the queue; ours draws a position among the hardest, in queue
+// order.
 
 // Draws in [0, 1) that choose these rows: [N, count] from the sorted rows of the hardest [N, hardest].
 Tensor draws_of(const Tensor& rows, const Tensor& hardest) {
@@ -58,7 +62,8 @@ Tensors mochi_step(const Case& test, int64_t) {
                                         {"with_query", p.at("s_prime")},
                                         {"start_epoch", 0}});
   const Tensor q = in.at("in.q"), k = in.at("in.k"), hardest = in.at("in.hard_topN");
-  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), q.size(1), 0, torch::kDouble);
+  const auto queue =
+      std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), q.size(1), 0, torch::kDouble);
   set_queue(*queue, in.at("state.queue.before"), in.at("state.queue_ptr.before").item<int64_t>());
   const Result r = run_step(*loss, {.z = {q, torch::zeros_like(q)},
                                     .target = {torch::zeros_like(k), k},
@@ -81,9 +86,11 @@ const Register mochi("mochi", {"mochi", [](const Case& test) { return each_step(
 
 const Register byol("byol", {"byol", [](const Case& test) {
                                const Tensor t1 = test.inputs.at("in.zt1"), t2 = test.inputs.at("in.zt2");
-                               const Result r = run_step(
-                                   *make_loss("byol", {{"directions", "sum"}}),
-                                   {.z = {t1, t2}, .p = {test.inputs.at("in.p1"), test.inputs.at("in.p2")}, .target = {t1, t2}});
+                               const Result r =
+                                   run_step(*make_loss("byol", {{"directions", "sum"}}),
+                                            {.z = {t1, t2},
+                                             .p = {test.inputs.at("in.p1"), test.inputs.at("in.p2")},
+                                             .target = {t1, t2}});
                                return Tensors{{"out.loss", r.loss},
                                               {"out.loss_12", r.reports.at("loss_1_2")},
                                               {"out.loss_21", r.reports.at("loss_2_1")},
@@ -97,11 +104,14 @@ const Register byol("byol", {"byol", [](const Case& test) {
 
 Tensors nnclr_step(const Case& test, int64_t) {
   const auto& in = test.inputs;
-  const auto loss = make_loss("nnclr", {{"temperature", test.params.at("temperature")}, {"queue_length", test.params.at("K")}});
-  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.z1").size(1), 0, torch::kDouble);
+  const auto loss = make_loss(
+      "nnclr", {{"temperature", test.params.at("temperature")}, {"queue_length", test.params.at("K")}});
+  const auto queue = std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), in.at("in.z1").size(1), 0,
+                                                        torch::kDouble);
   set_queue(*queue, in.at("state.queue.before"), in.at("state.queue_ptr.before").item<int64_t>());
-  const Result r =
-      run_step(*loss, {.z = {in.at("in.z1"), in.at("in.z2")}, .p = {in.at("in.p1"), in.at("in.p2")}, .queues = {queue}});
+  const Result r = run_step(
+      *loss,
+      {.z = {in.at("in.z1"), in.at("in.z2")}, .p = {in.at("in.p1"), in.at("in.p2")}, .queues = {queue}});
   return {{"out.loss", r.loss},
           {"out.nn_index1", r.input.kept("neighbour_1")},
           {"out.nn_index2", r.input.kept("neighbour_2")},
@@ -113,8 +123,8 @@ Tensors nnclr_step(const Case& test, int64_t) {
 
 const Register nnclr("nnclr", {"nnclr", [](const Case& test) { return each_step(test, nnclr_step); }});
 
-// ---- swav: The published loop normalises the prototypes before each step, ours after it. Its queue has the newest batch first and
-// zeros where nothing has entered; ours is a ring.
+// ---- swav: The published loop normalises the prototypes before each step, ours after it. Its queue has the
+// newest batch first and zeros where nothing has entered; ours is a ring.
 
 // [length, D], newest batch first, from and to the order of entering.
 Tensor other_way_round(const Tensor& rows, int64_t batch) {
@@ -126,7 +136,8 @@ Tensor other_way_round(const Tensor& rows, int64_t batch) {
 void enter(foil::QueueStore& queue, const Tensor& newest_first, int64_t batch) {
   const int64_t filled = newest_first.abs().sum(1).count_nonzero().item<int64_t>();
   auto state = queue.named_buffers();
-  if (filled > 0) state["data"].slice(0, 0, filled).copy_(other_way_round(newest_first.slice(0, 0, filled), batch));
+  if (filled > 0)
+    state["data"].slice(0, 0, filled).copy_(other_way_round(newest_first.slice(0, 0, filled), batch));
   state["entered"].fill_(filled);
 }
 
@@ -167,7 +178,8 @@ Tensors swav_step(const Case& test, int64_t) {
               {"grad.z", torch::stack(r.gradients)},
               {"grad.prototypes", r.parameter_gradients.at("prototypes")},
               {"state.prototypes.after", loss->named_parameters()["prototypes"].detach()}};
-  if (!queues.empty()) all["state.queue.after"] = torch::stack({newest_first(*queues[0], n), newest_first(*queues[1], n)});
+  if (!queues.empty())
+    all["state.queue.after"] = torch::stack({newest_first(*queues[0], n), newest_first(*queues[1], n)});
   return all;
 }
 
@@ -187,8 +199,9 @@ Tensors dino_step(const Case& test, int64_t i) {
   loss->to(torch::kDouble);
   Tensor centre = loss->named_buffers()["centre"];
   centre.copy_(test.inputs.at("state.center.before").flatten());
-  const Result r = run_step(*loss, {.z = student.unbind(0), .target = teacher.unbind(0)},
-                            [&](foil::LossInput& input) { input.epoch = p.at("epochs").at(static_cast<size_t>(i)); });
+  const Result r =
+      run_step(*loss, {.z = student.unbind(0), .target = teacher.unbind(0)},
+               [&](foil::LossInput& input) { input.epoch = p.at("epochs").at(static_cast<size_t>(i)); });
   return {{"out.loss", r.loss},
           {"grad.student", torch::stack(r.gradients)},
           {"grad.teacher", torch::zeros_like(teacher)},  // the host gives targets without gradient

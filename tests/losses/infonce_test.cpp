@@ -5,10 +5,13 @@
 
 namespace {
 
-// -log of the softmax share of each positive among all but the anchor itself, pair by pair, as the paper writes it.
+// -log of the softmax share of each positive among all but the anchor itself, pair by pair, as the paper
+// writes it.
 double slow_infonce(const std::vector<Tensor>& z, double temperature) {
   const int64_t views = static_cast<int64_t>(z.size()), n = z[0].size(0);
-  const auto s = [&](int64_t v, int64_t b, int64_t u, int64_t c) { return foil::dot(z[v][b], z[u][c]) / temperature; };
+  const auto s = [&](int64_t v, int64_t b, int64_t u, int64_t c) {
+    return foil::dot(z[v][b], z[u][c]) / temperature;
+  };
   double sum = 0;
   for (int64_t v = 0; v < views; ++v) {
     for (int64_t b = 0; b < n; ++b) {
@@ -43,7 +46,8 @@ TEST(InfoNCE, EqualEmbeddingsAreAtChanceWhateverTheTemperature) {
 }
 
 TEST(InfoNCE, KeepsTheGradientOfAlignedPairsInFloat) {
-  // Positives at cosine 1, negatives at 0, temperature 0.05: the loss is 2 exp(-20); LSE - s_pos in float would give 0.
+  // Positives at cosine 1, negatives at 0, temperature 0.05: the loss is 2 exp(-20); LSE - s_pos in float
+  // would give 0.
   std::vector<Tensor> z(2);
   for (Tensor& view : z) view = torch::eye(3, torch::kFloat).requires_grad_();
   const Tensor value = forward(z, 0.05);

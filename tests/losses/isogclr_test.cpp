@@ -14,7 +14,8 @@ struct State {
 };
 
 // Algorithm 1 sample by sample; `eta` is the step of the temperatures. Returns the loss and moves the state.
-double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state, const ISogCLR::Options& o, double eta) {
+double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state, const ISogCLR::Options& o,
+                 double eta) {
   const int64_t n = z[0].size(0);
   const double count = static_cast<double>(2 * n - (o.positive_among_negatives ? 1 : 2));
   double loss = 0, seen = 0;
@@ -22,7 +23,8 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
   const auto id = [&](int64_t i) { return static_cast<size_t>(index[i].item<int64_t>()); };
   for (int64_t i = 0; i < n; ++i) seen += old.u[id(i)];
   for (int64_t i = 0; i < n; ++i) {
-    const bool whole = (o.first_visit == "sample" && old.u[id(i)] == 0) || (o.first_visit == "batch" && seen == 0);
+    const bool whole =
+        (o.first_visit == "sample" && old.u[id(i)] == 0) || (o.first_visit == "batch" && seen == 0);
     const double rate = whole ? 1 : o.update_rate, positive = foil::dot(z[0][i], z[1][i]);
     double kept = 0, gradient = 0;
     for (size_t v = 0; v < 2; ++v) {
@@ -31,7 +33,8 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
         for (int64_t j = 0; j < n; ++j) {
           if (j == i && (w == v || !o.positive_among_negatives)) continue;
           const double s = foil::dot(z[v][i], z[w][j]);
-          const double h = o.surrogate == "squared_hinge" ? std::pow(std::max(0.0, s - positive + o.margin), 2) : s;
+          const double h =
+              o.surrogate == "squared_hinge" ? std::pow(std::max(0.0, s - positive + o.margin), 2) : s;
           const double scaled = h / old.temperature[id(o.temperature_of == "negative" ? j : i)];
           g += std::exp(scaled) / count;
           sum_h += std::exp(scaled) * h / count;
@@ -46,8 +49,8 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
     if (o.gradient_clip > 0) gradient = std::clamp(gradient, -o.gradient_clip, o.gradient_clip);
     state.u[id(i)] = kept;
     state.momentum[id(i)] = (1 - o.gradient_rate) * old.momentum[id(i)] + o.gradient_rate * gradient;
-    state.temperature[id(i)] =
-        std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)], o.smallest_temperature, o.largest_temperature);
+    state.temperature[id(i)] = std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)],
+                                          o.smallest_temperature, o.largest_temperature);
   }
   return o.directions == "mean" ? loss / 2 : loss;
 }
@@ -71,7 +74,9 @@ void expect_steps_equal_the_loop(const ISogCLR::Options& options) {
     const LossInput input = foil::input_of(z, {}, ids(visits[step]));
     const double value = loss->forward(input).item<double>();
     loss->after_step(input);
-    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), state, options, options.temperature_learning_rate), 1e-11) << step;
+    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), state, options, options.temperature_learning_rate),
+                1e-11)
+        << step;
     const auto same = [&](const Tensor& ours, const std::vector<double>& theirs) {
       return torch::allclose(ours, torch::tensor(theirs, torch::kDouble), 1e-11, 1e-13);
     };
@@ -81,10 +86,13 @@ void expect_steps_equal_the_loop(const ISogCLR::Options& options) {
   }
 }
 
-TEST(ISogCLR, EqualsTheLoopOverThreeSteps) { expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6}); }
+TEST(ISogCLR, EqualsTheLoopOverThreeSteps) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6});
+}
 
 TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .gradient_clip = 0, .first_visit = "batch"});
+  expect_steps_equal_the_loop(
+      {.temperature = 0.3, .update_rate = 0.6, .gradient_clip = 0, .first_visit = "batch"});
   expect_steps_equal_the_loop({.temperature = 0.3,
                                .first_visit = "none",
                                .surrogate = "squared_hinge",
@@ -93,11 +101,14 @@ TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
                                .directions = "sum"});
 }
 
-TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) { expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = "squared_hinge"}); }
+TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = "squared_hinge"});
+}
 
 TEST(ISogCLR, ClipsTheGradientAndBoundsTheTemperature) {
   expect_steps_equal_the_loop({.temperature = 0.3, .robustness = 50, .gradient_clip = 0.5});
-  expect_steps_equal_the_loop({.temperature = 0.3, .smallest_temperature = 0.29, .largest_temperature = 0.31, .robustness = 50});
+  expect_steps_equal_the_loop(
+      {.temperature = 0.3, .smallest_temperature = 0.29, .largest_temperature = 0.31, .robustness = 50});
 }
 
 TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
@@ -110,14 +121,19 @@ TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
     loss->forward(input), loss->after_step(input);
     whole->forward(input), whole->after_step(input);
     const Tensor g = buffer(*whole, "log_u").slice(0, 0, 5).exp();
-    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), epoch == 0 ? g : 0.4 + 0.6 * g, 1e-12, 0)) << epoch;
+    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), epoch == 0 ? g : 0.4 + 0.6 * g,
+                                1e-12, 0))
+        << epoch;
   }
 }
 
 TEST(ISogCLR, TheUpdateRateGoesFromOneToItsValueByACosine) {
   for (const int64_t epoch : {0, 2, 9}) {
-    const auto loss =
-        isogclr({.temperature = 0.3, .update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
+    const auto loss = isogclr({.temperature = 0.3,
+                               .update_rate = 0.4,
+                               .rate_schedule = "cosine",
+                               .rate_epochs = 4,
+                               .first_visit = "none"});
     const auto whole = isogclr({.temperature = 0.3});
     buffer(*loss, "log_u").zero_();  // u = 1
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
@@ -126,7 +142,8 @@ TEST(ISogCLR, TheUpdateRateGoesFromOneToItsValueByACosine) {
     whole->forward(input), whole->after_step(input);
     const double rate = epoch == 0 ? 1 : epoch == 2 ? 0.7 : 0.4;
     const Tensor expected = (1 - rate) + rate * buffer(*whole, "log_u").slice(0, 0, 5).exp();
-    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), expected, 1e-12, 0)) << "epoch " << epoch;
+    EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), expected, 1e-12, 0))
+        << "epoch " << epoch;
   }
 }
 

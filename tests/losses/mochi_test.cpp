@@ -7,7 +7,8 @@
 
 namespace {
 
-const MoCHi::Options kOptions{.temperature = 0.2, .queue_length = 11, .hardest = 4, .pairs = 5, .with_query = 3, .start_epoch = 2};
+const MoCHi::Options kOptions{
+    .temperature = 0.2, .queue_length = 11, .hardest = 4, .pairs = 5, .with_query = 3, .start_epoch = 2};
 
 LossInput step_of(const std::vector<Tensor>& z, int64_t epoch = 2) {
   LossInput input = foil::input_of(z);
@@ -19,7 +20,8 @@ LossInput step_of(const std::vector<Tensor>& z, int64_t epoch = 2) {
 
 Tensor slow_unit(const Tensor& x) { return x / x.norm(); }
 
-// The paper's section 3, query by query, with the draws of the host; mask_own: without the queue's entries of the query's sample.
+// The paper's section 3, query by query, with the draws of the host; mask_own: without the queue's entries of
+// the query's sample.
 double slow(const LossInput& input, bool mask_own = false) {
   const Tensor &q = input.z[0], &k = input.target[1], &queue = input.queue[0].data;
   const double temperature = kOptions.temperature;
@@ -36,13 +38,17 @@ double slow(const LossInput& input, bool mask_own = false) {
               [&](int64_t a, int64_t b) { return foil::dot(q[i], queue[a]) > foil::dot(q[i], queue[b]); });
     hardest.resize(static_cast<size_t>(kOptions.hardest));
     std::sort(hardest.begin(), hardest.end());
-    const auto draw = [&](const char* name, int64_t count, int64_t c) { return input.uniform(name, count)[i][c].item<double>(); };
+    const auto draw = [&](const char* name, int64_t count, int64_t c) {
+      return input.uniform(name, count)[i][c].item<double>();
+    };
     const auto row = [&](const char* name, int64_t count, int64_t c) {
-      return queue[hardest[static_cast<size_t>(draw(name, count, c) * static_cast<double>(kOptions.hardest))]];
+      return queue[hardest[static_cast<size_t>(draw(name, count, c) *
+                                               static_cast<double>(kOptions.hardest))]];
     };
     for (int64_t c = 0; c < kOptions.pairs && input.epoch >= kOptions.start_epoch; ++c) {
       const double alpha = draw("alpha", kOptions.pairs, c);
-      negatives.push_back(slow_unit(alpha * row("pair_a", kOptions.pairs, c) + (1 - alpha) * row("pair_b", kOptions.pairs, c)));
+      negatives.push_back(slow_unit(alpha * row("pair_a", kOptions.pairs, c) +
+                                    (1 - alpha) * row("pair_b", kOptions.pairs, c)));
     }
     for (int64_t c = 0; c < kOptions.with_query && input.epoch >= kOptions.start_epoch; ++c) {
       const double beta = draw("beta", kOptions.with_query, c) / 2;
@@ -83,9 +89,12 @@ TEST(MoCHi, MixedNegativesPassNoGradientToTheQueryInThem) {
   const Tensor hardest = std::get<0>(std::get<1>(similarity.topk(options.hardest)).sort());
   for (int64_t c = 0; c < options.with_query; ++c) {
     const double beta = input.uniform("beta", options.with_query)[0][c].item<double>() / 2;
-    const auto place = static_cast<int64_t>(input.uniform("partner", options.with_query)[0][c].item<double>() *
-                                            static_cast<double>(options.hardest));
-    rows = torch::cat({rows, slow_unit(beta * q.detach()[0] + (1 - beta) * rows[hardest[place].item<int64_t>()]).unsqueeze(0)});
+    const auto place =
+        static_cast<int64_t>(input.uniform("partner", options.with_query)[0][c].item<double>() *
+                             static_cast<double>(options.hardest));
+    rows = torch::cat(
+        {rows,
+         slow_unit(beta * q.detach()[0] + (1 - beta) * rows[hardest[place].item<int64_t>()]).unsqueeze(0)});
   }
   const Tensor all = torch::cat({input.target[1], rows});
   const Tensor expected = (torch::matmul(share, all) - input.target[1][0]) / options.temperature;
@@ -101,7 +110,8 @@ TEST(MoCHi, LeavesOutEntriesOfTheQuerysOwnSampleWhenAsked) {
   const double masked = MoCHi(options).forward(input).item<double>();
   EXPECT_NEAR(masked, slow(input, true), 1e-12);
   EXPECT_GT(MoCHi(kOptions).forward(input).item<double>(), masked);
-  // A query whose sample fills the queue has nothing to be told from but what is mixed; without mixing, nothing at all.
+  // A query whose sample fills the queue has nothing to be told from but what is mixed; without mixing,
+  // nothing at all.
   input.queue[0].index.fill_(0);
   options.start_epoch = 5;
   input.index.fill_(0);

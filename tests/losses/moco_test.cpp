@@ -31,11 +31,13 @@ TEST(MoCo, EqualsTheLoopOverTheQueue) {
   const double forth = slow(input.z[0], input.target[1], input.queue[0].data, 0.2);
   const double back = slow(input.z[1], input.target[0], input.queue[1].data, 0.2);
   EXPECT_NEAR(MoCo({.temperature = 0.2}).forward(input).item<double>(), forth, 1e-12);
-  EXPECT_NEAR(MoCo({.temperature = 0.2, .symmetric = true}).forward(input).item<double>(), (forth + back) / 2, 1e-12);
+  EXPECT_NEAR(MoCo({.temperature = 0.2, .symmetric = true}).forward(input).item<double>(), (forth + back) / 2,
+              1e-12);
 }
 
 TEST(MoCo, AsksForAQueueOfEachViewThatIsAKey) {
-  const foil::Needs one = MoCo({.queue_length = 9}).needs(), two = MoCo({.queue_length = 9, .symmetric = true}).needs();
+  const foil::Needs one = MoCo({.queue_length = 9}).needs(),
+                    two = MoCo({.queue_length = 9, .symmetric = true}).needs();
   ASSERT_EQ(one.queues.size(), 1u);
   EXPECT_EQ(one.queues[0].view, 1);
   ASSERT_EQ(two.queues.size(), 2u);

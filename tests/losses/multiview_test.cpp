@@ -8,12 +8,14 @@ namespace {
 const char* const aggregations[] = {"pairwise", "average", "geometric", "arithmetic", "arithmetic_published"};
 constexpr double temperature = 0.3;
 
-// -log of the positive's share: row i of a, its positive in b, and the other samples' rows of every candidate view.
+// -log of the positive's share: row i of a, its positive in b, and the other samples' rows of every candidate
+// view.
 double cross_entropy(const Tensor& a, const Tensor& b, const std::vector<Tensor>& candidates, int64_t i) {
   const double positive = std::exp(foil::dot(a[i], b[i]) / temperature);
   double sum = positive;
   for (const Tensor& view : candidates) {
-    for (int64_t j = 0; j < a.size(0); ++j) sum += j == i ? 0 : std::exp(foil::dot(a[i], view[j]) / temperature);
+    for (int64_t j = 0; j < a.size(0); ++j)
+      sum += j == i ? 0 : std::exp(foil::dot(a[i], view[j]) / temperature);
   }
   return -std::log(positive / sum);
 }
@@ -30,7 +32,8 @@ double slow(const std::vector<Tensor>& z, const std::string& aggregation) {
     for (size_t m = 0; m < views; ++m) {
       double mean = 0;
       for (int64_t i = 0; i < n && m != l; ++i) {
-        if (aggregation == "pairwise") sum += cross_entropy(z[l], z[m], {z[l], z[m]}, i) / (samples * v * (v - 1));
+        if (aggregation == "pairwise")
+          sum += cross_entropy(z[l], z[m], {z[l], z[m]}, i) / (samples * v * (v - 1));
         if (aggregation == "geometric") sum += cross_entropy(z[l], z[m], z, i) / (samples * v * (v - 1));
         mean += cross_entropy(z[l], z[m], z, i) / samples;
       }
@@ -39,11 +42,13 @@ double slow(const std::vector<Tensor>& z, const std::string& aggregation) {
     if (aggregation == "arithmetic_published") sum += (std::log(of_means) - std::log(samples)) / v;
     for (int64_t i = 0; i < n; ++i) {
       double likelihood = 0;
-      for (size_t m = 0; m < views; ++m) likelihood += m == l ? 0 : std::exp(-cross_entropy(z[l], z[m], z, i)) / (v - 1);
+      for (size_t m = 0; m < views; ++m)
+        likelihood += m == l ? 0 : std::exp(-cross_entropy(z[l], z[m], z, i)) / (v - 1);
       if (aggregation == "arithmetic") sum -= std::log(likelihood) / (samples * v);
       if (aggregation == "average") {
-        sum +=
-            (cross_entropy(z[l], others, {z[l], others}, i) + cross_entropy(others, z[l], {z[l], others}, i)) / (2 * samples * v);
+        sum += (cross_entropy(z[l], others, {z[l], others}, i) +
+                cross_entropy(others, z[l], {z[l], others}, i)) /
+               (2 * samples * v);
       }
     }
   }
@@ -51,7 +56,8 @@ double slow(const std::vector<Tensor>& z, const std::string& aggregation) {
 }
 
 double value(const std::vector<Tensor>& z, const std::string& aggregation) {
-  const auto loss = std::make_shared<Multiview>(Multiview::Options{.temperature = temperature, .aggregation = aggregation});
+  const auto loss =
+      std::make_shared<Multiview>(Multiview::Options{.temperature = temperature, .aggregation = aggregation});
   return loss->forward(foil::input_of(z)).item<double>();
 }
 

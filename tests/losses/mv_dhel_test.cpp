@@ -70,7 +70,8 @@ double value(const std::vector<Tensor>& z, const std::string& form) {
 TEST(MVDHEL, EveryFormEqualsItsLoop) {
   for (const int64_t views : {2, 3, 5}) {
     const auto z = foil::unit_views(views, 5, 4);
-    for (const char* form : forms) EXPECT_NEAR(value(z, form), slow(z, form), 1e-12) << views << " views, " << form;
+    for (const char* form : forms)
+      EXPECT_NEAR(value(z, form), slow(z, form), 1e-12) << views << " views, " << form;
   }
 }
 

@@ -27,7 +27,9 @@ double slow(const std::vector<Tensor>& z, double temperature) {
 }
 
 double value(const std::vector<Tensor>& z) {
-  return std::make_shared<MVInfoNCE>(MVInfoNCE::Options{.temperature = 0.3})->forward(foil::input_of(z)).item<double>();
+  return std::make_shared<MVInfoNCE>(MVInfoNCE::Options{.temperature = 0.3})
+      ->forward(foil::input_of(z))
+      .item<double>();
 }
 
 TEST(MVInfoNCE, EqualsTheLoopOverAllRows) {

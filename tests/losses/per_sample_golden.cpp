@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Golden mappings of the losses that keep state per sample of the training set: the steps of a file, one by one.
+// Golden mappings of the losses that keep state per sample of the training set: the steps of a file, one by
+// one.
 #include "tests/support/golden.h"
 
 #include <torch/types.h>
@@ -15,9 +16,11 @@ struct State {
   bool log = false;
 };
 
-// Runs every step from the file's own state before it. `more` adds what a step reports, under the file's names.
-Tensors run_per_sample(const Case& test, foil::Loss& loss, const std::vector<State>& states,
-                       const std::function<void(const std::string& step, const Result&, Tensors&)>& more = {}) {
+// Runs every step from the file's own state before it. `more` adds what a step reports, under the file's
+// names.
+Tensors run_per_sample(
+    const Case& test, foil::Loss& loss, const std::vector<State>& states,
+    const std::function<void(const std::string& step, const Result&, Tensors&)>& more = {}) {
   loss.setup({.dataset_size = test.params.at("dataset_size")});
   loss.to(torch::kDouble);
   Tensors all;
@@ -28,12 +31,14 @@ Tensors run_per_sample(const Case& test, foil::Loss& loss, const std::vector<Sta
       const Tensor before = test.inputs.at(step + "state." + state.published + ".before");
       buffers[state.buffer].copy_(state.log ? before.log() : before);
     }
-    const int64_t epoch = test.params.contains("epochs") ? test.params["epochs"].at(static_cast<size_t>(i)).get<int64_t>() : 0;
-    const Result r = run(loss, {test.inputs.at(step + "in.z1"), test.inputs.at(step + "in.z2")}, [&](foil::LossInput& input) {
-      input.index = test.inputs.at(step + "in.index");
-      input.epoch = epoch;
-      input.step = i;
-    });
+    const int64_t epoch =
+        test.params.contains("epochs") ? test.params["epochs"].at(static_cast<size_t>(i)).get<int64_t>() : 0;
+    const Result r = run(loss, {test.inputs.at(step + "in.z1"), test.inputs.at(step + "in.z2")},
+                         [&](foil::LossInput& input) {
+                           input.index = test.inputs.at(step + "in.index");
+                           input.epoch = epoch;
+                           input.step = i;
+                         });
     all[step + "out.loss"] = r.loss;
     all[step + "grad.z1"] = r.gradients[0];
     all[step + "grad.z2"] = r.gradients[1];
@@ -48,8 +53,10 @@ Tensors run_per_sample(const Case& test, foil::Loss& loss, const std::vector<Sta
 
 // LibAUC anneals its rate by the epoch, or takes the first estimate of a batch of new samples only.
 nlohmann::json libauc_options(const nlohmann::json& p) {
-  nlohmann::json options{
-      {"temperature", p.at("tau")}, {"update_rate", p.at("gamma")}, {"smallest_estimate", p.at("eps")}, {"directions", "sum"}};
+  nlohmann::json options{{"temperature", p.at("tau")},
+                         {"update_rate", p.at("gamma")},
+                         {"smallest_estimate", p.at("eps")},
+                         {"directions", "sum"}};
   if (p.at("gamma_schedule") == "cosine") {
     options["rate_schedule"] = "cosine";
     options["rate_epochs"] = p.at("gamma_decay_epochs");
@@ -64,7 +71,8 @@ nlohmann::json libauc_options(const nlohmann::json& p) {
 std::map<std::string, std::string> libauc_left_out() {
   std::map<std::string, std::string> left_out;
   for (int step = 0; step < 10; ++step) {
-    left_out["step" + std::to_string(step) + ".out.gamma_used_setting"] = "an attribute of the published object, not a result";
+    left_out["step" + std::to_string(step) + ".out.gamma_used_setting"] =
+        "an attribute of the published object, not a result";
   }
   return left_out;
 }
@@ -75,22 +83,27 @@ const std::vector<State> u{{"u", "log_u", true}};
 
 Mapping sogclr_variant(const nlohmann::json& differs) {
   return {"sogclr", [differs](const Case& test) {
-            nlohmann::json options{
-                {"temperature", test.params.at("temperature")}, {"update_rate", test.params.at("gamma")}, {"directions", "sum"}};
+            nlohmann::json options{{"temperature", test.params.at("temperature")},
+                                   {"update_rate", test.params.at("gamma")},
+                                   {"directions", "sum"}};
             options.update(differs);
             return run_per_sample(test, *make_loss("sogclr", options), u);
           }};
 }
 
 const Register sogclr("sogclr", sogclr_variant({{"first_visit", "batch"}}));
-const Register sogclr_isorepo("sogclr_isorepo", sogclr_variant({{"first_visit", "none"}, {"history", "sum"}}));
+const Register sogclr_isorepo("sogclr_isorepo",
+                              sogclr_variant({{"first_visit", "none"}, {"history", "sum"}}));
 const Register sogclr_libauc("sogclr_libauc", {"sogclr",
                                                [](const Case& test) {
-                                                 return run_per_sample(test, *make_loss("sogclr", libauc_options(test.params)), u);
+                                                 return run_per_sample(
+                                                     test, *make_loss("sogclr", libauc_options(test.params)),
+                                                     u);
                                                },
                                                libauc_left_out()});
 
-// ---- isogclr: both unimodal losses of the published code, and LibAUC's GCLoss_v1 with learnable temperatures.
+// ---- isogclr: both unimodal losses of the published code, and LibAUC's GCLoss_v1 with learnable
+// temperatures.
 
 nlohmann::json isogclr_options(const nlohmann::json& p) {
   return {{"temperature", p.at("tau_init")},
@@ -105,12 +118,14 @@ nlohmann::json isogclr_options(const nlohmann::json& p) {
 }
 
 Tensors isogclr_published(const Case& test, const nlohmann::json& options) {
-  const std::vector<State> states{{"s", "log_u", true}, {"tau", "temperature"}, {"u", "temperature_momentum"}};
-  return run_per_sample(test, *make_loss("isogclr", options), states, [](const std::string& step, const Result& r, Tensors& all) {
-    all[step + "out.avg_tau"] = r.reports.at("temperature");
-    all[step + "out.grad_tau_mean"] = r.reports.at("temperature_gradient");
-    all[step + "out.eta"] = r.reports.at("temperature_learning_rate");
-  });
+  const std::vector<State> states{
+      {"s", "log_u", true}, {"tau", "temperature"}, {"u", "temperature_momentum"}};
+  return run_per_sample(test, *make_loss("isogclr", options), states,
+                        [](const std::string& step, const Result& r, Tensors& all) {
+                          all[step + "out.avg_tau"] = r.reports.at("temperature");
+                          all[step + "out.grad_tau_mean"] = r.reports.at("temperature_gradient");
+                          all[step + "out.eta"] = r.reports.at("temperature_learning_rate");
+                        });
 }
 
 const Register isogclr("isogclr", {"isogclr", [](const Case& test) {
@@ -122,7 +137,9 @@ const Register isogclr("isogclr", {"isogclr", [](const Case& test) {
 const Register isogclr_sqh("isogclr_sqh",
                            {"isogclr", [](const Case& test) {
                               const std::map<std::string, std::string> schedules{
-                                  {"const", "constant"}, {"cosine", "cosine"}, {"exp", "exponential_from_epoch_one"}};
+                                  {"const", "constant"},
+                                  {"cosine", "cosine"},
+                                  {"exp", "exponential_from_epoch_one"}};
                               const nlohmann::json& p = test.params;
                               nlohmann::json options = isogclr_options(p);
                               options.update({{"surrogate", "squared_hinge"},
@@ -133,25 +150,27 @@ const Register isogclr_sqh("isogclr_sqh",
                                               {"smallest_learning_rate", p.at("eta_min")},
                                               {"temperature_schedule", schedules.at(p.at("eta_sched"))},
                                               {"schedule_epochs", p.at("max_epoch")}});
-                              if (p.contains("eta_exp_gamma")) options["schedule_decay"] = p.at("eta_exp_gamma");
+                              if (p.contains("eta_exp_gamma"))
+                                options["schedule_decay"] = p.at("eta_exp_gamma");
                               return isogclr_published(test, options);
                             }});
 
-const Register isogclr_libauc("isogclr_libauc", {"isogclr",
-                                                 [](const Case& test) {
-                                                   const nlohmann::json& p = test.params;
-                                                   nlohmann::json options = libauc_options(p);
-                                                   options.update({{"smallest_temperature", p.at("tau_min")},
-                                                                   {"largest_temperature", p.at("tau_max")},
-                                                                   {"robustness", p.at("rho")},
-                                                                   {"gradient_rate", p.at("beta")},
-                                                                   {"gradient_clip", 0},
-                                                                   {"temperature_learning_rate", p.at("eta")}});
-                                                   return run_per_sample(test, *make_loss("isogclr", options),
-                                                                         {{"u", "log_u", true},
-                                                                          {"learnable_tau", "temperature"},
-                                                                          {"grad_tau", "temperature_momentum"}});
-                                                 },
-                                                 libauc_left_out()});
+const Register isogclr_libauc("isogclr_libauc",
+                              {"isogclr",
+                               [](const Case& test) {
+                                 const nlohmann::json& p = test.params;
+                                 nlohmann::json options = libauc_options(p);
+                                 options.update({{"smallest_temperature", p.at("tau_min")},
+                                                 {"largest_temperature", p.at("tau_max")},
+                                                 {"robustness", p.at("rho")},
+                                                 {"gradient_rate", p.at("beta")},
+                                                 {"gradient_clip", 0},
+                                                 {"temperature_learning_rate", p.at("eta")}});
+                                 return run_per_sample(test, *make_loss("isogclr", options),
+                                                       {{"u", "log_u", true},
+                                                        {"learnable_tau", "temperature"},
+                                                        {"grad_tau", "temperature_momentum"}});
+                               },
+                               libauc_left_out()});
 
 }  // namespace

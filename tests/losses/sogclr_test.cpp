@@ -9,8 +9,10 @@ constexpr int64_t dataset_size = 12;
 
 Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
 
-// Algorithm 1 sample by sample, on u itself; returns the loss and moves u. First visits by sample, or as an option says.
-double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<double>& u, const SogCLR::Options& o) {
+// Algorithm 1 sample by sample, on u itself; returns the loss and moves u. First visits by sample, or as an
+// option says.
+double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<double>& u,
+                 const SogCLR::Options& o) {
   const int64_t n = z[0].size(0);
   const double negatives = static_cast<double>(2 * n - 2);
   double loss = 0, seen = 0;
@@ -31,7 +33,8 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<
         }
       }
       const double moved = (1 - rate) * u[id] + rate * g;
-      loss += (weighted / std::max(moved, o.smallest_estimate) - foil::dot(z[0][i], z[1][i])) / static_cast<double>(n);
+      loss += (weighted / std::max(moved, o.smallest_estimate) - foil::dot(z[0][i], z[1][i])) /
+              static_cast<double>(n);
       kept += o.history == "sum" ? moved : moved / 2;
     }
     next[id] = kept;
@@ -60,15 +63,19 @@ void expect_steps_equal_the_loop(const SogCLR::Options& options) {
     const double value = loss->forward(input).item<double>();
     loss->after_step(input);
     EXPECT_NEAR(value, slow_step(z, ids(visits[step]), u, options), 1e-11) << "step " << step;
-    EXPECT_TRUE(torch::allclose(estimates(*loss), torch::tensor(u, torch::kDouble), 1e-12, 0)) << "step " << step;
+    EXPECT_TRUE(torch::allclose(estimates(*loss), torch::tensor(u, torch::kDouble), 1e-12, 0))
+        << "step " << step;
   }
 }
 
-TEST(SogCLR, EqualsTheLoopOverThreeSteps) { expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6}); }
+TEST(SogCLR, EqualsTheLoopOverThreeSteps) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6});
+}
 
 TEST(SogCLR, ThePublishedVariantsEqualTheirLoops) {
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "batch"});
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "none", .history = "sum"});
+  expect_steps_equal_the_loop(
+      {.temperature = 0.3, .update_rate = 0.6, .first_visit = "none", .history = "sum"});
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .smallest_estimate = 3});
   expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .directions = "sum"});
 }
@@ -76,7 +83,8 @@ TEST(SogCLR, ThePublishedVariantsEqualTheirLoops) {
 TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {
   // At its end the rate is update_rate; at epoch 0 it is 1: a seen sample forgets everything.
   for (const int64_t epoch : {0, 2, 9}) {
-    const auto loss = sogclr({.update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
+    const auto loss =
+        sogclr({.update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
     loss->named_buffers()["log_u"].zero_();  // u = 1
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
     input.epoch = epoch;
@@ -99,7 +107,8 @@ TEST(SogCLR, GradientIsThatOfTheSurrogateWithItsWeightsHeld) {
 TEST(SogCLR, OfASampleTwiceInABatchTheLastRowStays) {
   const auto z = foil::unit_views(2, 5, 4);
   const auto twice = sogclr({}), once = sogclr({});
-  const LossInput a = foil::input_of(z, {}, ids({6, 1, 2, 6, 4})), b = foil::input_of(z, {}, ids({0, 1, 2, 6, 4}));
+  const LossInput a = foil::input_of(z, {}, ids({6, 1, 2, 6, 4})),
+                  b = foil::input_of(z, {}, ids({0, 1, 2, 6, 4}));
   twice->forward(a), twice->after_step(a);
   once->forward(b), once->after_step(b);
   EXPECT_EQ(estimates(*twice)[6].item<double>(), estimates(*once)[6].item<double>());

@@ -20,7 +20,8 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
           if (u == v && c == b) continue;
           const double s = foil::dot(z[v][b], z[u][c]) / o.temperature;
           denominator += std::exp(s);
-          const bool of_one_class = label.defined() && label[b].item<int64_t>() >= 0 && torch::equal(label[b], label[c]);
+          const bool of_one_class =
+              label.defined() && label[b].item<int64_t>() >= 0 && torch::equal(label[b], label[c]);
           if (of_one_class || b == c) positives += s, count += 1;
         }
       }
@@ -32,11 +33,16 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
 }
 
 Tensor forward(const std::vector<Tensor>& z, const SupCon::Options& options, const Tensor& label = labels()) {
-  return std::make_shared<SupCon>(options)->forward(foil::input_of(z, options.positives == "label" ? label : Tensor()));
+  return std::make_shared<SupCon>(options)->forward(
+      foil::input_of(z, options.positives == "label" ? label : Tensor()));
 }
 
 SupCon::Options of(const std::string& positives, const std::string& anchors, const std::string& without) {
-  return {.temperature = 0.2, .base_temperature = 0.1, .positives = positives, .anchors = anchors, .without_positives = without};
+  return {.temperature = 0.2,
+          .base_temperature = 0.1,
+          .positives = positives,
+          .anchors = anchors,
+          .without_positives = without};
 }
 
 TEST(SupCon, EqualsTheLoopOverAllPairs) {
@@ -45,7 +51,8 @@ TEST(SupCon, EqualsTheLoopOverAllPairs) {
     for (const char* anchors : {"all", "one"}) {
       for (const char* without : {"zero", "leave_out"}) {
         const auto options = of("label", anchors, without);
-        EXPECT_NEAR(forward(z, options).item<double>(), slow(z, labels(), options), 1e-12) << views << anchors << without;
+        EXPECT_NEAR(forward(z, options).item<double>(), slow(z, labels(), options), 1e-12)
+            << views << anchors << without;
       }
     }
   }
@@ -53,11 +60,13 @@ TEST(SupCon, EqualsTheLoopOverAllPairs) {
 
 TEST(SupCon, WithoutLabelsEqualsTheLoopOverViews) {
   const auto z = foil::unit_views(3, 7, 5);
-  EXPECT_NEAR(forward(z, of("view", "all", "zero")).item<double>(), slow(z, {}, of("view", "all", "zero")), 1e-12);
+  EXPECT_NEAR(forward(z, of("view", "all", "zero")).item<double>(), slow(z, {}, of("view", "all", "zero")),
+              1e-12);
 }
 
 TEST(SupCon, ASampleWithoutALabelIsAlikeToItsOwnViewsOnly) {
-  const Tensor some = torch::tensor({4, -1, 4, -1, 2, 1, -1}, torch::kLong), none = torch::full({7}, -1, torch::kLong);
+  const Tensor some = torch::tensor({4, -1, 4, -1, 2, 1, -1}, torch::kLong),
+               none = torch::full({7}, -1, torch::kLong);
   for (int64_t views : {1, 3}) {
     const auto z = foil::unit_views(views, 7, 5);
     const auto options = of("label", "all", "zero");
@@ -74,7 +83,8 @@ TEST(SupCon, AnchorsWithoutPositivesCountOrAreLeftOut) {
 }
 
 TEST(SupCon, KeepsTheGradientOfSeparatedClassesInFloat) {
-  // One positive at cosine 1, negatives at 0, temperature 0.05: each term is 4 exp(-20); LSE - s in float would give 0.
+  // One positive at cosine 1, negatives at 0, temperature 0.05: each term is 4 exp(-20); LSE - s in float
+  // would give 0.
   std::vector<Tensor> z(2, torch::eye(3, torch::kFloat));
   const SupCon::Options options{.temperature = 0.05, .base_temperature = 0.05, .positives = "view"};
   EXPECT_NEAR(forward(z, options).item<double>() / (4 * std::exp(-20.0)), 1, 1e-5);

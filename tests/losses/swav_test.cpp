@@ -15,7 +15,8 @@ std::shared_ptr<SwAV> made(const SwAV::Options& options, int64_t width) {
   return loss;
 }
 
-// The published loop on one rank: rows of the queue are stacked before those of the batch and dropped from the codes.
+// The published loop on one rank: rows of the queue are stacked before those of the batch and dropped from
+// the codes.
 double slow(const LossInput& input, const Tensor& prototypes, const SwAV::Options& o) {
   const int64_t n = input.z[0].size(0);
   double sum = 0;
@@ -33,7 +34,8 @@ double slow(const LossInput& input, const Tensor& prototypes, const SwAV::Option
     for (size_t v = 0; v < input.z.size(); ++v) {
       if (v == i) continue;
       const Tensor log_p = torch::log_softmax(torch::matmul(input.z[v], prototypes.t()) / o.temperature, 1);
-      for (int64_t b = 0; b < n; ++b) sum -= (code[b] * log_p[b]).sum().item<double>() / static_cast<double>(n);
+      for (int64_t b = 0; b < n; ++b)
+        sum -= (code[b] * log_p[b]).sum().item<double>() / static_cast<double>(n);
     }
   }
   return sum / (2 * static_cast<double>(input.z.size() - 1));
@@ -45,7 +47,8 @@ TEST(SwAV, EqualsThePublishedLoopForTwoViewsAndForCrops) {
   for (const int64_t views : {2, 5}) {
     const LossInput input = foil::input_of(foil::unit_views(views, 7, 4));
     const auto loss = made({.epsilon = 0.2, .prototypes = 6}, 4);
-    EXPECT_NEAR(loss->forward(input).item<double>(), slow(input, loss->parameters()[0].detach(), {.epsilon = 0.2}), 1e-12);
+    EXPECT_NEAR(loss->forward(input).item<double>(),
+                slow(input, loss->parameters()[0].detach(), {.epsilon = 0.2}), 1e-12);
   }
 }
 

@@ -39,7 +39,9 @@ Tensor forward(const std::vector<Tensor>& z, const VICReg::Options& options) {
   return std::make_shared<VICReg>(options)->forward(foil::input_of(z));
 }
 
-VICReg::Options odd() { return {.invariance_weight = 2, .variance_weight = 3, .covariance_weight = 5, .epsilon = 1e-2}; }
+VICReg::Options odd() {
+  return {.invariance_weight = 2, .variance_weight = 3, .covariance_weight = 5, .epsilon = 1e-2};
+}
 
 TEST(VICReg, EqualsTheLoopOverFeatures) {
   EXPECT_NEAR(forward(raw_views(7, 5), {}).item<double>(), slow(raw_views(7, 5), {}), 1e-11);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tests of the conformance tests: a sound loss passes every item, each planted bug is reported by the item made for it, and a
-// failure says what differs, where and by how much. FOIL_PLANTED is the folder of planted.so and of those of the other kinds.
+// The tests of the conformance tests: a sound loss passes every item, each planted bug is reported by the
+// item made for it, and a failure says what differs, where and by how much. FOIL_PLANTED is the folder of
+// planted.so and of those of the other kinds.
+#include "plugins/conformance/conformance.h"
+
 #include "data/builtin.h"
 #include "plugins/conformance/checked_ranks.h"
-#include "plugins/conformance/conformance.h"
 #include "plugins/loader.h"
 #include "tests/core/data/files.h"
 
@@ -58,7 +60,8 @@ void expect_caught(const std::string& kind, const Table& table) {
   for (const auto& [bug, item] : table) {
     const Report report = foil::conformance::test(planted(bug, kind));
     EXPECT_TRUE(report.item(item).failed()) << report.text(bug);
-    fmt::print("{:<42}{:<14}{}\n", bug, report.item(item).failed() ? item : "NOTHING", items_that_fail(report));
+    fmt::print("{:<42}{:<14}{}\n", bug, report.item(item).failed() ? item : "NOTHING",
+               items_that_fail(report));
   }
 }
 
@@ -172,40 +175,51 @@ TEST(Conformance, TestsADataSetAtTheGivenPathAndSaysHowToGiveOne) {
   const Report report = foil::conformance::test(planted("mnist", "data set"), "", given);
   EXPECT_TRUE(report.passed()) << report.text("mnist");
   given.set("path", {folder.path("nowhere"), {"--set"}, {"--set"}});
-  const std::string text = foil::conformance::test(planted("mnist", "data set"), "describe", given).item("describe").text();
+  const std::string text =
+      foil::conformance::test(planted("mnist", "data set"), "describe", given).item("describe").text();
   EXPECT_NE(text.find("(--set path=DIR says where its files are)"), std::string::npos) << text;
 }
 
 TEST(Conformance, NamesTheInputThatIsReadWithoutAskingAndRunsNothingThatOnlyFollows) {
   const Report report = foil::conformance::test(planted("reads_labels_without_asking"));
   const std::string text = report.item("needs").text();
-  EXPECT_NE(text.find("it reads input.label, for which needs() does not ask: needs.labels = true"), std::string::npos) << text;
+  EXPECT_NE(text.find("it reads input.label, for which needs() does not ask: needs.labels = true"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(items_that_fail(report), "needs");
   EXPECT_NE(report.item("ranks").text().find("not run: mend 'needs' first"), std::string::npos);
-  const std::string features = foil::conformance::test(planted("reads_features_without_asking"), "needs").text("");
-  EXPECT_NE(features.find("it reads input.h, for which needs() does not ask: needs.features = true"), std::string::npos)
+  const std::string features =
+      foil::conformance::test(planted("reads_features_without_asking"), "needs").text("");
+  EXPECT_NE(features.find("it reads input.h, for which needs() does not ask: needs.features = true"),
+            std::string::npos)
       << features;
 }
 
 TEST(Conformance, NamesTheCollectiveThatARankLeavesOut) {
   const std::string loss = foil::conformance::test(planted("skips_a_gather_without_rows"), "ranks").text("");
   EXPECT_NE(loss.find("rank 1 calls gather of double [rows, 5]"), std::string::npos) << loss;
-  EXPECT_NE(loss.find("every rank must make the same calls in the same order, also with no rows"), std::string::npos) << loss;
-  const std::string encoder = foil::conformance::test(planted("skips_batch_norm_without_rows", "encoder"), "ranks").text("");
+  EXPECT_NE(loss.find("every rank must make the same calls in the same order, also with no rows"),
+            std::string::npos)
+      << loss;
+  const std::string encoder =
+      foil::conformance::test(planted("skips_batch_norm_without_rows", "encoder"), "ranks").text("");
   EXPECT_NE(encoder.find("rank 1 calls sum of double [2, 11]"), std::string::npos) << encoder;
 }
 
 TEST(Conformance, NamesTheOperationOfAMaskThatIsANumber) {
   const auto text = [](const char* bug) { return foil::conformance::test(planted(bug), "masks").text(""); };
-  const std::string fill = text("mask_of_minus_100_where_there_are_others"), product = text("mask_of_minus_1e4_in_a_product");
+  const std::string fill = text("mask_of_minus_100_where_there_are_others"),
+                    product = text("mask_of_minus_1e4_in_a_product");
   EXPECT_NE(fill.find("masked_fill with -100: what it hides still counts"), std::string::npos) << fill;
-  EXPECT_NE(product.find("a product of a mask with 10000: what it hides still counts"), std::string::npos) << product;
+  EXPECT_NE(product.find("a product of a mask with 10000: what it hides still counts"), std::string::npos)
+      << product;
 }
 
 TEST(CheckedRanks, SayWhichCollectiveEachRankIsAboutToCall) {
   const auto x = [](int64_t rows) { return torch::ones({rows, 2}); };
   const auto run = [](const std::function<void(foil::Ranks&)>& body) {
-    return foil::conformance::checked_ranks(3, [&](const std::shared_ptr<foil::Ranks>& ranks, const auto&) { body(*ranks); });
+    return foil::conformance::checked_ranks(
+        3, [&](const std::shared_ptr<foil::Ranks>& ranks, const auto&) { body(*ranks); });
   };
   const std::string rule = "; every rank must make the same calls in the same order, also with no rows";
   EXPECT_EQ(run([&](foil::Ranks& ranks) { ranks.gather(x(ranks.rank())), ranks.sum(x(2)); }), "");
@@ -227,12 +241,16 @@ TEST(CheckedRanks, SayWhichCollectiveEachRankIsAboutToCall) {
     const foil::Tensor mine = x(1).requires_grad_(), all = ranks.gather(mine);
     (ranks.rank() == 1 ? mine : all).sum().backward();
   });
-  EXPECT_NE(backward.find(" calls the gradient of gather of float [rows, 2], rank 1 is done"), std::string::npos) << backward;
+  EXPECT_NE(backward.find(" calls the gradient of gather of float [rows, 2], rank 1 is done"),
+            std::string::npos)
+      << backward;
 }
 
 TEST(Conformance, AFailureSaysWhatDiffersWhereAndByHowMuch) {
   const std::string text = foil::conformance::test(planted("divided_by_world_size")).item("ranks").text();
-  EXPECT_NE(text.find("default, 2 ranks with 4, 3 samples, step 0: the gradient of z.0 at ["), std::string::npos) << text;
+  EXPECT_NE(text.find("default, 2 ranks with 4, 3 samples, step 0: the gradient of z.0 at ["),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find(", everywhere 0.5 of it: off by "), std::string::npos) << text;
   EXPECT_NE(text.find(", allowed "), std::string::npos) << text;
 }
@@ -245,7 +263,8 @@ TEST(Conformance, ANanIsNeverClose) {
 
 TEST(Conformance, AToleranceIsWidenedByItsFactorOnly) {
   Item kept("item"), wider("item", 10);
-  for (Item* item : {&kept, &wider}) item->expect_close("here", "x", torch::full({2}, 1.005), torch::ones({2}), 1e-3);
+  for (Item* item : {&kept, &wider})
+    item->expect_close("here", "x", torch::full({2}, 1.005), torch::ones({2}), 1e-3);
   EXPECT_TRUE(kept.failed());
   EXPECT_FALSE(wider.failed());
 }
@@ -289,13 +308,15 @@ std::vector<std::string> texts(const std::vector<foil::conformance::OptionSet>& 
 
 TEST(OptionSets, AreTheDefaultEachChoiceFlagAndEndOfARangeAndTheSamples) {
   EXPECT_EQ(texts(foil::conformance::option_sets(constant({"share = 0.25\nrounds = 2"})).single),
-            (std::vector<std::string>{"default", "temperature = 0.001", "temperature = 1000.0", "share = 0.0", "share = 1.0",
-                                      "rounds = 1", "detach = true", "mask = \"additive\"", "share = 0.25,rounds = 2"}));
+            (std::vector<std::string>{"default", "temperature = 0.001", "temperature = 1000.0", "share = 0.0",
+                                      "share = 1.0", "rounds = 1", "detach = true", "mask = \"additive\"",
+                                      "share = 0.25,rounds = 2"}));
 }
 
 TEST(OptionSets, PairEachSwitchWithEverythingElseAndNoteWhatTheLossRefuses) {
   const auto sets = foil::conformance::option_sets(constant());
-  EXPECT_EQ(sets.paired.size(), 11u);  // two switches with five values of the three ranges and with each other
+  EXPECT_EQ(sets.paired.size(),
+            11u);  // two switches with five values of the three ranges and with each other
   EXPECT_EQ(sets.refused, (std::vector<std::string>{"rounds = 64: rounds takes at most 50."}));
 }
 
@@ -339,7 +360,8 @@ TEST(Conformance, ReportsWhyAToleranceIsWider) {
   Component component = constant();
   component.conformance.wider = {{"precision", 4, "two square roots"}};
   const std::string text = foil::conformance::test(component).item("precision").text();
-  EXPECT_NE(text.find("note: its tolerances are 4 times as wide: two square roots"), std::string::npos) << text;
+  EXPECT_NE(text.find("note: its tolerances are 4 times as wide: two square roots"), std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A sound augmentation, and the same with one bug each, as people write them: to test the tests. The sound one crops an image to a
-// drawn place and scales it by a drawn brightness; in evaluation it crops the middle. It takes images of different sizes too.
+// A sound augmentation, and the same with one bug each, as people write them: to test the tests. The sound
+// one crops an image to a drawn place and scales it by a drawn brightness; in evaluation it crops the middle.
+// It takes images of different sizes too.
 #include <foil/plugin.h>
 
 #include <algorithm>
@@ -36,7 +37,9 @@ class Planted final : public foil::Augmentation {
  public:
   struct Options {
     double strength = 0.4;
-    void describe(foil::Fields& f) { f.number("strength", strength, "of the brightness", foil::between(0, 1)); }
+    void describe(foil::Fields& f) {
+      f.number("strength", strength, "of the brightness", foil::between(0, 1));
+    }
   };
   explicit Planted(Options options) : options_(options) {}
 
@@ -54,7 +57,8 @@ class Planted final : public foil::Augmentation {
     if (bug == Bug::writes_into_its_view && view.data.defined()) view.data.fill_(1);
     std::vector<Tensor> images;
     for (int64_t b = 0; b < batch; ++b) images.push_back(crop(image_of(view, b), draws(context, b)));
-    Tensor all = batch > 0 ? torch::stack(images) : view.data.slice(2, 0, kSide).slice(3, 0, kSide).to(at::kFloat);
+    Tensor all =
+        batch > 0 ? torch::stack(images) : view.data.slice(2, 0, kSide).slice(3, 0, kSide).to(at::kFloat);
     if (bug == Bug::looks_at_the_batch && batch > 0) all = all - all.mean({0}, true);
     if (bug == Bug::divides_by_the_brightest) all = all / all.amax({1, 2, 3}, true);
     return with(view, all);
@@ -77,8 +81,10 @@ class Planted final : public foil::Augmentation {
 
  private:
   static Tensor widened(const Tensor& image) {
-    if (bug == Bug::leaves_bytes_as_they_are) return image.to(image.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-    if (bug == Bug::makes_fp32_of_fp64) return foil::as_float_image(image.unsqueeze(0)).squeeze(0).to(at::kFloat);
+    if (bug == Bug::leaves_bytes_as_they_are)
+      return image.to(image.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+    if (bug == Bug::makes_fp32_of_fp64)
+      return foil::as_float_image(image.unsqueeze(0)).squeeze(0).to(at::kFloat);
     return foil::as_float_image(image.unsqueeze(0)).squeeze(0);
   }
   static Tensor image_of(const foil::View& view, int64_t b) {
@@ -99,7 +105,8 @@ class Planted final : public foil::Augmentation {
     const bool left_alone = bug == Bug::leaves_vectors_to_libtorch && bytes.dim() == 1;
     const Tensor image = left_alone ? bytes : widened(bytes);  // [C, H, W]
     const int64_t top = draws.below(image.size(1) - kSide + 1), left = draws.below(image.size(2) - kSide + 1);
-    const double light = bug == Bug::draws_from_the_global_generator ? torch::rand({}).item<double>() : draws.uniform();
+    const double light =
+        bug == Bug::draws_from_the_global_generator ? torch::rand({}).item<double>() : draws.uniform();
     return image.slice(1, top, top + kSide).slice(2, left, left + kSide) * (1 - options_.strength * light);
   }
   static foil::View with(const foil::View& view, const Tensor& data) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A sound data set and a sound sampler, and the same with one bug each, as people write them: to test the tests.
+// A sound data set and a sound sampler, and the same with one bug each, as people write them: to test the
+// tests.
 #include <foil/plugin.h>
 
 #include <algorithm>
@@ -58,7 +59,8 @@ class Planted final : public foil::Dataset {
   }
   Tensor labels(Split split) const override {
     if (bug == Bug::labels_are_drawn_anew) return torch::randint(0, 2, {size(split)}, at::kLong);
-    Tensor all = torch::arange(size(split), at::kLong).remainder(bug == Bug::label_beyond_the_classes ? 3 : 2);
+    Tensor all =
+        torch::arange(size(split), at::kLong).remainder(bug == Bug::label_beyond_the_classes ? 3 : 2);
     all[0] = -1;
     return bug == Bug::labels_of_int32 ? all.to(at::kInt) : all;
   }
@@ -84,10 +86,12 @@ class Planted final : public foil::Dataset {
  private:
   Tensor read(const Tensor& index) const {
     if (bug == Bug::reads_in_the_order_of_the_file) return data_.index_select(0, std::get<0>(index.sort()));
-    if (bug == Bug::drops_repeats) return data_.index_select(0, std::get<0>(at::_unique(index, /*sorted=*/true)));
+    if (bug == Bug::drops_repeats)
+      return data_.index_select(0, std::get<0>(at::_unique(index, /*sorted=*/true)));
     if (bug == Bug::gives_its_own_memory && index.size(0) == data_.size(0)) return data_;
     if (bug == Bug::images_of_floats) return data_.index_select(0, index).to(at::kFloat) / 255;
-    if (bug == Bug::reads_with_random_noise) return data_.index_select(0, index) + torch::randint(0, 9, {1}, at::kByte);
+    if (bug == Bug::reads_with_random_noise)
+      return data_.index_select(0, index) + torch::randint(0, 9, {1}, at::kByte);
     if (bug == Bug::one_buffer_for_all_threads) {
       const int64_t first = index.size(0) > 0 ? index[0].item<int64_t>() : 0;
       first_ = first;
@@ -130,8 +134,10 @@ class Sampler final : public foil::Sampler {
   void setup(uint64_t seed, int64_t batch_size, int64_t dataset_size, const Tensor& labels) override {
     if (batch_size > dataset_size && fault != Fault::divides_by_the_steps_of_a_pass)
       foil::refuse("batch_size", batch_size, "1 to the size of the training set");
-    if (fault == Fault::divides_by_the_steps_of_a_pass && batch_size > dataset_size) throw std::domain_error("division by zero");
-    if (fault == Fault::sorts_the_labels && labels.defined()) const_cast<Tensor&>(labels).copy_(std::get<0>(labels.sort()));
+    if (fault == Fault::divides_by_the_steps_of_a_pass && batch_size > dataset_size)
+      throw std::domain_error("division by zero");
+    if (fault == Fault::sorts_the_labels && labels.defined())
+      const_cast<Tensor&>(labels).copy_(std::get<0>(labels.sort()));
     seed_ = seed;
     batch_ = batch_size;
     size_ = dataset_size;
@@ -149,7 +155,8 @@ class Sampler final : public foil::Sampler {
     if (fault == Fault::last_batch_is_short && at + 1 == size_ / batch_) return rows.slice(0, 0, batch_ - 1);
     if (fault == Fault::counts_rows_from_one) return rows + 1;
     if (fault == Fault::rows_of_int32) return rows.to(at::kInt);
-    if (fault == Fault::gives_its_own_memory) return last_ == step ? kept_ : (last_ = step, kept_.copy_(rows));
+    if (fault == Fault::gives_its_own_memory)
+      return last_ == step ? kept_ : (last_ = step, kept_.copy_(rows));
     return rows;
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A sound encoder with batch norm, keyed draws and a moving average of its own, and the same encoder with one bug each, as people
-// write them: to test the tests.
+// A sound encoder with batch norm, keyed draws and a moving average of its own, and the same encoder with one
+// bug each, as people write them: to test the tests.
 #include <foil/plugin.h>
 
 #include <torch/nn/modules/batchnorm.h>
@@ -49,23 +49,28 @@ class Planted final : public foil::Encoder {
     conv_ = register_module("conv", convolution(channels_, 2));
     branch_ = register_module("branch", convolution(kWidth, 1));
     norm_ = register_module("norm", std::make_shared<foil::BatchNorm>(kWidth));
-    if (bug == Bug::batch_norm_of_libtorch) other_norm_ = register_module("other", torch::nn::BatchNorm2d(kWidth));
+    if (bug == Bug::batch_norm_of_libtorch)
+      other_norm_ = register_module("other", torch::nn::BatchNorm2d(kWidth));
     average_ = torch::zeros({kWidth});
     if (bug != Bug::statistics_in_a_plain_member) average_ = register_buffer("average", average_);
   }
 
   foil::Features forward(const foil::View& view) override {
-    if (bug != Bug::leaves_other_shapes_to_libtorch && (view.data.dim() != 4 || view.data.size(1) != channels_))
-      foil::fail(foil::Exit::failure, "planted: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
+    if (bug != Bug::leaves_other_shapes_to_libtorch &&
+        (view.data.dim() != 4 || view.data.size(1) != channels_))
+      foil::fail(foil::Exit::failure, "planted: the view is ", view.data.sizes(), ", allowed: [B, ",
+                 channels_, ", H, W].");
     Tensor x = view.data;  // [B, C, H, W]
     if (bug == Bug::writes_into_its_view) x.sub_(0.5);
-    if (bug == Bug::divides_by_the_deviation) x = (x - x.mean({1, 2, 3}, true)) / x.std({1, 2, 3}, true, true);
+    if (bug == Bug::divides_by_the_deviation)
+      x = (x - x.mean({1, 2, 3}, true)) / x.std({1, 2, 3}, true, true);
     if (bug == Bug::depends_on_the_batch_in_evaluation) x = x - x.mean({0}, true);
     x = conv_->forward(x);  // [B, 5, H', W']
     if (bug == Bug::batch_norm_of_libtorch) x = other_norm_->forward(x);
     if (bug != Bug::skips_batch_norm_without_rows || x.size(0) > 0) x = norm_->forward_relu(x);
     x = drop(x, view.key);
-    if (options_.branch) x = x + foil::stochastic_depth(branch_->forward(x).tanh(), options_.drop, view.key, "branch");
+    if (options_.branch)
+      x = x + foil::stochastic_depth(branch_->forward(x).tanh(), options_.drop, view.key, "branch");
     if (bug == Bug::flattens_an_empty_batch) x = x.reshape({x.size(0), -1}).view(x.sizes());
     const Tensor h = x.mean({2, 3}) - follow(x.mean({2, 3}));
     return {h, x, {}};
@@ -86,11 +91,13 @@ class Planted final : public foil::Encoder {
     return foil::dropout(x, options_.drop, key, "drop");
   }
 
-  // A moving average of the features, without gradient: here that of a fixed vector, as the sound one must not look at its rank.
+  // A moving average of the features, without gradient: here that of a fixed vector, as the sound one must
+  // not look at its rank.
   Tensor follow(const Tensor& h) {
     torch::NoGradGuard no_grad;
     const bool moves = is_training() || bug == Bug::statistics_move_in_evaluation;
-    if (moves && bug == Bug::statistics_of_one_rank && h.size(0) > 0) average_.mul_(0.9).add_(0.1 * h.mean(0));
+    if (moves && bug == Bug::statistics_of_one_rank && h.size(0) > 0)
+      average_.mul_(0.9).add_(0.1 * h.mean(0));
     if (moves && bug != Bug::statistics_of_one_rank) average_.mul_(0.9).add_(0.1);
     return average_.to(h.scalar_type()).clone();
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is refused, why, and that nothing of it ran. FOIL_TEST_BAD is the folder of the libraries of tests/support/plugins/bad.cpp.
+// What is refused, why, and that nothing of it ran. FOIL_TEST_BAD is the folder of the libraries of
+// tests/support/plugins/bad.cpp.
 #include "plugins/folders.h"
 #include "plugins/loader.h"
 #include "plugins/scan.h"
@@ -45,7 +46,9 @@ class Loader : public ::testing::Test {
     return path;
   }
   // A library of bad.cpp, copied: the loader of the system takes two equal paths for one library.
-  std::string copy(const std::string& name) { return write(name + ".so", bytes_of(fs::path(FOIL_TEST_BAD) / (name + ".so"))); }
+  std::string copy(const std::string& name) {
+    return write(name + ".so", bytes_of(fs::path(FOIL_TEST_BAD) / (name + ".so")));
+  }
 
   // The whole message of the refusal, the folder's name cut off.
   std::string refusal(const std::string& path, bool trust = false) {
@@ -88,7 +91,8 @@ TEST_F(Loader, RefusesAFileThatIsNoLibrary) {
 }
 
 TEST_F(Loader, RefusesALibraryThatIsNoPluginWithoutRunningIt) {
-  EXPECT_EQ(refusal(copy("no_plugin")), "no_plugin.so: is a shared library but not a foil plugin (no FOIL_PLUGIN in it).");
+  EXPECT_EQ(refusal(copy("no_plugin")),
+            "no_plugin.so: is a shared library but not a foil plugin (no FOIL_PLUGIN in it).");
   EXPECT_FALSE(something_ran());
 }
 
@@ -101,8 +105,9 @@ TEST_F(Loader, RefusesAProgramWithoutRunningIt) {
 
 TEST_F(Loader, RefusesOtherHeadersAndAnotherLibTorchNamingBothSides) {
   for (const auto& [name, version] : {std::pair{"other_headers", "2.11.0"}, {"other_torch", "2.10.0"}}) {
-    EXPECT_EQ(refusal(copy(name)), std::string(name) + ".so: built for [foil-api 0123456789ab | torch " + version +
-                                       " | gcc 12 | c++11-abi | cuda none], this program is [" + foil::program_abi() +
+    EXPECT_EQ(refusal(copy(name)), std::string(name) + ".so: built for [foil-api 0123456789ab | torch " +
+                                       version + " | gcc 12 | c++11-abi | cuda none], this program is [" +
+                                       foil::program_abi() +
                                        "]. Rebuild: cmake --build its build folder, against this foil.");
     EXPECT_FALSE(something_ran()) << name;
   }
@@ -111,7 +116,9 @@ TEST_F(Loader, RefusesOtherHeadersAndAnotherLibTorchNamingBothSides) {
 TEST_F(Loader, RefusesATruncatedPluginWithoutRunningIt) {
   const std::string good = bytes_of(fs::path(FOIL_TEST_BAD) / "good.so");
   for (const size_t size : {size_t{40}, size_t{200}, good.size() / 2, good.size() - 1}) {
-    EXPECT_EQ(refusal(write("short.so", good.substr(0, size))), "short.so: damaged: it ends before its own headers say.") << size;
+    EXPECT_EQ(refusal(write("short.so", good.substr(0, size))),
+              "short.so: damaged: it ends before its own headers say.")
+        << size;
     EXPECT_FALSE(something_ran()) << size;
   }
 }
@@ -120,7 +127,8 @@ TEST_F(Loader, RefusesSectionHeadersPastTheEnd) {
   std::string bytes = bytes_of(fs::path(FOIL_TEST_BAD) / "good.so");
   for (const uint64_t offset : {bytes.size() - 8, bytes.size() + 64, ~uint64_t{0} - 8}) {
     reinterpret_cast<Elf64_Ehdr*>(bytes.data())->e_shoff = offset;
-    EXPECT_EQ(refusal(write("past.so", bytes)), "past.so: damaged: it ends before its own headers say.") << offset;
+    EXPECT_EQ(refusal(write("past.so", bytes)), "past.so: damaged: it ends before its own headers say.")
+        << offset;
     EXPECT_FALSE(something_ran()) << offset;
   }
 }
@@ -148,7 +156,8 @@ TEST_F(Loader, RefusesAFileThatItsGroupMayWriteUnlessTrusted) {
   const std::string path = copy("good");
   fs::permissions(path, fs::perms::group_write, fs::perm_options::add);
   const std::string group = ::getgrgid(::getegid())->gr_name;
-  EXPECT_EQ(refusal(path), "good.so: the group " + group + " may write this file. chmod g-w it, or say --trust.");
+  EXPECT_EQ(refusal(path),
+            "good.so: the group " + group + " may write this file. chmod g-w it, or say --trust.");
   EXPECT_FALSE(something_ran());
   EXPECT_EQ(refusal(path, true), "loaded");
 }
@@ -156,12 +165,13 @@ TEST_F(Loader, RefusesAFileThatItsGroupMayWriteUnlessTrusted) {
 TEST_F(Loader, RefusesAFileInAFolderThatOthersMayWriteUnlessItIsSticky) {
   fs::create_directories(folder_ / "open/plugins");
   const std::string path = write("open/plugins/good.so", bytes_of(fs::path(FOIL_TEST_BAD) / "good.so"));
-  const std::string refused =
-      "open/plugins/good.so: others may write its folder " + folder_.string() + "/open. chmod o-w it, or say --trust.";
+  const std::string refused = "open/plugins/good.so: others may write its folder " + folder_.string() +
+                              "/open. chmod o-w it, or say --trust.";
   fs::permissions(folder_ / "open", fs::perms::all);
   EXPECT_EQ(refusal(path), without_folder(refused)) << "a folder on the way";
   fs::create_directory_symlink(folder_ / "open", folder_ / "link");
-  EXPECT_EQ(refusal((folder_ / "link/plugins/good.so").string()), "link/" + without_folder(refused).substr(5)) << "by a link";
+  EXPECT_EQ(refusal((folder_ / "link/plugins/good.so").string()), "link/" + without_folder(refused).substr(5))
+      << "by a link";
   EXPECT_FALSE(something_ran());
   fs::permissions(folder_ / "open", fs::perms::all | fs::perms::sticky_bit);
   EXPECT_EQ(refusal(path), "loaded") << "sticky, and the file is ours";
@@ -238,7 +248,8 @@ TEST_F(Loader, RefusesARegistrationThatThrows) {
 TEST_F(Loader, RefusesANameThatIsTakenNamingBothLibraries) {
   const std::string infonce = bytes_of(FOIL_TEST_PLUGIN);
   EXPECT_EQ(refusal(write("first.so", infonce)), "loaded");
-  EXPECT_EQ(refusal(write("second.so", infonce)), "second.so: the loss 'infonce' is already registered by first.so.");
+  EXPECT_EQ(refusal(write("second.so", infonce)),
+            "second.so: the loss 'infonce' is already registered by first.so.");
 }
 
 TEST_F(Loader, RefusesANameThatALibraryRegistersTwice) {
@@ -322,22 +333,24 @@ TEST_F(Loader, ARunBringsNoCodeOfItsOwn) {
   std::vector<foil::Refused> refused;
   const auto allowed = [&](const std::string& folder, bool absolute = true, bool trust = false) {
     refused.clear();
-    return foil::folders_of_record(record, {{folder, "PLACE", absolute}}, trust, refused) == std::vector{folder};
+    return foil::folders_of_record(record, {{folder, "PLACE", absolute}}, trust, refused) ==
+           std::vector{folder};
   };
   EXPECT_TRUE(allowed(mine));
   EXPECT_FALSE(allowed(mine, false)) << "foil records absolute paths";
   EXPECT_FALSE(allowed((folder_ / "run/inside").string()));
-  EXPECT_EQ(refused.at(0).reason, "PLACE: plugins are not loaded from " + folder_.string() +
-                                      "/run/inside: a run must not bring its own code. Name the folder in FOIL_PLUGIN_PATH, or say "
-                                      "--trust.");
+  EXPECT_EQ(refused.at(0).reason,
+            "PLACE: plugins are not loaded from " + folder_.string() +
+                "/run/inside: a run must not bring its own code. Name the folder in FOIL_PLUGIN_PATH, or say "
+                "--trust.");
   EXPECT_FALSE(allowed((folder_ / "mine/../run/inside").string()));
   EXPECT_TRUE(allowed((folder_ / "run/inside").string(), false, true)) << "trusted";
   EXPECT_FALSE(allowed((folder_ / "gone").string()));
   EXPECT_TRUE(refused.at(0).reason.starts_with("PLACE: no such folder: ")) << refused.at(0).reason;
   fs::permissions(record, fs::perms::others_write, fs::perm_options::add);
   EXPECT_FALSE(allowed(mine));
-  EXPECT_EQ(refused.at(0).reason,
-            "PLACE: plugins are not loaded from " + mine + ": others may write this file. chmod o-w it, or say --trust.");
+  EXPECT_EQ(refused.at(0).reason, "PLACE: plugins are not loaded from " + mine +
+                                      ": others may write this file. chmod o-w it, or say --trust.");
 }
 
 TEST_F(Loader, AScanReportsWhatCrashesOrLeavesAndGoesOn) {
@@ -348,9 +361,12 @@ TEST_F(Loader, AScanReportsWhatCrashesOrLeavesAndGoesOn) {
   write("infonce.so", bytes_of(FOIL_TEST_PLUGIN));
   const auto refused = foil::scan_plugins({folder_.string()}, registry_);
   ASSERT_EQ(refused.size(), 4u);
-  EXPECT_EQ(without_folder(refused[0].reason), "crashes.so: crashed while it was loaded (Segmentation fault).");
-  EXPECT_EQ(without_folder(refused[1].reason), "leaves.so: ended the process while it was loaded (exit code 7).");
-  EXPECT_EQ(without_folder(refused[2].reason), "overflows.so: crashed while it was loaded (Segmentation fault).");
+  EXPECT_EQ(without_folder(refused[0].reason),
+            "crashes.so: crashed while it was loaded (Segmentation fault).");
+  EXPECT_EQ(without_folder(refused[1].reason),
+            "leaves.so: ended the process while it was loaded (exit code 7).");
+  EXPECT_EQ(without_folder(refused[2].reason),
+            "overflows.so: crashed while it was loaded (Segmentation fault).");
   EXPECT_EQ(without_folder(refused[3].reason), "throws.so: its registration threw: no luck today.");
   EXPECT_EQ(registry_.names("loss"), std::vector<std::string>{"infonce"});
 }
@@ -360,7 +376,8 @@ TEST_F(Loader, AScanFindsANameThatTwoLibrariesUse) {
   write("second.so", bytes_of(FOIL_TEST_PLUGIN));
   const auto refused = foil::scan_plugins({folder_.string()}, registry_);
   ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(without_folder(refused[0].reason), "second.so: the loss 'infonce' is already registered by first.so.");
+  EXPECT_EQ(without_folder(refused[0].reason),
+            "second.so: the loss 'infonce' is already registered by first.so.");
 }
 
 }  // namespace

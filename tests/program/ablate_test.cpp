@@ -65,7 +65,8 @@ const auto* const finished_environment = ::testing::AddGlobalTestEnvironment(new
 TEST(Ablate, SaysNothingBesideItsResultWhenQuiet) {
   const Workplace place;
   place.write("e.toml", experiment(two_losses));
-  const Outcome outcome = place.foil({"ablate", "e.toml", "--quiet", "--set", "run.steps=1", "--set", "sweep.seeds=1"});
+  const Outcome outcome =
+      place.foil({"ablate", "e.toml", "--quiet", "--set", "run.steps=1", "--set", "sweep.seeds=1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
@@ -88,9 +89,11 @@ TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
   EXPECT_LT(untrained, infonce);
   EXPECT_LT(infonce, dcl);
   const std::string titles = lines(outcome.out)[2];
-  EXPECT_EQ(titles.find("kNN %"), titles.find_first_not_of(' ', std::string("variant").size())) << "kNN is the first column";
+  EXPECT_EQ(titles.find("kNN %"), titles.find_first_not_of(' ', std::string("variant").size()))
+      << "kNN is the first column";
   EXPECT_NE(lines(outcome.out)[static_cast<size_t>(dcl)].find("n < 3"), std::string::npos) << outcome.out;
-  for (const std::string header_of : {"[1/4] infonce seed 0", "[2/4] infonce seed 1", "[3/4] dcl seed 0", "[4/4] dcl seed 1"}) {
+  for (const std::string header_of :
+       {"[1/4] infonce seed 0", "[2/4] infonce seed 1", "[3/4] dcl seed 0", "[4/4] dcl seed 1"}) {
     EXPECT_GE(line_of(outcome.err, header_of), 0) << header_of;
   }
 }
@@ -98,12 +101,14 @@ TEST(Ablate, MakesOneTableOfBaselinesAndVariantsAndAReport) {
 TEST(Ablate, GivesTheUntrainedEncoderOfEachSeedAndTheRawPixelsTheSameEvaluation) {
   const fs::path study = finished().folder / "runs/small";
   std::map<std::string, nlohmann::json> results;
-  for (const std::string name : {"baselines/raw-pixels", "baselines/untrained-seed0", "baselines/untrained-seed1", "infonce-seed0",
-                                 "infonce-seed1", "dcl-seed0", "dcl-seed1"}) {
+  for (const std::string name :
+       {"baselines/raw-pixels", "baselines/untrained-seed0", "baselines/untrained-seed1", "infonce-seed0",
+        "infonce-seed1", "dcl-seed0", "dcl-seed1"}) {
     results[name] = nlohmann::json::parse(slurp(study / name / "results.json"));
     EXPECT_EQ(results[name]["protocol"], results["baselines/raw-pixels"]["protocol"]) << name;
   }
-  EXPECT_NE(results["baselines/untrained-seed0"]["measured"], results["baselines/untrained-seed1"]["measured"]);
+  EXPECT_NE(results["baselines/untrained-seed0"]["measured"],
+            results["baselines/untrained-seed1"]["measured"]);
   EXPECT_NE(results["baselines/untrained-seed0"]["measured"], results["infonce-seed0"]["measured"]);
 }
 
@@ -112,8 +117,8 @@ TEST(Ablate, SkipsWhatIsFinished) {
   const Workplace& place = finished(&first);
   const auto written = [&] {
     std::map<std::string, fs::file_time_type> files;
-    for (const std::string trial :
-         {"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1", "baselines/raw-pixels", "baselines/untrained-seed1"}) {
+    for (const std::string trial : {"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1",
+                                    "baselines/raw-pixels", "baselines/untrained-seed1"}) {
       files[trial] = fs::last_write_time(place.folder / "runs/small" / trial / "results.json");
     }
     return files;
@@ -148,7 +153,9 @@ TEST(Ablate, RunsTheFilesThatAFileListsAsOneStudy) {
   Workplace place;
   place.write("methods/one.toml", experiment(""));
   place.write("methods/two.toml", "extends = \"one.toml\"\n[[loss]]\nname = \"dcl\"\n");
-  place.write("all.toml", "[run]\nname = \"all\"\n[sweep]\nseeds = 1\nfiles = [\"methods/one.toml\", \"methods/two.toml\"]\n");
+  place.write(
+      "all.toml",
+      "[run]\nname = \"all\"\n[sweep]\nseeds = 1\nfiles = [\"methods/one.toml\", \"methods/two.toml\"]\n");
   const Outcome outcome = place.foil({"ablate", "all.toml"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(lines(outcome.out).front(), "runs/all");
@@ -184,7 +191,9 @@ TEST(Ablate, AFailedTrialDoesNotStopTheOthersAndItsReasonIsInTheTable) {
   EXPECT_EQ(lines(outcome.out).back(), "runs/small/report.html");
   for (const std::string seed : {"seed0", "seed1"})
     EXPECT_TRUE(fs::exists(place.folder / "runs/small/learning_rate=0.05-seed0/results.json")) << seed;
-  EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "runs/small/learning_rate=1e+30-seed0/status"))["state"], "failed");
+  EXPECT_EQ(
+      nlohmann::json::parse(slurp(place.folder / "runs/small/learning_rate=1e+30-seed0/status"))["state"],
+      "failed");
   const Outcome later = place.foil({"compare", "runs/small"});
   EXPECT_EQ(later.code, 0);
   EXPECT_EQ(count(later.out, ": non-finite "), 2) << later.out;
@@ -192,7 +201,9 @@ TEST(Ablate, AFailedTrialDoesNotStopTheOthersAndItsReasonIsInTheTable) {
 
 // A study of one trial that stops as collapsed at its second step, with a checkpoint.
 const std::string collapsing = "[collapse]\nevery = 2\nstd = 0.99\naction = \"stop\"\n";
-std::string one_trial(const std::string& tables) { return small_experiment() + "[sweep]\nseeds = 1\n" + tables; }
+std::string one_trial(const std::string& tables) {
+  return small_experiment() + "[sweep]\nseeds = 1\n" + tables;
+}
 
 std::vector<std::string> kept_aside(const fs::path& study) {
   std::vector<std::string> names;
@@ -211,7 +222,8 @@ TEST(Ablate, ATrialThatFailedAndWasMendedBeginsAnewWithoutARestartOfTheStudy) {
   EXPECT_EQ(mended.code, 0) << mended.err << mended.out;
   EXPECT_EQ(mended.err.find("resumed"), std::string::npos) << mended.err;
   ASSERT_EQ(kept_aside(place.folder / "runs/small").size(), 1u);
-  EXPECT_TRUE(fs::exists(fs::path(kept_aside(place.folder / "runs/small")[0]) / "checkpoints/step-00000002.json"));
+  EXPECT_TRUE(
+      fs::exists(fs::path(kept_aside(place.folder / "runs/small")[0]) / "checkpoints/step-00000002.json"));
 }
 
 TEST(Ablate, ATrialThatFailedAndMayGoOnDoesSo) {
@@ -230,7 +242,8 @@ TEST(Ablate, ATrialThatIsRefusedShowsWhyAndNotWhyItFailedLastTime) {
   place.write("e.toml", one_trial(collapsing));
   const Outcome first = place.foil({"ablate", "e.toml"});
   EXPECT_EQ(count(first.out, "have collapsed"), 1) << first.out;
-  place.write("runs/small/seed0/status", R"({"state":"dreaming","step":2,"utc":"","reason":"the projections have collapsed"})");
+  place.write("runs/small/seed0/status",
+              R"({"state":"dreaming","step":2,"utc":"","reason":"the projections have collapsed"})");
   const Outcome second = place.foil({"ablate", "e.toml"});
   EXPECT_EQ(second.code, 1);
   EXPECT_EQ(count(second.out, "have collapsed"), 0) << second.out;
@@ -242,7 +255,8 @@ TEST(Ablate, AnotherEvaluationIsMadeOfWhatTheStudyTrained) {
   const Workplace place;
   place.write("e.toml", one_trial(""));
   ASSERT_EQ(place.foil({"ablate", "e.toml"}).code, 0);
-  const fs::path run = place.folder / "runs/small/seed0", newest = run / "checkpoints/step-00000020.safetensors";
+  const fs::path run = place.folder / "runs/small/seed0",
+                 newest = run / "checkpoints/step-00000020.safetensors";
   const auto trained = fs::last_write_time(newest);
   const Outcome other = place.foil({"ablate", "e.toml", "--set", "evaluate.clustering=true"});
   EXPECT_EQ(other.code, 0) << other.err;
@@ -250,7 +264,8 @@ TEST(Ablate, AnotherEvaluationIsMadeOfWhatTheStudyTrained) {
   EXPECT_TRUE(nlohmann::json::parse(slurp(run / "results.json"))["metrics"].contains("features.nmi"));
   const Outcome refused = place.foil({"ablate", "e.toml", "--set", "loss.temperature=0.7"});
   EXPECT_EQ(refused.code, 2);
-  EXPECT_NE(refused.err.find("trial 'seed0' is complete with another configuration."), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("trial 'seed0' is complete with another configuration."), std::string::npos)
+      << refused.err;
 }
 
 TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
@@ -258,7 +273,8 @@ TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
   std::string text = experiment("");
   place.write("e.toml", text.replace(text.find("seeds = 2"), 9, "seeds = 1"));
   ASSERT_EQ(place.foil({"ablate", "e.toml"}).code, 0);
-  const std::string file = "runs/small/baselines/raw-pixels/results.json", before = slurp(place.folder / file);
+  const std::string file = "runs/small/baselines/raw-pixels/results.json",
+                    before = slurp(place.folder / file);
   for (const std::string damage : {"", "{\"config\": 7", "[]", "{\"config\": 7}"}) {
     place.write(file, damage);
     EXPECT_EQ(place.foil({"ablate", "e.toml"}).code, 0) << damage;
@@ -273,7 +289,8 @@ TEST(Ablate, GoesOnAfterBeingKilled) {
   place.write("e.toml", experiment(two_losses) + foil::kHold);
   const fs::path study = place.folder / "runs/small";
   const auto expect_held = [&](const std::string& at) {
-    ASSERT_TRUE(Workplace::eventually([&] { return place.is_held(at); })) << slurp(place.folder / "stderr.txt");
+    ASSERT_TRUE(Workplace::eventually([&] { return place.is_held(at); }))
+        << slurp(place.folder / "stderr.txt");
   };
   place.hold_at("2");
   const pid_t pid = place.start_foil({"ablate", "e.toml"}, find_hold);
@@ -296,7 +313,8 @@ TEST(Ablate, GoesOnAfterBeingKilled) {
   Outcome uninterrupted;
   finished(&uninterrupted);
   EXPECT_EQ(outcome.out, uninterrupted.out);
-  EXPECT_EQ(slurp(study / "infonce-seed1/metrics.jsonl"), slurp(finished().folder / "runs/small/infonce-seed1/metrics.jsonl"));
+  EXPECT_EQ(slurp(study / "infonce-seed1/metrics.jsonl"),
+            slurp(finished().folder / "runs/small/infonce-seed1/metrics.jsonl"));
 }
 
 TEST(Ablate, CtrlCStopsTheTrialAtItsStepAndTheStudyWithIt) {
@@ -304,9 +322,10 @@ TEST(Ablate, CtrlCStopsTheTrialAtItsStepAndTheStudyWithIt) {
   place.write("e.toml", experiment(two_losses) + foil::kHold);
   place.hold_at("5");
   const fs::path study = place.folder / "runs/small";
-  const pid_t pid = place.start_foil({"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"},
-                                     find_hold);
-  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); })) << slurp(place.folder / "stderr.txt");
+  const pid_t pid = place.start_foil(
+      {"ablate", "e.toml", "--set", "run.steps=2000", "--set", "evaluate.baselines=false"}, find_hold);
+  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); }))
+      << slurp(place.folder / "stderr.txt");
   ::kill(pid, SIGINT);
   place.let_go("5");
   const Outcome outcome = place.wait(pid);
@@ -328,7 +347,8 @@ TEST(Compare, PrintsJsonThatParses) {
   const nlohmann::json dcl = table["rows"][3]["metrics"]["knn"];
   EXPECT_EQ(dcl["n"], 2);
   EXPECT_EQ(dcl["values"]["1"],
-            nlohmann::json::parse(slurp(finished().folder / "runs/small/dcl-seed1/results.json"))["metrics"]["knn"]);
+            nlohmann::json::parse(
+                slurp(finished().folder / "runs/small/dcl-seed1/results.json"))["metrics"]["knn"]);
 }
 
 TEST(Compare, PrintsCsvWithAsManyFieldsInEveryLine) {
@@ -357,7 +377,9 @@ TEST(Compare, PrintsMarkdownAndTheSameTableAsAblate) {
   ASSERT_GE(header, 0) << markdown.out;
   const auto all = lines(markdown.out);
   for (size_t i = 0; i < 6; ++i)
-    EXPECT_EQ(count(all.at(static_cast<size_t>(header) + i), "|"), count(all[static_cast<size_t>(header)], "|")) << markdown.out;
+    EXPECT_EQ(count(all.at(static_cast<size_t>(header) + i), "|"),
+              count(all[static_cast<size_t>(header)], "|"))
+        << markdown.out;
   Outcome ablate;
   const Outcome table = finished(&ablate).foil({"compare", "runs/small", "--report", "elsewhere"});
   EXPECT_EQ("runs/small\n" + table.out + "runs/small/report.html\n", ablate.out);

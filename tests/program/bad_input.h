@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a user can get wrong, as a table: each row has the files, the arguments, the whole of stderr and the exit code. Nothing may
-// be created where runs go. FOLDER stands for the folder of the case, LOSSES, ENCODERS, ... for the names that this build
-// registers.
+// What a user can get wrong, as a table: each row has the files, the arguments, the whole of stderr and the
+// exit code. Nothing may be created where runs go. FOLDER stands for the folder of the case, LOSSES,
+// ENCODERS, ... for the names that this build registers.
 #pragma once
 
 #include "tests/support/run_foil.h"
@@ -32,7 +32,8 @@ struct Case {
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
   return text;
 }
 
@@ -59,20 +60,25 @@ TEST_P(BadInput, IsRefusedInWholeAndNothingIsCreated) {
   for (const auto& [name, text] : c.files) place.write(name, replaced(text, "FOLDER", place.folder.string()));
   if (c.prepare) c.prepare(place);
   std::vector<std::string> arguments, env;
-  for (const std::string& argument : c.arguments) arguments.push_back(replaced(argument, "FOLDER", place.folder.string()));
-  for (const std::string& variable : c.env) env.push_back(replaced(variable, "FOLDER", place.folder.string()));
+  for (const std::string& argument : c.arguments)
+    arguments.push_back(replaced(argument, "FOLDER", place.folder.string()));
+  for (const std::string& variable : c.env)
+    env.push_back(replaced(variable, "FOLDER", place.folder.string()));
   const auto listing = [&] {
     std::vector<std::string> names;
     if (!std::filesystem::exists(place.folder / "runs")) return names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(place.folder / "runs")) names.push_back(entry.path());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(place.folder / "runs"))
+      names.push_back(entry.path());
     std::sort(names.begin(), names.end());
     return names;
   };
   const std::vector<std::string> before = listing();
   const Outcome outcome = place.foil(arguments, env);
   std::string message = c.message;
-  for (const auto& [word, kind] : std::map<std::string, std::string>{
-           {"LOSSES", "loss"}, {"ENCODERS", "encoder"}, {"DATA_SETS", "data set"}, {"AUGMENTATIONS", "augmentation"}}) {
+  for (const auto& [word, kind] : std::map<std::string, std::string>{{"LOSSES", "loss"},
+                                                                     {"ENCODERS", "encoder"},
+                                                                     {"DATA_SETS", "data set"},
+                                                                     {"AUGMENTATIONS", "augmentation"}}) {
     if (message.find(word) != std::string::npos) message = replaced(message, word, registered(kind));
   }
   EXPECT_EQ(replaced(outcome.err, place.folder.string(), "FOLDER"), message + "\n");

@@ -9,7 +9,11 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(
     CommandLine, BadInput,
     ::testing::Values(
-        Case{"MissingFile", {{"e.toml", good}}, "e2.toml: no such file. Did you mean 'e.toml'?", 2, {"train", "e2.toml"}},
+        Case{"MissingFile",
+             {{"e.toml", good}},
+             "e2.toml: no such file. Did you mean 'e.toml'?",
+             2,
+             {"train", "e2.toml"}},
         Case{"AFolderForTheFile",
              {{"folder/e.toml", good}},
              "folder: is a folder, allowed: an experiment file (*.toml).",
@@ -17,7 +21,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"train", "folder"}},
         Case{"UnknownVerb",
              {},
-             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, config, plugins, describe, new, score, doctor. "
+             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, config, plugins, describe, "
+             "new, score, doctor. "
              "Did you mean 'train'?",
              2,
              {"tain", "e.toml"}},
@@ -34,7 +39,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"train", "e.toml", "--set", "run.steps"}},
         Case{"SetOfUnknownKey",
              {{"e.toml", good}},
-             "--set run.step=3: unknown key run.step. Known keys: name, seed, epochs, steps, output, precision, deterministic, "
+             "--set run.step=3: unknown key run.step. Known keys: name, seed, epochs, steps, output, "
+             "precision, deterministic, "
              "threads, timeout. Did you mean 'steps'?",
              2,
              {"train", "e.toml", "--set", "run.step=3"}},
@@ -65,32 +71,40 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:3:8: not valid TOML: Error while parsing key-value pair: expected value, saw '\\n'."},
         Case{"UnknownKeyAtTheTop",
              {{"e.toml", good + "[optimiser]\nname = \"sgd\"\n"}},
-             "e.toml:11:2: unknown key optimiser. Known keys: run, data, sampler, views, augment, encoder, head, predictor, "
-             "momentum, model, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. Did you mean "
+             "e.toml:11:2: unknown key optimiser. Known keys: run, data, sampler, views, augment, encoder, "
+             "head, predictor, "
+             "momentum, model, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, "
+             "sweep. Did you mean "
              "'optimizer'?"},
         Case{"UnknownKeyInRun",
              {{"e.toml", "[run]\nsteps = 1\nsede = 3\n" + data_table + encoder_table + loss_table}},
-             "e.toml:3:1: unknown key run.sede. Known keys: name, seed, epochs, steps, output, precision, deterministic, threads, "
+             "e.toml:3:1: unknown key run.sede. Known keys: name, seed, epochs, steps, output, precision, "
+             "deterministic, threads, "
              "timeout. Did you mean 'seed'?"},
         Case{"UnknownKeyInLoss",
              {{"e.toml", good + "temprature = 0.1\n"}},
-             "e.toml:11:1: unknown key loss.temprature. Known keys: name, weight, learning_rate_factor, temperature. Did you mean "
+             "e.toml:11:1: unknown key loss.temprature. Known keys: name, weight, learning_rate_factor, "
+             "temperature. Did you mean "
              "'temperature'?"},
         Case{"WrongType",
              {{"e.toml", good + "temperature = \"0.1\"\n"}},
              "e.toml:11:15: loss.temperature = \"0.1\" (a text), allowed: a number > 0."},
-        Case{
-            "OutOfRange", {{"e.toml", good + "temperature = -1\n"}}, "e.toml:11:15: loss.temperature = -1, allowed: a number > 0."},
+        Case{"OutOfRange",
+             {{"e.toml", good + "temperature = -1\n"}},
+             "e.toml:11:15: loss.temperature = -1, allowed: a number > 0."},
         Case{"FractionForAnInteger",
              {{"e.toml", "[run]\nsteps = 1.5\n" + data_table + encoder_table + loss_table}},
              "e.toml:2:9: run.steps = 1.5 (a number), allowed: an integer >= -1."},
         Case{"NoneOfTheChoices",
              {{"e.toml", "[run]\nprecision = \"fp23\"\n" + data_table + encoder_table + loss_table}},
-             "e.toml:2:13: run.precision = \"fp23\", allowed: \"fp32\", \"bf16\", \"fp64\". Did you mean 'fp32'?"},
+             "e.toml:2:13: run.precision = \"fp23\", allowed: \"fp32\", \"bf16\", \"fp64\". Did you mean "
+             "'fp32'?"},
         Case{"StepsAndEpochs",
              {{"e.toml", "[run]\nsteps = 1\nepochs = 1\n" + data_table + encoder_table + loss_table}},
              "e.toml:2:1: run.steps and run.epochs are both given; give one."},
-        Case{"NoLoss", {{"e.toml", run_table + data_table + encoder_table}}, "e.toml:1:1: no [[loss]] is given."},
+        Case{"NoLoss",
+             {{"e.toml", run_table + data_table + encoder_table}},
+             "e.toml:1:1: no [[loss]] is given."},
         Case{"LossWithoutName",
              {{"e.toml", run_table + data_table + encoder_table + "[[loss]]\ntemperature = 0.1\n"}},
              "e.toml:9:1: loss.name is missing."},
@@ -102,10 +116,12 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:8:8: unknown encoder 'small_cn'. Known names: ENCODERS. Did you mean 'small_cnn'?"},
         Case{"UnknownDataSet",
              {{"e.toml", run_table + "[data]\nname = \"fashion-mnist\"\n" + encoder_table + loss_table}},
-             "e.toml:4:8: unknown data set 'fashion-mnist'. Known names: DATA_SETS. Did you mean 'fashion_mnist'?"},
+             "e.toml:4:8: unknown data set 'fashion-mnist'. Known names: DATA_SETS. Did you mean "
+             "'fashion_mnist'?"},
         Case{"UnknownAugmentation",
              {{"e.toml", good + "[[augment]]\nname = \"solarise\"\n"}},
-             "e.toml:12:8: unknown augmentation 'solarise'. Known names: AUGMENTATIONS. Did you mean 'solarize'?"},
+             "e.toml:12:8: unknown augmentation 'solarise'. Known names: AUGMENTATIONS. Did you mean "
+             "'solarize'?"},
         Case{"ATableThatIsAValue",
              {{"e.toml", "encoder = \"small_cnn\"\n" + run_table + data_table + loss_table}},
              "e.toml:1:11: encoder must be a table: [encoder]."},
@@ -120,25 +136,30 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", "extends = \"bases/bass.toml\"\n" + good}, {"bases/base.toml", good}},
              "e.toml:1:11: bases/bass.toml: no such file. Did you mean 'bases/base.toml'?"},
         Case{"ErrorInTheBase",
-             {{"e.toml", "extends = \"base.toml\"\n" + good}, {"base.toml", "[optimizer]\nlearning_rate = -1\n"}},
+             {{"e.toml", "extends = \"base.toml\"\n" + good},
+              {"base.toml", "[optimizer]\nlearning_rate = -1\n"}},
              "base.toml:2:17: optimizer.learning_rate = -1, allowed: a number > 0."},
         Case{"AnOptionOfAnotherOptimizer",
              {{"e.toml", good + "[optimizer]\nname = \"adamw\"\nmomentum = 0.9\n"}},
-             "e.toml:13:12: optimizer.momentum = 0.9, allowed: where optimizer.name is \"sgd\", \"lars\"; it is \"adamw\"."},
+             "e.toml:13:12: optimizer.momentum = 0.9, allowed: where optimizer.name is \"sgd\", \"lars\"; it "
+             "is \"adamw\"."},
         Case{"AnOptionOfAnotherOptimizerInTheBase",
-             {{"e.toml", "extends = \"base.toml\"\n" + good}, {"base.toml", "[optimizer]\nbetas = [0.9, 0.95]\n"}},
-             "base.toml:2:9: optimizer.betas = [0.9, 0.95], allowed: where optimizer.name is \"adam\", \"adamw\"; it is \"sgd\"."},
+             {{"e.toml", "extends = \"base.toml\"\n" + good},
+              {"base.toml", "[optimizer]\nbetas = [0.9, 0.95]\n"}},
+             "base.toml:2:9: optimizer.betas = [0.9, 0.95], allowed: where optimizer.name is \"adam\", "
+             "\"adamw\"; it is \"sgd\"."},
         Case{"SweepOfNoList",
              {{"e.toml", good + "[sweep]\ngrid = { \"loss.temperature\" = 0.1 }\n"}},
              "e.toml:12:31: sweep.grid.loss.temperature = 0.1, allowed: a list of one or more values."},
         Case{"SweepOutOfRange",
              {{"e.toml", good + "[sweep]\ngrid = { \"loss.temperature\" = [-1] }\n"}},
              "e.toml:12:32: loss.temperature = -1, allowed: a number > 0."},
-        Case{
-            "SweepOfUnequalLengths",
-            {{"e.toml", good + "[sweep]\nzip = { \"loss.temperature\" = [0.1, 0.2], \"run.steps\" = [1] }\n"}},
-            "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; lists in zip have equal lengths: zip = { "
-            "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
+        Case{"SweepOfUnequalLengths",
+             {{"e.toml",
+               good + "[sweep]\nzip = { \"loss.temperature\" = [0.1, 0.2], \"run.steps\" = [1] }\n"}},
+             "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; lists in "
+             "zip have equal lengths: zip = { "
+             "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
         Case{"SweepOfNoSeeds",
              {{"e.toml", good + "[sweep]\nseeds = 0\n"}},
              "e.toml:12:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
@@ -151,7 +172,8 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[views]\ncount = 1\n"}},
              "e.toml:10:8: the loss 'infonce' needs at least 2 views, views.count = 1."},
         Case{"TooManyViews",
-             {{"e.toml", run_table + data_table + encoder_table + "[[loss]]\nname = \"dcl\"\n[views]\ncount = 3\n"}},
+             {{"e.toml",
+               run_table + data_table + encoder_table + "[[loss]]\nname = \"dcl\"\n[views]\ncount = 3\n"}},
              "e.toml:10:8: the loss 'dcl' needs 2 views, views.count = 3."},
         Case{"MoreFullViewsThanViews",
              {{"e.toml", good + "[views]\ncount = 2\nfull = 3\n"}},
@@ -160,18 +182,20 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[[augment]]\nname = \"solarize\"\nviews = [0, 2]\n"}},
              "e.toml:13:13: augment.views[1] = 2, allowed: an integer from 0 to 1."},
         Case{"AQueueOfASmallCrop",
-             {{"e.toml", run_table + data_table + encoder_table + "[[loss]]\nname = \"moco\"\n[views]\nfull = 1\n"}},
+             {{"e.toml",
+               run_table + data_table + encoder_table + "[[loss]]\nname = \"moco\"\n[views]\nfull = 1\n"}},
              "e.toml:10:8: the loss 'moco' needs view 1 at full size (they count from 0), views.full = 1."},
         Case{"LabelsOfADataSetThatNamesClassesAndLabelsNoSample",
-             {{"e.toml",
-               run_table + "[data]\nname = \"unlabelled\"\nbatch_size = 8\n" + encoder_table + "[[loss]]\nname = \"supcon\"\n"}},
+             {{"e.toml", run_table + "[data]\nname = \"unlabelled\"\nbatch_size = 8\n" + encoder_table +
+                             "[[loss]]\nname = \"supcon\"\n"}},
              "e.toml:9:8: the loss 'supcon' needs labels, the data set 'unlabelled' has none.",
              2,
              {"train", "e.toml"},
              {},
              {std::string("FOIL_PLUGIN_PATH=") + FOIL_WANTS}},
         Case{"AnOptionAboveAnother",
-             {{"e.toml", run_table + data_table + encoder_table + "[[loss]]\nname = \"mochi\"\nqueue_length = 8\nhardest = 9\n"}},
+             {{"e.toml", run_table + data_table + encoder_table +
+                             "[[loss]]\nname = \"mochi\"\nqueue_length = 8\nhardest = 9\n"}},
              "e.toml:12:11: loss.hardest = 9, allowed: at most queue_length = 8."},
         Case{"MomentumAboveOne",
              {{"e.toml", good + "[momentum]\nvalue = 1.5\n"}},
@@ -180,8 +204,8 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[head]\nkind = \"none\"\nfrozen_epochs = 1\n"}},
              "e.toml:13:17: head.frozen_epochs = 1, allowed: 0 without a head."},
         Case{"KnnWhileTrainingWithoutATestSplit",
-             {{"e.toml",
-               run_table + data_table + "test_samples = 0\n" + encoder_table + loss_table + "[evaluate]\nevery_epochs = 1\n"}},
+             {{"e.toml", run_table + data_table + "test_samples = 0\n" + encoder_table + loss_table +
+                             "[evaluate]\nevery_epochs = 1\n"}},
              "e.toml:13:16: evaluate.every_epochs = 1, allowed: 0, as the data set has no test split."},
         Case{"KnnWhileTrainingOnFewerSamplesThanNeighbours",
              {{"e.toml", good + "[evaluate]\nevery_epochs = 1\nonline_samples = 10\n"}},
@@ -199,7 +223,8 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[collapse]\nrank = 2\n"}},
              "e.toml:12:1: unknown key collapse.rank. Known keys: every, effective_rank, std, action."},
         Case{"BatchAboveTheDataSet",
-             {{"e.toml", run_table + "[data]\nname = \"synthetic\"\nsamples = 32\nbatch_size = 33\n" + encoder_table + loss_table}},
+             {{"e.toml", run_table + "[data]\nname = \"synthetic\"\nsamples = 32\nbatch_size = 33\n" +
+                             encoder_table + loss_table}},
              "e.toml:6:14: data.batch_size = 33, allowed: 1 to 32, the size of the training set."},
         Case{"SubsetAboveTheDataSet",
              {{"e.toml", run_table + data_table + "subset = 33\n" + encoder_table + loss_table}},

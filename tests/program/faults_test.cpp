@@ -25,11 +25,12 @@ struct Ended {
 };
 
 // Trains with this fault on `ranks` ranks, saving after every step.
-Ended train_with(const std::string& fault, int ranks = 3, const std::string& run = "", const std::vector<std::string>& more = {}) {
+Ended train_with(const std::string& fault, int ranks = 3, const std::string& run = "",
+                 const std::vector<std::string>& more = {}) {
   Ended ended;
   ended.place->write("small.toml", faulty_experiment(fault, run));
-  std::vector<std::string> command = {"train", "small.toml",        "--quiet", "--nproc", std::to_string(ranks),
-                                      "--set", "checkpoint.every=1"};
+  std::vector<std::string> command = {
+      "train", "small.toml", "--quiet", "--nproc", std::to_string(ranks), "--set", "checkpoint.every=1"};
   command.insert(command.end(), more.begin(), more.end());
   ended.outcome = foil_within(*ended.place, command, kFindPlugins);
   return ended;
@@ -41,13 +42,16 @@ std::string on_rank(int rank, const std::string& fault) {
 
 // The whole of stderr is one line that matches.
 void expect_one_line(const Outcome& outcome, const std::string& pattern) {
-  EXPECT_TRUE(std::regex_match(outcome.err, std::regex(pattern + "\n"))) << outcome.err << "\nwanted: " << pattern;
+  EXPECT_TRUE(std::regex_match(outcome.err, std::regex(pattern + "\n")))
+      << outcome.err << "\nwanted: " << pattern;
 }
 
 TEST(Fault, RanksWithoutAnyValidAnchorAndAParameterThatOnlyOthersUseTrainAsOneRankDoes) {
-  const std::vector<std::string> in_double = {
-      "--set", "run.precision=fp64", "--set", "optimizer.weight_decay=0.1", "--set", "optimizer.decay_norms_and_biases=true"};
-  const Ended one = train_with("valid_below = 22\n", 1, "", in_double), many = train_with("valid_below = 22\n", 3, "", in_double);
+  const std::vector<std::string> in_double = {"--set", "run.precision=fp64",
+                                              "--set", "optimizer.weight_decay=0.1",
+                                              "--set", "optimizer.decay_norms_and_biases=true"};
+  const Ended one = train_with("valid_below = 22\n", 1, "", in_double),
+              many = train_with("valid_below = 22\n", 3, "", in_double);
   ASSERT_EQ(one.outcome.code, 0) << one.outcome.err;
   ASSERT_EQ(many.outcome.code, 0) << many.outcome.err;
   expect_same_losses(many.run.losses(), one.run.losses(), 1e-9);
@@ -60,8 +64,9 @@ TEST(Fault, RanksWithoutAnyValidAnchorAndAParameterThatOnlyOthersUseTrainAsOneRa
 TEST(Fault, ANanOnRank2StopsAllBeforeTheUpdateAndSavesItsBatch) {
   const Ended ended = train_with(on_rank(2, "nan"));
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(ended.outcome,
-                  "rank 2: step 5: non-finite loss 0 on rank 2; its batch is in .*/non_finite-step5-rank2.safetensors");
+  expect_one_line(
+      ended.outcome,
+      "rank 2: step 5: non-finite loss 0 on rank 2; its batch is in .*/non_finite-step5-rank2.safetensors");
   EXPECT_EQ(ended.run.status()["state"], "failed");
   EXPECT_EQ(ended.run.rows(), 5) << "steps 0 to 4";
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
@@ -72,28 +77,34 @@ TEST(Fault, ANanOnRank2StopsAllBeforeTheUpdateAndSavesItsBatch) {
   EXPECT_TRUE(torch::equal(batch.tensors.at("index"), sampler.batch(5).slice(0, begin, end)));
   EXPECT_EQ(batch.tensors.at("view.0").sizes(), (at::IntArrayRef{21, 3, 12, 12}));
   EXPECT_EQ(batch.tensors.at("view.1").sizes(), (at::IntArrayRef{21, 3, 12, 12}));
-  EXPECT_EQ(batch.tensors.at("key.1").sizes(), (at::IntArrayRef{21})) << "what the encoder's draws are made of";
-  EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 1u) << "the other ranks' batches are not to blame";
+  EXPECT_EQ(batch.tensors.at("key.1").sizes(), (at::IntArrayRef{21}))
+      << "what the encoder's draws are made of";
+  EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 1u)
+      << "the other ranks' batches are not to blame";
 }
 
 TEST(Fault, ANanOfOneRankAloneIsNamedInTheSameWords) {
   const Ended ended = train_with(on_rank(0, "nan"), 1);
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(ended.outcome, "step 5: non-finite loss 0 on rank 0; its batch is in .*/non_finite-step5-rank0.safetensors");
+  expect_one_line(
+      ended.outcome,
+      "step 5: non-finite loss 0 on rank 0; its batch is in .*/non_finite-step5-rank0.safetensors");
 }
 
 TEST(Fault, WeightsThatOverflowAreFoundWhereTheyFirstShow) {
-  const Ended ended = train_with("", 2, "", {"--set", "optimizer.learning_rate=1e38", "--set", "schedule.name=constant"});
+  const Ended ended =
+      train_with("", 2, "", {"--set", "optimizer.learning_rate=1e38", "--set", "schedule.name=constant"});
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(ended.outcome, "rank 0: step 1: non-finite features h\\[0\\] on rank 0; its batch is in .*");
+  expect_one_line(ended.outcome,
+                  "rank 0: step 1: non-finite features h\\[0\\] on rank 0; its batch is in .*");
 }
 
 TEST(Fault, ANanGradientUnderAFiniteLossNamesTheParameterAndSavesTheBatch) {
   const Ended ended = train_with(on_rank(2, "nan_gradient"));
   EXPECT_EQ(ended.outcome.code, 4);
-  expect_one_line(
-      ended.outcome,
-      "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; its batch is in .*/non_finite-step5-rank0.safetensors");
+  expect_one_line(ended.outcome,
+                  "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; its batch is in "
+                  ".*/non_finite-step5-rank0.safetensors");
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
   EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 3u)
       << "gradients are averaged: any rank's batch may be to blame";
@@ -135,14 +146,18 @@ TEST(Fault, ALateRankIsNamedAfterTheTimeout) {
 TEST(Fault, TheRunGoesOnFromItsCheckpointOnceTheFaultIsGone) {
   const Ended ended = train_with(on_rank(1, "killed"));
   ASSERT_EQ(ended.outcome.code, 128 + SIGKILL);
-  // Another process, another loss option: refused. The same experiment with the rank gone: one rank alone never meets the fault.
-  const Outcome other =
-      foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1", "--set", "loss.fault=none"}, kFindPlugins);
+  // Another process, another loss option: refused. The same experiment with the rank gone: one rank alone
+  // never meets the fault.
+  const Outcome other = foil_within(
+      *ended.place, {"train", "small.toml", "--set", "checkpoint.every=1", "--set", "loss.fault=none"},
+      kFindPlugins);
   EXPECT_EQ(other.code, 2);
   EXPECT_NE(other.err.find("loss.fault"), std::string::npos) << other.err;
-  const Outcome again = foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1"}, kFindPlugins);
+  const Outcome again =
+      foil_within(*ended.place, {"train", "small.toml", "--set", "checkpoint.every=1"}, kFindPlugins);
   EXPECT_EQ(again.code, 0) << again.err;
-  EXPECT_NE(again.err.find("resumed with another setting of world size: 3 -> 1"), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("resumed with another setting of world size: 3 -> 1"), std::string::npos)
+      << again.err;
   EXPECT_EQ(ended.run.rows(), 20);
 }
 

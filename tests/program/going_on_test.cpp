@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a run goes on: what of it must be there, what may have changed since, and what it says of what is missing.
+// How a run goes on: what of it must be there, what may have changed since, and what it says of what is
+// missing.
 #include "tests/support/watched_run.h"
 
 namespace foil {
@@ -10,7 +11,9 @@ using Arguments = std::vector<std::string>;
 
 class GoingOn : public ::testing::Test {
  protected:
-  void SetUp() override { place_.write("e.toml", small_experiment() + "[checkpoint]\nevery = 5\nkeep = 4\n"); }
+  void SetUp() override {
+    place_.write("e.toml", small_experiment() + "[checkpoint]\nevery = 5\nkeep = 4\n");
+  }
 
   Outcome train(const Arguments& sets = {}, const Arguments& more = {}) {
     Arguments command{"train", "e.toml"};
@@ -89,10 +92,10 @@ TEST_F(GoingOn, RowsThatWereLostAreNamedInTheLogAndInTheResults) {
   lose_rows(9, 9);
   const Outcome again = train({}, {"--quiet"});
   ASSERT_EQ(again.code, 0);
-  EXPECT_EQ(
-      again.err,
-      "runs/small/seed0/metrics.jsonl: 5 of 15 rows up to step 15 are missing, those of the steps 3 to 6, 9; the training goes "
-      "on without them\n");
+  EXPECT_EQ(again.err,
+            "runs/small/seed0/metrics.jsonl: 5 of 15 rows up to step 15 are missing, those of the steps 3 to "
+            "6, 9; the training goes "
+            "on without them\n");
   const nlohmann::json missing = nlohmann::json::parse("[[3, 6], [9, 9]]");
   EXPECT_EQ(run_.results()["missing_rows"], missing);
   EXPECT_EQ(run_.rows(), 15);
@@ -107,12 +110,14 @@ TEST_F(GoingOn, AFileOfRowsThatIsGoneOrCutIsNamedToo) {
   forget_the_end();
   fs::resize_file(run_.folder / "metrics.jsonl", fs::file_size(run_.folder / "metrics.jsonl") / 4);
   const Outcome cut = train({"log.every=2"}, {"--quiet"});
-  EXPECT_NE(cut.err.find("of 7 rows up to step 15 are missing, those of the steps "), std::string::npos) << cut.err;
+  EXPECT_NE(cut.err.find("of 7 rows up to step 15 are missing, those of the steps "), std::string::npos)
+      << cut.err;
   EXPECT_NE(cut.err.find(" to 14; "), std::string::npos) << cut.err;
   stop_in_the_evaluation();
   fs::remove(run_.folder / "metrics.jsonl");
   const Outcome gone = train({"log.every=2"}, {"--quiet"});
-  EXPECT_NE(gone.err.find("up to step 20 are missing, those of the steps 2 to "), std::string::npos) << gone.err;
+  EXPECT_NE(gone.err.find("up to step 20 are missing, those of the steps 2 to "), std::string::npos)
+      << gone.err;
   EXPECT_EQ(gone.code, 0);
 }
 
@@ -123,15 +128,18 @@ TEST_F(GoingOn, AnotherEvaluationKeepsTheTrainingAndIsMadeAnew) {
   const nlohmann::json before = run_.results();
   const Outcome other = train({"evaluate.neighbours=9", "evaluate.clustering=true"});
   ASSERT_EQ(other.code, 0) << other.err;
-  EXPECT_NE(other.err.find("runs/small/seed0: goes on with evaluate.neighbours: 5 -> 9\n"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("runs/small/seed0: goes on with evaluate.neighbours: 5 -> 9\n"), std::string::npos)
+      << other.err;
   EXPECT_NE(run_.results()["protocol"], before["protocol"]);
   EXPECT_TRUE(run_.results()["metrics"].contains("features.nmi"));
   EXPECT_EQ(run_.results()["loss"], before["loss"]);
   EXPECT_EQ(run_.metrics(), metrics);
   expect_weights_of(weights);
   EXPECT_NE(slurp(run_.folder / "config.resolved.toml").find("neighbours = 9\n"), std::string::npos);
-  EXPECT_NE(slurp(run_.folder / "config.until-step-00000020.toml").find("neighbours = 5\n"), std::string::npos);
-  EXPECT_NE(train({"evaluate.neighbours=9", "evaluate.clustering=true"}).out.find("finished at step 20\n"), std::string::npos);
+  EXPECT_NE(slurp(run_.folder / "config.until-step-00000020.toml").find("neighbours = 5\n"),
+            std::string::npos);
+  EXPECT_NE(train({"evaluate.neighbours=9", "evaluate.clustering=true"}).out.find("finished at step 20\n"),
+            std::string::npos);
 }
 
 TEST_F(GoingOn, ToMoreStepsEndsWhereARunOfAsManyEndsAndSaysWhatTheScheduleDoes) {
@@ -141,11 +149,12 @@ TEST_F(GoingOn, ToMoreStepsEndsWhereARunOfAsManyEndsAndSaysWhatTheScheduleDoes) 
   longer.push_back("run.steps=32");
   const Outcome more = train(longer);
   ASSERT_EQ(more.code, 0) << more.err;
-  EXPECT_NE(more.err.find("runs/small/seed0: goes on with run.steps: 20 -> 32\n"), std::string::npos) << more.err;
-  EXPECT_NE(
-      more.err.find("goes on to 32 steps instead of 20: from here on the constant schedule is that of 32 steps: learning rate "
-                    "0.05\n"),
-      std::string::npos)
+  EXPECT_NE(more.err.find("runs/small/seed0: goes on with run.steps: 20 -> 32\n"), std::string::npos)
+      << more.err;
+  EXPECT_NE(more.err.find("goes on to 32 steps instead of 20: from here on the constant schedule is that of "
+                          "32 steps: learning rate "
+                          "0.05\n"),
+            std::string::npos)
       << more.err;
   const auto weights = run_.state();
   const nlohmann::json results = run_.results();
@@ -161,7 +170,8 @@ TEST_F(GoingOn, ToMoreStepsOnACosineSaysBothRates) {
   ASSERT_EQ(train().code, 0);
   const Outcome more = train({"run.epochs=10"});  // of four steps
   ASSERT_EQ(more.code, 0) << more.err;
-  EXPECT_NE(more.err.find("goes on to 40 steps instead of 20: from here on the cosine schedule is that of 40 steps: learning rate "
+  EXPECT_NE(more.err.find("goes on to 40 steps instead of 20: from here on the cosine schedule is that of 40 "
+                          "steps: learning rate "
                           "0.025 at this step instead of 0\n"),
             std::string::npos)
       << more.err;
@@ -174,8 +184,9 @@ TEST_F(GoingOn, FewerStepsThanWereMadeAndWhatTheyDependOnAreRefused) {
     const std::string before = slurp(run_.folder / "config.resolved.toml");
     const Outcome outcome = train(sets);
     EXPECT_EQ(outcome.code, 2);
-    EXPECT_EQ(outcome.err, "runs/small/seed0: holds a run of another experiment, which differs in " + keys +
-                               ". Choose another run.name, or --restart to keep the old folder aside and begin anew.\n");
+    EXPECT_EQ(outcome.err,
+              "runs/small/seed0: holds a run of another experiment, which differs in " + keys +
+                  ". Choose another run.name, or --restart to keep the old folder aside and begin anew.\n");
     EXPECT_EQ(run_.status()["state"], "finished");
     EXPECT_EQ(slurp(run_.folder / "config.resolved.toml"), before);
   };
@@ -197,7 +208,8 @@ TEST_F(GoingOn, AFolderWithoutACheckpointHoldsNoRun) {
 
 TEST_F(GoingOn, ADamagedRecordIsNamedWithItsPlace) {
   ASSERT_EQ(train().code, 0);
-  const std::string config = slurp(run_.folder / "config.resolved.toml"), status = slurp(run_.folder / "status");
+  const std::string config = slurp(run_.folder / "config.resolved.toml"),
+                    status = slurp(run_.folder / "status");
   place_.write("runs/small/seed0/config.resolved.toml", config + "\n[loss\n");
   const Outcome other = train();
   EXPECT_EQ(other.code, 5);
@@ -207,7 +219,8 @@ TEST_F(GoingOn, ADamagedRecordIsNamedWithItsPlace) {
   const Outcome unknown = train();
   EXPECT_EQ(unknown.code, 5);
   EXPECT_EQ(unknown.err,
-            "runs/small/seed0/status: unknown state \"dreaming\". Known states: running, finished, failed, interrupted, again.\n");
+            "runs/small/seed0/status: unknown state \"dreaming\". Known states: running, finished, failed, "
+            "interrupted, again.\n");
   place_.write("runs/small/seed0/status", status);
   EXPECT_EQ(train().code, 0);
 }
@@ -217,7 +230,9 @@ TEST_F(GoingOn, ACheckpointServesAsTheWeightsOfAnotherRun) {
   const auto trained = run_.state();
   const std::string file = fs::relative(run_.newest_tensors(), place_.folder);
   ASSERT_EQ(train({"run.name=\"second\"", "run.steps=0", "model.weights=\"" + file + "\""}).code, 0);
-  const auto second = load_tensors((place_.folder / "runs/second/seed0/checkpoints/step-00000000.safetensors").string()).tensors;
+  const auto second =
+      load_tensors((place_.folder / "runs/second/seed0/checkpoints/step-00000000.safetensors").string())
+          .tensors;
   int64_t compared = 0;
   for (const auto& [name, tensor] : trained) {
     if (!name.starts_with("tower.encoder.")) continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A run that is killed, damaged or out of disk, and started again by the same command, ends with the bits of the uninterrupted one.
+// A run that is killed, damaged or out of disk, and started again by the same command, ends with the bits of
+// the uninterrupted one.
 #include "tests/core/run/scratch_folder.h"
 #include "tests/support/watched_run.h"
 
@@ -17,14 +18,15 @@ struct Recipe {
 // A head of 8 MB; both optimizers keep state. The first also evaluates while it trains.
 Recipe infonce_with_adamw() {
   return {"infonce",
-          {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001", "--set", "evaluate.every_epochs=1", "--set",
-           "collapse.every=5"}};
+          {"--set", "optimizer.name=adamw", "--set", "optimizer.learning_rate=0.001", "--set",
+           "evaluate.every_epochs=1", "--set", "collapse.every=5"}};
 }
 Recipe dcl_with_momentum() { return {"dcl", {}}; }
 Recipe queues_and_targets() {
   return {"nnclr",
           {"--set", "loss.0.queue_length=100"},
-          "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\nqueue_length = 150\n[[loss]]\nname = \"swav\"\nprototypes = 9\n"
+          "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\nqueue_length = 150\n[[loss]]\nname = "
+          "\"swav\"\nprototypes = 9\n"
           "queue_length = 90\nqueue_start_epoch = 1\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n"};
 }
 
@@ -33,7 +35,8 @@ Recipe dropping() { return {"infonce", {"--set", "encoder.name=dropping"}}; }
 
 class KillableRun : public Workplace, public RunView {
  public:
-  explicit KillableRun(const Recipe& recipe, int64_t width = 1024, int64_t steps = kSteps, const std::string& precision = "fp32")
+  explicit KillableRun(const Recipe& recipe, int64_t width = 1024, int64_t steps = kSteps,
+                       const std::string& precision = "fp32")
       : RunView(static_cast<const Workplace&>(*this)) {
     write("small.toml", small_experiment("", recipe.name) + recipe.tables + kHold);
     command_ = {"train", "small.toml",
@@ -50,8 +53,8 @@ class KillableRun : public Workplace, public RunView {
   }
   Outcome finish(const std::vector<std::string>& more = {}) const { return wait_within(*this, start(more)); }
 
-  // Starts it and kills it in the step after so many rows. False when it never came there. It must go on from its newest
-  // checkpoint: rows of steps that are saved never go away.
+  // Starts it and kills it in the step after so many rows. False when it never came there. It must go on from
+  // its newest checkpoint: rows of steps that are saved never go away.
   bool killed_after_rows(int64_t wanted) const {
     const std::string step = std::to_string(wanted);
     const int64_t saved = newest_step();
@@ -61,7 +64,9 @@ class KillableRun : public Workplace, public RunView {
     int64_t least = saved;
     while (!is_held(step)) {
       least = std::min(least, rows());
-      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid) break;
+      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+          info.si_pid == pid)
+        break;
       std::this_thread::yield();
     }
     EXPECT_EQ(rows(), wanted);
@@ -75,8 +80,12 @@ class KillableRun : public Workplace, public RunView {
     hold_at("save");
     return finish().code == 128 + SIGKILL && !half_written().empty() && half_written() != before;
   }
-  int64_t newest_step() const { return checkpoints().empty() ? 0 : std::stoll(checkpoints().back().stem().string().substr(5)); }
-  std::vector<std::filesystem::path> half_written() const { return files_ending(RunView::folder / "checkpoints", ".tmp"); }
+  int64_t newest_step() const {
+    return checkpoints().empty() ? 0 : std::stoll(checkpoints().back().stem().string().substr(5));
+  }
+  std::vector<std::filesystem::path> half_written() const {
+    return files_ending(RunView::folder / "checkpoints", ".tmp");
+  }
 
  private:
   std::vector<std::string> command_;
@@ -87,7 +96,8 @@ void expect_same_end(const KillableRun& got, const KillableRun& wanted) {
   EXPECT_EQ(got.metrics(), wanted.metrics());
   ASSERT_EQ(got.checkpoints().size(), wanted.checkpoints().size());
   EXPECT_EQ(got.newest_tensors().filename(), wanted.newest_tensors().filename());
-  EXPECT_TRUE(slurp(got.newest_tensors()) == slurp(wanted.newest_tensors())) << "weights, optimizer and generators differ";
+  EXPECT_TRUE(slurp(got.newest_tensors()) == slurp(wanted.newest_tensors()))
+      << "weights, optimizer and generators differ";
   EXPECT_EQ(got.results()["metrics"], wanted.results()["metrics"]);
 }
 
@@ -138,14 +148,18 @@ TEST(Kill, ChangesNoBitOfQueuesMomentumTowerPredictorAndPrototypes) {
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
 }
 
-TEST(Kill, ChangesNoBitOfAnEncoderWithDropoutAndStochasticDepth) { expect_two_kills_to_change_nothing(dropping()); }
+TEST(Kill, ChangesNoBitOfAnEncoderWithDropoutAndStochasticDepth) {
+  expect_two_kills_to_change_nothing(dropping());
+}
 
 void flip_a_byte(const std::filesystem::path& path) {
   std::string bytes = slurp(path);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   write_plainly(path, bytes);
 }
-void truncate_it(const std::filesystem::path& path) { std::filesystem::resize_file(path, std::filesystem::file_size(path) - 7); }
+void truncate_it(const std::filesystem::path& path) {
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 7);
+}
 
 TEST(Damage, InTheNewestCheckpointFallsBackSaysSoAndEndsWithTheSameBits) {
   const KillableRun whole(dcl_with_momentum(), 16, 15);
@@ -161,7 +175,8 @@ TEST(Damage, InTheNewestCheckpointFallsBackSaysSoAndEndsWithTheSameBits) {
       const Outcome outcome = broken.finish();
       ASSERT_EQ(outcome.code, 0) << outcome.err;
       const std::string fallback = "; falling back to " + saved[0].stem().string() + "\n";
-      EXPECT_NE(outcome.err.find("checkpoints/" + saved[1].stem().string()), std::string::npos) << outcome.err;
+      EXPECT_NE(outcome.err.find("checkpoints/" + saved[1].stem().string()), std::string::npos)
+          << outcome.err;
       EXPECT_NE(outcome.err.find(fallback), std::string::npos) << outcome.err;
       expect_same_end(broken, whole);
     }
@@ -217,10 +232,9 @@ TEST(OtherWorldSize, ContinuesFromTheMiddleOfAnEpochAndSaysWhatIsLost) {
   ASSERT_TRUE(other.killed_after_rows(2 * kEvery + 1));
   const Outcome outcome = other.finish({"--nproc", "2"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE(
-      outcome.err.find(
-          "resumed with another setting of world size: 1 -> 2; results stay right, but bits may differ from an uninterrupted run"),
-      std::string::npos)
+  EXPECT_NE(outcome.err.find("resumed with another setting of world size: 1 -> 2; results stay right, but "
+                             "bits may differ from an uninterrupted run"),
+            std::string::npos)
       << outcome.err;
   expect_same_losses(other.losses(), whole.losses(), 1e-9);
   expect_same_state(other.state(), whole.state(), 1e-9);

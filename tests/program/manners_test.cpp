@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How the program behaves around a run: again, interrupted, resumed, locked, on which stream, from which folder.
+// How the program behaves around a run: again, interrupted, resumed, locked, on which stream, from which
+// folder.
 #include "tests/support/run_foil.h"
 
 #include <nlohmann/json.hpp>
@@ -38,7 +39,8 @@ std::set<pid_t> processes_in(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     std::error_code gone;
-    if (name.find_first_not_of("0123456789") == std::string::npos && fs::read_symlink(entry.path() / "cwd", gone) == folder)
+    if (name.find_first_not_of("0123456789") == std::string::npos &&
+        fs::read_symlink(entry.path() / "cwd", gone) == folder)
       found.insert(std::stoi(name));
   }
   return found;
@@ -50,8 +52,8 @@ class Manners : public ::testing::Test {
   void SetUp() override {
     ::setenv("FOIL_PLUGIN_PATH", FOIL_TEST_PLUGINS, 1);
     place_.write("e.toml", small_experiment());
-    place_.write("long.toml",
-                 replaced(small_experiment(), "steps = 20", "steps = 300") + "[checkpoint]\nevery = 1000\n" + foil::kHold);
+    place_.write("long.toml", replaced(small_experiment(), "steps = 20", "steps = 300") +
+                                  "[checkpoint]\nevery = 1000\n" + foil::kHold);
   }
 
   // Starts a run of long.toml and returns while it is held in the step after `steps` steps.
@@ -63,7 +65,8 @@ class Manners : public ::testing::Test {
     held_ = place;
     place_.hold_at(held_);
     const pid_t pid = place_.start_foil(command);
-    EXPECT_TRUE(Workplace::eventually([&] { return place_.is_held(held_); })) << slurp(place_.folder / "stderr.txt");
+    EXPECT_TRUE(Workplace::eventually([&] { return place_.is_held(held_); }))
+        << slurp(place_.folder / "stderr.txt");
     return pid;
   }
   // Sends a signal to a run that is held, and lets it go.
@@ -101,13 +104,15 @@ TEST_F(Manners, ResultsGoToStdoutFromTheRunFolderToWhereTheyAreAndTheRestToStder
   EXPECT_TRUE(std::regex_search(outcome.out, std::regex("\nknn +[0-9.]+\n")));
   EXPECT_EQ(outcome.out.find("it/s"), std::string::npos);
   EXPECT_NE(outcome.err.find("train 100% 20/20"), std::string::npos);
-  EXPECT_TRUE(std::regex_search(outcome.err, std::regex("checkpoints: 2 x [0-9.]+ kB, free [0-9.]+ [kMGT]B\n"))) << outcome.err;
+  EXPECT_TRUE(
+      std::regex_search(outcome.err, std::regex("checkpoints: 2 x [0-9.]+ kB, free [0-9.]+ [kMGT]B\n")))
+      << outcome.err;
   EXPECT_EQ(outcome.err.find('\x1b'), std::string::npos) << "escape sequences, but stderr is no terminal";
   const nlohmann::json status = read_json(run_ / "status");
   EXPECT_EQ(status["state"], "finished");
   EXPECT_EQ(status["step"], 20);
-  EXPECT_TRUE(
-      std::regex_match(status["utc"].get<std::string>(), std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")));
+  EXPECT_TRUE(std::regex_match(status["utc"].get<std::string>(),
+                               std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")));
 }
 
 TEST_F(Manners, QuietLeavesStderrEmpty) {
@@ -135,10 +140,12 @@ TEST_F(Manners, TheSameCommandAfterTheEndSaysSoAndRewritesNothing) {
 
 TEST_F(Manners, AnotherExperimentInTheSameFolderIsRefusedNamingTheKeys) {
   ASSERT_EQ(place_.foil({"train", "e.toml", "--quiet"}).code, 0);
-  const Outcome other = place_.foil({"train", "e.toml", "--set", "loss.temperature=0.5", "--set", "optimizer.learning_rate=0.1"});
+  const Outcome other = place_.foil(
+      {"train", "e.toml", "--set", "loss.temperature=0.5", "--set", "optimizer.learning_rate=0.1"});
   EXPECT_EQ(other.code, 2);
   EXPECT_EQ(replaced(other.err, "runs/small/seed0", "RUN"),
-            "RUN: holds a run of another experiment, which differs in loss.temperature: 0.2 -> 0.5, optimizer.learning_rate: 0.05 "
+            "RUN: holds a run of another experiment, which differs in loss.temperature: 0.2 -> 0.5, "
+            "optimizer.learning_rate: 0.05 "
             "-> 0.1. Choose another run.name, or "
             "--restart to keep the old folder aside and begin anew.\n");
   EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
@@ -154,7 +161,9 @@ TEST_F(Manners, RestartKeepsTheOldFolderAside) {
     if (entry.path().filename().string().rfind("seed0.old-", 0) == 0) kept.push_back(entry.path());
   }
   ASSERT_EQ(kept.size(), 1u);
-  EXPECT_NE(anew.err.find("the old folder is kept as runs/small/" + kept[0].filename().string()), std::string::npos) << anew.err;
+  EXPECT_NE(anew.err.find("the old folder is kept as runs/small/" + kept[0].filename().string()),
+            std::string::npos)
+      << anew.err;
   EXPECT_EQ(slurp(kept[0] / "metrics.jsonl"), before);
   EXPECT_EQ(rows(run_), 20);
   EXPECT_NE(slurp(run_ / "metrics.jsonl"), before);
@@ -191,13 +200,15 @@ TEST_F(Manners, CtrlCEndsTheEvaluationAtItsNextChunkAndTheSameCommandMakesIt) {
     ASSERT_EQ(stopped.code, 130) << ranks << " ranks: " << stopped.err;
     EXPECT_EQ(state(), "interrupted");
     EXPECT_FALSE(fs::exists(run_ / "results.json"));
-    EXPECT_NE(stopped.err.find("stopped in the evaluation after step 2, whose checkpoint is written. To go on: " FOIL_PROGRAM
-                               " train held.toml "),
-              std::string::npos)
+    EXPECT_NE(
+        stopped.err.find(
+            "stopped in the evaluation after step 2, whose checkpoint is written. To go on: " FOIL_PROGRAM
+            " train held.toml "),
+        std::string::npos)
         << stopped.err;
   }
-  const Outcome whole = place_.foil(
-      {"train", "held.toml", "--set", "run.steps=2", "--set", "data.test_samples=6000", "--set", "evaluate.batch_size=1"});
+  const Outcome whole = place_.foil({"train", "held.toml", "--set", "run.steps=2", "--set",
+                                     "data.test_samples=6000", "--set", "evaluate.batch_size=1"});
   EXPECT_EQ(whole.code, 0) << whole.err;
   EXPECT_EQ(state(), "finished");
   EXPECT_TRUE(fs::exists(run_ / "results.json"));
@@ -235,7 +246,8 @@ TEST_F(Manners, RanksGetTheSignalsAndAgreeOnTheStep) {
   const Outcome second = signalled(start_long(rows(run_) + 5, {"--nproc", "2"}), SIGINT);
   EXPECT_EQ(second.code, 130) << second.err;
   EXPECT_EQ(state(), "interrupted");
-  EXPECT_NE(second.err.find("To go on: " FOIL_PROGRAM " train long.toml --nproc 2\n"), std::string::npos) << second.err;
+  EXPECT_NE(second.err.find("To go on: " FOIL_PROGRAM " train long.toml --nproc 2\n"), std::string::npos)
+      << second.err;
   EXPECT_EQ(processes_in(place_.folder), std::set<pid_t>());
   const Outcome third = place_.foil({"train", "--nproc=2", "long.toml"});
   ASSERT_EQ(third.code, 0) << third.err;
@@ -246,8 +258,9 @@ TEST_F(Manners, RanksGetTheSignalsAndAgreeOnTheStep) {
 
 TEST_F(Manners, TheCodeOfTheFailingRankIsReturnedAndItsReasonToldOnce) {
   const std::string error_file = (place_.folder / "error.json").string();
-  const Outcome outcome = place_.foil({"train", "e.toml", "--nproc", "2", "--set", "optimizer.learning_rate=1e30"},
-                                      {"TORCHELASTIC_ERROR_FILE=" + error_file});
+  const Outcome outcome =
+      place_.foil({"train", "e.toml", "--nproc", "2", "--set", "optimizer.learning_rate=1e30"},
+                  {"TORCHELASTIC_ERROR_FILE=" + error_file});
   EXPECT_EQ(outcome.code, 4) << outcome.err;
   std::vector<std::string> told;
   for (const std::string& line : lines(outcome.err)) {
@@ -274,15 +287,17 @@ TEST_F(Manners, ARunningRunKeepsItsFolderAndADeadOneLosesIt) {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   const Workplace elsewhere;  // whose stdout.txt is another
-  const Outcome second = elsewhere.foil({"train", (place_.folder / "long.toml").string(), "--set",
-                                         "run.output=" + (place_.folder / "runs").string(), "--set", "checkpoint.every=4"});
+  const Outcome second =
+      elsewhere.foil({"train", (place_.folder / "long.toml").string(), "--set",
+                      "run.output=" + (place_.folder / "runs").string(), "--set", "checkpoint.every=4"});
   EXPECT_EQ(second.code, 1);
-  EXPECT_EQ(second.err,
-            run_.string() + ": another run is working here: process " + std::to_string(pid) + " on host " + host + "\n");
+  EXPECT_EQ(second.err, run_.string() + ": another run is working here: process " + std::to_string(pid) +
+                            " on host " + host + "\n");
   EXPECT_EQ(signalled(pid, SIGKILL).code, 128 + SIGKILL);
   const Outcome third = place_.foil({"train", "long.toml", "--set", "checkpoint.every=4"});
   EXPECT_EQ(third.code, 0);
-  EXPECT_NE(third.err.find("runs/small/seed0: took over the lock of process " + std::to_string(pid) + ", which is dead\n"),
+  EXPECT_NE(third.err.find("runs/small/seed0: took over the lock of process " + std::to_string(pid) +
+                           ", which is dead\n"),
             std::string::npos)
       << third.err;
   expect_as_uninterrupted({"--set", "checkpoint.every=4"});
@@ -307,7 +322,8 @@ TEST_F(Manners, ClosedStandardStreamsTakeNoFileOfTheRun) {
   const Outcome outcome = place_.run({"bash", "-c", "exec " FOIL_PROGRAM " train e.toml <&- >&- 2>&-"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(rows(run_), 20);
-  for (const std::string& line : lines(slurp(run_ / "metrics.jsonl"))) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+  for (const std::string& line : lines(slurp(run_ / "metrics.jsonl")))
+    EXPECT_TRUE(nlohmann::json::accept(line)) << line;
   EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
   for (const auto& entry : fs::recursive_directory_iterator(run_)) {
     if (!entry.is_regular_file()) continue;
@@ -316,7 +332,8 @@ TEST_F(Manners, ClosedStandardStreamsTakeNoFileOfTheRun) {
 }
 
 TEST_F(Manners, AReaderThatGoesAwayEndsNothing) {
-  const Outcome outcome = place_.run({"bash", "-c", "set -o pipefail; " FOIL_PROGRAM " train e.toml 2>&1 | true"});
+  const Outcome outcome =
+      place_.run({"bash", "-c", "set -o pipefail; " FOIL_PROGRAM " train e.toml 2>&1 | true"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(read_json(run_ / "status")["state"], "finished");
   EXPECT_TRUE(fs::exists(run_ / "results.json"));
@@ -332,10 +349,9 @@ TEST_F(Manners, StepsAndEpochsReplaceEachOther) {
 }
 
 TEST_F(Manners, TrainTakesTheFirstTrialOfASweepAndSetWinsOverIt) {
-  place_.write(
-      "sweep.toml",
-      replaced(small_experiment(), "steps = 20", "steps = 1") +
-          "[sweep]\nseeds = [7, 8]\ngrid = { \"loss.temperature\" = [0.3, 0.4], \"loss.name\" = [\"dcl\", \"infonce\"] }\n");
+  place_.write("sweep.toml", replaced(small_experiment(), "steps = 20", "steps = 1") +
+                                 "[sweep]\nseeds = [7, 8]\ngrid = { \"loss.temperature\" = [0.3, 0.4], "
+                                 "\"loss.name\" = [\"dcl\", \"infonce\"] }\n");
   const auto resolved = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments{"train", "sweep.toml", "--quiet"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -365,23 +381,27 @@ TEST_F(Manners, EvaluateGivesTheNumbersOfTheRunAgain) {
   EXPECT_GT(trained.erase("loss"), 0u);  // which only training knows
   EXPECT_GT(trained["metrics"].size(), 3u);
   EXPECT_EQ(evaluated, trained);
-  EXPECT_EQ(
-      place_.foil({"evaluate", "runs/small/seed0", "--quiet", "--checkpoint", "runs/small/seed0/checkpoints/step-00000016.json"})
-          .code,
-      0);
+  EXPECT_EQ(place_
+                .foil({"evaluate", "runs/small/seed0", "--quiet", "--checkpoint",
+                       "runs/small/seed0/checkpoints/step-00000016.json"})
+                .code,
+            0);
   EXPECT_NE(read_json(run_ / "evaluation-step16.json")["metrics"], trained["metrics"]);
 }
 
 TEST_F(Manners, ConfigShowsOriginsAndReadsBack) {
   const Outcome shown = place_.foil({"config", "e.toml", "--set", "loss.temperature=0.3"});
   ASSERT_EQ(shown.code, 0) << shown.err;
-  EXPECT_NE(shown.out.find("temperature = 0.3  # --set loss.temperature=0.3\n"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("temperature = 0.3  # --set loss.temperature=0.3\n"), std::string::npos)
+      << shown.out;
   EXPECT_NE(shown.out.find("steps = 20  # e.toml:3:9\n"), std::string::npos);
   EXPECT_NE(shown.out.find("seed = 0  # default\n"), std::string::npos);
   place_.write("elsewhere/back.toml", shown.out);
   const Outcome back = place_.foil({"config", "elsewhere/back.toml"});
   ASSERT_EQ(back.code, 0) << back.err;
-  const auto values = [](const std::string& text) { return std::regex_replace(text, std::regex("  # [^\n]*"), ""); };
+  const auto values = [](const std::string& text) {
+    return std::regex_replace(text, std::regex("  # [^\n]*"), "");
+  };
   EXPECT_EQ(values(back.out), values(shown.out));
   const Outcome epochs = place_.foil({"config", "e.toml", "--set", "run.epochs=2"});
   EXPECT_NE(epochs.out.find("epochs = 2  # --set run.epochs=2\n"), std::string::npos);
@@ -427,8 +447,9 @@ TEST_F(Manners, EveryVerbHasHelpAndTheProgramAVersion) {
   }
   const Outcome version = place_.foil({"--version"});
   EXPECT_EQ(version.code, 0);
-  EXPECT_TRUE(std::regex_match(version.out,
-                               std::regex("foil [0-9.]+ \\(commit [0-9a-z]+\\), LibTorch [0-9.]+, (CUDA [0-9.]+|without CUDA)\n")))
+  EXPECT_TRUE(std::regex_match(
+      version.out,
+      std::regex("foil [0-9.]+ \\(commit [0-9a-z]+\\), LibTorch [0-9.]+, (CUDA [0-9.]+|without CUDA)\n")))
       << version.out;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What comes out of the program, whoever reads it: a pipe that closes, a full disk, a terminal, a folder that cannot be written.
+// What comes out of the program, whoever reads it: a pipe that closes, a full disk, a terminal, a folder that
+// cannot be written.
 #include "tests/support/run_foil.h"
 
 #include <nlohmann/json.hpp>
@@ -29,7 +30,9 @@ class Finished : public ::testing::Environment {
 };
 const auto* const finished_environment = ::testing::AddGlobalTestEnvironment(new Finished);
 
-nlohmann::json read_json(const std::string& name) { return nlohmann::json::parse(slurp(finished().folder / name)); }
+nlohmann::json read_json(const std::string& name) {
+  return nlohmann::json::parse(slurp(finished().folder / name));
+}
 
 // A command line of bash; FOIL stands for the program.
 Outcome shell(const Workplace& place, std::string line) {
@@ -74,7 +77,8 @@ TEST(Evaluate, PrintsTheNumbersBeforeItSaysThatItCannotWriteThem) {
   EXPECT_EQ(outcome.out.find("runs/small/seed0\n"), 0u);
   EXPECT_NE(outcome.out.find("\nknn "), std::string::npos) << outcome.out;
   EXPECT_EQ(outcome.err.find("runs/small/seed0/evaluation-step20.json: cannot write "), 0u) << outcome.err;
-  EXPECT_TRUE(outcome.err.ends_with(". The numbers are printed; --out FILE writes them elsewhere.\n")) << outcome.err;
+  EXPECT_TRUE(outcome.err.ends_with(". The numbers are printed; --out FILE writes them elsewhere.\n"))
+      << outcome.err;
   const Outcome elsewhere = place.foil({"evaluate", "runs/small/seed0", "--quiet", "--out", "mine.json"});
   EXPECT_EQ(elsewhere.code, 0) << elsewhere.err;
   EXPECT_TRUE(elsewhere.out.ends_with("\nmine.json\n")) << elsewhere.out;
@@ -101,8 +105,8 @@ TEST(Evaluate, KeepsWhatWasSetWithItsNumbersAndTheOtherNumbersAsTheyAre) {
   const Workplace& place = finished();
   ASSERT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet"}).code, 0);
   const std::string plain = "runs/small/seed0/evaluation-step20.json", before = slurp(place.folder / plain);
-  const Outcome other =
-      place.foil({"evaluate", "runs/small/seed0", "--quiet", "--set", "data.test_samples=77", "--set", "data.seed=5"});
+  const Outcome other = place.foil(
+      {"evaluate", "runs/small/seed0", "--quiet", "--set", "data.test_samples=77", "--set", "data.seed=5"});
   ASSERT_EQ(other.code, 0) << other.err;
   EXPECT_EQ(slurp(place.folder / plain), before);
   const std::string out = other.out.substr(0, other.out.size() - 1), file = out.substr(out.rfind('\n') + 1);
@@ -124,7 +128,8 @@ TEST(Stderr, ShowsWhatIsInAFileWithoutObeyingIt) {
   EXPECT_EQ(argument.code, 2);
   EXPECT_EQ(argument.err.find('\x1b'), std::string::npos) << argument.err;
   place.write("run/config.resolved.toml", "[run]\nname = \"\\u001b[2J\"\nseed = 0\n");
-  place.write("run/results.json", R"({"protocol": "p\u001b[1m", "metrics": {"knn\u001b[2J": 1.5, "linear": 2}, "step": 1})");
+  place.write("run/results.json",
+              R"({"protocol": "p\u001b[1m", "metrics": {"knn\u001b[2J": 1.5, "linear": 2}, "step": 1})");
   for (const std::string format : {"table", "csv", "markdown", "json"}) {
     const Outcome compared = place.foil({"compare", "run", "--format", format});
     EXPECT_EQ(compared.code, 0) << compared.err;
@@ -136,12 +141,12 @@ TEST(Stderr, AnErrorWithATextThatIsNotUtf8KeepsItsCodeAndItsStatus) {
   const Workplace place;
   const std::string png = "data/train/a/caf\xe9.png";
   place.write(png, "\x89PNG\r\n\x1a\n and no more");
-  place.write(
-      "e.toml",
-      "[run]\nsteps = 1\n[data]\nname = \"image_folder\"\npath = \"data\"\nbatch_size = 1\n[encoder]\nname = \"small_cnn\"\n"
-      "[[loss]]\nname = \"infonce\"\n");
-  const Outcome outcome =
-      place.foil({"train", "e.toml", "--quiet"}, {"TORCHELASTIC_ERROR_FILE=" + (place.folder / "error.json").string()});
+  place.write("e.toml",
+              "[run]\nsteps = 1\n[data]\nname = \"image_folder\"\npath = \"data\"\nbatch_size = "
+              "1\n[encoder]\nname = \"small_cnn\"\n"
+              "[[loss]]\nname = \"infonce\"\n");
+  const Outcome outcome = place.foil({"train", "e.toml", "--quiet"},
+                                     {"TORCHELASTIC_ERROR_FILE=" + (place.folder / "error.json").string()});
   EXPECT_EQ(outcome.code, 5) << outcome.err;
   EXPECT_NE(outcome.err.find("caf\\xe9.png"), std::string::npos) << outcome.err;
   EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "error.json"))["message"]["errorCode"], 5);
@@ -161,8 +166,9 @@ TEST(Records, ThatCouldNotHoldAPathAreRefusedBeforeAnythingRuns) {
 
 TEST(Records, OfAStudyThatAreDamagedAreNamedWithCode5) {
   const Workplace place;
-  place.write("study/study.sqlite",
-              "a text that is longer than the hundred bytes of the header of a database, but is none, not at all so");
+  place.write(
+      "study/study.sqlite",
+      "a text that is longer than the hundred bytes of the header of a database, but is none, not at all so");
   const Outcome text = place.foil({"compare", "study"});
   EXPECT_EQ(text.code, 5);
   EXPECT_NE(text.err.find("study/study.sqlite: file is not a database\n"), std::string::npos) << text.err;
@@ -172,7 +178,8 @@ TEST(Records, OfAStudyThatAreDamagedAreNamedWithCode5) {
   place.write("run/env.json", deep);
   const Outcome compared = place.foil({"compare", "run", "--report", "report"});
   EXPECT_EQ(compared.code, 0) << compared.err;
-  EXPECT_NE(slurp(place.folder / "report/report.html").find("env.json: nested deeper than 100"), std::string::npos);
+  EXPECT_NE(slurp(place.folder / "report/report.html").find("env.json: nested deeper than 100"),
+            std::string::npos);
   place.write("run/results.json", deep);
   const Outcome damaged = place.foil({"compare", "run"});
   EXPECT_EQ(damaged.code, 0) << damaged.err;
@@ -199,7 +206,8 @@ TEST(Records, ThatAreNoFilesAreNotWaitedFor) {
     ASSERT_EQ(::mkfifo((place.folder / "run" / name).c_str(), 0600), 0);
     const Outcome outcome = shell(place, "timeout 120 FOIL compare run --report report");
     EXPECT_TRUE(outcome.code == 0 || outcome.code == 5) << name << outcome.code;
-    EXPECT_NE((outcome.out + outcome.err + slurp(place.folder / "report/report.html")).find(name + ": is not a regular file"),
+    EXPECT_NE((outcome.out + outcome.err + slurp(place.folder / "report/report.html"))
+                  .find(name + ": is not a regular file"),
               std::string::npos)
         << outcome.out << outcome.err;
   }

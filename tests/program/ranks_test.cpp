@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The world size does not change the experiment: one, two and three real processes train and measure the same.
+// The world size does not change the experiment: one, two and three real processes train and measure the
+// same.
 #include "data/builtin.h"
 #include "data/loader.h"
 #include "experiment.h"
@@ -12,20 +13,24 @@ namespace {
 
 const std::vector<std::string> kVonMisesFisher = {"--set", "loss.weighting=von_mises_fisher"};
 const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
-// Targets, predictions and three queues, two of which split a batch at their end; with two small crops beside the full views.
+// Targets, predictions and three queues, two of which split a batch at their end; with two small crops beside
+// the full views.
 const char* const kMomentum =
     "[[loss]]\nname = \"nnclr\"\nqueue_length = 100\n[[loss]]\nname = \"byol\"\n"
-    "[[loss]]\nname = \"moco\"\nqueue_length = 150\nsymmetric = true\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n";
+    "[[loss]]\nname = \"moco\"\nqueue_length = 150\nsymmetric = true\n[momentum]\nvalue = "
+    "0.9\n[predictor]\nhidden = [12]\n";
 const char* const kCrops =
-    "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\nvalue = 0.9\n"
+    "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\nvalue = "
+    "0.9\n"
     "[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
-std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision, const std::string& ranks,
-                                   const std::vector<std::string>& more) {
+std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision,
+                                   const std::string& ranks, const std::vector<std::string>& more) {
   auto place = std::make_unique<Workplace>();
   place->write("small.toml", experiment);
-  std::vector<std::string> command = {"train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
+  std::vector<std::string> command = {
+      "train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
   command.insert(command.end(), more.begin(), more.end());
   const Outcome outcome = foil_within(*place, command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
   EXPECT_EQ(outcome.code, 0) << ranks << " ranks, " << precision << ": " << outcome.err;
@@ -52,7 +57,9 @@ void expect_world_size_is_nothing(const std::string& loss, const std::vector<std
       if (name == "knn" || name.ends_with(".knn")) {
         EXPECT_EQ(got[name], value) << name;
       } else {
-        EXPECT_NEAR(got[name].get<double>(), value.get<double>(), 1e3 * tolerance * std::abs(value.get<double>())) << name;
+        EXPECT_NEAR(got[name].get<double>(), value.get<double>(),
+                    1e3 * tolerance * std::abs(value.get<double>()))
+            << name;
       }
     }
   }
@@ -62,19 +69,22 @@ void expect_world_size_is_nothing(const std::string& loss, const std::vector<std
 std::vector<double> parting(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> distance;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-    distance.push_back(std::max(distance.empty() ? 0 : distance.back(), std::abs(a[i] - b[i]) / std::abs(b[i])));
+    distance.push_back(
+        std::max(distance.empty() ? 0 : distance.back(), std::abs(a[i] - b[i]) / std::abs(b[i])));
   return distance;
 }
 
-// Trains a smooth tower in fp64 on one rank and in fp32 on 1, 2 and 3. Where nothing has a kink, rounding of one size is amplified
-// alike however the batch is divided: 2 and 3 ranks stay as close to fp64 as one rank does, within a factor for the luck of
-// rounding. That holds on any processor, where a fixed bound does not: how fast trajectories part is a property of the experiment.
+// Trains a smooth tower in fp64 on one rank and in fp32 on 1, 2 and 3. Where nothing has a kink, rounding of
+// one size is amplified alike however the batch is divided: 2 and 3 ranks stay as close to fp64 as one rank
+// does, within a factor for the luck of rounding. That holds on any processor, where a fixed bound does not:
+// how fast trajectories part is a property of the experiment.
 void expect_ranks_to_round_as_one(const std::string& loss, const std::vector<std::string>& more = {}) {
   constexpr double kLuck = 16, kLeast = 1.2e-7;  // fp32's epsilon: the losses themselves are rounded
   std::string experiment = small_experiment("", loss);
   experiment.replace(experiment.find("small_cnn"), 9, "smooth");
   experiment.replace(experiment.find("dims = [16, 8]"), 14, "dims = [16, 8]\nactivation = \"gelu\"");
-  const auto in_double = trained(experiment, "fp64", "1", more), alone = trained(experiment, "fp32", "1", more);
+  const auto in_double = trained(experiment, "fp64", "1", more),
+             alone = trained(experiment, "fp32", "1", more);
   const std::vector<double> exact = RunView(*in_double).losses();
   ASSERT_EQ(exact.size(), 20u);
   const std::vector<double> own = parting(RunView(*alone).losses(), exact);
@@ -88,10 +98,16 @@ void expect_ranks_to_round_as_one(const std::string& loss, const std::vector<std
   }
 }
 
-TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) { expect_world_size_is_nothing("infonce", kLargeTest); }
+TEST(WorldSize, ChangesNoLossWeightStatisticOrEvaluationOfInfonce) {
+  expect_world_size_is_nothing("infonce", kLargeTest);
+}
 TEST(WorldSize, ChangesNothingWithThreeViews) { expect_world_size_is_nothing("infonce", kThreeViews); }
-TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) { expect_world_size_is_nothing("dcl", kVonMisesFisher); }
-TEST(WorldSize, ChangesNothingForQueuesMomentumTowerAndPredictor) { expect_world_size_is_nothing("infonce", {}, kMomentum); }
+TEST(WorldSize, ChangesNothingForDclwWhoseWeightIsOverTheGlobalBatch) {
+  expect_world_size_is_nothing("dcl", kVonMisesFisher);
+}
+TEST(WorldSize, ChangesNothingForQueuesMomentumTowerAndPredictor) {
+  expect_world_size_is_nothing("infonce", {}, kMomentum);
+}
 TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
   expect_world_size_is_nothing("swav",
                                {"--set", "head.frozen_epochs=2", "--set", "loss.0.prototypes=12", "--set",
@@ -102,15 +118,18 @@ TEST(WorldSize, ChangesNothingForAnEncoderWithDropoutAndStochasticDepth) {
   expect_world_size_is_nothing("infonce", {"--set", "encoder.name=dropping"});
 }
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("infonce"); }
-TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("dcl", kVonMisesFisher); }
+TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) {
+  expect_ranks_to_round_as_one("dcl", kVonMisesFisher);
+}
 
 TEST(FrozenEpochs, HoldTheHeadsLastLayerOnEveryRankForSoLongAndNoLonger) {
   const auto last_layer = [](const char* steps) {  // an epoch has 4
     Workplace place;
     place.write("small.toml", small_experiment());
-    const Outcome outcome = foil_within(
-        place, {"train", "small.toml", "--quiet", "--nproc", "2", "--set", "head.frozen_epochs=1", "--set", "optimizer.name=adamw",
-                "--set", "optimizer.weight_decay=0.1", "--set", std::string("run.steps=") + steps});
+    const Outcome outcome =
+        foil_within(place, {"train", "small.toml", "--quiet", "--nproc", "2", "--set", "head.frozen_epochs=1",
+                            "--set", "optimizer.name=adamw", "--set", "optimizer.weight_decay=0.1", "--set",
+                            std::string("run.steps=") + steps});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return RunView(place).state();
   };
@@ -133,7 +152,8 @@ Experiment built(const std::string& tables) {
   EXPECT_TRUE(loaded);
   Workplace place;
   place.write("all.toml", small_experiment() + tables);
-  const auto find = [&](const std::string& kind, const std::string& name, const std::string& where) -> const Component& {
+  const auto find = [&](const std::string& kind, const std::string& name,
+                        const std::string& where) -> const Component& {
     return registry.find(kind, name, where);
   };
   return build(check(load_trials((place.folder / "all.toml").string(), {}).at(0).root, find), at::kCPU);
@@ -142,7 +162,8 @@ Experiment built(const std::string& tables) {
 TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
   at::set_num_threads(1);
   const Experiment x = built(
-      "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\nprobability = 0.5\n"
+      "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = "
+      "\"gaussian_blur\"\nprobability = 0.5\n"
       "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
   const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
     return training_view(x, x.dataset->read(Split::train, index).at(0), index, step, v).data;
@@ -156,14 +177,16 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
       for (const int64_t world : {2, 3}) {
         for (int64_t rank = 0; rank < world; ++rank) {
           const auto [begin, end] = rank_block(64, world, rank);
-          EXPECT_TRUE(torch::equal(view_of(index.slice(0, begin, end).contiguous(), step, v), whole.slice(0, begin, end)))
+          EXPECT_TRUE(torch::equal(view_of(index.slice(0, begin, end).contiguous(), step, v),
+                                   whole.slice(0, begin, end)))
               << "rank " << rank << " of " << world << ", step " << step << ", view " << v;
         }
       }
       const Tensor back = index.flip(0).contiguous();
       EXPECT_TRUE(torch::equal(view_of(back, step, v), whole.flip(0))) << "batch in reverse";
       for (const int64_t b : {0, 31, 63})
-        EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b])) << "alone, row " << b;
+        EXPECT_TRUE(torch::equal(view_of(index.slice(0, b, b + 1).contiguous(), step, v)[0], whole[b]))
+            << "alone, row " << b;
     }
   }
 }
@@ -177,7 +200,8 @@ TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluat
   const Tensor keys = key(index, 3, 1);
   EXPECT_EQ(keys.sizes(), index.sizes());
   EXPECT_TRUE(torch::equal(key(index.slice(0, 5, 9).contiguous(), 3, 1), keys.slice(0, 5, 9)));
-  for (const Tensor& other : {key(index, 3, 0), key(index, 4, 1)}) EXPECT_FALSE((keys == other).any().item<bool>());
+  for (const Tensor& other : {key(index, 3, 0), key(index, 4, 1)})
+    EXPECT_FALSE((keys == other).any().item<bool>());
   EXPECT_EQ(std::get<0>(at::_unique(keys)).size(0), 64);
   EXPECT_FALSE(evaluation_view(x, x.dataset->read(Split::train, index).at(0)).key.defined());
 }
@@ -194,18 +218,22 @@ TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
   EXPECT_EQ(views[1].data.sizes(), (std::vector<int64_t>{5, 3, 12, 12}));
   EXPECT_EQ(views[2].data.sizes(), (std::vector<int64_t>{5, 3, 8, 8}));
   EXPECT_FALSE(torch::equal(views[2].data, views[3].data));
-  // The full views go through the pipeline that they would have alone, with the same draws, and then through normalize.
+  // The full views go through the pipeline that they would have alone, with the same draws, and then through
+  // normalize.
   const Tensor before = training_view(plain, raw, index, 3, 1).data;
-  EXPECT_TRUE(torch::equal(views[1].data, x.augment.back().augmentation->apply({"image", before, {}, {}, {}}, {}).data));
+  EXPECT_TRUE(torch::equal(views[1].data,
+                           x.augment.back().augmentation->apply({"image", before, {}, {}, {}}, {}).data));
   EXPECT_GE(views[2].data.min().item<float>(), 0) << "small crops are not normalised";
   EXPECT_LT(views[1].data.min().item<float>(), 0);
-  EXPECT_TRUE(torch::equal(evaluation_view(x, raw).data, evaluation_view(built("[[augment]]\nname = \"normalize\"\n"), raw).data));
+  EXPECT_TRUE(torch::equal(evaluation_view(x, raw).data,
+                           evaluation_view(built("[[augment]]\nname = \"normalize\"\n"), raw).data));
   EXPECT_EQ(x.preparation, built("[[augment]]\nname = \"normalize\"\n").preparation);
 
   const std::vector<Tensor> targets = target_embeddings(x, views, /*bf16=*/false);
   ASSERT_EQ(targets.size(), 2u);
   EXPECT_FALSE(targets[0].requires_grad());
-  EXPECT_TRUE(torch::equal(targets[1], x.tower->forward({views[0], views[1]}).z[1])) << "at the start it is a copy";
+  EXPECT_TRUE(torch::equal(targets[1], x.tower->forward({views[0], views[1]}).z[1]))
+      << "at the start it is a copy";
 }
 
 TEST(Shards, OfThreeRanksAreUneven) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// foil score: values and gradients of losses on the tensors of a file, and what it says of a file that does not fit. FOIL_WANTS is
-// the folder of tests/support/plugins/wants.cpp.
+// foil score: values and gradients of losses on the tensors of a file, and what it says of a file that does
+// not fit. FOIL_WANTS is the folder of tests/support/plugins/wants.cpp.
 #include "run/safetensors.h"
 #include "tests/support/run_foil.h"
 
@@ -14,7 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 // Two samples whose views agree and are orthogonal to the other sample's.
 std::map<std::string, at::Tensor> two_samples() {
@@ -26,7 +28,8 @@ TEST(Score, PrintsTheValueAndWritesTheGradients) {
   auto tensors = two_samples();
   tensors["z.1"] = 3 * tensors["z.1"];  // not of unit norm: the loss sees it scaled, as in a run
   foil::save_tensors((place.folder / "two.safetensors").string(), tensors);
-  const foil::Outcome out = place.foil({"score", "infonce", "two.safetensors", "--set", "temperature=0.5", "--device", "cpu"});
+  const foil::Outcome out =
+      place.foil({"score", "infonce", "two.safetensors", "--set", "temperature=0.5", "--device", "cpu"});
   ASSERT_EQ(out.code, 0) << out.err;
   std::istringstream words(out.out);
   std::string name, file;
@@ -37,10 +40,12 @@ TEST(Score, PrintsTheValueAndWritesTheGradients) {
   EXPECT_EQ(file, "two.gradients.safetensors");
   const auto gradients = foil::load_tensors((place.folder / file).string()).tensors;
   EXPECT_EQ(gradients.at("value").item<double>(), value);
-  // The tangent of z.1 at 3 e_0 points along e_1, and two anchors take e_1 of it with the softmax share 1 / (exp 2 + 2).
+  // The tangent of z.1 at 3 e_0 points along e_1, and two anchors take e_1 of it with the softmax share 1 /
+  // (exp 2 + 2).
   EXPECT_NEAR(gradients.at("grad.z.1")[0][0].item<double>(), 0, 1e-15);
   EXPECT_GT(gradients.at("grad.z.0")[0][1].item<double>(), 0);
-  EXPECT_NEAR(gradients.at("grad.z.1")[0][1].item<double>() * 3, gradients.at("grad.z.0")[0][1].item<double>(), 1e-15);
+  EXPECT_NEAR(gradients.at("grad.z.1")[0][1].item<double>() * 3,
+              gradients.at("grad.z.0")[0][1].item<double>(), 1e-15);
 }
 
 TEST(Score, ReadsPredictionsTargetsAndQueuesWhereALossNeedsThem) {
@@ -61,32 +66,36 @@ TEST(Score, ReadsPredictionsTargetsAndQueuesWhereALossNeedsThem) {
     EXPECT_EQ(out.code, 0) << out.err;
     return foil::load_tensors((place.folder / "all.gradients.safetensors").string()).tensors;
   };
-  // Predictions orthogonal to their targets: 2 each way, and a gradient of minus twice the target over two samples and two ways.
+  // Predictions orthogonal to their targets: 2 each way, and a gradient of minus twice the target over two
+  // samples and two ways.
   const auto byol = value({"byol"});
   EXPECT_NEAR(byol.at("value").item<double>(), 2, 1e-12);
   EXPECT_NEAR(value({"byol", "--set", "directions=sum"}).at("value").item<double>(), 4, 1e-12);
-  for (const char* name : {"grad.p.0", "grad.p.1"}) EXPECT_TRUE(torch::allclose(byol.at(name), -other / 2)) << byol.at(name);
+  for (const char* name : {"grad.p.0", "grad.p.1"})
+    EXPECT_TRUE(torch::allclose(byol.at(name), -other / 2)) << byol.at(name);
   EXPECT_EQ(byol.at("grad.z.0").abs().max().item<double>(), 0);
   // A key orthogonal to its query, and the query itself and its opposite number in the queue.
   const auto moco = value({"moco", "--set", "temperature=1", "--set", "queue_length=2"});
   EXPECT_NEAR(moco.at("value").item<double>(), std::log(2 + std::exp(1.0)), 1e-12);
   EXPECT_EQ(moco.count("grad.p.0"), 0u);
   // The neighbour of each z is the row that is its own prediction.
-  EXPECT_NEAR(value({"nnclr", "--set", "temperature=1", "--set", "queue_length=2"}).at("value").item<double>(),
-              std::log1p(std::exp(-1.0)), 1e-12);
+  EXPECT_NEAR(
+      value({"nnclr", "--set", "temperature=1", "--set", "queue_length=2"}).at("value").item<double>(),
+      std::log1p(std::exp(-1.0)), 1e-12);
 
   tensors.erase("target.1");
   foil::save_tensors((place.folder / "all.safetensors").string(), tensors);
   const foil::Outcome missing = place.foil({"score", "byol", "all.safetensors", "--device", "cpu"});
   EXPECT_EQ(missing.code, 5);
-  EXPECT_EQ(
-      missing.err,
-      "all.safetensors: target.1 is missing: this loss needs z of each view by the momentum encoder, CPUDoubleType [2, 2].\n");
+  EXPECT_EQ(missing.err,
+            "all.safetensors: target.1 is missing: this loss needs z of each view by the momentum encoder, "
+            "CPUDoubleType [2, 2].\n");
 }
 
 TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   const foil::Workplace place;
-  const auto refused = [&](std::map<std::string, at::Tensor> tensors, int code, std::vector<std::string> more = {}) {
+  const auto refused = [&](std::map<std::string, at::Tensor> tensors, int code,
+                           std::vector<std::string> more = {}) {
     foil::save_tensors((place.folder / "in.safetensors").string(), tensors);
     std::vector<std::string> arguments{"score", "infonce", "in.safetensors"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -99,14 +108,17 @@ TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   EXPECT_EQ(refused({{"z1", tensors["z.0"]}}, 5), "in.safetensors: has no tensor z.0. Known tensors: z1.\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 views, allowed: 2 or more.\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
-            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0, z.1, ..., h, p, target, queue, queue_label and "
+            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0, z.1, ..., h, p, target, "
+            "queue, queue_label and "
             "queue_index alike, label, index. Is one between missing?\n");
   tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
-  EXPECT_EQ(refused(tensors, 5),
-            "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");
+  EXPECT_EQ(
+      refused(tensors, 5),
+      "in.safetensors: z.1 is CPUDoubleType [3, 2] but z.0 is CPUDoubleType [2, 2]; all views must agree.\n");
   tensors = two_samples();
   tensors["label"] = torch::zeros({2, 1}, torch::kLong);
-  EXPECT_EQ(refused(tensors, 5), "in.safetensors: label is CPULongType [2, 1], allowed: int64 [2], one a sample.\n");
+  EXPECT_EQ(refused(tensors, 5),
+            "in.safetensors: label is CPULongType [2, 1], allowed: int64 [2], one a sample.\n");
   EXPECT_EQ(refused(two_samples(), 2, {"--set", "temperature=-1"}),
             "--set temperature=-1: loss.temperature = -1, allowed: a number > 0.\n");
   EXPECT_TRUE(contains(refused(two_samples(), 2, {"--set", "temprature=1"}),
@@ -157,7 +169,8 @@ TEST(Score, GivesFeaturesAndTheLabelsAndIndicesOfAQueue) {
   tensors["queue.0"] = torch::cat({one, one.slice(0, 0, 1)});
   tensors["queue_label.0"] = ids({1, -1, 1});
   tensors["queue_index.0"] = ids({9, 3, 7});
-  // h: (2 (1 + 2 + 3) + 2 (4 + 5 + 6)) / 2. Of the queue only its first row is of the first sample's class and not of the sample.
+  // h: (2 (1 + 2 + 3) + 2 (4 + 5 + 6)) / 2. Of the queue only its first row is of the first sample's class
+  // and not of the sample.
   const foil::Outcome out = score("wants", tensors);
   ASSERT_EQ(out.code, 0) << out.err;
   const auto written = score.written();
@@ -167,30 +180,37 @@ TEST(Score, GivesFeaturesAndTheLabelsAndIndicesOfAQueue) {
 
   for (const auto& [name, words] : std::map<std::string, std::string>{
            {"h.1", "h.1 is missing: this loss needs features before the head, CPUDoubleType [2, F]."},
-           {"queue_label.0", "queue_label.0 is missing: this loss needs the label of each row of queue.0, int64 [3]."},
-           {"queue_index.0", "queue_index.0 is missing: this loss needs the index of each row of queue.0, int64 [3]."},
+           {"queue_label.0",
+            "queue_label.0 is missing: this loss needs the label of each row of queue.0, int64 [3]."},
+           {"queue_index.0",
+            "queue_index.0 is missing: this loss needs the index of each row of queue.0, int64 [3]."},
            {"label", "label is missing: this loss needs labels, int64 [2]."},
-           {"index", "index is missing: this loss keeps state per sample, int64 [2], rows of the data set."}}) {
+           {"index",
+            "index is missing: this loss keeps state per sample, int64 [2], rows of the data set."}}) {
     auto less = tensors;
     less.erase(name);
     EXPECT_EQ(score.refused(5, "wants", less), "in.safetensors: " + words + "\n");
   }
   tensors["h.1"] = tensors["h.1"].slice(1, 0, 2).contiguous();
   EXPECT_EQ(score.refused(5, "wants", tensors),
-            "in.safetensors: h.1 is CPUDoubleType [2, 2], allowed: CPUDoubleType [2, 3], features before the head.\n");
+            "in.safetensors: h.1 is CPUDoubleType [2, 2], allowed: CPUDoubleType [2, 3], features before the "
+            "head.\n");
 }
 
 TEST(Score, RefusesIdsOutOfRangeBeforeAnythingIsMadeForThem) {
   const Scoring score;
   auto tensors = two_samples();
   EXPECT_EQ(score.refused(5, "sogclr", tensors),
-            "in.safetensors: index is missing: this loss keeps state per sample, int64 [2], rows of the data set.\n");
+            "in.safetensors: index is missing: this loss keeps state per sample, int64 [2], rows of the data "
+            "set.\n");
   tensors["index"] = ids({0, -1});
-  EXPECT_EQ(score.refused(5, "sogclr", tensors),
-            "in.safetensors: index is -1 in row 1, allowed: 0 to 16777215, unless the dataset_size is given.\n");
+  EXPECT_EQ(
+      score.refused(5, "sogclr", tensors),
+      "in.safetensors: index is -1 in row 1, allowed: 0 to 16777215, unless the dataset_size is given.\n");
   for (const int64_t large : {int64_t{1} << 31, int64_t{4'000'000'000'000}}) {
     tensors["index"] = ids({large, 0});
-    EXPECT_TRUE(contains(score.refused(5, "isogclr", tensors), "index is " + std::to_string(large) + " in row 0, allowed: 0 to "));
+    EXPECT_TRUE(contains(score.refused(5, "isogclr", tensors),
+                         "index is " + std::to_string(large) + " in row 0, allowed: 0 to "));
   }
   tensors["index"] = ids({5, 6});
   EXPECT_EQ(score.refused(5, "sogclr", tensors, {"--dataset-size", "6"}),
@@ -220,7 +240,8 @@ TEST(Score, CountsSamplesWithoutALabelAsAlone) {
 TEST(Score, RefusesTensorsWithoutRowsOrColumns) {
   const Scoring score;
   for (const char* loss : {"multiview", "infonce", "sogclr", "barlow"}) {
-    const at::Tensor no_rows = torch::zeros({0, 3}, torch::kDouble), no_columns = torch::zeros({3, 0}, torch::kDouble);
+    const at::Tensor no_rows = torch::zeros({0, 3}, torch::kDouble),
+                     no_columns = torch::zeros({3, 0}, torch::kDouble);
     EXPECT_EQ(score.refused(5, loss, {{"z.0", no_rows}, {"z.1", no_rows}, {"index", ids({})}}),
               "in.safetensors: z.0 has no rows: it is CPUDoubleType [0, 3].\n");
     EXPECT_EQ(score.refused(5, loss, {{"z.0", no_columns}, {"z.1", no_columns}}),
@@ -262,7 +283,8 @@ TEST(Score, MovesParametersToTheTypeOfZ) {
 TEST(Score, SaysWhatDidNotFitIntoMemoryWithoutATrace) {
   const Scoring score;
   const at::Tensor wide = torch::ones({2, 100'000});
-  const std::string words = score.refused(1, "swav", {{"z.0", wide}, {"z.1", wide}}, {"--set", "prototypes=1000000000"});
+  const std::string words =
+      score.refused(1, "swav", {{"z.0", wide}, {"z.1", wide}}, {"--set", "prototypes=1000000000"});
   EXPECT_TRUE(contains(words, "the set-up of the loss failed for z_dim = 100000, ")) << words;
   EXPECT_TRUE(contains(words, "out of memory: ")) << words;
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the program says of plugins, and what it makes. FOIL_TEST_BAD is the folder of the libraries of
-// tests/support/plugins/bad.cpp, FOIL_BUILD the build folder, from which an installation is made where one is needed.
+// tests/support/plugins/bad.cpp, FOIL_BUILD the build folder, from which an installation is made where one is
+// needed.
 #include "tests/support/run_foil.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 const std::string bad_path = std::string("FOIL_PLUGIN_PATH=") + FOIL_TEST_BAD;
 
@@ -29,9 +32,12 @@ TEST(Plugins, ListsWhatIsThereAndWhatWasRefusedThoughOneCrashes) {
   EXPECT_EQ(out.code, 0) << out.err;
   EXPECT_FALSE(listed(out.out, "loss").empty());
   const std::string folder = fs::canonical(FOIL_TEST_BAD).string();
-  EXPECT_TRUE(contains(out.out, "refused: " + folder + "/crashes.so: crashed while it was loaded (Segmentation fault).\n"))
+  EXPECT_TRUE(contains(
+      out.out, "refused: " + folder + "/crashes.so: crashed while it was loaded (Segmentation fault).\n"))
       << out.out;
-  EXPECT_TRUE(contains(out.out, "refused: " + folder + "/throws.so: its registration threw: no luck today.\n")) << out.out;
+  EXPECT_TRUE(
+      contains(out.out, "refused: " + folder + "/throws.so: its registration threw: no luck today.\n"))
+      << out.out;
   EXPECT_TRUE(contains(out.out, "looked in " + folder + "\n")) << out.out;
 }
 
@@ -50,10 +56,11 @@ TEST(Plugins, OneThatTakesANameOfAShippedOneIsSaidAloud) {
   fs::create_directory(place.folder / "mine");
   const fs::path shipped = fs::path(FOIL_BUILD) / "plugins/infonce.so";
   fs::copy_file(shipped, place.folder / "mine/other.so");
-  const foil::Outcome out =
-      place.foil({"train", "e.toml", "--quiet", "--nproc", "2", "--set", "run.steps=1"}, {"FOIL_PLUGIN_PATH=mine"});
+  const foil::Outcome out = place.foil({"train", "e.toml", "--quiet", "--nproc", "2", "--set", "run.steps=1"},
+                                       {"FOIL_PLUGIN_PATH=mine"});
   EXPECT_EQ(out.code, 0);
-  EXPECT_EQ(out.err, "warning: not loaded: " + fs::canonical(shipped).string() + ": the loss 'infonce' is already registered by " +
+  EXPECT_EQ(out.err, "warning: not loaded: " + fs::canonical(shipped).string() +
+                         ": the loss 'infonce' is already registered by " +
                          fs::canonical(place.folder / "mine/other.so").string() + ".\n");
 }
 
@@ -64,7 +71,8 @@ TEST(Plugins, AFolderOfFoilPluginPathThatIsNotThereIsSaidAloud) {
   const std::string folder = place.folder.string();
   const foil::Outcome out = place.foil({"config", "e.toml"}, {"FOIL_PLUGIN_PATH=" + folder + "/plugin"});
   EXPECT_EQ(out.code, 0);
-  EXPECT_EQ(out.err, "warning: FOIL_PLUGIN_PATH: no such folder: " + folder + "/plugin. Did you mean '" + folder + "/plugins'?\n");
+  EXPECT_EQ(out.err, "warning: FOIL_PLUGIN_PATH: no such folder: " + folder + "/plugin. Did you mean '" +
+                         folder + "/plugins'?\n");
 }
 
 TEST(Plugins, EvaluateSaysWhichFolderOfARunItLoadsAndLoadsNoneInsideTheRun) {
@@ -76,16 +84,19 @@ TEST(Plugins, EvaluateSaysWhichFolderOfARunItLoadsAndLoadsNoneInsideTheRun) {
   const std::string record = "runs/small/seed0/config.resolved.toml";
   const foil::Outcome own = place.foil({"evaluate", "runs/small/seed0"});
   EXPECT_EQ(own.code, 0) << own.err;
-  EXPECT_TRUE(contains(own.err, record + ": plugins are loaded from " + (fs::canonical(place.folder) / "mine").string() + "\n"))
+  EXPECT_TRUE(contains(own.err, record + ": plugins are loaded from " +
+                                    (fs::canonical(place.folder) / "mine").string() + "\n"))
       << own.err;
   // The same run with a library inside, which its record names, and whose loss it needs.
   fs::create_directory(place.folder / "runs/small/seed0/code");
   fs::copy_file(fs::path(FOIL_TEST_BAD) / "leaves.so", place.folder / "runs/small/seed0/code/leaves.so");
   std::string recorded = foil::slurp(place.folder / record);
   const std::string mine = (fs::canonical(place.folder) / "mine").string();
-  recorded.replace(recorded.find(mine), mine.size(), (fs::canonical(place.folder) / "runs/small/seed0/code").string());
+  recorded.replace(recorded.find(mine), mine.size(),
+                   (fs::canonical(place.folder) / "runs/small/seed0/code").string());
   place.write(record, recorded);
-  EXPECT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet"}).code, 0) << "nothing of it is needed, or ran";
+  EXPECT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet"}).code, 0)
+      << "nothing of it is needed, or ran";
   EXPECT_EQ(place.foil({"evaluate", "runs/small/seed0", "--quiet", "--trust"}).code, 7) << "its _exit";
   const size_t loss = recorded.find("name = \"infonce\"");
   place.write(record, recorded.replace(loss, 16, "name = \"leaves\""));
@@ -110,10 +121,12 @@ TEST(Doctor, FindsNoProblemInThisBuild) {
 }
 
 TEST(Doctor, NamesEveryProblemAndExitsWithOne) {
-  const foil::Outcome out = foil::Workplace().foil({"doctor"}, {bad_path + ":/no/such/folder", "FOIL_DATA=/no/such/data"});
+  const foil::Outcome out =
+      foil::Workplace().foil({"doctor"}, {bad_path + ":/no/such/folder", "FOIL_DATA=/no/such/data"});
   EXPECT_EQ(out.code, 1);
-  for (const std::string problem : {"crashes.so: crashed while it was loaded", "other_torch.so: built for [",
-                                    "/no/such/folder: no such folder of plugins", "/no/such/data: no such folder of data sets"}) {
+  for (const std::string problem :
+       {"crashes.so: crashed while it was loaded", "other_torch.so: built for [",
+        "/no/such/folder: no such folder of plugins", "/no/such/data: no such folder of data sets"}) {
     EXPECT_TRUE(contains(out.out, problem)) << problem << " in\n" << out.out;
   }
 }
@@ -123,7 +136,8 @@ TEST(Describe, OfAnUnknownNameSaysTheNearestAndWhereItLooked) {
   const foil::Outcome out = place.foil({"describe", "infonse", "--plugins", "."});
   EXPECT_EQ(out.code, 2);
   EXPECT_TRUE(contains(out.err, "unknown component 'infonse'.")) << out.err;
-  EXPECT_TRUE(contains(out.err, "Did you mean 'infonce'?\nlooked in " + fs::canonical(place.folder).string())) << out.err;
+  EXPECT_TRUE(contains(out.err, "Did you mean 'infonce'?\nlooked in " + fs::canonical(place.folder).string()))
+      << out.err;
 }
 
 TEST(Plugins, AFolderOfTheCommandLineIsLookedInFirst) {
@@ -137,7 +151,8 @@ TEST(Plugins, AFolderOfTheCommandLineIsLookedInFirst) {
 }
 
 TEST(Template, OfADataSetAndOfASamplerTrains) {
-  const std::string templates = FOIL_SOURCE "/plugins/template/", built = std::string(FOIL_BUILD) + "/tests/plugins/";
+  const std::string templates = FOIL_SOURCE "/plugins/template/",
+                    built = std::string(FOIL_BUILD) + "/tests/plugins/";
   const std::vector<std::string> synthetic = {"--set", "data.name=synthetic", "--set", "data.subset=0",
                                               "--set", "data.batch_size=64"};
   for (const std::string kind : {"dataset", "sampler"}) {
@@ -157,7 +172,8 @@ TEST(Template, OfADataSetAndOfASamplerTrains) {
 TEST(Describe, PrintsFormulaPaperNeedsAndOptions) {
   const foil::Outcome out = foil::Workplace().foil({"describe", "infonce"});
   EXPECT_EQ(out.code, 0) << out.err;
-  for (const std::string part : {"l(v,b,u) = -s(v,b; u,b) + log sum", "Chen et al.", "needs: 2 views or more\n", "a number > 0"}) {
+  for (const std::string part :
+       {"l(v,b,u) = -s(v,b; u,b) + log sum", "Chen et al.", "needs: 2 views or more\n", "a number > 0"}) {
     EXPECT_TRUE(contains(out.out, part)) << part << " in\n" << out.out;
   }
 }
@@ -178,8 +194,8 @@ TEST(Describe, OfEveryLossEndsInASnippetThatTrains) {
     const size_t snippet = text.find("\n[");
     ASSERT_NE(snippet, std::string::npos) << text;
     place.write("experiment.toml", "extends = \"base.toml\"\n" + text.substr(snippet));
-    const foil::Outcome out =
-        place.foil({"train", "experiment.toml", "--set", "run.steps=2", "--set", "run.name=" + name, "--quiet"});
+    const foil::Outcome out = place.foil(
+        {"train", "experiment.toml", "--set", "run.steps=2", "--set", "run.name=" + name, "--quiet"});
     EXPECT_EQ(out.code, 0) << name << ": " << out.err << "\n" << text.substr(snippet);
   }
 }
@@ -199,8 +215,8 @@ TEST(Describe, OfEveryEncoderAndAugmentationEndsInASnippetThatReadsBack) {
   }
   for (const std::string& name : listed(listing, "augmentation")) {
     const std::string text = place.foil({"describe", name}).out;
-    place.write("experiment.toml",
-                "extends = \"base.toml\"\n" + text.substr(text.find("\n[")) + "\n[encoder]\nname = \"small_cnn\"\n");
+    place.write("experiment.toml", "extends = \"base.toml\"\n" + text.substr(text.find("\n[")) +
+                                       "\n[encoder]\nname = \"small_cnn\"\n");
     const foil::Outcome out = place.foil({"config", "experiment.toml"});
     EXPECT_EQ(out.code, 0) << name << ": " << out.err;
   }
@@ -211,7 +227,8 @@ class New : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     place_ = new foil::Workplace;
-    const foil::Outcome out = place_->run({"cmake", "--install", FOIL_BUILD, "--prefix", (place_->folder / "prefix").string()});
+    const foil::Outcome out =
+        place_->run({"cmake", "--install", FOIL_BUILD, "--prefix", (place_->folder / "prefix").string()});
     ASSERT_EQ(out.code, 0) << out.err;
   }
   static void TearDownTestSuite() {
@@ -226,8 +243,9 @@ class New : public ::testing::Test {
 };
 foil::Workplace* New::place_ = nullptr;
 
-// "FILE: ENTRY" of every program and library below `folder` that has the loader look in a place that is not an absolute path or
-// below the file's own folder: an empty or relative entry means the current directory of whoever runs it. `read` counts the files.
+// "FILE: ENTRY" of every program and library below `folder` that has the loader look in a place that is not
+// an absolute path or below the file's own folder: an empty or relative entry means the current directory of
+// whoever runs it. `read` counts the files.
 std::vector<std::string> unsafe_runtime_paths(const fs::path& folder, int& read) {
   std::vector<std::string> unsafe;
   const foil::Workplace place;
@@ -241,7 +259,8 @@ std::vector<std::string> unsafe_runtime_paths(const fs::path& folder, int& read)
     for (std::string line; std::getline(lines, line);) {
       if (!contains(line, "(RUNPATH)") && !contains(line, "(RPATH)")) continue;
       const size_t begin = line.find('[') + 1;
-      std::istringstream entries(line.substr(begin, line.rfind(']') - begin) + ":.");  // getline drops an empty last one
+      std::istringstream entries(line.substr(begin, line.rfind(']') - begin) +
+                                 ":.");  // getline drops an empty last one
       for (std::string one; std::getline(entries, one, ':') && !entries.eof();) {
         if (!one.starts_with("/") && one != "$ORIGIN" && !one.starts_with("$ORIGIN/"))
           unsafe.push_back(entry.path().string() + ": '" + one + "'");
@@ -283,8 +302,8 @@ TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
     arguments.insert(arguments.begin() + 1, {"pull_2_apart", folder});
     const foil::Outcome out = make(arguments);
     ASSERT_EQ(out.code, 0) << out.err;
-    for (const char* name : {"pull_2_apart.cpp", "pull_2_apart_test.cpp", "pull_2_apart.toml", "pull_2_apart_ablation.toml",
-                             "CMakeLists.txt", "Makefile", "README.md"}) {
+    for (const char* name : {"pull_2_apart.cpp", "pull_2_apart_test.cpp", "pull_2_apart.toml",
+                             "pull_2_apart_ablation.toml", "CMakeLists.txt", "Makefile", "README.md"}) {
       EXPECT_TRUE(fs::exists(place_->folder / folder / name)) << folder << "/" << name;
     }
     EXPECT_EQ(fs::exists(place_->folder / folder / "pull_2_apart.cu"), arguments.back() == "kernel");
@@ -293,7 +312,8 @@ TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
       for (const char* left : {"my_plugin", "MyPlugin", "@KIND@", "@FOIL@"})
         EXPECT_FALSE(contains(text, left)) << entry.path() << ": " << left;
     }
-    EXPECT_TRUE(contains(foil::slurp(place_->folder / folder / "pull_2_apart.cpp"), "class Pull2Apart final : public foil::"));
+    EXPECT_TRUE(contains(foil::slurp(place_->folder / folder / "pull_2_apart.cpp"),
+                         "class Pull2Apart final : public foil::"));
     EXPECT_TRUE(contains(out.out, "next: cd " + folder + " && make\n")) << out.out;
   }
 }
@@ -304,7 +324,8 @@ TEST(ConformanceProgram, SaysWhatItDoesAndNamesAnUnknownItemOptionAndPlugin) {
                     infonce = std::string(FOIL_BUILD) + "/plugins/infonce.so";
   const foil::Outcome help = place.run({program, "--help"});
   EXPECT_EQ(help.code, 0) << help.err;
-  for (const char* part : {"--item", "--set", "PLUGIN", "encoder ", "sampler ", "micro_batches", "Exit codes: 0 all hold"})
+  for (const char* part :
+       {"--item", "--set", "PLUGIN", "encoder ", "sampler ", "micro_batches", "Exit codes: 0 all hold"})
     EXPECT_TRUE(contains(help.out, part)) << part << " in\n" << help.out;
   const foil::Outcome item = place.run({program, "--item", "drawn", infonce});
   EXPECT_EQ(item.code, 2);
@@ -327,31 +348,39 @@ TEST_F(New, RefusesAndWritesNothing) {
   EXPECT_EQ(refused({"loss", "mine", "there"}), "there: exists already, allowed: a folder that does not.\n");
   EXPECT_TRUE(fs::is_empty(place_->folder / "there"));
   for (const std::string name : {"Mine", "2mine", "my-loss", "my loss", "mine_", "my__loss", "../mine"}) {
-    EXPECT_EQ(
-        refused({"loss", name, "dir"}),
-        "foil new: NAME = '" + name + "', allowed: lower-case letters, digits and single '_' between them, a letter first.\n");
+    EXPECT_EQ(refused({"loss", name, "dir"}),
+              "foil new: NAME = '" + name +
+                  "', allowed: lower-case letters, digits and single '_' between them, a letter first.\n");
   }
-  const std::vector<std::pair<std::string, std::string>> taken = {{"class", "a word of C++"},
-                                                                  {"co_await", "a word of C++"},
-                                                                  {"xor", "a word of C++"},
-                                                                  {"std", "a namespace that the source uses"},
-                                                                  {"all", "a target or a folder of its build"},
-                                                                  {"runs", "a target or a folder of its build"},
-                                                                  {"options", "a name that the source uses"}};
+  const std::vector<std::pair<std::string, std::string>> taken = {
+      {"class", "a word of C++"},
+      {"co_await", "a word of C++"},
+      {"xor", "a word of C++"},
+      {"std", "a namespace that the source uses"},
+      {"all", "a target or a folder of its build"},
+      {"runs", "a target or a folder of its build"},
+      {"options", "a name that the source uses"}};
   for (const auto& [name, what] : taken)
-    EXPECT_EQ(refused({"loss", name, "dir"}), "foil new: NAME = '" + name + "' is " + what + ". Choose another.\n");
-  EXPECT_EQ(refused({"loss", std::string(65, 'a'), "dir"}), "foil new: NAME has 65 letters, allowed: at most 64.\n");
-  EXPECT_TRUE(contains(refused({"loss", "infonce", "dir"}), "foil new: the name 'infonce' is taken: the loss of ")) << "a loss";
-  EXPECT_EQ(refused({"encoder", "mine", "dir", "--with", "state"}), "foil new: --with state is for losses only.\n");
-  EXPECT_TRUE(contains(refused({"lost", "mine", "dir"}), "KIND: lost not in {loss,encoder,augmentation,dataset,sampler}"));
+    EXPECT_EQ(refused({"loss", name, "dir"}),
+              "foil new: NAME = '" + name + "' is " + what + ". Choose another.\n");
+  EXPECT_EQ(refused({"loss", std::string(65, 'a'), "dir"}),
+            "foil new: NAME has 65 letters, allowed: at most 64.\n");
+  EXPECT_TRUE(
+      contains(refused({"loss", "infonce", "dir"}), "foil new: the name 'infonce' is taken: the loss of "))
+      << "a loss";
+  EXPECT_EQ(refused({"encoder", "mine", "dir", "--with", "state"}),
+            "foil new: --with state is for losses only.\n");
+  EXPECT_TRUE(contains(refused({"lost", "mine", "dir"}),
+                       "KIND: lost not in {loss,encoder,augmentation,dataset,sampler}"));
 }
 
 TEST(NewWithoutInstallation, SaysHowToGetOne) {
   const foil::Workplace place;
   const foil::Outcome out = place.foil({"new", "loss", "mine", "dir"});
   EXPECT_EQ(out.code, 2);
-  EXPECT_TRUE(
-      contains(out.err, "plugins are made by an installed foil. In the clone: make install PREFIX=DIR, then DIR/bin/foil new."))
+  EXPECT_TRUE(contains(
+      out.err,
+      "plugins are made by an installed foil. In the clone: make install PREFIX=DIR, then DIR/bin/foil new."))
       << out.err;
   EXPECT_FALSE(fs::exists(place.folder / "dir"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// torchrun as the launcher: it starts the ranks, keeps their store or leaves it to rank 0, and starts them again when one is
-// killed.
+// torchrun as the launcher: it starts the ranks, keeps their store or leaves it to rank 0, and starts them
+// again when one is killed.
 #include "tests/support/watched_run.h"
 
 #include <netinet/in.h>
@@ -29,12 +29,13 @@ pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::v
   const char* python = std::getenv("FOIL_PYTHON");
   if (!python) throw std::runtime_error("FOIL_PYTHON is not set: run this by ctest");
   const std::string port = std::to_string(free_port());
-  std::vector<std::string> command = {python, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", "2"};
+  std::vector<std::string> command = {
+      python, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", "2"};
   if (rendezvous == Rendezvous::rank_0) {
     command.insert(command.end(), {"--master-addr", "127.0.0.1", "--master-port", port});
   } else {
-    command.insert(command.end(),
-                   {"--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:" + port, "--rdzv-id", "run", "--nnodes", "1"});
+    command.insert(command.end(), {"--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:" + port,
+                                   "--rdzv-id", "run", "--nnodes", "1"});
   }
   command.insert(command.end(), options.begin(), options.end());
   command.push_back(FOIL_PROGRAM);
@@ -42,7 +43,9 @@ pid_t start_torchrun(const Workplace& place, Rendezvous rendezvous, const std::v
   return place.start(command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
 }
 
-std::string of_proc(pid_t pid, const char* file) { return slurp("/proc/" + std::to_string(pid) + "/" + file); }
+std::string of_proc(pid_t pid, const char* file) {
+  return slurp("/proc/" + std::to_string(pid) + "/" + file);
+}
 
 // The processes that `parent` started and that run foil, by RANK.
 std::map<std::string, pid_t> workers_of(pid_t parent) {
@@ -81,7 +84,8 @@ TEST(Torchrun, GivesTheBitsOfNprocWithEitherStore) {
 void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   Workplace whole, place;
   std::vector<std::string> train = kTrain;
-  train.insert(train.end(), {"--set", "run.steps=60", "--set", "checkpoint.every=2", "--set", "checkpoint.keep=100"});
+  train.insert(train.end(),
+               {"--set", "run.steps=60", "--set", "checkpoint.every=2", "--set", "checkpoint.keep=100"});
   for (const Workplace* p : {&whole, &place}) p->write("small.toml", small_experiment() + kHold);
   std::vector<std::string> command = train;
   command.insert(command.end(), {"--nproc", "2"});
@@ -91,7 +95,8 @@ void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   place.hold_at("5");
   const pid_t torchrun = start_torchrun(place, rendezvous, train, {"--max-restarts", "1"});
   const RunView run(place);
-  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); })) << slurp(place.folder / "stderr.txt");
+  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("5"); }))
+      << slurp(place.folder / "stderr.txt");
   const auto first = run.checkpoints().at(0);
   const auto first_written = std::filesystem::last_write_time(first);
   const auto workers = workers_of(torchrun);
@@ -102,11 +107,16 @@ void expect_to_survive_a_kill(Rendezvous rendezvous, const std::string& rank) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(run.status()["state"], "finished");
   EXPECT_EQ(run.metrics(), RunView(whole).metrics());
-  EXPECT_EQ(std::filesystem::last_write_time(first), first_written) << "it began anew instead of going on from its checkpoint";
+  EXPECT_EQ(std::filesystem::last_write_time(first), first_written)
+      << "it began anew instead of going on from its checkpoint";
 }
 
-TEST(Torchrun, StartsAgainWhenRank1IsKilledAndTheRunGoesOn) { expect_to_survive_a_kill(Rendezvous::rank_0, "1"); }
-TEST(Torchrun, StartsAgainWhenRank0WhichKeepsTheStoreIsKilled) { expect_to_survive_a_kill(Rendezvous::rank_0, "0"); }
+TEST(Torchrun, StartsAgainWhenRank1IsKilledAndTheRunGoesOn) {
+  expect_to_survive_a_kill(Rendezvous::rank_0, "1");
+}
+TEST(Torchrun, StartsAgainWhenRank0WhichKeepsTheStoreIsKilled) {
+  expect_to_survive_a_kill(Rendezvous::rank_0, "0");
+}
 TEST(Torchrun, StartsAgainWithTheStoreOfTheAgent) { expect_to_survive_a_kill(Rendezvous::agent, "1"); }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a run looks at while it trains: kNN every so many epochs, and the alarm for collapse. Watching changes nothing but the rows.
+// What a run looks at while it trains: kNN every so many epochs, and the alarm for collapse. Watching changes
+// nothing but the rows.
 #include "tests/support/watched_run.h"
 
 namespace foil {
@@ -51,7 +52,8 @@ Sets operator+(Sets a, const Sets& b) {
 // Two losses with state, batch norm by view, a momentum tower and a predictor.
 std::string watched_experiment() {
   return small_experiment("", "nnclr") +
-         "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"sogclr\"\n[model]\nbatch_norm = \"per_view\"\n[predictor]\nhidden = [12]\n";
+         "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"sogclr\"\n[model]\nbatch_norm = "
+         "\"per_view\"\n[predictor]\nhidden = [12]\n";
 }
 const Sets kOnline = {"evaluate.every_epochs=2", "evaluate.online_samples=60", "collapse.every=3"};
 
@@ -75,7 +77,8 @@ TEST(OnlineEvaluation, WritesRowsWithTheirProtocolsEverySoManyEpochsWhateverIsLo
     ASSERT_TRUE(row.contains("knn")) << row;
     EXPECT_GT(row["knn"], 60) << "three classes of different colours";
     EXPECT_LE(row["knn"], 100);
-    EXPECT_EQ(row["knn.protocol"], "knn-cosine-k5-T0.07-weighted/features/train60/test60/centre12x12/drawn/v1");
+    EXPECT_EQ(row["knn.protocol"],
+              "knn-cosine-k5-T0.07-weighted/features/train60/test60/centre12x12/drawn/v1");
     EXPECT_TRUE(row.contains("projections.knn"));
   }
   EXPECT_TRUE(run.row(11).is_null());
@@ -88,10 +91,12 @@ TEST(OnlineEvaluation, AndTheAlarmSeeTheSameOnTwoAndThreeRanks) {
   for (const char* ranks : {"2", "3"}) {
     const Ended many = train(small_experiment(), kOnline + Sets{"run.precision=fp64"}, ranks);
     ASSERT_EQ(many.outcome.code, 0) << many.outcome.err;
-    for (const int64_t step : {8, 16}) EXPECT_EQ(many.row(step)["knn"], one.row(step)["knn"]) << ranks << " ranks, step " << step;
+    for (const int64_t step : {8, 16})
+      EXPECT_EQ(many.row(step)["knn"], one.row(step)["knn"]) << ranks << " ranks, step " << step;
     for (const int64_t step : {3, 6, 9, 12, 15, 18}) {
       for (const char* key : {"batch.effective_rank", "batch.std"}) {
-        EXPECT_NEAR(many.row(step)[key].get<double>(), one.row(step)[key].get<double>(), 1e-9) << ranks << " ranks, step " << step;
+        EXPECT_NEAR(many.row(step)[key].get<double>(), one.row(step)[key].get<double>(), 1e-9)
+            << ranks << " ranks, step " << step;
       }
     }
   }
@@ -103,12 +108,14 @@ TEST(Cautions, OneSampleABatchAndAQueueLongerThanTheDataAreSaidOnce) {
   const Ended alone = train(small_experiment(), {"run.steps=2", "data.batch_size=1", "data.subset=8"});
   EXPECT_EQ(alone.outcome.code, 0);
   EXPECT_EQ(alone.outcome.err,
-            "small.toml:32:8: data.batch_size = 1: the loss 'infonce' has no other sample in the batch to tell one from.\n"
+            "small.toml:32:8: data.batch_size = 1: the loss 'infonce' has no other sample in the batch to "
+            "tell one from.\n"
             "step 0: the gradient is 0 in every parameter: nothing is learned.\n");
   const Ended queue = train(small_experiment("", "moco"), {"run.steps=2", "loss.queue_length=300"});
   EXPECT_EQ(queue.outcome.code, 0);
   EXPECT_EQ(queue.outcome.err,
-            "small.toml:32:8: the queue of the loss 'moco', 300 rows (queue_length = 300), is longer than the training set, 257 "
+            "small.toml:32:8: the queue of the loss 'moco', 300 rows (queue_length = 300), is longer than "
+            "the training set, 257 "
             "samples: a sample meets earlier rows of its own in it.\n");
   const Outcome again = trained(*queue.place, {"run.steps=2", "loss.queue_length=300"});
   EXPECT_EQ(again.err, "");
@@ -116,22 +123,27 @@ TEST(Cautions, OneSampleABatchAndAQueueLongerThanTheDataAreSaidOnce) {
 }
 
 TEST(Cautions, AQueueThatDoesNotFitIntoMemoryIsRefusedWithItsSize) {
-  const Ended run = train(small_experiment("", "moco"), {"loss.queue_length=1000000000", "head.dims=[16, 4096]"});
+  const Ended run =
+      train(small_experiment("", "moco"), {"loss.queue_length=1000000000", "head.dims=[16, 4096]"});
   EXPECT_EQ(run.outcome.code, 2);
-  EXPECT_EQ(run.outcome.err.find("small.toml:32:8: the loss 'moco' asks for a queue of 1000000000 rows (queue_length = "
-                                 "1000000000) of 4096 numbers: 32768 GB to make it, allowed: half of this machine's memory, "),
+  EXPECT_EQ(run.outcome.err.find(
+                "small.toml:32:8: the loss 'moco' asks for a queue of 1000000000 rows (queue_length = "
+                "1000000000) of 4096 numbers: 32768 GB to make it, allowed: half of this machine's memory, "),
             0u)
       << run.outcome.err;
 }
 
 TEST(Rows, KeepWhatTwoLossesOfOneNameReportApart) {
   std::string text = small_experiment("", "barlow");
-  text.replace(text.find("temperature = 0.2\n"), 18, "scale = 0.1\n[[loss]]\nname = \"barlow\"\nweight = 0.5\n");
+  text.replace(text.find("temperature = 0.2\n"), 18,
+               "scale = 0.1\n[[loss]]\nname = \"barlow\"\nweight = 0.5\n");
   const nlohmann::json row = train(text, {"run.steps=2", "loss.1.off_diagonal_weight=1"}).row(2);
-  for (const char* key : {"loss.0.barlow", "loss.0.barlow.invariance", "loss.1.barlow", "loss.1.barlow.redundancy"})
+  for (const char* key :
+       {"loss.0.barlow", "loss.0.barlow.invariance", "loss.1.barlow", "loss.1.barlow.redundancy"})
     EXPECT_TRUE(row.contains(key)) << key << " in " << row;
   EXPECT_FALSE(row.contains("barlow.invariance"));
-  EXPECT_NEAR(row["loss"].get<double>(), row["loss.0.barlow"].get<double>() + 0.5 * row["loss.1.barlow"].get<double>(), 1e-4);
+  EXPECT_NEAR(row["loss"].get<double>(),
+              row["loss.0.barlow"].get<double>() + 0.5 * row["loss.1.barlow"].get<double>(), 1e-4);
 }
 
 // ---- The alarm
@@ -139,11 +151,16 @@ TEST(Rows, KeepWhatTwoLossesOfOneNameReportApart) {
 TEST(Collapse, WarnsOnceInOneLineAndGoesOn) {
   const Ended run = train(collapsing_experiment(), kFast);
   EXPECT_EQ(run.outcome.code, 0);
-  EXPECT_EQ(run.outcome.err.find("step 4: the projections have collapsed: over 64 samples of the batch their effective rank is "),
-            0u)
+  EXPECT_EQ(
+      run.outcome.err.find(
+          "step 4: the projections have collapsed: over 64 samples of the batch their effective rank is "),
+      0u)
       << run.outcome.err;
-  EXPECT_NE(run.outcome.err.find(" of 8 (alarm below 1.5) and their standard deviation "), std::string::npos) << run.outcome.err;
-  EXPECT_NE(run.outcome.err.find(" per dimension (alarm below 0.035). What usually helps: "), std::string::npos) << run.outcome.err;
+  EXPECT_NE(run.outcome.err.find(" of 8 (alarm below 1.5) and their standard deviation "), std::string::npos)
+      << run.outcome.err;
+  EXPECT_NE(run.outcome.err.find(" per dimension (alarm below 0.035). What usually helps: "),
+            std::string::npos)
+      << run.outcome.err;
   EXPECT_EQ(std::count(run.outcome.err.begin(), run.outcome.err.end(), '\n'), 1) << run.outcome.err;
   EXPECT_LT(run.row(16)["batch.std"], 0.1 / std::sqrt(8.0)) << "it stays collapsed";
   EXPECT_EQ(run.run.status()["state"], "finished");
@@ -156,7 +173,8 @@ TEST(Collapse, SaysNothingOfARunThatLearns) {
 }
 
 TEST(Collapse, WithoutItsThresholdsIsNoAlarm) {
-  const Ended run = train(collapsing_experiment(), kFast + Sets{"collapse.effective_rank=0", "collapse.std=0"});
+  const Ended run =
+      train(collapsing_experiment(), kFast + Sets{"collapse.effective_rank=0", "collapse.std=0"});
   EXPECT_EQ(run.outcome.err, "");
   EXPECT_EQ(run.outcome.code, 0);
 }
@@ -167,7 +185,8 @@ TEST(Collapse, StopsWithCode4AndACheckpointAndAgainAtTheSameStep) {
     EXPECT_EQ(run.outcome.code, 4);
     const std::string who = ranks == std::string("1") ? "" : "rank 0: ";
     EXPECT_EQ(run.outcome.err.find(who + "step 4: the projections have collapsed: "), 0u) << run.outcome.err;
-    EXPECT_TRUE(run.outcome.err.ends_with(" Stopped; the checkpoint of this step is kept.\n")) << run.outcome.err;
+    EXPECT_TRUE(run.outcome.err.ends_with(" Stopped; the checkpoint of this step is kept.\n"))
+        << run.outcome.err;
     EXPECT_EQ(std::count(run.outcome.err.begin(), run.outcome.err.end(), '\n'), 1) << run.outcome.err;
     EXPECT_EQ(run.run.status()["state"], "failed");
     EXPECT_EQ(run.run.status()["reason"].get<std::string>() + "\n", run.outcome.err);
@@ -191,7 +210,8 @@ TEST(Collapse, ARunThatWasStoppedAndGoesOnEndsWithTheBitsOfOneThatWasNot) {
   const Outcome again = trained(*stopped.place, kFast);  // the alarm only warns now
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(stopped.run.metrics(), whole.run.metrics());
-  EXPECT_TRUE(slurp(stopped.run.newest_tensors()) == slurp(whole.run.newest_tensors())) << "statistics, weights or draws differ";
+  EXPECT_TRUE(slurp(stopped.run.newest_tensors()) == slurp(whole.run.newest_tensors()))
+      << "statistics, weights or draws differ";
   EXPECT_EQ(stopped.run.results(), whole.run.results());
 }
 

@@ -87,7 +87,8 @@ Result run_step(Loss& loss, const Step& step, const std::function<void(LossInput
   result.reports = input.reports();
   const auto gradients = [&](const std::vector<Tensor>& of) {
     if (of.empty()) return std::vector<Tensor>{};
-    std::vector<Tensor> all = torch::autograd::grad({value}, of, {}, /*retain_graph=*/true, false, /*allow_unused=*/true);
+    std::vector<Tensor> all =
+        torch::autograd::grad({value}, of, {}, /*retain_graph=*/true, false, /*allow_unused=*/true);
     for (size_t i = 0; i < of.size(); ++i) {
       if (!all[i].defined()) all[i] = torch::zeros_like(of[i]);
     }
@@ -95,7 +96,8 @@ Result run_step(Loss& loss, const Step& step, const std::function<void(LossInput
   };
   result.gradients = gradients(z);
   result.prediction_gradients = gradients(p);
-  for (const auto& item : loss.named_parameters()) result.parameter_gradients[item.key()] = gradients({item.value()})[0];
+  for (const auto& item : loss.named_parameters())
+    result.parameter_gradients[item.key()] = gradients({item.value()})[0];
   torch::NoGradGuard no_grad;
   loss.after_step(input);
   for (const auto& queue : step.queues) queue->enqueue(input, {});

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Golden vectors: what a mapping from a published implementation's saved case to ours may see, and how it registers.
-// A mapping knows the metadata `loss` and `params` and the inputs; never a file's name, size or expected values.
+// Golden vectors: what a mapping from a published implementation's saved case to ours may see, and how it
+// registers. A mapping knows the metadata `loss` and `params` and the inputs; never a file's name, size or
+// expected values.
 #pragma once
 
 #include "model/queue.h"
 
 #include <foil/foil.h>
+
 #include <nlohmann/json.hpp>
 
 #include <functional>
@@ -23,8 +25,8 @@ struct Case {
 };
 
 struct Mapping {
-  std::string component;                             // the loss that is checked, for --require
-  std::function<Tensors(const Case&)> run;           // everything the file may expect, by the file's own names
+  std::string component;                    // the loss that is checked, for --require
+  std::function<Tensors(const Case&)> run;  // everything the file may expect, by the file's own names
   std::map<std::string, std::string> left_out = {};  // a name -> the reason why it is not compared
 };
 
@@ -37,11 +39,12 @@ struct Register {
 // The registered loss `name` with these options (a JSON object; unknown keys and bad values throw).
 std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& options);
 
-// A case of several steps: `run` gets each step's inputs without their prefix "step<i>." and what it returns goes back under it.
+// A case of several steps: `run` gets each step's inputs without their prefix "step<i>." and what it returns
+// goes back under it.
 Tensors each_step(const Case& test, const std::function<Tensors(const Case& step, int64_t i)>& run);
 
-// What one rank gives on raw embeddings z (V x [N, D]), normalised as the host does, and the state of the loss moved on. `prepare`
-// sets what else the loss sees: labels, indices, the epoch.
+// What one rank gives on raw embeddings z (V x [N, D]), normalised as the host does, and the state of the
+// loss moved on. `prepare` sets what else the loss sees: labels, indices, the epoch.
 struct Result {
   Tensor loss;
   std::vector<Tensor> gradients;  // with respect to the raw z
@@ -52,7 +55,8 @@ struct Result {
 };
 Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(LossInput&)>& prepare = {});
 
-// The same with a predictor, targets of the momentum tower, queues, and draws instead of those of LossInput::uniform.
+// The same with a predictor, targets of the momentum tower, queues, and draws instead of those of
+// LossInput::uniform.
 struct Step {
   std::vector<Tensor> z, p = {}, target = {};  // raw
   std::vector<std::shared_ptr<QueueStore>> queues = {};

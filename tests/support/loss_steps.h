@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of losses share: seeded unit embeddings and a step on one rank. What holds for every loss, conformance tests.
+// What the tests of losses share: seeded unit embeddings and a step on one rank. What holds for every loss,
+// conformance tests.
 #pragma once
 
 #include "ranks/world.h"
 
 #include <foil/foil.h>
+
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -37,8 +39,9 @@ inline LossInput input_of(const std::vector<Tensor>& z, const Tensor& label = {}
 
 inline double dot(const Tensor& a, const Tensor& b) { return (a * b).sum().item<double>(); }
 
-// The gradient of a loss of two views whose weights are held, on a first visit where they are a softmax: that of temperature times
-// the decoupled loss, a log-sum-exp over the rows of other samples less the positive's similarity.
+// The gradient of a loss of two views whose weights are held, on a first visit where they are a softmax: that
+// of temperature times the decoupled loss, a log-sum-exp over the rows of other samples less the positive's
+// similarity.
 inline void expect_decoupled_gradient(Loss& loss, double temperature) {
   const auto decoupled = [&](const std::vector<Tensor>& z) {
     const Tensor rows = torch::cat(z), s = torch::matmul(rows, rows.t()) / temperature;

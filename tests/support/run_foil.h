@@ -2,9 +2,8 @@
 // Runs the built program as a user does, in a folder of its own. FOIL_PROGRAM is its path.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,7 +83,8 @@ class Workplace {
     arguments.insert(arguments.begin(), FOIL_PROGRAM);
     return start(arguments, env);
   }
-  // Waits until `ready`; false after half an hour, as nothing takes so long that is not a hang, on however busy a machine.
+  // Waits until `ready`; false after half an hour, as nothing takes so long that is not a hang, on however
+  // busy a machine.
   static bool eventually(const std::function<bool()>& ready) {
     for (int i = 0; i < 180'000; ++i) {
       if (ready()) return true;
@@ -93,10 +93,15 @@ class Workplace {
     return false;
   }
 
-  // Of the augmentation "hold" (tests/support/plugins/hold.cpp): stops the run that works here at a step, or at "evaluation".
+  // Of the augmentation "hold" (tests/support/plugins/hold.cpp): stops the run that works here at a step, or
+  // at "evaluation".
   void hold_at(const std::string& place) const { write("hold/" + place, ""); }
-  bool is_held(const std::string& place) const { return std::filesystem::exists(folder / "hold" / (place + ".here")); }
-  void let_go(const std::string& place) const { std::filesystem::remove(folder / "hold" / (place + ".here")); }
+  bool is_held(const std::string& place) const {
+    return std::filesystem::exists(folder / "hold" / (place + ".here"));
+  }
+  void let_go(const std::string& place) const {
+    std::filesystem::remove(folder / "hold" / (place + ".here"));
+  }
 
   std::filesystem::path folder;
 };
@@ -106,7 +111,8 @@ inline const std::string kHold = "[[augment]]\nname = \"hold\"\n";
 // A small experiment that trains in a second, on synthetic images: BatchNorm, momentum, three augmentations.
 inline std::string small_experiment(const std::string& more_run = "", const std::string& loss = "infonce") {
   return "[run]\nname = \"small\"\nsteps = 20\nthreads = 1\ndeterministic = true\n" + more_run +
-         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\nsize = 12\nbatch_size = "
+         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\nsize "
+         "= 12\nbatch_size = "
          "64\n"
          "\n[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n[[augment]]\nname = "
          "\"horizontal_flip\"\n[[augment]]\nname = \"color_jitter\"\n"
@@ -114,7 +120,8 @@ inline std::string small_experiment(const std::string& more_run = "", const std:
          "\n[[loss]]\nname = \"" +
          loss +
          "\"\ntemperature = 0.2\n"
-         "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\n\n[evaluate]\nlinear = false\nneighbours = 5\n";
+         "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\n\n[evaluate]\nlinear = false\nneighbours = "
+         "5\n";
 }
 
 }  // namespace foil

@@ -20,7 +20,8 @@ namespace foil {
 inline Outcome wait_within(const Workplace& place, pid_t pid, int seconds = 1800) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   siginfo_t info{};
-  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {
+  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0) {
     if (std::chrono::steady_clock::now() > end) {
       ADD_FAILURE() << "no end after " << seconds << " s: " << slurp(place.folder / "stderr.txt");
       ::kill(-pid, SIGKILL);
@@ -37,11 +38,12 @@ inline Outcome foil_within(const Workplace& place, const std::vector<std::string
 }
 
 // Files of `folder` whose names end so, in byte order; none while there is no such folder.
-inline std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder, const std::string& ending) {
+inline std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder,
+                                                       const std::string& ending) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator(folder, error); !error && entry != std::filesystem::directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     if (entry->path().filename().string().ends_with(ending)) files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
@@ -61,10 +63,13 @@ struct RunView {
   }
   std::vector<double> losses() const {
     std::vector<double> values;
-    for (const nlohmann::json& row : read_metrics((folder / "metrics.jsonl").string())) values.push_back(row["loss"]);
+    for (const nlohmann::json& row : read_metrics((folder / "metrics.jsonl").string()))
+      values.push_back(row["loss"]);
     return values;
   }
-  std::vector<std::filesystem::path> checkpoints() const { return files_ending(folder / "checkpoints", ".json"); }
+  std::vector<std::filesystem::path> checkpoints() const {
+    return files_ending(folder / "checkpoints", ".json");
+  }
   std::filesystem::path newest_tensors() const {
     auto path = checkpoints().back();
     return path.replace_extension(".safetensors");
@@ -80,19 +85,23 @@ struct RunView {
 };
 
 // Every value within `relative` of the wanted one.
-inline void expect_same_losses(const std::vector<double>& got, const std::vector<double>& wanted, double relative) {
+inline void expect_same_losses(const std::vector<double>& got, const std::vector<double>& wanted,
+                               double relative) {
   ASSERT_EQ(got.size(), wanted.size());
-  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], relative * std::abs(wanted[i])) << "row " << i;
+  for (size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(got[i], wanted[i], relative * std::abs(wanted[i])) << "row " << i;
 }
 
 // Every tensor within `relative` of the wanted one's largest entry.
-inline void expect_same_state(const std::map<std::string, at::Tensor>& got, const std::map<std::string, at::Tensor>& wanted,
-                              double relative) {
+inline void expect_same_state(const std::map<std::string, at::Tensor>& got,
+                              const std::map<std::string, at::Tensor>& wanted, double relative) {
   ASSERT_EQ(got.size(), wanted.size());
   for (const auto& [name, tensor] : wanted) {
     ASSERT_TRUE(got.count(name)) << name;
     const double scale = std::max(tensor.to(torch::kDouble).abs().max().item<double>(), 1e-12);
-    EXPECT_LE((got.at(name).to(torch::kDouble) - tensor.to(torch::kDouble)).abs().max().item<double>(), relative * scale) << name;
+    EXPECT_LE((got.at(name).to(torch::kDouble) - tensor.to(torch::kDouble)).abs().max().item<double>(),
+              relative * scale)
+        << name;
   }
 }
 

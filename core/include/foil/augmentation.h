@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Augmentation: View -> View, batched, on the view's device. Its randomness is a pure function of (seed, step, sample id, view,
-// position in the pipeline), so a sample's view has the same bits on any rank and at any batch position.
+// Augmentation: View -> View, batched, on the view's device. Its randomness is a pure function of (seed,
+// step, sample id, view, position in the pipeline), so a sample's view has the same bits on any rank and at
+// any batch position.
 #pragma once
 
 #include <foil/random.h>
@@ -26,7 +27,9 @@ struct AugmentContext {
                    static_cast<uint64_t>(position));
   }
   // The draws of batch row b.
-  Draws draws(int64_t b) const { return Draws(key(), static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b])); }
+  Draws draws(int64_t b) const {
+    return Draws(key(), static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b]));
+  }
   // The batch rows whose first draw is below `probability`.
   std::vector<int64_t> chosen(double probability) const {
     std::vector<int64_t> rows;
@@ -36,32 +39,35 @@ struct AugmentContext {
   }
 };
 
-// Made once a run, and called for every view it applies to, one call at a time. It keeps no state between calls: all randomness is
-// in the context.
+// Made once a run, and called for every view it applies to, one call at a time. It keeps no state between
+// calls: all randomness is in the context.
 class FOIL_API Augmentation {
  public:
   virtual ~Augmentation() = default;
-  // The augmented view, B rows in the same order; must not write into its input. Images are float [B, C, H, W] in [0, 1], uint8
-  // before the first augmentation (as_float_image widens them), vectors [B, F]. Throws Error (Exit::usage) for data it is not for.
-  // An augmentation that says accepts_ragged() may be the first of a pipeline over images of different sizes: it then gets
-  // View::ragged and returns `data`.
+  // The augmented view, B rows in the same order; must not write into its input. Images are float [B, C, H,
+  // W] in [0, 1], uint8 before the first augmentation (as_float_image widens them), vectors [B, F]. Throws
+  // Error (Exit::usage) for data it is not for. An augmentation that says accepts_ragged() may be the first
+  // of a pipeline over images of different sizes: it then gets View::ragged and returns `data`.
   virtual View apply(const View& view, const AugmentContext& context) = 0;
   virtual bool accepts_ragged() const { return false; }
-  // The view in evaluation, without randomness; unchanged unless the augmentation also prepares (normalisation, sizes). What it
-  // does then is named by evaluation_name, which becomes part of the protocol of every result.
+  // The view in evaluation, without randomness; unchanged unless the augmentation also prepares
+  // (normalisation, sizes). What it does then is named by evaluation_name, which becomes part of the protocol
+  // of every result.
   virtual View evaluate(const View& view) { return view; }
   virtual std::string evaluation_name() const { return {}; }
-  // Channels, height, width after this augmentation, from those before ([F] of vectors; height and width are -1 where images differ
-  // in size). Throws Error (Exit::usage) for shapes it cannot take.
+  // Channels, height, width after this augmentation, from those before ([F] of vectors; height and width are
+  // -1 where images differ in size). Throws Error (Exit::usage) for shapes it cannot take.
   virtual std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const { return before; }
 };
 
-// Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and double as they are.
-// Throws Error (Exit::usage) for anything else.
+// Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and
+// double as they are. Throws Error (Exit::usage) for anything else.
 inline Tensor as_float_image(const Tensor& images) {
   if (!images.defined())
-    fail(Exit::usage, "images of different sizes: the first augmentation must be one that brings them to one size");
-  if (images.dim() != 4) fail(Exit::usage, "an image augmentation got data ", images.sizes(), ", allowed: images [B, C, H, W]");
+    fail(Exit::usage,
+         "images of different sizes: the first augmentation must be one that brings them to one size");
+  if (images.dim() != 4)
+    fail(Exit::usage, "an image augmentation got data ", images.sizes(), ", allowed: images [B, C, H, W]");
   const at::ScalarType type = images.scalar_type();
   if (type == at::kByte) return images.to(at::kFloat).div_(255);
   if (type == at::kFloat || type == at::kDouble) return images;
@@ -69,7 +75,8 @@ inline Tensor as_float_image(const Tensor& images) {
   fail(Exit::usage, "an image augmentation got ", images.dtype(), ", allowed: uint8, float, double");
 }
 
-// `images` [B, C, H, W] with these rows of the batch replaced by f(rows), a function from [n, C, H, W] to the same shape and type.
+// `images` [B, C, H, W] with these rows of the batch replaced by f(rows), a function from [n, C, H, W] to the
+// same shape and type.
 template <class F>
 Tensor on_rows(const Tensor& images, const std::vector<int64_t>& rows, F f) {
   if (rows.empty()) return images;
@@ -78,7 +85,8 @@ Tensor on_rows(const Tensor& images, const std::vector<int64_t>& rows, F f) {
   return images.index_copy(0, row, f(images.index_select(0, row)));
 }
 
-// An option that is an interval: two numbers, the lower one first; else throws Error (Exit::usage) under the name `option`.
+// An option that is an interval: two numbers, the lower one first; else throws Error (Exit::usage) under the
+// name `option`.
 inline void check_interval(const char* option, const std::vector<double>& got) {
   if (got.size() == 2 && got[0] <= got[1]) return;
   std::ostringstream text;

@@ -6,12 +6,12 @@
 
 namespace foil {
 
-// Balanced soft assignments by Sinkhorn and Knopp's iteration (Cuturi, 2013; Caron et al., "SwAV", 2020, equation 4): exp(scores /
-// epsilon), divided in turn by the sum of each prototype over the samples of all ranks and by the sum of each sample over the
-// prototypes, `iterations` times. `scores`: [B, prototypes], this rank's samples, of which there may be none. Returns [B,
-// prototypes] without gradient; rows sum to 1. Computed on logarithms: no epsilon overflows, no mass vanishes.
-// `epsilon` > 0 divides the scores: the smaller, the harder the assignments. Every rank must call it, with the same number of
-// prototypes.
+// Balanced soft assignments by Sinkhorn and Knopp's iteration (Cuturi, 2013; Caron et al., "SwAV", 2020,
+// equation 4): exp(scores / epsilon), divided in turn by the sum of each prototype over the samples of all
+// ranks and by the sum of each sample over the prototypes, `iterations` times. `scores`: [B, prototypes],
+// this rank's samples, of which there may be none. Returns [B, prototypes] without gradient; rows sum to 1.
+// Computed on logarithms: no epsilon overflows, no mass vanishes. `epsilon` > 0 divides the scores: the
+// smaller, the harder the assignments. Every rank must call it, with the same number of prototypes.
 FOIL_API at::Tensor sinkhorn(const at::Tensor& scores, double epsilon, int64_t iterations, Ranks& ranks);
 
 struct KMeansOptions {
@@ -26,11 +26,11 @@ struct Partition {
   double inertia = 0;  // sum over rows of the squared distance to the centre of their cluster
 };
 
-// k-means of L2-normalised rows x [N, F], started by k-means++ (Arthur and Vassilvitskii, 2007) with keyed draws; whole Lloyd
-// iterations in fp64, without gradient. x is what every rank holds whole: a queue, gathered embeddings. Rank 0 computes and the
-// others receive its bits; every rank must call it. A cluster that loses all rows keeps its centre; of equally near centres the
-// first is taken. Throws Error for more clusters than rows and for nan or inf. Working memory: a copy of x in fp64 and N x clusters
-// distances.
+// k-means of L2-normalised rows x [N, F], started by k-means++ (Arthur and Vassilvitskii, 2007) with keyed
+// draws; whole Lloyd iterations in fp64, without gradient. x is what every rank holds whole: a queue,
+// gathered embeddings. Rank 0 computes and the others receive its bits; every rank must call it. A cluster
+// that loses all rows keeps its centre; of equally near centres the first is taken. Throws Error for more
+// clusters than rows and for nan or inf. Working memory: a copy of x in fp64 and N x clusters distances.
 FOIL_API Partition k_means(const at::Tensor& x, int64_t clusters, const KMeansOptions& options, Ranks& ranks);
 
 }  // namespace foil

@@ -23,24 +23,27 @@ struct Conformance {
     double factor;       // the tolerance of the item is this many times the kit's
     std::string reason;  // why that is right; the report prints it
   };
-  std::vector<std::string> samples = {};  // further option sets as TOML, beyond those that describe() gives: "temperature = 0.3"
+  std::vector<std::string> samples =
+      {};  // further option sets as TOML, beyond those that describe() gives: "temperature = 0.3"
   std::vector<Wider> wider = {};
 };
 
 // What the registry holds of one; plugins do not fill it in, Plugin does.
 struct Component {
-  std::string kind;                                    // "loss", "encoder", "augmentation", "data set", "sampler"
-  std::string name;                                    // as in `name = "..."`
-  std::string origin;                                  // the file it came from; "built in"
-  std::function<void(Fields&)> describe;               // visits the options with their defaults
-  std::function<std::shared_ptr<void>(Fields&)> make;  // reads the options, then constructs; a pointer to the interface of `kind`
+  std::string kind;                       // "loss", "encoder", "augmentation", "data set", "sampler"
+  std::string name;                       // as in `name = "..."`
+  std::string origin;                     // the file it came from; "built in"
+  std::function<void(Fields&)> describe;  // visits the options with their defaults
+  std::function<std::shared_ptr<void>(Fields&)>
+      make;  // reads the options, then constructs; a pointer to the interface of `kind`
   Conformance conformance = {};
 };
 
 namespace detail {
 template <class Interface, class T>
 Component component(const char* kind, const char* name, Conformance conformance) {
-  static_assert(std::is_base_of_v<Interface, T>, "a component derives from the interface it is registered for");
+  static_assert(std::is_base_of_v<Interface, T>,
+                "a component derives from the interface it is registered for");
   return {kind,
           name,
           "built in",
@@ -57,10 +60,10 @@ Component component(const char* kind, const char* name, Conformance conformance)
 }
 }  // namespace detail
 
-// Where components are registered, once, while the library is loaded. A component class T has `struct Options { ...; void
-// describe(Fields&); }` and a constructor T(Options), which throws Error (Exit::usage) for options that contradict each other.
-// `name` is what `name = "..."` in an experiment says: lower-case words joined by '_', unique among the components of its kind: a
-// name that is taken refuses the whole library.
+// Where components are registered, once, while the library is loaded. A component class T has `struct Options
+// { ...; void describe(Fields&); }` and a constructor T(Options), which throws Error (Exit::usage) for
+// options that contradict each other. `name` is what `name = "..."` in an experiment says: lower-case words
+// joined by '_', unique among the components of its kind: a name that is taken refuses the whole library.
 class FOIL_API Plugin {
  public:
   template <class T>

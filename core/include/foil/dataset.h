@@ -9,26 +9,30 @@ namespace foil {
 // What is trained on, and what results are measured on.
 enum class Split { train, test };
 
-// Const throughout: once made, a data set does not change. Its constructor finds the files, and throws Error (Exit::data) naming
-// the one that is missing or damaged.
+// Const throughout: once made, a data set does not change. Its constructor finds the files, and throws Error
+// (Exit::data) naming the one that is missing or damaged.
 class FOIL_API Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size(Split split) const = 0;  // samples; 0 when the data set has no such split
   // Names of the classes in label order; empty for a data set without labels.
   virtual std::vector<std::string> classes() const = 0;
-  // int64 [size(split)] on the CPU, -1 where a sample has none: it is then of no class, also not of that of another without one.
-  // Undefined for a data set without labels.
+  // int64 [size(split)] on the CPU, -1 where a sample has none: it is then of no class, also not of that of
+  // another without one. Undefined for a data set without labels.
   virtual Tensor labels(Split split) const = 0;
-  // The raw samples with these indices (int64 [B] on the CPU, any order, repeats allowed), one View per modality, uint8 images.
-  // Called from several threads at once. Throws Error (Exit::data) naming the file of a sample that cannot be read.
+  // The raw samples with these indices (int64 [B] on the CPU, any order, repeats allowed), one View per
+  // modality, uint8 images. Called from several threads at once. Throws Error (Exit::data) naming the file of
+  // a sample that cannot be read.
   virtual Views read(Split split, const Tensor& index) const = 0;
-  // [C, H, W] of an image, [C, -1, -1] where images differ in size, [F] of vectors: what an encoder is sized from.
+  // [C, H, W] of an image, [C, -1, -1] where images differ in size, [F] of vectors: what an encoder is sized
+  // from.
   virtual std::vector<int64_t> shape() const = 0;
-  // What was read, as a short text that differs when the samples or labels do: a checksum of the files. It enters the protocol of
-  // every result, and a run does not go on with other data. Empty: not known, and neither is looked at.
+  // What was read, as a short text that differs when the samples or labels do: a checksum of the files. It
+  // enters the protocol of every result, and a run does not go on with other data. Empty: not known, and
+  // neither is looked at.
   virtual std::string identity() const { return {}; }
-  // True when read() only copies from memory: no thread then reads ahead, and the whole set may live on the device.
+  // True when read() only copies from memory: no thread then reads ahead, and the whole set may live on the
+  // device.
   virtual bool in_memory() const { return false; }
 };
 

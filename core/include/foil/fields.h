@@ -30,11 +30,12 @@ inline Range above_up_to(double low, double high) { return {low, high, true, fal
 inline Range from_below(double low, double high) { return {low, high, false, true}; }
 inline Range anything() { return {}; }
 
-// Visits every option of a component once: key, the variable that holds its default and receives its value, one-line doc, what is
-// allowed. A struct of options implements `void describe(Fields&)` and calls one of these per option; nothing else is ever needed.
-// A visitor that reads throws Error (Exit::usage) with place, key, what was got and what is allowed for a value of another type or
-// out of range; what holds between two options is checked in the component's constructor. `doc` completes "KEY: ...", without a
-// full stop; keys are lower-case words joined by '_'.
+// Visits every option of a component once: key, the variable that holds its default and receives its value,
+// one-line doc, what is allowed. A struct of options implements `void describe(Fields&)` and calls one of
+// these per option; nothing else is ever needed. A visitor that reads throws Error (Exit::usage) with place,
+// key, what was got and what is allowed for a value of another type or out of range; what holds between two
+// options is checked in the component's constructor. `doc` completes "KEY: ...", without a full stop; keys
+// are lower-case words joined by '_'.
 class FOIL_API Fields {
  public:
   virtual ~Fields() = default;
@@ -45,15 +46,18 @@ class FOIL_API Fields {
   // true or false.
   virtual void flag(const char* key, bool& value, const char* doc) = 0;
   // One of the texts in `allowed`.
-  virtual void choice(const char* key, std::string& value, const std::vector<std::string>& allowed, const char* doc) = 0;
+  virtual void choice(const char* key, std::string& value, const std::vector<std::string>& allowed,
+                      const char* doc) = 0;
   // Any text.
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
-  // A path in the file system: relative to the file that holds it (to the working directory on the command line); empty = not
-  // given.
+  // A path in the file system: relative to the file that holds it (to the working directory on the command
+  // line); empty = not given.
   virtual void path(const char* key, std::string& value, const char* doc) = 0;
   // Lists, of any length unless the component's constructor says otherwise; `allowed` holds for each element.
-  virtual void numbers(const char* key, std::vector<double>& value, const char* doc, Range allowed = anything()) = 0;
-  virtual void integers(const char* key, std::vector<int64_t>& value, const char* doc, Range allowed = anything()) = 0;
+  virtual void numbers(const char* key, std::vector<double>& value, const char* doc,
+                       Range allowed = anything()) = 0;
+  virtual void integers(const char* key, std::vector<int64_t>& value, const char* doc,
+                        Range allowed = anything()) = 0;
   virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Randomness as a pure function of its key: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// No global generator anywhere: the same key gives the same numbers on every rank, device, batch position and after a resume.
+// Randomness as a pure function of its key: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy
+// as 1, 2, 3", SC 2011). No global generator anywhere: the same key gives the same numbers on every rank,
+// device, batch position and after a resume.
 #pragma once
 
 #include <array>
@@ -42,9 +43,12 @@ FOIL_HOST_DEVICE inline PhiloxBlock philox(uint64_t key, uint64_t counter_high, 
 }
 
 // A float in [0, 1) from 32 random bits: (x >> 8) * 2^-24, exact in float.
-FOIL_HOST_DEVICE inline float unit_float(uint32_t x) { return static_cast<float>(x >> 8) * 5.9604644775390625e-08f; }
+FOIL_HOST_DEVICE inline float unit_float(uint32_t x) {
+  return static_cast<float>(x >> 8) * 5.9604644775390625e-08f;
+}
 
-// Folds further words into a key, so that (seed, step, view, position, ...) becomes one 64-bit Philox key (splitmix64 finaliser).
+// Folds further words into a key, so that (seed, step, view, position, ...) becomes one 64-bit Philox key
+// (splitmix64 finaliser).
 FOIL_HOST_DEVICE inline uint64_t mix_key(uint64_t key, uint64_t word) {
   uint64_t z = key + 0x9E3779B97F4A7C15ull * (word + 1);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
@@ -62,8 +66,8 @@ inline uint64_t name_key(std::string_view name) {
 // The sequence of draws that belongs to one key, for one sample: a small value type, made where it is needed.
 class Draws {
  public:
-  // `key`: of the place (seed, step, view, ...), by mix_key. `sample`: an id that follows the sample, such as its row in the data
-  // set.
+  // `key`: of the place (seed, step, view, ...), by mix_key. `sample`: an id that follows the sample, such as
+  // its row in the data set.
   Draws(uint64_t key, uint64_t sample) : key_(key), sample_(sample) {}
   // The next 32 random bits; every other draw takes 32, normal() 64.
   uint32_t bits() {

@@ -3,9 +3,9 @@
 //
 //   FOIL_PLUGIN(plugin) { plugin.loss<InfoNCE>("infonce"); }
 //
-// The braces hold calls of Plugin's methods (component.h) and run once, when the library is loaded; what is thrown there refuses
-// the library with its message. A library says FOIL_PLUGIN once. The macro also writes an ELF note that says what the library was
-// built for; the program reads it before it loads the library.
+// The braces hold calls of Plugin's methods (component.h) and run once, when the library is loaded; what is
+// thrown there refuses the library with its message. A library says FOIL_PLUGIN once. The macro also writes
+// an ELF note that says what the library was built for; the program reads it before it loads the library.
 #pragma once
 
 #include <foil/abi.h>
@@ -13,7 +13,8 @@
 
 namespace foil::abi {
 
-// An ELF note (Elf64_Nhdr, name, description) of fixed size, so that its bytes lie in the file as written here.
+// An ELF note (Elf64_Nhdr, name, description) of fixed size, so that its bytes lie in the file as written
+// here.
 struct Note {
   uint32_t name_size = 8;
   uint32_t description_size = 128;

@@ -31,11 +31,14 @@ class MyPlugin final : public foil::Augmentation {
     const int64_t height = out.data.size(2), width = out.data.size(3);
     const int64_t rows = std::min(options_.side, height), columns = std::min(options_.side, width);
     for (int64_t b = 0; b < out.data.size(0); ++b) {
-      foil::Draws draws = context.draws(b);  // all randomness comes from here: the same for this sample on any rank
+      foil::Draws draws =
+          context.draws(b);  // all randomness comes from here: the same for this sample on any rank
       if (draws.uniform() >= options_.probability) continue;
       const int64_t top = draws.below(height - rows + 1), left = draws.below(width - columns + 1);
       Tensor image = out.data[b];
-      image.slice(1, top, top + rows).slice(2, left, left + columns).copy_(image.mean({1, 2}, /*keepdim=*/true));
+      image.slice(1, top, top + rows)
+          .slice(2, left, left + columns)
+          .copy_(image.mean({1, 2}, /*keepdim=*/true));
     }
     return out;
   }

@@ -21,7 +21,8 @@ foil::AugmentContext context(const std::vector<int64_t>& samples) {
 TEST(MyPlugin, ChangesAtMostASquareOfEachImage) {
   MyPlugin erase({.side = 3, .probability = 1});
   const foil::Tensor images = torch::rand({4, 3, 9, 7});
-  const foil::Tensor changed = (erase.apply(view_of(images), context({5, 1, 8, 2})).data != images).any(1);  // [4, 9, 7]
+  const foil::Tensor changed =
+      (erase.apply(view_of(images), context({5, 1, 8, 2})).data != images).any(1);  // [4, 9, 7]
   EXPECT_TRUE((changed.sum({1, 2}) == 9).all().item<bool>());
 }
 

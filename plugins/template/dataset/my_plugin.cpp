@@ -68,12 +68,14 @@ class MyPlugin final : public foil::Dataset {
   };
 
   explicit MyPlugin(const Options& options) : classes_(options.classes) {
-    if (options.path.empty()) foil::fail(foil::Exit::data, "data.path is not given, allowed: the folder of train.csv.");
+    if (options.path.empty())
+      foil::fail(foil::Exit::data, "data.path is not given, allowed: the folder of train.csv.");
     train_ = read_table(options.path + "/train.csv");
     if (std::filesystem::exists(options.path + "/test.csv")) test_ = read_table(options.path + "/test.csv");
     for (const Table* table : {&train_, &test_}) {
       if (((table->label < -1) | (table->label >= classes_)).any().item<bool>())
-        foil::fail(foil::Exit::data, options.path, ": a label is not in -1 ... ", classes_ - 1, ", the classes of data.classes.");
+        foil::fail(foil::Exit::data, options.path, ": a label is not in -1 ... ", classes_ - 1,
+                   ", the classes of data.classes.");
     }
   }
 
@@ -96,7 +98,9 @@ class MyPlugin final : public foil::Dataset {
   }
 
   // Differs when a sample or a label does: results and runs name it.
-  std::string identity() const override { return std::to_string(train_.checksum) + "-" + std::to_string(test_.checksum); }
+  std::string identity() const override {
+    return std::to_string(train_.checksum) + "-" + std::to_string(test_.checksum);
+  }
 
  private:
   const Table& table(Split split) const { return split == Split::train ? train_ : test_; }

@@ -17,7 +17,8 @@ class MyPlugin final : public foil::Encoder {
     double dropout = 0;
     void describe(foil::Fields& f) {
       f.integers("widths", widths, "channels after each convolution", foil::at_least(1));
-      f.number("dropout", dropout, "share of the features that is dropped in training", foil::from_below(0, 1));
+      f.number("dropout", dropout, "share of the features that is dropped in training",
+               foil::from_below(0, 1));
     }
   };
   explicit MyPlugin(Options options) : options_(std::move(options)) {
@@ -29,7 +30,10 @@ class MyPlugin final : public foil::Encoder {
     int64_t in = channels_;
     for (const int64_t width : options_.widths) {
       const std::string number = std::to_string(norms_.size() + 1);
-      const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);  // the norm brings the bias
+      const auto options = torch::nn::Conv2dOptions(in, width, 3)
+                               .stride(2)
+                               .padding(1)
+                               .bias(false);  // the norm brings the bias
       convolutions_.push_back(register_module("conv" + number, torch::nn::Conv2d(options)));
       norms_.push_back(register_module("bn" + number, std::make_shared<foil::BatchNorm>(width)));
       in = width;
@@ -38,7 +42,8 @@ class MyPlugin final : public foil::Encoder {
 
   foil::Features forward(const foil::View& view) override {
     if (view.data.dim() != 4 || view.data.size(1) != channels_)
-      foil::fail(foil::Exit::failure, "my_plugin: the view is ", view.data.sizes(), ", allowed: [B, ", channels_, ", H, W].");
+      foil::fail(foil::Exit::failure, "my_plugin: the view is ", view.data.sizes(), ", allowed: [B, ",
+                 channels_, ", H, W].");
     foil::Tensor x = view.data;  // [B, C, H, W]
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
     const foil::Tensor pooled = x.mean({2, 3});  // [B, F]

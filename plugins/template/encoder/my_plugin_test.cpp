@@ -24,7 +24,8 @@ TEST(MyPlugin, ASampleInEvaluationDoesNotDependOnTheOthers) {
   const foil::Tensor images = torch::rand({5, 1, 8, 8});
   encoder.forward(view_of(images));  // the running statistics move
   encoder.eval();
-  const foil::Tensor all = encoder.forward(view_of(images)).pooled, one = encoder.forward(view_of(images.slice(0, 3, 4))).pooled;
+  const foil::Tensor all = encoder.forward(view_of(images)).pooled,
+                     one = encoder.forward(view_of(images.slice(0, 3, 4))).pooled;
   EXPECT_LT((all[3] - one[0]).abs().max().item<double>(), 1e-6);
 }
 

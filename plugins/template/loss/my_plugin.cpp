@@ -1,7 +1,8 @@
 // MyPlugin: each sample's first view must find its second view among the second views of the whole batch.
 //
 //   s_ij = <z1_i, z2_j> / temperature
-//   L = mean over i of -log( exp s_ii / sum over j of exp s_ij ) = mean over i of softplus(log sum over j != i of exp s_ij - s_ii)
+//   L    = mean over i of -log( exp s_ii / sum over j of exp s_ij )
+//        = mean over i of softplus(log sum over j != i of exp s_ij - s_ii)
 //
 // Paper: say here which one and which equation; what differs from the published code, and why.
 //
@@ -19,7 +20,9 @@ class MyPlugin final : public foil::Loss {
  public:
   struct Options {
     double temperature = 0.2;
-    void describe(foil::Fields& f) { f.number("temperature", temperature, "divides the similarities", foil::above(0)); }
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+    }
   };
   explicit MyPlugin(Options options) : options_(options) {}
 

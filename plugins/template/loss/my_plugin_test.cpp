@@ -1,6 +1,7 @@
-// The loss against a loop that transcribes its formula. Ranks, extreme values, precision and state are what the conformance test is
-// for.
+// The loss against a loop that transcribes its formula. Ranks, extreme values, precision and state are what
+// the conformance test is for.
 #include <foil/host.h>
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -10,7 +11,8 @@ double slow_loop(const at::Tensor& z1, const at::Tensor& z2, double temperature)
   double sum = 0;
   for (int64_t i = 0; i < z1.size(0); ++i) {
     double denominator = 0;
-    for (int64_t j = 0; j < z2.size(0); ++j) denominator += std::exp((z1[i] * z2[j]).sum().item<double>() / temperature);
+    for (int64_t j = 0; j < z2.size(0); ++j)
+      denominator += std::exp((z1[i] * z2[j]).sum().item<double>() / temperature);
     sum += std::log(denominator) - (z1[i] * z2[i]).sum().item<double>() / temperature;
   }
   return sum / static_cast<double>(z1.size(0));

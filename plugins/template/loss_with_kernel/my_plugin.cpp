@@ -1,19 +1,22 @@
-// MyPlugin: each sample's first view must find its second view among the second views of the whole batch, with a kernel of its own.
+// MyPlugin: each sample's first view must find its second view among the second views of the whole batch,
+// with a kernel of its own.
 //
 //   s_ij = <z1_i, z2_j> / temperature
-//   L = mean over i of -log( exp s_ii / sum over j of exp s_ij ) = mean over i of softplus(log sum over j != i of exp s_ij - s_ii)
+//   L    = mean over i of -log( exp s_ii / sum over j of exp s_ij )
+//        = mean over i of softplus(log sum over j != i of exp s_ij - s_ii)
 //
-// The row operation is in my_plugin.cu for a GPU, where foil has CUDA and nvcc is found; its CPU twin, below, serves everywhere
-// else. Paper: say here which one and which equation; what differs from the published code, and why.
+// The row operation is in my_plugin.cu for a GPU, where foil has CUDA and nvcc is found; its CPU twin, below,
+// serves everywhere else. Paper: say here which one and which equation; what differs from the published code,
+// and why.
 //
 //   [[loss]]
 //   name = "my_plugin"
 //   temperature = 0.2
+#include "my_plugin.h"
+
 #include <foil/plugin.h>
 
 #include <torch/csrc/autograd/custom_function.h>
-
-#include "my_plugin.h"
 
 #ifdef FOIL_CUDA
 #include <c10/cuda/CUDAGuard.h>
@@ -41,7 +44,8 @@ template <class T>
 void backward_on_cpu(Rows<T> x, const T* lse, const T* grad, T* out) {
   for (int64_t i = 0; i < x.rows; ++i) {
     const T *row = x.s + i * x.columns, share = grad[i] / (1 + std::exp(row[x.first + i] - lse[i]));
-    for (int64_t j = 0; j < x.columns; ++j) out[i * x.columns + j] = j == x.first + i ? -share : share * std::exp(row[j] - lse[i]);
+    for (int64_t j = 0; j < x.columns; ++j)
+      out[i * x.columns + j] = j == x.first + i ? -share : share * std::exp(row[j] - lse[i]);
   }
 }
 
@@ -76,7 +80,8 @@ struct RowLoss : torch::autograd::Function<RowLoss> {
 #ifdef FOIL_CUDA
       if (s.is_cuda()) {
         const c10::cuda::CUDAGuard device(s.device());
-        return my_plugin::forward_on_gpu(rows_of<T>(s, first), value.mutable_data_ptr<T>(), lse.mutable_data_ptr<T>(),
+        return my_plugin::forward_on_gpu(rows_of<T>(s, first), value.mutable_data_ptr<T>(),
+                                         lse.mutable_data_ptr<T>(),
                                          c10::cuda::getCurrentCUDAStream().stream());
       }
 #endif
@@ -100,12 +105,14 @@ struct RowLoss : torch::autograd::Function<RowLoss> {
 #ifdef FOIL_CUDA
       if (s.is_cuda()) {
         const c10::cuda::CUDAGuard device(s.device());
-        return my_plugin::backward_on_gpu(rows_of<T>(s, first), lse.const_data_ptr<T>(), grad.const_data_ptr<T>(),
-                                          out.mutable_data_ptr<T>(), c10::cuda::getCurrentCUDAStream().stream());
+        return my_plugin::backward_on_gpu(rows_of<T>(s, first), lse.const_data_ptr<T>(),
+                                          grad.const_data_ptr<T>(), out.mutable_data_ptr<T>(),
+                                          c10::cuda::getCurrentCUDAStream().stream());
       }
 #endif
       const Tensor here = s.cpu(), l = lse.cpu(), g = grad.cpu(), o = out.cpu();
-      my_plugin::backward_on_cpu(rows_of<T>(here, first), l.const_data_ptr<T>(), g.const_data_ptr<T>(), o.mutable_data_ptr<T>());
+      my_plugin::backward_on_cpu(rows_of<T>(here, first), l.const_data_ptr<T>(), g.const_data_ptr<T>(),
+                                 o.mutable_data_ptr<T>());
       out.copy_(o);
     });
     return {out, {}};
@@ -116,12 +123,15 @@ class MyPlugin final : public foil::Loss {
  public:
   struct Options {
     double temperature = 0.2;
-    void describe(foil::Fields& f) { f.number("temperature", temperature, "divides the similarities", foil::above(0)); }
+    void describe(foil::Fields& f) {
+      f.number("temperature", temperature, "divides the similarities", foil::above(0));
+    }
   };
   explicit MyPlugin(Options options) : options_(options) {}
 
   Tensor forward(const LossInput& input) override {
-    const Tensor similarity = torch::matmul(input.z[0], input.everyone(1).t()) / options_.temperature;  // [B, N]
+    const Tensor similarity =
+        torch::matmul(input.z[0], input.everyone(1).t()) / options_.temperature;  // [B, N]
     const Tensor wide = similarity.to(torch::promote_types(similarity.scalar_type(), torch::kFloat));
     return input.mean(RowLoss::apply(wide, input.offset()));
   }

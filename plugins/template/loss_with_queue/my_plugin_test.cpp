@@ -1,7 +1,9 @@
-// The loss against a loop that transcribes its formula. Ranks, extreme values and precision are what the conformance test is for.
+// The loss against a loop that transcribes its formula. Ranks, extreme values and precision are what the
+// conformance test is for.
 #include "my_plugin.cpp"
 
 #include <foil/host.h>
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -13,8 +15,8 @@ Tensor unit_rows(int64_t rows) {
 
 TEST(MyPlugin, EqualsTheLoopOverTheBatchAndWhatIsInTheQueue) {
   MyPlugin loss({.temperature = 0.3, .queue_length = 5});
-  foil::LossInput input =
-      foil::make_input(loss, {unit_rows(3), unit_rows(3)}, {.target = {unit_rows(3), unit_rows(3)}, .queue = {unit_rows(5)}});
+  foil::LossInput input = foil::make_input(loss, {unit_rows(3), unit_rows(3)},
+                                           {.target = {unit_rows(3), unit_rows(3)}, .queue = {unit_rows(5)}});
   input.queue[0].filled = 2;
   double expected = 0;
   for (int64_t i = 0; i < 3; ++i) {

@@ -1,7 +1,10 @@
-// MyPlugin: InfoNCE of the first view against the second views, in which samples that have been hard so far count more.
+// MyPlugin: InfoNCE of the first view against the second views, in which samples that have been hard so far
+// count more.
 //
-//   s_ij = <z1_i, z2_j> / temperature        l_i = softplus(log sum over j != i of exp s_ij - s_ii)
-//   L = mean over i of (1 + strength d_i) l_i,        after the step: d_i <- momentum d_i + (1 - momentum) l_i
+//   s_ij = <z1_i, z2_j> / temperature
+//   l_i  = softplus(log sum over j != i of exp s_ij - s_ii)
+//   L    = mean over i of (1 + strength d_i) l_i
+//   after the step: d_i = momentum d_i + (1 - momentum) l_i
 //
 // d is a buffer over the training set, zero at the start, constant for the gradient.
 // Paper: say here which one and which equation; what differs from the published code, and why.
@@ -34,7 +37,9 @@ class MyPlugin final : public foil::Loss {
   foil::Needs needs() const override { return {.index = true}; }
 
   // Buffers registered here are moved, saved, loaded and resumed by the host.
-  void setup(const foil::Sizes& sizes) override { difficulty_ = register_buffer("difficulty", torch::zeros({sizes.dataset_size})); }
+  void setup(const foil::Sizes& sizes) override {
+    difficulty_ = register_buffer("difficulty", torch::zeros({sizes.dataset_size}));
+  }
 
   Tensor forward(const LossInput& input) override {
     const Tensor& anchor = input.z[0];                                                      // [B, D]
@@ -51,7 +56,8 @@ class MyPlugin final : public foil::Loss {
   void after_step(const LossInput& input) override {
     const Tensor each = input.gather(input.kept("each")), index = input.gather(input.index);  // [N]
     const Tensor before = difficulty_.index_select(0, index);                                 // [N]
-    foil::scatter_rows(difficulty_, index, options_.momentum * before + (1 - options_.momentum) * each, foil::Duplicates::mean);
+    foil::scatter_rows(difficulty_, index, options_.momentum * before + (1 - options_.momentum) * each,
+                       foil::Duplicates::mean);
   }
 
  private:

@@ -1,6 +1,7 @@
-// The loss against a loop that transcribes its formula, over two steps, so that the state has moved. Ranks, extreme values,
-// precision and resuming are what the conformance test is for.
+// The loss against a loop that transcribes its formula, over two steps, so that the state has moved. Ranks,
+// extreme values, precision and resuming are what the conformance test is for.
 #include <foil/host.h>
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -10,7 +11,8 @@ std::vector<double> slow_each(const at::Tensor& z1, const at::Tensor& z2, double
   std::vector<double> each;
   for (int64_t i = 0; i < z1.size(0); ++i) {
     double denominator = 0;
-    for (int64_t j = 0; j < z2.size(0); ++j) denominator += std::exp((z1[i] * z2[j]).sum().item<double>() / temperature);
+    for (int64_t j = 0; j < z2.size(0); ++j)
+      denominator += std::exp((z1[i] * z2[j]).sum().item<double>() / temperature);
     each.push_back(std::log(denominator) - (z1[i] * z2[i]).sum().item<double>() / temperature);
   }
   return each;
@@ -23,7 +25,8 @@ TEST(MyPlugin, EqualsTheLoopBeforeAndAfterItsStateMoved) {
   std::vector<double> difficulty(5, 0.0);
   for (int step = 0; step < 2; ++step) {
     const auto input =
-        foil::make_input(*loss, {torch::randn({3, 4}, torch::kDouble), torch::randn({3, 4}, torch::kDouble)}, {.index = index});
+        foil::make_input(*loss, {torch::randn({3, 4}, torch::kDouble), torch::randn({3, 4}, torch::kDouble)},
+                         {.index = index});
     if (step == 0) {
       loss->setup(input.sizes);
       loss->to(torch::kDouble);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "config/dump.h"
 
+#include "config/parse.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <random>
-
-#include "config/parse.h"
 
 namespace foil {
 namespace {
@@ -22,7 +22,8 @@ bool same(const Node& a, const Node& b) {
     }
     return true;
   }
-  if (a.is_array()) return std::equal(a.array().begin(), a.array().end(), b.array().begin(), b.array().end(), same);
+  if (a.is_array())
+    return std::equal(a.array().begin(), a.array().end(), b.array().begin(), b.array().end(), same);
   if (!std::holds_alternative<double>(a.value)) return to_toml(a) == to_toml(b);
   const double x = a.number(), y = b.number();
   return std::isnan(x) ? std::isnan(y) : x == y && std::signbit(x) == std::signbit(y);
@@ -45,7 +46,8 @@ class Trees {
       case 1:
         return {integers_[random_() % integers_.size()], {}, {}};
       case 2:
-        return {random_() % 2 ? numbers_[random_() % numbers_.size()] : std::ldexp(double(random_()), int(random_() % 1000) - 600),
+        return {random_() % 2 ? numbers_[random_() % numbers_.size()]
+                              : std::ldexp(double(random_()), int(random_() % 1000) - 600),
                 {},
                 {}};
       case 3:
@@ -60,11 +62,13 @@ class Trees {
   }
   Node list(int depth, bool of_tables) {
     Node node{Node::Array{}, {}, {}};
-    for (uint64_t n = random_() % 4; n > 0; --n) node.array().push_back(of_tables ? table(depth - 1) : any(depth - 1));
+    for (uint64_t n = random_() % 4; n > 0; --n)
+      node.array().push_back(of_tables ? table(depth - 1) : any(depth - 1));
     return node;
   }
   std::mt19937_64 random_{7};
-  std::vector<std::string> keys_ = {"a", "b-c", "D_9", "loss.temperature", "", "with space", "quo\"te", "\xc3\xbc", "1"};
+  std::vector<std::string> keys_ = {"a",       "b-c",      "D_9", "loss.temperature", "", "with space",
+                                    "quo\"te", "\xc3\xbc", "1"};
   std::vector<std::string> texts_ = {"",
                                      "plain",
                                      "a \"b\" \\ c",
@@ -72,8 +76,10 @@ class Trees {
                                      std::string("nul\0\x01\x7f", 6),
                                      "# no comment",
                                      "\xc3\xbc\xf0\x9f\x8c\x8d"};
-  std::vector<int64_t> integers_ = {0, -1, 42, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()};
-  std::vector<double> numbers_ = {0.0, -0.0, 1, 0.1, 1e300, 5e-324, 1e16, 123456789012345680.0, -2.5e-7, INFINITY, -INFINITY, NAN};
+  std::vector<int64_t> integers_ = {0, -1, 42, std::numeric_limits<int64_t>::max(),
+                                    std::numeric_limits<int64_t>::min()};
+  std::vector<double> numbers_ = {
+      0.0, -0.0, 1, 0.1, 1e300, 5e-324, 1e16, 123456789012345680.0, -2.5e-7, INFINITY, -INFINITY, NAN};
 };
 
 TEST(Dump, ReadsBackToTheSameTree) {
@@ -84,21 +90,26 @@ TEST(Dump, ReadsBackToTheSameTree) {
     const std::string text = dump(root, i % 2 == 0);
     bytes += text.size();
     ASSERT_TRUE(same(root, parse_toml(text, "dump"))) << text;
-    ASSERT_TRUE(
-        same(root, parse_toml(to_toml({Node::Table{{"x", root}}, {}, {}}).insert(0, "y = "), "line").find("y")->table()[0].second))
+    ASSERT_TRUE(same(root, parse_toml(to_toml({Node::Table{{"x", root}}, {}, {}}).insert(0, "y = "), "line")
+                               .find("y")
+                               ->table()[0]
+                               .second))
         << text;
   }
   EXPECT_GT(bytes, 50000u);
 }
 
 TEST(Dump, WritesTablesAfterValuesWithOrigins) {
-  const Node root =
-      parse_toml("[run]\nname = \"x\"\n[run.deep]\nk = 1\n[[loss]]\ntemperature = 1.0\n[[loss]]\nscales = [1, 2.5]\n", "a.toml");
+  const Node root = parse_toml(
+      "[run]\nname = \"x\"\n[run.deep]\nk = 1\n[[loss]]\ntemperature = 1.0\n[[loss]]\nscales = [1, 2.5]\n",
+      "a.toml");
   EXPECT_EQ(dump(root, true),
-            "[run]\nname = \"x\"  # a.toml:2:8\n\n[run.deep]\nk = 1  # a.toml:4:5\n\n[[loss]]\ntemperature = 1.0  # a.toml:6:15\n\n"
+            "[run]\nname = \"x\"  # a.toml:2:8\n\n[run.deep]\nk = 1  # a.toml:4:5\n\n[[loss]]\ntemperature = "
+            "1.0  # a.toml:6:15\n\n"
             "[[loss]]\nscales = [1, 2.5]  # a.toml:8:10\n");
   EXPECT_EQ(dump(root, false),
-            "[run]\nname = \"x\"\n\n[run.deep]\nk = 1\n\n[[loss]]\ntemperature = 1.0\n\n[[loss]]\nscales = [1, 2.5]\n");
+            "[run]\nname = \"x\"\n\n[run.deep]\nk = 1\n\n[[loss]]\ntemperature = 1.0\n\n[[loss]]\nscales = "
+            "[1, 2.5]\n");
 }
 
 TEST(Dump, KeepsACommentOnOneLine) {
@@ -109,18 +120,23 @@ TEST(Dump, KeepsACommentOnOneLine) {
 TEST(Flatten, NamesElementsOfTableListsOnlyWhenThereAreSeveral) {
   const Node one = parse_toml("[[loss]]\nt = 0.1\nd = [1, 2]\n[empty]\n", ""),
              two = parse_toml("[[loss]]\nt = 1\n[[loss]]\nt = 2\n", "");
-  EXPECT_EQ(flatten(one), (std::map<std::string, std::string>{{"empty", "{}"}, {"loss.d", "[1, 2]"}, {"loss.t", "0.1"}}));
+  EXPECT_EQ(flatten(one),
+            (std::map<std::string, std::string>{{"empty", "{}"}, {"loss.d", "[1, 2]"}, {"loss.t", "0.1"}}));
   EXPECT_EQ(flatten(two), (std::map<std::string, std::string>{{"loss.0.t", "1"}, {"loss.1.t", "2"}}));
 }
 
 TEST(Differences, ListChangedAddedAndMissingValuesButNotTheIgnored) {
   const Node before = parse_toml(
-      "[loss]\ntemperature = 0.1\nold = true\n[log]\nevery = 1\n[login]\nk = 1\n[run]\noutput = \"a\"\nname = \"n\"\n", "");
+      "[loss]\ntemperature = 0.1\nold = true\n[log]\nevery = 1\n[login]\nk = 1\n[run]\noutput = \"a\"\nname "
+      "= \"n\"\n",
+      "");
   const Node after = parse_toml(
-      "[loss]\ntemperature = 0.2\nnew = \"x\"\n[log]\nevery = 2\n[login]\nk = 2\n[run]\noutput = \"b\"\nname = \"n\"\n", "");
+      "[loss]\ntemperature = 0.2\nnew = \"x\"\n[log]\nevery = 2\n[login]\nk = 2\n[run]\noutput = \"b\"\nname "
+      "= \"n\"\n",
+      "");
   EXPECT_EQ(differences(before, after, {"log", "run.output"}),
-            (std::vector<std::string>{"login.k: 1 -> 2", "loss.new: (absent) -> \"x\"", "loss.old: true -> (absent)",
-                                      "loss.temperature: 0.1 -> 0.2"}));
+            (std::vector<std::string>{"login.k: 1 -> 2", "loss.new: (absent) -> \"x\"",
+                                      "loss.old: true -> (absent)", "loss.temperature: 0.1 -> 0.2"}));
   EXPECT_TRUE(differences(before, before).empty());
 }
 

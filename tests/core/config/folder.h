@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A working directory of its own for one test, with the files it writes; and the message that a call refuses with.
+// A working directory of its own for one test, with the files it writes; and the message that a call refuses
+// with.
 #pragma once
 
 #include <foil/error.h>
+
 #include <gtest/gtest.h>
 #include <stdlib.h>
 

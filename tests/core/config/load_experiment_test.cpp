@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "config/load.h"
-
 #include "config/dump.h"
+#include "config/load.h"
 #include "config/parse.h"
 #include "tests/core/config/folder.h"
 
@@ -18,7 +17,8 @@ std::string value(const Node& root, const std::string& path) {
 }
 
 TEST_F(LoadExperiment, RemembersLineAndColumnOfKeysAndValues) {
-  write("a.toml", "[run]\nname = \"x\"\n\n[[loss]]\n  temperature = -1\nscales = [1,\n  2]\ninner.depth = { k = 3 }\n");
+  write("a.toml",
+        "[run]\nname = \"x\"\n\n[[loss]]\n  temperature = -1\nscales = [1,\n  2]\ninner.depth = { k = 3 }\n");
   const Node root = load_experiment("a.toml");
   EXPECT_EQ(place(root, "run.name"), "a.toml:2:8");
   EXPECT_EQ(at_path(root, "run.name")->key_origin.text(), "a.toml:2:1");
@@ -39,8 +39,11 @@ TEST_F(LoadExperiment, KeepsTheOrderOfTheFile) {
 
 TEST_F(LoadExperiment, MergesTablesReplacesListsAndKeepsEveryOrigin) {
   write("base/base.toml",
-        "[run]\nname = \"base\"\nseed = 3\n[head]\ndims = [1, 2, 3]\n[[loss]]\nname = \"a\"\n[[loss]]\nname = \"b\"\n");
-  write("exp/own.toml", "extends = \"../base/base.toml\"\n[run]\nname = \"own\"\n[head]\ndims = [9]\n[[loss]]\nname = \"c\"\n");
+        "[run]\nname = \"base\"\nseed = 3\n[head]\ndims = [1, 2, 3]\n[[loss]]\nname = \"a\"\n[[loss]]\nname "
+        "= \"b\"\n");
+  write(
+      "exp/own.toml",
+      "extends = \"../base/base.toml\"\n[run]\nname = \"own\"\n[head]\ndims = [9]\n[[loss]]\nname = \"c\"\n");
   const Node root = load_experiment("exp/own.toml");
   EXPECT_EQ(value(root, "run.name"), "\"own\"");
   EXPECT_EQ(place(root, "run.name"), "exp/own.toml:3:8");
@@ -67,7 +70,9 @@ TEST_F(LoadExperiment, NamesAnAbsoluteFileAbsolutely) {
 }
 
 TEST_F(LoadExperiment, OverridesEachKindOfValue) {
-  write("a.toml", "[run]\nname = \"x\"\n[[loss]]\ntemperature = 0.1\n[[augment]]\nname = \"a\"\n[[augment]]\nname = \"b\"\n");
+  write("a.toml",
+        "[run]\nname = \"x\"\n[[loss]]\ntemperature = 0.1\n[[augment]]\nname = \"a\"\n[[augment]]\nname = "
+        "\"b\"\n");
   const struct {
     std::string set, path, expected;
   } cases[] = {
@@ -114,7 +119,8 @@ TEST_F(LoadExperiment, LetsStepsAndEpochsReplaceEachOther) {
   EXPECT_EQ(value(load_experiment("epochs.toml"), "run"), "{epochs = 2}");
   EXPECT_EQ(value(load_experiment("steps.toml", {"run.epochs=4"}), "run"), "{epochs = 4}");
   EXPECT_EQ(value(load_experiment("epochs.toml", {"run.steps=5"}), "run"), "{steps = 5}");
-  EXPECT_EQ(value(load_experiment("both.toml"), "run"), "{steps = 3, epochs = 2}");  // one file says both: refused where it is read
+  EXPECT_EQ(value(load_experiment("both.toml"), "run"),
+            "{steps = 3, epochs = 2}");  // one file says both: refused where it is read
 }
 
 TEST_F(LoadExperiment, RefusesBadFilesNamingThePlace) {
@@ -144,12 +150,17 @@ TEST_F(LoadExperiment, RefusesBadFilesNamingThePlace) {
       {"x/a.toml", "y/c.toml:1:11: extends goes in a circle: x/a.toml -> y/b.toml -> y/c.toml -> x/a.toml."},
       {"lost.toml", "lost.toml:1:11: exp/quikstart.toml: no such file. Did you mean 'exp/quickstart.toml'?"},
       {"type.toml", "type.toml:1:11: extends = 3, allowed: the path of a TOML file or a list of paths."},
-      {"types.toml", "types.toml:1:11: extends = [\"lost.toml\", 1], allowed: the path of a TOML file or a list of paths."},
+      {"types.toml",
+       "types.toml:1:11: extends = [\"lost.toml\", 1], allowed: the path of a TOML file or a list of paths."},
       {"none.toml", "none.toml:1:11: extends = [], allowed: the path of a TOML file or a list of paths."},
-      {"syntax.toml", "syntax.toml:2:8: not valid TOML: Error while parsing value: could not determine value type."},
+      {"syntax.toml",
+       "syntax.toml:2:8: not valid TOML: Error while parsing value: could not determine value type."},
       {"twice.toml",
-       "twice.toml:3:8: not valid TOML: Error while parsing key-value pair: cannot redefine existing integer 'seed'."},
-      {"date.toml", "date.toml:2:8: a date or time, allowed: a number, a text, true or false, a list, a table. Put it in quotes."},
+       "twice.toml:3:8: not valid TOML: Error while parsing key-value pair: cannot redefine existing integer "
+       "'seed'."},
+      {"date.toml",
+       "date.toml:2:8: a date or time, allowed: a number, a text, true or false, a list, a table. Put it in "
+       "quotes."},
       {"utf.toml", "utf.toml:2:8: not valid TOML: Encountered invalid utf-8 sequence."},
   };
   for (const auto& test : cases) EXPECT_EQ(refusal([&] { load_experiment(test.file); }), test.message);
@@ -177,8 +188,10 @@ TEST_F(LoadExperiment, RefusesFilesThatNobodyWrites) {
   EXPECT_EQ(refusal([] { load_experiment("others.toml"); }),
             "others.toml:2:1: a table of more than 10000 keys, with those of the files that it extends.");
   write("long.toml", std::string((1 << 20) + 1, '\n'));
-  EXPECT_EQ(refusal([] { load_experiment("long.toml"); }), "long.toml: more than 1048576 bytes, allowed: an experiment file.");
-  EXPECT_EQ(refusal([] { load_experiment("/dev/zero"); }), "/dev/zero: more than 1048576 bytes, allowed: an experiment file.");
+  EXPECT_EQ(refusal([] { load_experiment("long.toml"); }),
+            "long.toml: more than 1048576 bytes, allowed: an experiment file.");
+  EXPECT_EQ(refusal([] { load_experiment("/dev/zero"); }),
+            "/dev/zero: more than 1048576 bytes, allowed: an experiment file.");
 }
 
 TEST_F(LoadExperiment, FindsBasesInTheHomeFolder) {
@@ -189,14 +202,16 @@ TEST_F(LoadExperiment, FindsBasesInTheHomeFolder) {
   ::setenv("HOME", (folder_ / "home").c_str(), 1);
   EXPECT_EQ(value(load_experiment("a.toml"), "run.seed"), "3");
   EXPECT_EQ(refusal([] { load_experiment("b.toml"); }),
-            "b.toml:1:11: extends = \"~root/base.toml\", allowed: of '~' only \"~/\", the own home; a folder of that name is "
+            "b.toml:1:11: extends = \"~root/base.toml\", allowed: of '~' only \"~/\", the own home; a folder "
+            "of that name is "
             "\"./~root/base.toml\".");
   ::setenv("HOME", before.c_str(), 1);
 }
 
 TEST_F(LoadExperiment, RefusesBadOverridesNamingTheArgument) {
   write("a.toml",
-        "[run]\nname = \"x\"\n[data]\n[[loss]]\nname = \"a\"\n[[augment]]\nname = \"a\"\n[[augment]]\nname = \"b\"\n[head]\ndims = "
+        "[run]\nname = \"x\"\n[data]\n[[loss]]\nname = \"a\"\n[[augment]]\nname = \"a\"\n[[augment]]\nname = "
+        "\"b\"\n[head]\ndims = "
         "[]\n");
   std::string many = "a";
   for (int i = 0; i < 60'000; ++i) many += ".a";
@@ -211,14 +226,16 @@ TEST_F(LoadExperiment, RefusesBadOverridesNamingTheArgument) {
       {"head.dims=[1, 2", "--set head.dims=[1, 2: VALUE is not valid TOML."},
       {"run.name=\"x", "--set run.name=\"x: VALUE is not valid TOML."},
       {"loss.1.name=x", "--set loss.1.name=x: loss has 1 element, allowed: loss.0."},
-      {"augment.2.name=x", "--set augment.2.name=x: augment has 2 elements, allowed: augment.0 to augment.1."},
+      {"augment.2.name=x",
+       "--set augment.2.name=x: augment has 2 elements, allowed: augment.0 to augment.1."},
       {"augment.name=x", "--set augment.name=x: augment has 2 elements, allowed: augment.0 to augment.1."},
       {"head.dims.0=x", "--set head.dims.0=x: head.dims is an empty list."},
       {"run.name.x=1", "--set run.name.x=1: run.name is a text, not a table."},
       {"run.name=\xff", "--set run.name=\xff: is not UTF-8."},
       {many + "=1", "--set " + many + "=1: a key of more than 32 parts, allowed: at most 32."},
   };
-  for (const auto& test : cases) EXPECT_EQ(refusal([&] { load_experiment("a.toml", {test.set}); }), test.message);
+  for (const auto& test : cases)
+    EXPECT_EQ(refusal([&] { load_experiment("a.toml", {test.set}); }), test.message);
 }
 
 TEST(SetKeys, AreWhatStandsBeforeTheFirstEquals) {

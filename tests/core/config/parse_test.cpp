@@ -33,7 +33,8 @@ TEST(ParseToml, RefusesAtItsPlaceWhatCannotBeginAKey) {
       {"[[#", "a.toml:1:3: not valid TOML: # cannot stand here."},
       {"[=", "a.toml:1:2: not valid TOML: = cannot stand here."},
       {"[\x1b]", "a.toml:1:2: not valid TOML: \\x1b cannot stand here."},
-      {"# \xc3\xa9\n\"\xc3\xa9\" = '\xc3\xa9'\n\xc3\xa9 = 1", "a.toml:3:1: not valid TOML: \xc3\xa9 cannot stand here."},
+      {"# \xc3\xa9\n\"\xc3\xa9\" = '\xc3\xa9'\n\xc3\xa9 = 1",
+       "a.toml:3:1: not valid TOML: \xc3\xa9 cannot stand here."},
       {"a = 1\xc2\xa0", "a.toml:1:6: not valid TOML: \xc2\xa0 cannot stand here."},
       {"\xff", "a.toml:1:1: not valid TOML: \\xff cannot stand here."},
   };
@@ -62,21 +63,25 @@ TEST(ParseToml, CountsNoDotsAndBracketsOfTextsAndComments) {
   }
   EXPECT_EQ(parse_toml("a = \"\\\"" + text + "\\\\\"", "").find("a")->text(), "\"" + text + "\\");
   EXPECT_EQ(parse_toml("a = [" + repeated("1.5, ", 100) + "]", "").find("a")->array().size(), 100u);
-  EXPECT_EQ(parse_toml(repeated("a.", 31) + "a = " + repeated("[", 32) + repeated("]", 32), "").table().size(), 1u);
+  EXPECT_EQ(
+      parse_toml(repeated("a.", 31) + "a = " + repeated("[", 32) + repeated("]", 32), "").table().size(), 1u);
 }
 
 TEST(ParseToml, RefusesMoreThanAnyoneWrites) {
-  EXPECT_EQ(refused(std::string((4 << 20) + 1, '\n')), "a.toml: 4194305 bytes of TOML, allowed: at most 4194304.");
+  EXPECT_EQ(refused(std::string((4 << 20) + 1, '\n')),
+            "a.toml: 4194305 bytes of TOML, allowed: at most 4194304.");
   std::string keys;
   for (int i = 0; i <= 10'000; ++i) keys += "k" + std::to_string(i) + " = 1\n";
   EXPECT_EQ(refused("[run]\n" + keys), "a.toml:1:1: a table of 10001 keys, allowed: at most 10000.");
 }
 
-// Seeded changes of a text with everything in it; what counts is that each call returns or throws foil::Error at a place.
+// Seeded changes of a text with everything in it; what counts is that each call returns or throws foil::Error
+// at a place.
 TEST(ParseToml, GivesATreeOrRefusesAtAPlaceForAnyChangeOfAFile) {
   const std::string whole =
       "extends = \"b.toml\" # c\n[run]\nname = 'x'\nsteps = 1_0\n[a.\"b.c\"]\nd.e = {f = [1, 2.5e3, true], "
-      "g.h = \"\"\"\n\\u00e9\"\"\"}\n[[loss]]\nname = '''y'''\nt = -inf\n[[loss]]\nw = 0x1F\nwhen = \"1979-05-27\"\n";
+      "g.h = \"\"\"\n\\u00e9\"\"\"}\n[[loss]]\nname = '''y'''\nt = -inf\n[[loss]]\nw = 0x1F\nwhen = "
+      "\"1979-05-27\"\n";
   const std::vector<std::string> pieces = {"[",
                                            "[[",
                                            "]",

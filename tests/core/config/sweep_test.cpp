@@ -51,7 +51,8 @@ TEST(Sweep, CountsSeedsFromTheRunsOwnOrTakesAList) {
 TEST(Sweep, WalksTheGridFirstKeySlowestThenZipThenSeeds) {
   const Node root =
       parse_toml(kBase +
-                     "seeds = [1, 2]\ngrid = { \"loss.temperature\" = [0.1, 1], \"loss.name\" = [\"infonce\", \"dcl\"] }\n"
+                     "seeds = [1, 2]\ngrid = { \"loss.temperature\" = [0.1, 1], \"loss.name\" = "
+                     "[\"infonce\", \"dcl\"] }\n"
                      "zip = { \"data.batch_size\" = [64, 128], \"optimizer.learning_rate\" = [0.3, 0.6] }\n",
                  "a.toml");
   const auto trials = expand(root);
@@ -62,8 +63,9 @@ TEST(Sweep, WalksTheGridFirstKeySlowestThenZipThenSeeds) {
   EXPECT_EQ(trials[2].variant, "temperature=0.1 infonce batch_size=128 learning_rate=0.6");
   EXPECT_EQ(trials[4].variant, "temperature=0.1 dcl batch_size=64 learning_rate=0.3");
   EXPECT_EQ(trials[15].variant, "temperature=1 dcl batch_size=128 learning_rate=0.6");
-  EXPECT_EQ(trials[15].sets, (std::vector<std::string>{"loss.temperature=1", "loss.name=\"dcl\"", "data.batch_size=128",
-                                                       "optimizer.learning_rate=0.6", "run.seed=2"}));
+  EXPECT_EQ(trials[15].sets,
+            (std::vector<std::string>{"loss.temperature=1", "loss.name=\"dcl\"", "data.batch_size=128",
+                                      "optimizer.learning_rate=0.6", "run.seed=2"}));
   EXPECT_EQ(at(trials[15].root, "loss"), "[{name = \"dcl\", temperature = 1}]");
   EXPECT_EQ(at(trials[15].root, "run.seed"), "2");
   EXPECT_EQ(at(trials[15].root, "data.batch_size"), "128");
@@ -72,7 +74,8 @@ TEST(Sweep, WalksTheGridFirstKeySlowestThenZipThenSeeds) {
 }
 
 TEST(Sweep, NamesASingleTextByItself) {
-  EXPECT_EQ(names(kBase + "grid = { \"loss.name\" = [\"infonce\", \"dcl\"] }\n"), "infonce-seed4\ndcl-seed4\n");
+  EXPECT_EQ(names(kBase + "grid = { \"loss.name\" = [\"infonce\", \"dcl\"] }\n"),
+            "infonce-seed4\ndcl-seed4\n");
   EXPECT_EQ(names(kBase + "grid = { \"data.path\" = [\"../a b\", \"../a/b\", \"/\"] }\n"),
             "a-b-seed4\na-b-2-seed4\nvariant-seed4\n");
   EXPECT_EQ(names(kBase + "grid = { \"data.subset\" = [10, 20] }\n"), "subset=10-seed4\nsubset=20-seed4\n");
@@ -80,7 +83,8 @@ TEST(Sweep, NamesASingleTextByItself) {
 
 TEST(Sweep, UsesTheShortestTailsThatTellKeysApart) {
   const std::string toml =
-      "[[loss]]\n[[loss]]\n[sweep.grid]\n\"loss.0.weight\" = [1]\n\"loss.1.weight\" = [2]\n\"head.dims\" = [[8, 4]]\n";
+      "[[loss]]\n[[loss]]\n[sweep.grid]\n\"loss.0.weight\" = [1]\n\"loss.1.weight\" = [2]\n\"head.dims\" = "
+      "[[8, 4]]\n";
   const auto trials = expand(parse_toml(toml, "a.toml"));
   ASSERT_EQ(trials.size(), 1u);
   EXPECT_EQ(trials[0].variant, "0.weight=1 1.weight=2 dims=[8, 4]");
@@ -92,18 +96,21 @@ TEST(Sweep, TakesNestedTablesForDottedKeys) {
 }
 
 TEST(Sweep, SweepsWholeListsOfTables) {
-  const auto trials =
-      expand(parse_toml(kBase + "grid = { loss = [[{name = \"a\"}], [{name = \"a\"}, {name = \"b\"}]] }\n", "a.toml"));
+  const auto trials = expand(parse_toml(
+      kBase + "grid = { loss = [[{name = \"a\"}], [{name = \"a\"}, {name = \"b\"}]] }\n", "a.toml"));
   ASSERT_EQ(trials.size(), 2u);
   EXPECT_EQ(at(trials[1].root, "loss.1.name"), "\"b\"");
 }
 
 TEST(Sweep, LetsTheCommandLineWin) {
   const std::string grid =
-      kBase + "seeds = 2\ngrid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.2] }\n";
+      kBase +
+      "seeds = 2\ngrid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.2] }\n";
   EXPECT_EQ(names(grid, {"loss.name=\"dcl\""}),
-            "dcl-temperature=0.1-seed4\ndcl-temperature=0.1-seed5\ndcl-temperature=0.2-seed4\ndcl-temperature=0.2-seed5\n");
-  EXPECT_EQ(names(grid, {"loss.0.name=\"dcl\"", "loss.temperature=0.7", "run.seed=8"}), "dcl-temperature=0.7-seed8\n");
+            "dcl-temperature=0.1-seed4\ndcl-temperature=0.1-seed5\ndcl-temperature=0.2-seed4\ndcl-"
+            "temperature=0.2-seed5\n");
+  EXPECT_EQ(names(grid, {"loss.0.name=\"dcl\"", "loss.temperature=0.7", "run.seed=8"}),
+            "dcl-temperature=0.7-seed8\n");
   EXPECT_EQ(names(grid, {"loss={name = \"dcl\"}"}), "dcl-seed4\ndcl-seed5\n");
   const std::string zip = kBase + "zip = { \"data.subset\" = [1, 2, 3], \"loss.temperature\" = [5, 6, 6] }\n";
   EXPECT_EQ(names(zip, {"data.subset=9"}), "subset=9-temperature=5-seed4\nsubset=9-temperature=6-seed4\n");
@@ -121,7 +128,8 @@ TEST(Sweep, KeepsWhatTheCommandLineSetsInsideASweptTable) {
 }
 
 TEST(Sweep, ReplacesEpochsBySweptSteps) {
-  const auto trials = expand(parse_toml("[run]\nepochs = 1\n[sweep]\ngrid = { \"run.steps\" = [10] }\n", "a.toml"));
+  const auto trials =
+      expand(parse_toml("[run]\nepochs = 1\n[sweep]\ngrid = { \"run.steps\" = [10] }\n", "a.toml"));
   EXPECT_EQ(at(trials[0].root, "run"), "{steps = 10}");
 }
 
@@ -129,33 +137,51 @@ TEST(Sweep, RefusesNamingThePlace) {
   const struct {
     std::string line, message;
   } cases[] = {
-      {"sedes = 3", "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, files. Did you mean 'seeds'?"},
-      {"seeds = 0", "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
-      {"seeds = 20240131", "a.toml:7:9: sweep.seeds = 20240131, allowed: a count from 1 to 1000 or a list of integers >= 0."},
-      {"seeds = \"3\"", "a.toml:7:9: sweep.seeds = \"3\", allowed: a count from 1 to 1000 or a list of integers >= 0."},
-      {"seeds = []", "a.toml:7:9: sweep.seeds = [], allowed: a count from 1 to 1000 or a list of integers >= 0."},
-      {"seeds = [1, -1]", "a.toml:7:9: sweep.seeds = [1, -1], allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"sedes = 3",
+       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, files. Did you mean 'seeds'?"},
+      {"seeds = 0",
+       "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = 20240131",
+       "a.toml:7:9: sweep.seeds = 20240131, allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = \"3\"",
+       "a.toml:7:9: sweep.seeds = \"3\", allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = []",
+       "a.toml:7:9: sweep.seeds = [], allowed: a count from 1 to 1000 or a list of integers >= 0."},
+      {"seeds = [1, -1]",
+       "a.toml:7:9: sweep.seeds = [1, -1], allowed: a count from 1 to 1000 or a list of integers >= 0."},
       {"seeds = [1, 2, 1]", "a.toml:7:16: sweep.seeds lists 1 twice."},
       {"grid = 3", "a.toml:7:8: sweep.grid = 3 (an integer), allowed: a table."},
-      {"grid = { \"loss.name\" = \"dcl\" }", "a.toml:7:24: sweep.grid.loss.name = \"dcl\", allowed: a list of one or more values."},
-      {"grid = { \"loss.name\" = [] }", "a.toml:7:24: sweep.grid.loss.name = [], allowed: a list of one or more values."},
+      {"grid = { \"loss.name\" = \"dcl\" }",
+       "a.toml:7:24: sweep.grid.loss.name = \"dcl\", allowed: a list of one or more values."},
+      {"grid = { \"loss.name\" = [] }",
+       "a.toml:7:24: sweep.grid.loss.name = [], allowed: a list of one or more values."},
       {"grid = { \"loss.name\" = [\"a\", \"a\"] }", "a.toml:7:24: sweep.grid.loss.name lists a value twice."},
-      {"grid = { \"run.seed\" = [1, 2] }", "a.toml:7:10: sweep.grid.run.seed: seeds are listed in sweep.seeds."},
+      {"grid = { \"run.seed\" = [1, 2] }",
+       "a.toml:7:10: sweep.grid.run.seed: seeds are listed in sweep.seeds."},
       {"grid = { \"loss.3.name\" = [1, 2] }", "a.toml:7:27: loss has 1 element, allowed: loss.0."},
       {"zip = { \"a.b\" = [1, 2], \"c.d\" = [1] }",
-       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths: zip = { "
+       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths: zip "
+       "= { "
        "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
-      {"grid = { \"loss.temperature\" = [1, 1.0] }", "a.toml:7:31: sweep.grid.loss.temperature lists a value twice."},
-      {"grid = { \"head.dims\" = [[8, 4], [8.0, 4]] }", "a.toml:7:24: sweep.grid.head.dims lists a value twice."},
-      {"grid = { loss = [{a = 1, b = 2}, {b = 2, a = 1}] }", "a.toml:7:17: sweep.grid.loss lists a value twice."},
-      {"grid = { \"run.name\" = [\"a\", \"b\"] }", "a.toml:7:10: sweep.grid.run.name: the trials of a study lie in one folder."},
-      {"zip = { run.output = [\"a\", \"b\"] }", "a.toml:7:13: sweep.zip.run.output: the trials of a study lie in one folder."},
+      {"grid = { \"loss.temperature\" = [1, 1.0] }",
+       "a.toml:7:31: sweep.grid.loss.temperature lists a value twice."},
+      {"grid = { \"head.dims\" = [[8, 4], [8.0, 4]] }",
+       "a.toml:7:24: sweep.grid.head.dims lists a value twice."},
+      {"grid = { loss = [{a = 1, b = 2}, {b = 2, a = 1}] }",
+       "a.toml:7:17: sweep.grid.loss lists a value twice."},
+      {"grid = { \"run.name\" = [\"a\", \"b\"] }",
+       "a.toml:7:10: sweep.grid.run.name: the trials of a study lie in one folder."},
+      {"zip = { run.output = [\"a\", \"b\"] }",
+       "a.toml:7:13: sweep.zip.run.output: the trials of a study lie in one folder."},
       {"grid = { run = [{name = \"a\"}, {name = \"b\"}] }",
        "a.toml:7:39: run.name = \"b\", allowed: one value for all trials, which lie in one folder."},
-      {"grid = { \"a.b\" = [1] }\nzip = { \"a.b\" = [1] }", "a.toml:8:9: sweep.zip.a.b is in sweep.grid too."},
+      {"grid = { \"a.b\" = [1] }\nzip = { \"a.b\" = [1] }",
+       "a.toml:8:9: sweep.zip.a.b is in sweep.grid too."},
   };
-  for (const auto& test : cases) EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + test.line + "\n", "a.toml")); }), test.message);
-  EXPECT_EQ(refusal([] { expand(parse_toml("sweep = 1\n", "a.toml")); }), "a.toml:1:9: sweep = 1 (an integer), allowed: a table.");
+  for (const auto& test : cases)
+    EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + test.line + "\n", "a.toml")); }), test.message);
+  EXPECT_EQ(refusal([] { expand(parse_toml("sweep = 1\n", "a.toml")); }),
+            "a.toml:1:9: sweep = 1 (an integer), allowed: a table.");
   EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = -1\n", "a.toml")); }),
             "a.toml:2:8: run.seed = -1, allowed: an integer >= 0.");
 }
@@ -167,18 +193,27 @@ TEST(Sweep, RefusesAProductBeyondTheLimitBeforeItExpands) {
   for (const char* key : {"a", "b", "c", "d", "e"}) grid += std::string(key) + " = " + ten + "], ";
   grid.replace(grid.size() - 2, 2, " }");
   EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + grid + "\nseeds = 100\n", "a.toml")); }),
-            "a.toml:6:1: [sweep] asks for 10 x 10 x 10 x 10 x 10 x 100 seeds = 10000000 trials, allowed: at most 10000.");
-  EXPECT_EQ(expand(parse_toml(kBase + "grid = { a = " + ten + "], b = " + ten + "] }\nseeds = 100\n", "a.toml")).size(), 10'000u);
+            "a.toml:6:1: [sweep] asks for 10 x 10 x 10 x 10 x 10 x 100 seeds = 10000000 trials, allowed: at "
+            "most 10000.");
+  EXPECT_EQ(
+      expand(parse_toml(kBase + "grid = { a = " + ten + "], b = " + ten + "] }\nseeds = 100\n", "a.toml"))
+          .size(),
+      10'000u);
 }
 
 TEST(Sweep, RefusesToCountSeedsBeyondTheLargestInteger) {
-  EXPECT_EQ(refusal([] { expand(parse_toml("[run]\nseed = 9223372036854775807\n[sweep]\nseeds = 2\n", "a.toml")); }),
-            "a.toml:4:9: sweep.seeds = 2, allowed: a list, as run.seed = 9223372036854775807 leaves no room to count.");
-  EXPECT_EQ(expand(parse_toml("[run]\nseed = 9223372036854775807\n", "a.toml"))[0].seed, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(refusal([] {
+              expand(parse_toml("[run]\nseed = 9223372036854775807\n[sweep]\nseeds = 2\n", "a.toml"));
+            }),
+            "a.toml:4:9: sweep.seeds = 2, allowed: a list, as run.seed = 9223372036854775807 leaves no room "
+            "to count.");
+  EXPECT_EQ(expand(parse_toml("[run]\nseed = 9223372036854775807\n", "a.toml"))[0].seed,
+            std::numeric_limits<int64_t>::max());
 }
 
 TEST(Sweep, ShowsAVariantWithoutWhatATerminalWouldObey) {
-  const auto trials = expand(parse_toml(kBase + "grid = { \"loss.name\" = [\"a\\u001b[31m\", \"b\"] }\n", "a.toml"));
+  const auto trials =
+      expand(parse_toml(kBase + "grid = { \"loss.name\" = [\"a\\u001b[31m\", \"b\"] }\n", "a.toml"));
   EXPECT_EQ(trials[0].variant, "\"a\\u001B[31m\"");
   EXPECT_EQ(trials[1].variant, "b");
 }
@@ -186,13 +221,14 @@ TEST(Sweep, ShowsAVariantWithoutWhatATerminalWouldObey) {
 using Files = test::InFolder;
 
 TEST_F(Files, RunsEachListedFileUnderItsOwnNameAndTheListingFileWins) {
-  write("b/one.toml", "[run]\nname = \"mine\"\nepochs = 8\n[[loss]]\nname = \"infonce\"\n[sweep]\nseeds = 5\n");
+  write("b/one.toml",
+        "[run]\nname = \"mine\"\nepochs = 8\n[[loss]]\nname = \"infonce\"\n[sweep]\nseeds = 5\n");
   write("b/two.toml", "[[loss]]\nname = \"dcl\"\n[sweep]\ngrid = { \"views.count\" = [2, 4] }\n");
   write("all.toml", "[run]\nname = \"all\"\n[sweep]\nfiles = [\"b/one.toml\", \"b/two.toml\"]\nseeds = 2\n");
   std::string all;
   for (const Trial& trial : load_trials("all.toml", {"loss.temperature=0.3"})) {
-    all += trial.name + " | " + trial.variant + " | " + at(trial.root, "run.name") + at(trial.root, "run.epochs") +
-           at(trial.root, "loss.temperature") + "\n";
+    all += trial.name + " | " + trial.variant + " | " + at(trial.root, "run.name") +
+           at(trial.root, "run.epochs") + at(trial.root, "loss.temperature") + "\n";
     EXPECT_EQ(trial.root.find("sweep"), nullptr);
   }
   EXPECT_EQ(all,
@@ -226,7 +262,8 @@ TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
   write("b/one.toml", "");
   write("lists.toml", "[sweep]\nfiles = [\"one.toml\"]\n");
   EXPECT_EQ(refused("[]"), "all.toml:2:9: sweep.files = [], allowed: a list of paths of TOML files.");
-  EXPECT_EQ(refused("\"one.toml\""), "all.toml:2:9: sweep.files = \"one.toml\", allowed: a list of paths of TOML files.");
+  EXPECT_EQ(refused("\"one.toml\""),
+            "all.toml:2:9: sweep.files = \"one.toml\", allowed: a list of paths of TOML files.");
   EXPECT_EQ(refused("[\"one.toml\", \"b/one.toml\"]"), "all.toml:2:22: sweep.files lists 'one' twice.");
   EXPECT_EQ(refused("[\"onne.toml\"]"), "all.toml:2:10: onne.toml: no such file. Did you mean 'one.toml'?");
   EXPECT_EQ(refused("[\"lists.toml\"]"),

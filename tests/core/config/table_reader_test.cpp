@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "config/reader.h"
-
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/parse.h"
+#include "config/reader.h"
 #include "tests/core/config/folder.h"
 
 namespace foil {
@@ -50,7 +49,8 @@ Options read(const std::string& toml) {
 
 TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   const Options got = read(
-      "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\nweighting = \"von_mises_fisher\"\nscales = [3, "
+      "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\nweighting = "
+      "\"von_mises_fisher\"\nscales = [3, "
       "0.25]\n"
       "dims = [5, 6]\ntags = [\"a\", \"b\"]\nany = -3\n");
   EXPECT_EQ(got.name, "dcl");
@@ -76,16 +76,19 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
     std::string line, message;
   } cases[] = {
       {"temprature = 1",
-       "exp/a.toml:2:1: unknown key loss.temprature. Known keys: name, temperature, share, any, half_open, steps, symmetric, "
+       "exp/a.toml:2:1: unknown key loss.temprature. Known keys: name, temperature, share, any, half_open, "
+       "steps, symmetric, "
        "weighting, scales, dims, tags. Did you mean 'temperature'?"},
       {"zzzzzz = 1",
-       "exp/a.toml:2:1: unknown key loss.zzzzzz. Known keys: name, temperature, share, any, half_open, steps, symmetric, "
+       "exp/a.toml:2:1: unknown key loss.zzzzzz. Known keys: name, temperature, share, any, half_open, "
+       "steps, symmetric, "
        "weighting, scales, dims, tags."},
       {"temperature = -1", "exp/a.toml:2:15: loss.temperature = -1, allowed: a number > 0."},
       {"temperature = 0.0", "exp/a.toml:2:15: loss.temperature = 0.0, allowed: a number > 0."},
       {"temperature = nan", "exp/a.toml:2:15: loss.temperature = nan, allowed: a finite number > 0."},
       {"temperature = inf", "exp/a.toml:2:15: loss.temperature = inf, allowed: a finite number > 0."},
-      {"temperature = \"warm\"", "exp/a.toml:2:15: loss.temperature = \"warm\" (a text), allowed: a number > 0."},
+      {"temperature = \"warm\"",
+       "exp/a.toml:2:15: loss.temperature = \"warm\" (a text), allowed: a number > 0."},
       {"temperature = true", "exp/a.toml:2:15: loss.temperature = true (a flag), allowed: a number > 0."},
       {"share = 1.5", "exp/a.toml:2:9: loss.share = 1.5, allowed: a number from 0 to 1."},
       {"half_open = 1", "exp/a.toml:2:13: loss.half_open = 1, allowed: a number >= 0 and < 1."},
@@ -93,28 +96,35 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
       {"any = nan", "exp/a.toml:2:7: loss.any = nan, allowed: a finite number."},
       {"any = -inf", "exp/a.toml:2:7: loss.any = -inf, allowed: a finite number."},
       {"scales = [1, inf]", "exp/a.toml:2:14: loss.scales[1] = inf, allowed: a finite number > 0."},
-      {"dims = [1, 1000000001]", "exp/a.toml:2:12: loss.dims[1] = 1000000001, allowed: an integer from 1 to 1000000000."},
+      {"dims = [1, 1000000001]",
+       "exp/a.toml:2:12: loss.dims[1] = 1000000001, allowed: an integer from 1 to 1000000000."},
       {"dims = [9223372036854775807]",
        "exp/a.toml:2:9: loss.dims[0] = 9223372036854775807, allowed: an integer from 1 to 1000000000."},
       {"steps = 1.0", "exp/a.toml:2:9: loss.steps = 1.0 (a number), allowed: an integer from 1 to 1000."},
       {"steps = 0", "exp/a.toml:2:9: loss.steps = 0, allowed: an integer from 1 to 1000."},
       {"symmetric = 1", "exp/a.toml:2:13: loss.symmetric = 1 (an integer), allowed: true or false."},
-      {"symmetric = \"true\"", "exp/a.toml:2:13: loss.symmetric = \"true\" (a text), allowed: true or false."},
+      {"symmetric = \"true\"",
+       "exp/a.toml:2:13: loss.symmetric = \"true\" (a text), allowed: true or false."},
       {"name = 3", "exp/a.toml:2:8: loss.name = 3 (an integer), allowed: a text."},
       {"name = { a = 1 }", "exp/a.toml:2:8: loss.name = {a = 1} (a table), allowed: a text."},
       {"weighting = \"vonmises\"",
-       "exp/a.toml:2:13: loss.weighting = \"vonmises\", allowed: \"none\", \"von_mises_fisher\". Did you mean 'von_mises_fisher'?"},
-      {"weighting = \"linear\"", "exp/a.toml:2:13: loss.weighting = \"linear\", allowed: \"none\", \"von_mises_fisher\"."},
-      {"weighting = false", "exp/a.toml:2:13: loss.weighting = false (a flag), allowed: \"none\", \"von_mises_fisher\"."},
+       "exp/a.toml:2:13: loss.weighting = \"vonmises\", allowed: \"none\", \"von_mises_fisher\". Did you "
+       "mean 'von_mises_fisher'?"},
+      {"weighting = \"linear\"",
+       "exp/a.toml:2:13: loss.weighting = \"linear\", allowed: \"none\", \"von_mises_fisher\"."},
+      {"weighting = false",
+       "exp/a.toml:2:13: loss.weighting = false (a flag), allowed: \"none\", \"von_mises_fisher\"."},
       {"scales = 3", "exp/a.toml:2:10: loss.scales = 3 (an integer), allowed: a list of numbers > 0."},
       {"scales = [1, -2]", "exp/a.toml:2:14: loss.scales[1] = -2, allowed: a number > 0."},
       {"dims = [1, 2, 3.0]", "exp/a.toml:2:15: loss.dims[2] = 3.0 (a number), allowed: an integer >= 1."},
       {"tags = [\"a\", 1]", "exp/a.toml:2:14: loss.tags[1] = 1 (an integer), allowed: a text."},
       {"name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\"]",
-       "exp/a.toml:2:8: loss.name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", ... (a list), allowed: a "
+       "exp/a.toml:2:8: loss.name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", ... (a "
+       "list), allowed: a "
        "text."},
   };
-  for (const auto& test : cases) EXPECT_EQ(refusal([&] { read("[loss]\n" + test.line + "\n"); }), test.message);
+  for (const auto& test : cases)
+    EXPECT_EQ(refusal([&] { read("[loss]\n" + test.line + "\n"); }), test.message);
 }
 
 TEST(TableReader, RefusesWhatIsNoTable) {
@@ -127,7 +137,8 @@ TEST(TableReader, NamesTheFirstUnknownKeyOfTheRootAndKnowsWhatOthersTake) {
   TableReader reader(&root, "");
   EXPECT_EQ(reader.take("run"), root.find("run"));
   EXPECT_EQ(reader.take("train"), nullptr);
-  EXPECT_EQ(refusal([&] { reader.finish(); }), "a.toml:2:2: unknown key trian. Known keys: run, train. Did you mean 'train'?");
+  EXPECT_EQ(refusal([&] { reader.finish(); }),
+            "a.toml:2:2: unknown key trian. Known keys: run, train. Did you mean 'train'?");
 }
 
 TEST(TableReader, NotesFinalValuesWithTheirOrigins) {
@@ -137,8 +148,10 @@ TEST(TableReader, NotesFinalValuesWithTheirOrigins) {
   options.describe(reader);
   reader.finish();
   EXPECT_EQ(dump(reader.resolved(), true),
-            "name = \"x\"  # default\ntemperature = 2.0  # a.toml:3:15\nshare = 0.5  # default\nany = 0.0  # default\n"
-            "half_open = 0.0  # default\nsteps = 100  # default\nsymmetric = true  # default\nweighting = \"none\"  # default\n"
+            "name = \"x\"  # default\ntemperature = 2.0  # a.toml:3:15\nshare = 0.5  # default\nany = 0.0  # "
+            "default\n"
+            "half_open = 0.0  # default\nsteps = 100  # default\nsymmetric = true  # default\nweighting = "
+            "\"none\"  # default\n"
             "scales = [1.0]  # a.toml:2:10\ndims = [128]  # default\ntags = []  # default\n");
 }
 
@@ -153,7 +166,8 @@ TEST(TableReader, SaysWhereAValueIsOrWouldBe) {
 }
 
 TEST_F(TableReaderFiles, ResolvePathsAgainstTheirFileOrTheWorkingDirectory) {
-  write("base/base.toml", "[data]\nbase = \"images\"\nboth = \"images\"\nempty = \"\"\nabsolute = \"/data//x\"\n");
+  write("base/base.toml",
+        "[data]\nbase = \"images\"\nboth = \"images\"\nempty = \"\"\nabsolute = \"/data//x\"\n");
   write("exp/a.toml", "extends = \"../base/base.toml\"\n[data]\nown = \"../sets/c\"\n");
   const Node root = load_experiment("exp/a.toml", {"data.both=sets/d"});
   TableReader reader(root.find("data"), "data");
@@ -189,9 +203,9 @@ TEST_F(TableReaderFiles, ExpandTheHomeFolderAndRefuseWhatIsNoPath) {
   EXPECT_EQ(path_in("path = \"~/x\"", "exp/a.toml"), "/home/me/x");
   EXPECT_EQ(path_in("path = \"~\""), "/home/me");
   EXPECT_EQ(path_in("path = \"x/~\""), "x/~");
-  EXPECT_EQ(
-      refusal([] { path_in("path = \"~you/x\""); }),
-      "a.toml:2:8: data.path = \"~you/x\", allowed: of '~' only \"~/\", the own home; a folder of that name is \"./~you/x\".");
+  EXPECT_EQ(refusal([] { path_in("path = \"~you/x\""); }),
+            "a.toml:2:8: data.path = \"~you/x\", allowed: of '~' only \"~/\", the own home; a folder of that "
+            "name is \"./~you/x\".");
   ::unsetenv("HOME");
   EXPECT_EQ(refusal([] { path_in("path = \"~/x\""); }),
             "a.toml:2:8: data.path = \"~/x\", allowed: a path without '~', as HOME is not set.");
@@ -222,7 +236,8 @@ TEST_F(TableReaderFiles, PointAtTheArgumentForAValueOfTheCommandLine) {
   EXPECT_EQ(refusal([&] { read_with("loss.temperature=-1"); }),
             "--set loss.temperature=-1: loss.temperature = -1, allowed: a number > 0.");
   EXPECT_EQ(refusal([&] { read_with("loss.temprature=1"); }),
-            "--set loss.temprature=1: unknown key loss.temprature. Known keys: temperature. Did you mean 'temperature'?");
+            "--set loss.temprature=1: unknown key loss.temprature. Known keys: temperature. Did you mean "
+            "'temperature'?");
 }
 
 TEST(Describe, ListsOptionsWithDefaultsAndWhatIsAllowed) {

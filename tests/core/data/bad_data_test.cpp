@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and exit code 5 (2 for
-// usage).
-#include <sys/stat.h>
-#include <torch/types.h>
-#include <unistd.h>
-
+// Missing and damaged data: every case with its whole message ("FOLDER" stands for the temporary folder) and
+// exit code 5 (2 for usage).
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/stl10.h"
 #include "pictures.h"
+
+#include <sys/stat.h>
+#include <torch/types.h>
+#include <unistd.h>
 
 namespace foil {
 namespace {
@@ -36,7 +36,8 @@ void expect_messages(const std::vector<Case>& cases, const std::function<void(co
     ASSERT_EQ(test::error_of([&] { use(folder); }), "nothing thrown") << item.name;
     item.damage(folder);
     std::string got = test::error_of([&] { use(folder); });
-    for (size_t at; (at = got.find(folder.path())) != std::string::npos;) got.replace(at, folder.path().size(), "FOLDER");
+    for (size_t at; (at = got.find(folder.path())) != std::string::npos;)
+      got.replace(at, folder.path().size(), "FOLDER");
     EXPECT_EQ(got, item.message) << item.name;
   }
 }
@@ -64,7 +65,8 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
       {{"a file that ends early",
         [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 16 + 59 * 784 + 5))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: 60 images expected, the file ends after 59."},
-       {"a header that ends early", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 10))); },
+       {"a header that ends early",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 10))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: the file ends inside its header."},
        {"an empty file", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", {}); },
         "5 FOLDER/t10k-images-idx3-ubyte: the file ends inside its header."},
@@ -91,8 +93,11 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
        {"no labels", [](const Folder& f) { f.write("t10k-labels-idx1-ubyte", idx({0}, {})); },
         "5 FOLDER/t10k-labels-idx1-ubyte: holds no labels."},
        {"a gzip that expands beyond belief",
-        [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({70'000'000}, noise(70'000)))); },
-        "5 FOLDER/train-labels-idx1-ubyte.gz: 70000000 labels are 70 MB, more than 100 times the 70 kB of the file. If that is "
+        [](const Folder& f) {
+          f.write("train-labels-idx1-ubyte.gz", gzip(idx({70'000'000}, noise(70'000))));
+        },
+        "5 FOLDER/train-labels-idx1-ubyte.gz: 70000000 labels are 70 MB, more than 100 times the 70 kB of "
+        "the file. If that is "
         "right, gunzip it first."},
        {"a FIFO in place of a file",
         [](const Folder& f) {
@@ -100,17 +105,22 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
           ASSERT_EQ(::mkfifo(f.path("t10k-labels-idx1-ubyte").c_str(), 0600), 0);
         },
         "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: it is no file, but a FIFO, a socket or a device."},
-       {"labels where images should be", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5}, Bytes(5, 1))); },
-        "5 FOLDER/t10k-images-idx3-ubyte: starts with 00 00 08 01, expected for images: 00 00 08 03 or 00 00 08 04."},
-       {"images where labels should be", [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", zipped); },
+       {"labels where images should be",
+        [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5}, Bytes(5, 1))); },
+        "5 FOLDER/t10k-images-idx3-ubyte: starts with 00 00 08 01, expected for images: 00 00 08 03 or 00 00 "
+        "08 04."},
+       {"images where labels should be",
+        [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", zipped); },
         "5 FOLDER/train-labels-idx1-ubyte.gz: starts with 00 00 08 03, expected for labels: 00 00 08 01."},
        {"another file altogether",
         [](const Folder& f) {
           f.write("t10k-labels-idx1-ubyte", {'<', 'h', 't', 'm', 'l'});
         },
         "5 FOLDER/t10k-labels-idx1-ubyte: starts with 3c 68 74 6d, expected for labels: 00 00 08 01."},
-       {"a label too few", [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({59}, Bytes(59, 3)))); },
-        "5 FOLDER/train-labels-idx1-ubyte.gz: 59 labels, but FOLDER/train-images-idx3-ubyte.gz holds 60 images."},
+       {"a label too few",
+        [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({59}, Bytes(59, 3)))); },
+        "5 FOLDER/train-labels-idx1-ubyte.gz: 59 labels, but FOLDER/train-images-idx3-ubyte.gz holds 60 "
+        "images."},
        {"a label too high",
         [](const Folder& f) {
           f.write("t10k-labels-idx1-ubyte", idx({5}, {0, 9, 1, 10, 11}));
@@ -121,14 +131,17 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
           f.write("t10k-images-idx3-ubyte", idx({5, 28, 27}, noise(5 * 28 * 27)));
         },
         "5 test samples are [1, 28, 27], training samples [1, 28, 28]; they must agree."},
-       {"a truncated gzip", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() / 2)); },
+       {"a truncated gzip",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() / 2)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
        {"a gzip without its last byte",
         [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() - 1)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
-       {"a damaged gzip", [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", flipped(zipped, zipped.size() - 6)); },
+       {"a damaged gzip",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", flipped(zipped, zipped.size() - 6)); },
         "5 FOLDER/train-images-idx3-ubyte.gz: incorrect data check."},
-       {"a file that went away", [](const Folder& f) { std::filesystem::remove(f.path("train-labels-idx1-ubyte.gz")); },
+       {"a file that went away",
+        [](const Folder& f) { std::filesystem::remove(f.path("train-labels-idx1-ubyte.gz")); },
         "5 FOLDER/train-labels-idx1-ubyte: cannot be opened: No such file or directory."},
        {"a folder in place of a file",
         [](const Folder& f) {
@@ -136,8 +149,10 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
           std::filesystem::create_directory(f.path("t10k-labels-idx1-ubyte"));
         },
         "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: Is a directory."},
-       {"no data at all", [](const Folder& f) { std::filesystem::remove(f.path("train-images-idx3-ubyte.gz")); },
-        "5 mnist: no train-images-idx3-ubyte[.gz] in FOLDER. To get it: the four .gz files of MNIST in one folder; or set "
+       {"no data at all",
+        [](const Folder& f) { std::filesystem::remove(f.path("train-images-idx3-ubyte.gz")); },
+        "5 mnist: no train-images-idx3-ubyte[.gz] in FOLDER. To get it: the four .gz files of MNIST in one "
+        "folder; or set "
         "data.path, or "
         "FOIL_DATA to the folder that holds mnist/."}},
       write_mnist, [](const Folder& f) { Mnist(Mnist::Options{f.path()}); });
@@ -157,7 +172,8 @@ TEST(BadData, ChannelsThatStandLastAreRefused) {
     return got == "nothing thrown" ? got : got.substr(got.find("/x: ") + 4);
   };
   EXPECT_EQ(shape_of({2, 8, 8, 3}),
-            "images of size [8, 8, 3] would be 8 channels of 8x3: idx4 is [N, C, H, W]. Write them with the channels before height "
+            "images of size [8, 8, 3] would be 8 channels of 8x3: idx4 is [N, C, H, W]. Write them with the "
+            "channels before height "
             "and width.");
   EXPECT_NE(shape_of({2, 6, 8, 1}), "nothing thrown");
   EXPECT_NE(shape_of({2, 5, 6, 4}), "nothing thrown");
@@ -172,13 +188,16 @@ TEST(BadData, MoreThanTheMemoryIsRefusedBeforeItIsAllocated) {
   folder.write("t10k-images-idx3-ubyte", idx({1 << 20, 1024, 1024}, {}));
   std::filesystem::resize_file(folder.path("t10k-images-idx3-ubyte"), 16 + (int64_t{1} << 40));
   const std::string got = test::error_of([&] { Mnist(Mnist::Options{folder.path()}); });
-  EXPECT_TRUE(got.starts_with("5 " + folder.path("t10k-images-idx3-ubyte") + ": 1.1 TB are needed, this machine has ")) << got;
+  EXPECT_TRUE(got.starts_with("5 " + folder.path("t10k-images-idx3-ubyte") +
+                              ": 1.1 TB are needed, this machine has "))
+      << got;
 }
 
 TEST(BadData, EveryPlaceLookedAtIsNamed) {
   const Folder folder;
   const std::string how =
-      ". To get it: the four .gz files of MNIST in one folder; or set data.path, or FOIL_DATA to the folder that holds mnist/.";
+      ". To get it: the four .gz files of MNIST in one folder; or set data.path, or FOIL_DATA to the folder "
+      "that holds mnist/.";
   {
     const Environment environment("FOIL_DATA", folder.path().c_str());
     EXPECT_EQ(test::error_of([] { Mnist(Mnist::Options{}); }),
@@ -189,7 +208,8 @@ TEST(BadData, EveryPlaceLookedAtIsNamed) {
             "5 mnist: no train-images-idx3-ubyte[.gz]: FOIL_DATA is not set" + how);
   EXPECT_EQ(test::error_of([&] { FashionMnist(FashionMnist::Options{folder.path()}); }),
             "5 fashion_mnist: no train-images-idx3-ubyte[.gz] in " + folder.path() +
-                ". To get it: apt-get install dataset-fashion-mnist; or set data.path, or FOIL_DATA to the folder that holds "
+                ". To get it: apt-get install dataset-fashion-mnist; or set data.path, or FOIL_DATA to the "
+                "folder that holds "
                 "fashion-mnist/.");
 }
 
@@ -208,13 +228,16 @@ TEST(BadData, AFileThatMayNotBeReadSaysSo) {
 
 TEST(BadData, IdxOptionsThatContradictAreUsageErrors) {
   Idx::Options options;
-  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 path = \"\", allowed: the folder of the IDX files.");
+  EXPECT_EQ(test::error_of([&] { Idx data(options); }),
+            "2 path = \"\", allowed: the folder of the IDX files.");
   options.path = "somewhere";
   options.test_labels = "";
-  EXPECT_EQ(test::error_of([&] { Idx data(options); }),
-            "2 train_labels = \"train-labels-idx1-ubyte\", allowed: a file, or none, just as test_labels is none.");
+  EXPECT_EQ(
+      test::error_of([&] { Idx data(options); }),
+      "2 train_labels = \"train-labels-idx1-ubyte\", allowed: a file, or none, just as test_labels is none.");
   options.train_images = "";
-  EXPECT_EQ(test::error_of([&] { Idx data(options); }), "2 train_images = \"\", allowed: the file of the training images.");
+  EXPECT_EQ(test::error_of([&] { Idx data(options); }),
+            "2 train_images = \"\", allowed: the file of the training images.");
 }
 
 TEST(BadData, CifarFilesAreRefusedWithTheReason) {
@@ -224,25 +247,27 @@ TEST(BadData, CifarFilesAreRefusedWithTheReason) {
   };
   Bytes wrong(2 * 3073, 1);
   wrong[3073] = 10;
-  expect_messages({{"a byte short", [](const Folder& f) { f.write("data_batch_3.bin", Bytes(2 * 3073 - 1, 1)); },
-                    "5 FOLDER/data_batch_3.bin: 6145 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
-                   {"empty", [](const Folder& f) { f.write("test_batch.bin", {}); },
-                    "5 FOLDER/test_batch.bin: 0 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
-                   {"a label too high", [&](const Folder& f) { f.write("data_batch_2.bin", wrong); },
-                    "5 FOLDER/data_batch_2.bin: label 10 of record 1, allowed: 0 to 9."},
-                   {"a batch is missing", [](const Folder& f) { std::filesystem::remove(f.path("data_batch_5.bin")); },
-                    "5 FOLDER/data_batch_5.bin: cannot be opened: No such file or directory."},
-                   {"a class name too few",
-                    [](const Folder& f) {
-                      f.write("batches.meta.txt", {'a', '\n', 'b', '\n'});
-                    },
-                    "5 FOLDER/batches.meta.txt: 2 class names, expected 10."},
-                   {"the Python version of the archive",
-                    [](const Folder& f) { std::filesystem::rename(f.path("data_batch_1.bin"), f.path("data_batch_1")); },
-                    "5 cifar10: no data_batch_1.bin[.gz] in FOLDER. To get it: unpack cifar-10-binary.tar.gz (the binary version) "
-                    "of the CIFAR page; or "
-                    "set data.path, or FOIL_DATA to the folder that holds cifar-10-batches-bin/."}},
-                  write, [](const Folder& f) { Cifar10(Cifar10::Options{f.path()}); });
+  expect_messages(
+      {{"a byte short", [](const Folder& f) { f.write("data_batch_3.bin", Bytes(2 * 3073 - 1, 1)); },
+        "5 FOLDER/data_batch_3.bin: 6145 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
+       {"empty", [](const Folder& f) { f.write("test_batch.bin", {}); },
+        "5 FOLDER/test_batch.bin: 0 bytes, expected a multiple of 3073 (1 label + 3072 pixels)."},
+       {"a label too high", [&](const Folder& f) { f.write("data_batch_2.bin", wrong); },
+        "5 FOLDER/data_batch_2.bin: label 10 of record 1, allowed: 0 to 9."},
+       {"a batch is missing", [](const Folder& f) { std::filesystem::remove(f.path("data_batch_5.bin")); },
+        "5 FOLDER/data_batch_5.bin: cannot be opened: No such file or directory."},
+       {"a class name too few",
+        [](const Folder& f) {
+          f.write("batches.meta.txt", {'a', '\n', 'b', '\n'});
+        },
+        "5 FOLDER/batches.meta.txt: 2 class names, expected 10."},
+       {"the Python version of the archive",
+        [](const Folder& f) { std::filesystem::rename(f.path("data_batch_1.bin"), f.path("data_batch_1")); },
+        "5 cifar10: no data_batch_1.bin[.gz] in FOLDER. To get it: unpack cifar-10-binary.tar.gz (the binary "
+        "version) "
+        "of the CIFAR page; or "
+        "set data.path, or FOIL_DATA to the folder that holds cifar-10-batches-bin/."}},
+      write, [](const Folder& f) { Cifar10(Cifar10::Options{f.path()}); });
 }
 
 TEST(BadData, Stl10FilesAreRefusedWithTheReason) {
@@ -252,18 +277,19 @@ TEST(BadData, Stl10FilesAreRefusedWithTheReason) {
       f.write(std::string(split) + "_y.bin", {1, 10});
     }
   };
-  expect_messages({{"a byte too many", [](const Folder& f) { f.write("test_X.bin", Bytes(2 * 27648 + 1, 1)); },
-                    "5 FOLDER/test_X.bin: 55297 bytes, expected a multiple of 27648 (3 x 96 x 96)."},
-                   {"a label too few", [](const Folder& f) { f.write("train_y.bin", {1}); },
-                    "5 FOLDER/train_y.bin: 1 labels, but there are 2 images."},
-                   {"a label counted from 0",
-                    [](const Folder& f) {
-                      f.write("train_y.bin", {1, 0});
-                    },
-                    "5 FOLDER/train_y.bin: label 0 of image 1, allowed: 1 to 10."}},
-                  write, [](const Folder& f) {
-                    Stl10(Stl10::Options{f.path(), false});
-                  });
+  expect_messages(
+      {{"a byte too many", [](const Folder& f) { f.write("test_X.bin", Bytes(2 * 27648 + 1, 1)); },
+        "5 FOLDER/test_X.bin: 55297 bytes, expected a multiple of 27648 (3 x 96 x 96)."},
+       {"a label too few", [](const Folder& f) { f.write("train_y.bin", {1}); },
+        "5 FOLDER/train_y.bin: 1 labels, but there are 2 images."},
+       {"a label counted from 0",
+        [](const Folder& f) {
+          f.write("train_y.bin", {1, 0});
+        },
+        "5 FOLDER/train_y.bin: label 0 of image 1, allowed: 1 to 10."}},
+      write, [](const Folder& f) {
+        Stl10(Stl10::Options{f.path(), false});
+      });
 }
 
 // Reads every image of a folder of two classes, of one size or of two.
@@ -302,21 +328,28 @@ TEST(BadData, ImagesAreRefusedByName) {
        {"a PNG with a flipped byte", [&](const Folder& f) { f.write("train/b/4.png", flipped(png, 1000)); },
         "5 FOLDER/train/b/4.png: broken PNG: IDAT: incorrect data check."},
        {"a PNG of a trillion pixels", [&](const Folder& f) { f.write("train/b/4.png", huge); },
-        "5 FOLDER/train/b/4.png: 983080x983088 are 966454151040 pixels, allowed: at most data.largest_image = 100000000."},
+        "5 FOLDER/train/b/4.png: 983080x983088 are 966454151040 pixels, allowed: at most data.largest_image "
+        "= 100000000."},
        {"an empty file", [](const Folder& f) { f.write("train/b/3.jpg", {}); },
         "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (0 bytes)."},
        {"text under a picture's name", [](const Folder& f) { f.write("train/b/3.jpg", Bytes(20, 'x')); },
         "5 FOLDER/train/b/3.jpg: neither a JPEG nor a PNG file (20 bytes)."},
        {"an empty class", [](const Folder& f) { f.write("train/c/readme.txt", {1}); },
-        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class without images."},
-       {"a folder under a picture's name", [](const Folder& f) { std::filesystem::create_directories(f.path("train/c/x.png")); },
-        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class without images."},
+        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class "
+        "without images."},
+       {"a folder under a picture's name",
+        [](const Folder& f) { std::filesystem::create_directories(f.path("train/c/x.png")); },
+        "5 FOLDER/train/c: no .jpg, .jpeg or .png file in it. Set data.allow_empty = true for a class "
+        "without images."},
        {"two classes that are one folder",
         [](const Folder& f) { std::filesystem::create_directory_symlink("a", f.path("train/c")); },
         "5 FOLDER/train/c: the same folder as the class 'a', and an image has one class."},
-       {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); }, "5 FOLDER/test: no class folders in it."},
-       {"no train folder", [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
-        "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = true."}},
+       {"no classes", [](const Folder& f) { f.write("test/1.jpg", {1}); },
+        "5 FOLDER/test: no class folders in it."},
+       {"no train folder",
+        [](const Folder& f) { std::filesystem::rename(f.path("train"), f.path("training")); },
+        "5 FOLDER/train: no such folder; if the class folders lie in data.path itself, set data.flat = "
+        "true."}},
       write_images, use_images);
 }
 
@@ -325,19 +358,21 @@ TEST(BadData, AnImageOfMorePixelsThanAskedForIsRefusedBeforeItIsDecoded) {
   write_images(folder);
   Bytes huge = test::jpeg(48, 40, TJPF_RGB, test::gradient(48, 40));
   const Bytes frame = {0xFF, 0xC0};
-  const size_t at = static_cast<size_t>(std::search(huge.begin(), huge.end(), frame.begin(), frame.end()) - huge.begin());
+  const size_t at =
+      static_cast<size_t>(std::search(huge.begin(), huge.end(), frame.begin(), frame.end()) - huge.begin());
   for (const size_t size : {at + 5, at + 7}) {  // 16000 x 16000
     huge[size] = 0x3E;
     huge[size + 1] = 0x80;
   }
   folder.write("train/a/2.jpg", huge);
   ImageFolder::Options options{folder.path()};
-  EXPECT_EQ(
-      test::error_of([&] { ImageFolder data(options); }),
-      "5 " + folder.path("train/a/2.jpg") + ": 16000x16000 are 256000000 pixels, allowed: at most data.largest_image = 100000000.");
+  EXPECT_EQ(test::error_of([&] { ImageFolder data(options); }),
+            "5 " + folder.path("train/a/2.jpg") +
+                ": 16000x16000 are 256000000 pixels, allowed: at most data.largest_image = 100000000.");
   options.largest_image = 48 * 40 - 1;
   EXPECT_EQ(test::error_of([&] { ImageFolder data(options); }),
-            "5 " + folder.path("train/a/1.jpg") + ": 40x48 are 1920 pixels, allowed: at most data.largest_image = 1919.");
+            "5 " + folder.path("train/a/1.jpg") +
+                ": 40x48 are 1920 pixels, allowed: at most data.largest_image = 1919.");
 }
 
 TEST(BadData, ABrokenImageAmongDifferentSizesIsNamedWhenRead) {
@@ -352,7 +387,8 @@ TEST(BadData, ABrokenImageAmongDifferentSizesIsNamedWhenRead) {
     EXPECT_EQ(test::error_of([&] { data.read(Split::train, torch::arange(5)); }),
               "5 " + folder.path("train/a/2.jpg") + ": broken JPEG: Premature end of JPEG file.");
   }
-  EXPECT_EQ(data.read(Split::train, torch::tensor({1}, torch::kLong))[0].ragged[0].sizes(), (std::vector<int64_t>{3, 40, 48}));
+  EXPECT_EQ(data.read(Split::train, torch::tensor({1}, torch::kLong))[0].ragged[0].sizes(),
+            (std::vector<int64_t>{3, 40, 48}));
 }
 
 TEST(BadData, AnImageThatChangedItsSizeIsNamed) {

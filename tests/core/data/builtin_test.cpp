@@ -2,12 +2,12 @@
 // What the program knows by name from this folder.
 #include "data/builtin.h"
 
+#include "data/selection.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
-
-#include "data/selection.h"
 
 namespace foil {
 namespace {
@@ -17,7 +17,9 @@ class Recorder : public Plugin {
   std::map<std::string, Component> components;  // by "kind name"
 
  private:
-  void add(Component component) override { components.emplace(component.kind + " " + component.name, component); }
+  void add(Component component) override {
+    components.emplace(component.kind + " " + component.name, component);
+  }
 };
 
 // Leaves every option as it is, but makes integers small; notes the keys.
@@ -31,7 +33,9 @@ class Small : public Fields {
     note(key);
   }
   void flag(const char* key, bool&, const char*) override { note(key); }
-  void choice(const char* key, std::string&, const std::vector<std::string>&, const char*) override { note(key); }
+  void choice(const char* key, std::string&, const std::vector<std::string>&, const char*) override {
+    note(key);
+  }
   void text(const char* key, std::string&, const char*) override { note(key); }
   void path(const char* key, std::string&, const char*) override { note(key); }
   void numbers(const char* key, std::vector<double>&, const char*, Range) override { note(key); }
@@ -51,9 +55,10 @@ Recorder builtin() {
 TEST(Builtin, HasTheseNames) {
   std::vector<std::string> names;
   for (const auto& [name, component] : builtin().components) names.push_back(name);
-  EXPECT_EQ(names, (std::vector<std::string>{"data set cifar10", "data set cifar100", "data set fashion_mnist", "data set idx",
-                                             "data set image_folder", "data set mnist", "data set stl10", "data set synthetic",
-                                             "sampler uniform"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"data set cifar10", "data set cifar100", "data set fashion_mnist",
+                                      "data set idx", "data set image_folder", "data set mnist",
+                                      "data set stl10", "data set synthetic", "sampler uniform"}));
 }
 
 TEST(Builtin, NoOptionTakesAKeyOfTheSelection) {
@@ -68,10 +73,12 @@ TEST(Builtin, NoOptionTakesAKeyOfTheSelection) {
 TEST(Builtin, MakesWhatWasAskedFor) {
   const Recorder recorder = builtin();
   Small fields;
-  const auto data = std::static_pointer_cast<Dataset>(recorder.components.at("data set synthetic").make(fields));
+  const auto data =
+      std::static_pointer_cast<Dataset>(recorder.components.at("data set synthetic").make(fields));
   EXPECT_EQ(data->size(Split::train), 5);
   EXPECT_EQ(data->shape(), (std::vector<int64_t>{3, 5, 5}));
-  const auto sampler = std::static_pointer_cast<Sampler>(recorder.components.at("sampler uniform").make(fields));
+  const auto sampler =
+      std::static_pointer_cast<Sampler>(recorder.components.at("sampler uniform").make(fields));
   sampler->setup(1, 2, 5, data->labels(Split::train));
   EXPECT_EQ(sampler->steps_per_epoch(), 2);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <foil/error.h>
+
 #include <gtest/gtest.h>
 #include <zlib.h>
 
@@ -31,7 +32,9 @@ class Folder {
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
-  std::string path(const std::string& name = "") const { return name.empty() ? path_.string() : (path_ / name).string(); }
+  std::string path(const std::string& name = "") const {
+    return name.empty() ? path_.string() : (path_ / name).string();
+  }
   // Writes a file, and the folders that lead to it; returns its path.
   std::string write(const std::string& name, const Bytes& bytes) const {
     std::filesystem::create_directories((path_ / name).parent_path());

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// By what a data set is known again, and what a run folder makes of it. Image folders are in image_folder_test.
-#include <torch/types.h>
-
-#include <set>
-
+// By what a data set is known again, and what a run folder makes of it. Image folders are in
+// image_folder_test.
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/record.h"
@@ -12,6 +9,10 @@
 #include "data/synthetic.h"
 #include "files.h"
 #include "run/file.h"
+
+#include <torch/types.h>
+
+#include <set>
 
 namespace foil {
 namespace {
@@ -81,7 +82,8 @@ TEST(Identity, OfCifarAndStlFilesIsThatOfSamplesAndLabels) {
     stl.write(std::string(split) + "_y.bin", {1});
   }
   stl.write("unlabeled_X.bin", Bytes(27648, 1));
-  EXPECT_NE(Stl10(Stl10::Options{stl.path(), false}).identity(), Stl10(Stl10::Options{stl.path(), true}).identity());
+  EXPECT_NE(Stl10(Stl10::Options{stl.path(), false}).identity(),
+            Stl10(Stl10::Options{stl.path(), true}).identity());
 }
 
 TEST(Identity, OfSyntheticDataIsThatOfItsOptions) {
@@ -90,8 +92,9 @@ TEST(Identity, OfSyntheticDataIsThatOfItsOptions) {
   options.test_samples = 2;
   options.size = 3;
   std::set<std::string> all;
-  for (int64_t Synthetic::Options::*option : {&Synthetic::Options::seed, &Synthetic::Options::samples, &Synthetic::Options::classes,
-                                              &Synthetic::Options::features, &Synthetic::Options::size}) {
+  for (int64_t Synthetic::Options::*option :
+       {&Synthetic::Options::seed, &Synthetic::Options::samples, &Synthetic::Options::classes,
+        &Synthetic::Options::features, &Synthetic::Options::size}) {
     Synthetic::Options other = options;
     EXPECT_EQ(Synthetic(other).identity(), Synthetic(options).identity());
     other.*option += 1;
@@ -126,10 +129,12 @@ TEST(DataRecord, CountsInOneLine) {
                                  {"test", 0},
                                  {"classes", {"a", "b"}},
                                  {"remarks", {"left out 1 x", "2 y"}}};
-  EXPECT_EQ(data_line(record), "data: image_folder, 8 training samples, no test samples, 2 classes; left out 1 x; 2 y");
+  EXPECT_EQ(data_line(record),
+            "data: image_folder, 8 training samples, no test samples, 2 classes; left out 1 x; 2 y");
   Synthetic::Options options;
   options.samples = options.test_samples = options.classes = 1;
-  EXPECT_EQ(data_line(data_record("synthetic", Synthetic(options))), "data: synthetic, 1 training sample, 1 test sample, 1 class");
+  EXPECT_EQ(data_line(data_record("synthetic", Synthetic(options))),
+            "data: synthetic, 1 training sample, 1 test sample, 1 class");
 }
 
 TEST(DataRecord, ARunRefusesOtherDataThanItsRecordNames) {
@@ -137,17 +142,19 @@ TEST(DataRecord, ARunRefusesOtherDataThanItsRecordNames) {
   const auto record = [](const std::string& identity, int64_t train) {
     return nlohmann::json{{"identity", identity}, {"train", train}, {"test", 2}, {"classes", {"a"}}};
   };
-  const auto check = [&](const nlohmann::json& now) { return test::error_of([&] { check_same_data(folder.path(), now); }); };
+  const auto check = [&](const nlohmann::json& now) {
+    return test::error_of([&] { check_same_data(folder.path(), now); });
+  };
   EXPECT_EQ(check(record("crc32:1", 64)), "nothing thrown") << "no record yet";
   write_atomically(folder.path("data.json"), record("crc32:1", 64).dump());
   EXPECT_EQ(check(record("crc32:1", 64)), "nothing thrown");
   EXPECT_EQ(check(record("", 32)), "nothing thrown") << "not known";
-  EXPECT_EQ(
-      check(record("crc32:2", 32)),
-      "2 " + folder.path() +
-          ": the data differs: was crc32:1 (64 training samples, 2 test samples, 1 class), is crc32:2 (32 training samples, 2 "
-          "test samples, 1 class). Put the old data back, choose another run.name, or --restart to keep the old folder aside "
-          "and begin anew.");
+  EXPECT_EQ(check(record("crc32:2", 32)), "2 " + folder.path() +
+                                              ": the data differs: was crc32:1 (64 training samples, 2 test "
+                                              "samples, 1 class), is crc32:2 (32 training samples, 2 "
+                                              "test samples, 1 class). Put the old data back, choose another "
+                                              "run.name, or --restart to keep the old folder aside "
+                                              "and begin anew.");
   write_atomically(folder.path("data.json"), "[1");
   EXPECT_TRUE(check(record("crc32:2", 32)).starts_with("5 " + folder.path("data.json") + ": not JSON: "));
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The IDX reader on files written here byte by byte, and on the real Fashion-MNIST.
-#include <torch/types.h>
-
 #include "data/idx.h"
+
 #include "files.h"
+
+#include <torch/types.h>
 
 namespace foil {
 namespace {
@@ -48,7 +49,8 @@ TEST(Idx, ReadsPlainAndGzipAlike) {
     ASSERT_EQ(all.size(), 1u);
     EXPECT_EQ(all[0].modality, "image");
     EXPECT_TRUE(all[0].data.equal(bytes_tensor(files.train, {5, 1, 2, 3})));
-    EXPECT_TRUE(data.read(Split::test, torch::arange(3))[0].data.equal(bytes_tensor(files.test, {3, 1, 2, 3})));
+    EXPECT_TRUE(
+        data.read(Split::test, torch::arange(3))[0].data.equal(bytes_tensor(files.test, {3, 1, 2, 3})));
   }
 }
 
@@ -60,7 +62,8 @@ TEST(Idx, ReadsRowsInAnyOrderWithRepeats) {
   EXPECT_TRUE(data.read(Split::train, index)[0].data.equal(all.index_select(0, index)));
   const Tensor strided = torch::arange(5).slice(0, 0, 5, 2);
   EXPECT_TRUE(data.read(Split::train, strided)[0].data.equal(all.index_select(0, strided)));
-  EXPECT_EQ(data.read(Split::train, torch::empty({0}, torch::kLong))[0].data.sizes(), (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(data.read(Split::train, torch::empty({0}, torch::kLong))[0].data.sizes(),
+            (std::vector<int64_t>{0, 1, 2, 3}));
 }
 
 TEST(Idx, RefusesAnIndexOutsideTheSplit) {
@@ -115,7 +118,8 @@ TEST(FashionMnist, IsTheRealOne) {
   EXPECT_TRUE(data.labels(Split::train).bincount().equal(torch::full({10}, 6000, torch::kLong)));
   EXPECT_TRUE(data.labels(Split::test).bincount().equal(torch::full({10}, 1000, torch::kLong)));
   const Tensor pixels = data.read(Split::train, torch::arange(60000))[0].data;
-  const Tensor counts = pixels.flatten().bincount({}, 256).to(torch::kDouble), value = torch::arange(256) / 255.0;
+  const Tensor counts = pixels.flatten().bincount({}, 256).to(torch::kDouble),
+               value = torch::arange(256) / 255.0;
   const double mean = ((counts * value).sum() / counts.sum()).item<double>();
   const double square = ((counts * value.square()).sum() / counts.sum()).item<double>();
   EXPECT_NEAR(mean, 0.2860, 5e-5);

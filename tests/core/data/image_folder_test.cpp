@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Decoding and image folders, on pictures written here whose pixels are known.
+#include "data/image_folder.h"
+
+#include "data/decode.h"
+#include "pictures.h"
+
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <torch/types.h>
 
 #include <set>
-
-#include "data/decode.h"
-#include "data/image_folder.h"
-#include "pictures.h"
 
 namespace foil {
 namespace {
@@ -20,7 +21,9 @@ using test::noise;
 
 // Interleaved samples as [3, H, W].
 Tensor planar(const Bytes& rgb, int64_t height, int64_t width) {
-  return torch::from_blob(const_cast<uint8_t*>(rgb.data()), {height, width, 3}, torch::kByte).permute({2, 0, 1}).contiguous();
+  return torch::from_blob(const_cast<uint8_t*>(rgb.data()), {height, width, 3}, torch::kByte)
+      .permute({2, 0, 1})
+      .contiguous();
 }
 
 Tensor decode(const std::string& path) {
@@ -37,7 +40,8 @@ int64_t largest_difference(const Tensor& a, const Tensor& b) {
 TEST(Decode, PngIsExact) {
   const Folder folder;
   const Bytes rgb = noise(3 * 5 * 7);
-  EXPECT_TRUE(decode(folder.write("a.png", test::png(7, 5, PNG_COLOR_TYPE_RGB, 8, rgb))).equal(planar(rgb, 5, 7)));
+  EXPECT_TRUE(
+      decode(folder.write("a.png", test::png(7, 5, PNG_COLOR_TYPE_RGB, 8, rgb))).equal(planar(rgb, 5, 7)));
 }
 
 TEST(Decode, GreyPngFillsThreeChannels) {
@@ -50,7 +54,8 @@ TEST(Decode, GreyPngFillsThreeChannels) {
 
 TEST(Decode, OneBitPngIsBlackAndWhite) {
   const Folder folder;
-  const Tensor got = decode(folder.write("a.png", test::png(3, 2, PNG_COLOR_TYPE_GRAY, 1, {0b10100000, 0b01100000})));
+  const Tensor got =
+      decode(folder.write("a.png", test::png(3, 2, PNG_COLOR_TYPE_GRAY, 1, {0b10100000, 0b01100000})));
   EXPECT_TRUE(got[1].equal(torch::tensor({{255, 0, 255}, {0, 255, 255}}, torch::kByte)));
 }
 
@@ -63,14 +68,16 @@ TEST(Decode, AlphaIsDroppedNotBlended) {
 
 TEST(Decode, SixteenBitsAreScaledToEight) {
   const Folder folder;
-  const Bytes deep = {0x00, 0x00, 0x80, 0x80, 0xFF, 0xFF, 0x12, 0x34, 0x00, 0xFF, 0xFE, 0xFD};  // v * 255 / 65535, rounded
+  const Bytes deep = {0x00, 0x00, 0x80, 0x80, 0xFF, 0xFF,
+                      0x12, 0x34, 0x00, 0xFF, 0xFE, 0xFD};  // v * 255 / 65535, rounded
   const Tensor got = decode(folder.write("a.png", test::png(2, 1, PNG_COLOR_TYPE_RGB, 16, deep)));
   EXPECT_TRUE(got.equal(planar({0, 128, 255, 18, 1, 254}, 1, 2)));
 }
 
 TEST(Decode, PaletteIsLookedUp) {
   const Folder folder;
-  const Tensor got = decode(folder.write("a.png", test::png(3, 1, PNG_COLOR_TYPE_PALETTE, 8, {1, 0, 1}, {{9, 8, 7}, {1, 2, 3}})));
+  const Tensor got = decode(
+      folder.write("a.png", test::png(3, 1, PNG_COLOR_TYPE_PALETTE, 8, {1, 0, 1}, {{9, 8, 7}, {1, 2, 3}})));
   EXPECT_TRUE(got.equal(planar({1, 2, 3, 9, 8, 7, 1, 2, 3}, 1, 3)));
 }
 
@@ -100,7 +107,8 @@ TEST(Decode, CmykJpegIsTakenAsInverted) {
 TEST(Decode, TheFirstBytesDecideNotTheName) {
   const Folder folder;
   const Bytes rgb = noise(3 * 4);
-  EXPECT_TRUE(decode(folder.write("a.JPEG", test::png(2, 2, PNG_COLOR_TYPE_RGB, 8, rgb))).equal(planar(rgb, 2, 2)));
+  EXPECT_TRUE(
+      decode(folder.write("a.JPEG", test::png(2, 2, PNG_COLOR_TYPE_RGB, 8, rgb))).equal(planar(rgb, 2, 2)));
 }
 
 TEST(Decode, StrayBytesInAJpegAreNoError) {
@@ -128,7 +136,8 @@ TEST(Decode, TextsOfAPngAreNotExpanded) {
   ASSERT_EQ(compress(text.data() + 3, &size, zeros.data(), zeros.size()), Z_OK);
   text.resize(3 + size);
   const Bytes chunk = test::chunk("zTXt", text);
-  for (int i = 0; i < 100; ++i) bytes.insert(bytes.begin() + 33, chunk.begin(), chunk.end());  // after the header
+  for (int i = 0; i < 100; ++i)
+    bytes.insert(bytes.begin() + 33, chunk.begin(), chunk.end());  // after the header
   const int64_t before = peak_kilobytes();
   EXPECT_TRUE(decode(folder.write("a.png", bytes)).equal(planar(rgb, 2, 2)));
   EXPECT_LT(peak_kilobytes() - before, 100'000);
@@ -143,7 +152,8 @@ TEST(Decode, TheOrientationOfAJpegIsReadAndNotApplied) {
     const Bytes turned = test::with_orientation(plain, 6, big);
     EXPECT_EQ(exif_orientation(turned), 6);
     EXPECT_EQ(decode(folder.write("a.jpg", turned)).sizes(), (std::vector<int64_t>{3, 11, 9}));
-    for (size_t end = 0; end < turned.size(); ++end) {  // cut anywhere, and with any byte wrong: no word, or another
+    for (size_t end = 0; end < turned.size();
+         ++end) {  // cut anywhere, and with any byte wrong: no word, or another
       exif_orientation(Bytes(turned.begin(), turned.begin() + static_cast<long>(end)));
       Bytes wrong = turned;
       wrong[end] ^= 0xFF;
@@ -157,7 +167,8 @@ struct Tree {
   Folder folder;
   Bytes pictures[5];
   explicit Tree(const std::string& test_name, bool same_size) {
-    const char* names[] = {"train/Zebra/b.png", "train/Zebra/a.png", "train/ape/deep/c.PNG", "train/ape/d.png", ""};
+    const char* names[] = {"train/Zebra/b.png", "train/Zebra/a.png", "train/ape/deep/c.PNG",
+                           "train/ape/d.png", ""};
     const std::string last = test_name + "/ape/e.png";
     for (int i = 0; i < 5; ++i) {
       const int width = same_size ? 4 : 4 + i;
@@ -201,8 +212,10 @@ TEST(ImageFolder, ImagesOfDifferentSizesAreRagged) {
 TEST(ImageFolder, OneThreadAndManyReadTheSame) {
   const Tree tree("test", true);
   const Tensor index = torch::tensor({0, 1, 2, 3}, torch::kLong).repeat({20});
-  const Tensor one = ImageFolder(ImageFolder::Options{tree.folder.path(), false, 1}).read(Split::train, index)[0].data;
-  const Tensor many = ImageFolder(ImageFolder::Options{tree.folder.path(), false, 8}).read(Split::train, index)[0].data;
+  const Tensor one =
+      ImageFolder(ImageFolder::Options{tree.folder.path(), false, 1}).read(Split::train, index)[0].data;
+  const Tensor many =
+      ImageFolder(ImageFolder::Options{tree.folder.path(), false, 8}).read(Split::train, index)[0].data;
   EXPECT_TRUE(one.equal(many));
 }
 
@@ -245,12 +258,13 @@ TEST(ImageFolder, NamesWhatItLeavesOut) {
       remarks(data),
       (std::vector<std::string>{
           "left out 10 files of other kinds (.bmp 9, .txt 1)",
-          "left out 4 hidden files or folders (train/.cache, train/__MACOSX, train/ape/._d.png, train/ape/.ipynb_checkpoints)",
+          "left out 4 hidden files or folders (train/.cache, train/__MACOSX, train/ape/._d.png, "
+          "train/ape/.ipynb_checkpoints)",
           "left out 2 links that lead nowhere (train/ape/e.png, train/ape/f.png)",
           "left out 3 links to folders that are read already (train/ape/other, train/ape/test, train/ape/up)",
           "left out 1 entry that is neither a file nor a folder (train/ape/g.png)",
-          "left out 1 image outside of the class folders (train/lost.png)", "left out 1 folder that is no split (eval/)",
-          "1 class in the training split only (Zebra)"}));
+          "left out 1 image outside of the class folders (train/lost.png)",
+          "left out 1 folder that is no split (eval/)", "1 class in the training split only (Zebra)"}));
 }
 
 TEST(ImageFolder, FollowsALinkOutOfTheDataOnce) {
@@ -265,7 +279,8 @@ TEST(ImageFolder, FollowsALinkOutOfTheDataOnce) {
   const ImageFolder data(ImageFolder::Options{tree.folder.path()});
   EXPECT_EQ(data.size(Split::train), 5);
   EXPECT_EQ(remarks(data)[2],
-            "left out 3 links to folders that are read already (train/ape/one/back, train/ape/one/self, train/ape/two)");
+            "left out 3 links to folders that are read already (train/ape/one/back, train/ape/one/self, "
+            "train/ape/two)");
 }
 
 TEST(ImageFolder, AClassWithoutAnImageIsTakenWhereAsked) {
@@ -285,7 +300,8 @@ TEST(ImageFolder, SaysThatPicturesLieOnTheirSide) {
   folder.write("train/a/1.jpg", test::with_orientation(plain, 6, true));
   folder.write("train/a/2.jpg", test::with_orientation(plain, 1, true));
   EXPECT_EQ(remarks(ImageFolder(ImageFolder::Options{folder.path()})),
-            (std::vector<std::string>{"1 of the 2 images looked at have an EXIF orientation, which is not applied"}));
+            (std::vector<std::string>{
+                "1 of the 2 images looked at have an EXIF orientation, which is not applied"}));
 }
 
 TEST(ImageFolder, NamesThatAreNoUtf8AreShownEscaped) {
@@ -299,7 +315,9 @@ TEST(ImageFolder, NamesThatAreNoUtf8AreShownEscaped) {
 
 TEST(ImageFolder, IsKnownByItsNamesAndBytesWhereverItLies) {
   const Tree tree("val", true), again("valid", true);  // the same pictures
-  const auto identity = [](const Folder& folder) { return ImageFolder(ImageFolder::Options{folder.path()}).identity(); };
+  const auto identity = [](const Folder& folder) {
+    return ImageFolder(ImageFolder::Options{folder.path()}).identity();
+  };
   const std::string before = identity(tree.folder);
   EXPECT_EQ(identity(again.folder), before);
   again.folder.write("train/ape/more.txt", {1});

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The loader on a CUDA device: the same batches as on the CPU, from the set that lives there and from one that is read ahead.
-#include <gtest/gtest.h>
-#include <torch/types.h>
-
+// The loader on a CUDA device: the same batches as on the CPU, from the set that lives there and from one
+// that is read ahead.
 #include "data/loader.h"
 #include "data/synthetic.h"
 #include "data/uniform.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
 
 namespace foil {
 namespace {
@@ -31,8 +32,8 @@ std::shared_ptr<Sampler> sampler() {
 
 TEST(LoaderCuda, GivesWhatItGivesOnTheCpu) {
   if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
-  for (const std::shared_ptr<Dataset>& data :
-       {std::shared_ptr<Dataset>(std::make_shared<Synthetic>(small())), std::shared_ptr<Dataset>(std::make_shared<FromFiles>())}) {
+  for (const std::shared_ptr<Dataset>& data : {std::shared_ptr<Dataset>(std::make_shared<Synthetic>(small())),
+                                               std::shared_ptr<Dataset>(std::make_shared<FromFiles>())}) {
     Loader here(data, sampler(), 1, 3, 2, 15), there(data, sampler(), 1, 3, 2, 15, at::Device(at::kCUDA, 0));
     for (int64_t step = 2; step < 15; ++step) {
       const Batch a = here.next(), b = there.next();

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The loader: the same batches however they are read, on any rank, from any step.
+#include "data/loader.h"
+
+#include "data/synthetic.h"
+#include "data/uniform.h"
+#include "files.h"
+
 #include <torch/types.h>
 
 #include <atomic>
 #include <chrono>
 #include <thread>
-
-#include "data/loader.h"
-#include "data/synthetic.h"
-#include "data/uniform.h"
-#include "files.h"
 
 namespace foil {
 namespace {
@@ -22,7 +23,8 @@ Synthetic::Options small() {
   return options;
 }
 
-// The same samples as if they came from files: read on other threads, the later ones sooner; sample 40 may be broken.
+// The same samples as if they came from files: read on other threads, the later ones sooner; sample 40 may be
+// broken.
 class Slow : public Synthetic {
  public:
   explicit Slow(bool broken = false) : Synthetic(small()), broken_(broken) {}
@@ -152,7 +154,8 @@ TEST(Loader, IsDestroyedWhileThreadsReadAndFail) {
 TEST(ForEachBlock, VisitsEveryRowOnceInOrder) {
   const auto slow = std::make_shared<Slow>();
   const Synthetic direct(small());
-  for (const Dataset* data : {static_cast<const Dataset*>(slow.get()), static_cast<const Dataset*>(&direct)}) {
+  for (const Dataset* data :
+       {static_cast<const Dataset*>(slow.get()), static_cast<const Dataset*>(&direct)}) {
     std::vector<Tensor> rows, pixels;
     for_each_block(*data, Split::train, 5, 53, 7, [&](const Tensor& index, const Views& raw) {
       rows.push_back(index);
@@ -170,7 +173,9 @@ TEST(ForEachBlock, VisitsEveryRowOnceInOrder) {
 TEST(ForEachBlock, PassesOnWhatReadingThrows) {
   const Slow slow(true);
   int calls = 0;
-  EXPECT_EQ(test::error_of([&] { for_each_block(slow, Split::train, 0, 53, 8, [&](const Tensor&, const Views&) { ++calls; }); }),
+  EXPECT_EQ(test::error_of([&] {
+              for_each_block(slow, Split::train, 0, 53, 8, [&](const Tensor&, const Views&) { ++calls; });
+            }),
             "5 sample 40 is broken");
   EXPECT_EQ(calls, 5);
 }

@@ -2,14 +2,15 @@
 // JPEG and PNG files made in memory, for the tests of the image reader.
 #pragma once
 
+#include "files.h"
+
 #include <png.h>
 #include <turbojpeg.h>
 
-#include "files.h"
-
 namespace foil::test {
 
-// A PNG of `samples` in the file's own order (rows, then pixels, then channels; two bytes each, high first, at 16 bits).
+// A PNG of `samples` in the file's own order (rows, then pixels, then channels; two bytes each, high first,
+// at 16 bits).
 inline Bytes png(int width, int height, int colour_type, int bits, const Bytes& samples,
                  const std::vector<png_color>& palette = {}) {
   Bytes out;
@@ -20,8 +21,8 @@ inline Bytes png(int width, int height, int colour_type, int bits, const Bytes& 
     to->insert(to->end(), bytes, bytes + count);
   };
   png_set_write_fn(file, &out, append, [](png_structp) {});
-  png_set_IHDR(file, info, static_cast<unsigned>(width), static_cast<unsigned>(height), bits, colour_type, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(file, info, static_cast<unsigned>(width), static_cast<unsigned>(height), bits, colour_type,
+               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (!palette.empty()) png_set_PLTE(file, info, palette.data(), static_cast<int>(palette.size()));
   png_write_info(file, info);
   const size_t row = samples.size() / static_cast<size_t>(height);
@@ -37,7 +38,9 @@ inline Bytes jpeg(int width, int height, int format, const Bytes& samples, int q
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
   const int subsampling = format == TJPF_GRAY ? TJSAMP_GRAY : TJSAMP_444;
-  if (tjCompress2(handle, samples.data(), width, 0, height, format, &bytes, &size, subsampling, quality, 0) != 0) std::abort();
+  if (tjCompress2(handle, samples.data(), width, 0, height, format, &bytes, &size, subsampling, quality, 0) !=
+      0)
+    std::abort();
   Bytes out(bytes, bytes + size);
   tjFree(bytes);
   tjDestroy(handle);
@@ -71,14 +74,15 @@ inline Bytes with_orientation(const Bytes& jpeg, uint8_t orientation, bool big) 
   return out;
 }
 
-// A smooth RGB picture, so that JPEG keeps it nearly: red grows to the right, green downwards, blue is the rest.
+// A smooth RGB picture, so that JPEG keeps it nearly: red grows to the right, green downwards, blue is the
+// rest.
 inline Bytes gradient(int width, int height) {
   Bytes out;
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const int red = 255 * x / std::max(width - 1, 1), green = 255 * y / std::max(height - 1, 1);
-      out.insert(out.end(),
-                 {static_cast<uint8_t>(red), static_cast<uint8_t>(green), static_cast<uint8_t>(255 - (red + green) / 2)});
+      out.insert(out.end(), {static_cast<uint8_t>(red), static_cast<uint8_t>(green),
+                             static_cast<uint8_t>(255 - (red + green) / 2)});
     }
   }
   return out;

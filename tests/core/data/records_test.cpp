@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // CIFAR-10, CIFAR-100 and STL-10 on files written here record by record.
-#include <torch/types.h>
-
 #include "data/cifar.h"
 #include "data/stl10.h"
 #include "files.h"
+
+#include <torch/types.h>
 
 namespace foil {
 namespace {
@@ -39,7 +39,8 @@ TEST(Cifar10, JoinsTheFiveBatchesInOrder) {
   ASSERT_EQ(data.size(Split::train), 15);
   ASSERT_EQ(data.size(Split::test), 2);
   EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 32, 32}));
-  EXPECT_TRUE(data.labels(Split::train).equal(torch::tensor({1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6, 5, 6, 7}, torch::kLong)));
+  EXPECT_TRUE(data.labels(Split::train)
+                  .equal(torch::tensor({1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6, 5, 6, 7}, torch::kLong)));
   EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({7, 8}, torch::kLong)));
   const Tensor got = data.read(Split::train, torch::tensor({13, 2}, torch::kLong))[0].data;
   EXPECT_TRUE(got[0].equal(image(501)));  // batch 5, record 1
@@ -63,7 +64,8 @@ TEST(Cifar100, LabelsAreFineUnlessCoarseIsAsked) {
   const Folder folder;
   folder.write("train.bin", records(3, 2, 4));
   folder.write("test.bin", records(2, 2, 0));
-  const Cifar100 fine(Cifar100::Options{folder.path(), false}), coarse(Cifar100::Options{folder.path(), true});
+  const Cifar100 fine(Cifar100::Options{folder.path(), false}),
+      coarse(Cifar100::Options{folder.path(), true});
   EXPECT_TRUE(fine.labels(Split::train).equal(torch::tensor({9, 11, 13}, torch::kLong)));
   EXPECT_TRUE(coarse.labels(Split::train).equal(torch::tensor({4, 5, 6}, torch::kLong)));
   EXPECT_EQ(fine.classes().size(), 100u);
@@ -89,9 +91,12 @@ TEST(Stl10, TurnsColumnsIntoRows) {
   EXPECT_TRUE(data.labels(Split::train).equal(torch::tensor({9, 9}, torch::kLong)));
   EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({0}, torch::kLong)));
   const Tensor got = data.read(Split::train, torch::arange(2))[0].data;
-  for (const auto& [n, c, y, x] : {std::tuple<size_t, size_t, size_t, size_t>{0, 0, 0, 1}, {1, 2, 95, 3}, {1, 0, 17, 60}}) {
+  for (const auto& [n, c, y, x] :
+       {std::tuple<size_t, size_t, size_t, size_t>{0, 0, 0, 1}, {1, 2, 95, 3}, {1, 0, 17, 60}}) {
     const uint8_t stored = train[((n * 3 + c) * 96 + x) * 96 + y];  // one column after another
-    EXPECT_EQ(got[static_cast<int64_t>(n)][static_cast<int64_t>(c)][static_cast<int64_t>(y)][static_cast<int64_t>(x)].item<int>(),
+    EXPECT_EQ(got[static_cast<int64_t>(n)][static_cast<int64_t>(c)][static_cast<int64_t>(y)]
+                 [static_cast<int64_t>(x)]
+                     .item<int>(),
               stored);
   }
 }
@@ -99,7 +104,8 @@ TEST(Stl10, TurnsColumnsIntoRows) {
 TEST(Stl10, UnlabelledImagesFollowTheLabelledOnes) {
   const Folder folder;
   write_stl10(folder, noise(2 * kStlPixels), noise(kStlPixels, 5));
-  const Bytes unlabelled = noise(259 * kStlPixels, 9);  // more than one block of the reader, and not a multiple
+  const Bytes unlabelled =
+      noise(259 * kStlPixels, 9);  // more than one block of the reader, and not a multiple
   folder.write("unlabeled_X.bin", unlabelled);
   const Stl10 data(Stl10::Options{folder.path(), true});
   ASSERT_EQ(data.size(Split::train), 261);

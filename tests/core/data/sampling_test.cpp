@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which samples are trained on, and in which order.
-#include <torch/types.h>
-
-#include <set>
-
 #include "data/idx.h"
 #include "data/selection.h"
 #include "data/synthetic.h"
 #include "data/uniform.h"
 #include "files.h"
+
+#include <torch/types.h>
+
+#include <set>
 
 namespace foil {
 namespace {
@@ -45,7 +45,8 @@ TEST(Uniform, IsAPureFunctionOfSeedAndStep) {
   Uniform forwards = uniform(11, 6, 50), backwards = uniform(11, 6, 50), other = uniform(12, 6, 50);
   std::vector<Tensor> first;
   for (int64_t step = 0; step < 24; ++step) first.push_back(forwards.batch(step));
-  for (int64_t step = 23; step >= 0; --step) EXPECT_TRUE(backwards.batch(step).equal(first[static_cast<size_t>(step)])) << step;
+  for (int64_t step = 23; step >= 0; --step)
+    EXPECT_TRUE(backwards.batch(step).equal(first[static_cast<size_t>(step)])) << step;
   EXPECT_FALSE(other.batch(0).equal(first[0]));
   EXPECT_FALSE(first[8].equal(first[0]));  // the next epoch is another permutation
 }
@@ -67,7 +68,8 @@ TEST(Permutation, PutsEveryValueEverywhereEquallyOften) {
   Tensor counts = torch::zeros({kSize, kSize}, torch::kDouble);
   for (int64_t key = 0; key < kTrials; ++key) {
     const Tensor order = permutation(static_cast<uint64_t>(key), kSize);
-    for (int64_t i = 0; i < kSize; ++i) counts.mutable_data_ptr<double>()[i * kSize + order.const_data_ptr<int64_t>()[i]] += 1;
+    for (int64_t i = 0; i < kSize; ++i)
+      counts.mutable_data_ptr<double>()[i * kSize + order.const_data_ptr<int64_t>()[i]] += 1;
   }
   const double expected = static_cast<double>(kTrials) / kSize;
   const double chi_square = ((counts - expected).square() / expected).sum().item<double>();
@@ -96,7 +98,8 @@ std::string sha256_of_lines(const Tensor& rows) {
 
 TEST(Selection, LongTailIsThePublishedListOfFashionMnist) {
   const FashionMnist data(FashionMnist::Options{});
-  const Tensor labels = data.labels(Split::train), rows = select_training(labels, 60000, selection(0, 100), 1);
+  const Tensor labels = data.labels(Split::train),
+               rows = select_training(labels, 60000, selection(0, 100), 1);
   EXPECT_TRUE(labels.index_select(0, rows).bincount().equal(
       torch::tensor({6000, 3596, 2156, 1292, 774, 464, 278, 166, 100, 60}, torch::kLong)));
   EXPECT_EQ(rows[-1].item<int64_t>(), 59998);
@@ -111,12 +114,14 @@ TEST(Selection, LongTailCountsAreThoseOfCifar10) {
 
 TEST(Selection, LongTailDoesNotLoseARowToRounding) {
   const Tensor labels = torch::arange(24000).remainder(4);  // 6000 / 1000^(c/3) = 6000, 600, 60, 6 exactly
-  const Tensor kept = labels.index_select(0, select_training(labels, 24000, selection(0, 1000), 1)).bincount();
+  const Tensor kept =
+      labels.index_select(0, select_training(labels, 24000, selection(0, 1000), 1)).bincount();
   EXPECT_TRUE(kept.equal(torch::tensor({6000, 600, 60, 6}, torch::kLong)));
 }
 
 TEST(Selection, AClassSmallerThanItsShareStaysWhole) {
-  const Tensor labels = torch::tensor({1, 0, 0, 0, 0, 0, 0, 0, 0, 2}, torch::kLong);  // 8 of class 0: shares 8, 4, 2
+  const Tensor labels =
+      torch::tensor({1, 0, 0, 0, 0, 0, 0, 0, 0, 2}, torch::kLong);  // 8 of class 0: shares 8, 4, 2
   EXPECT_TRUE(select_training(labels, 10, selection(0, 4), 1).equal(torch::arange(10)));
 }
 

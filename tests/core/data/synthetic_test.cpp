@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The synthetic data set: reproducible, and easy enough to be learned from.
+#include "data/synthetic.h"
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
-
-#include "data/synthetic.h"
 
 namespace foil {
 namespace {
 
 // Accuracy of the nearest training sample in L2.
 double nearest_neighbour(const Synthetic& data) {
-  auto all = [&](Split split) { return data.read(split, torch::arange(data.size(split)))[0].data.flatten(1).to(torch::kDouble); };
+  auto all = [&](Split split) {
+    return data.read(split, torch::arange(data.size(split)))[0].data.flatten(1).to(torch::kDouble);
+  };
   const Tensor nearest = torch::cdist(all(Split::test), all(Split::train)).argmin(1);
-  return data.labels(Split::train).index_select(0, nearest).eq(data.labels(Split::test)).to(torch::kDouble).mean().item<double>();
+  return data.labels(Split::train)
+      .index_select(0, nearest)
+      .eq(data.labels(Split::test))
+      .to(torch::kDouble)
+      .mean()
+      .item<double>();
 }
 
 TEST(Synthetic, ImagesAreAFunctionOfTheSeed) {
@@ -39,7 +46,8 @@ TEST(Synthetic, MoreSamplesKeepTheFirstOnes) {
   const Synthetic few(options);
   options.samples = 9;
   const Synthetic many(options);
-  EXPECT_TRUE(few.read(Split::train, torch::arange(4))[0].data.equal(many.read(Split::train, torch::arange(4))[0].data));
+  EXPECT_TRUE(few.read(Split::train, torch::arange(4))[0].data.equal(
+      many.read(Split::train, torch::arange(4))[0].data));
 }
 
 TEST(Synthetic, NeighboursShareTheClassMoreOftenThanByChance) {

@@ -37,7 +37,8 @@ TEST(ClassFrequency, LeavesOutAGroupWithoutClasses) {
 }
 
 TEST(ClassFrequency, MeansOfAGroupAreOfItsSamplesOnly) {
-  const Tensor hits = torch::tensor({true, false, true, true, true, false, false}), labels = ids({2, 2, 0, 1, 1, 0, 0});
+  const Tensor hits = torch::tensor({true, false, true, true, true, false, false}),
+               labels = ids({2, 2, 0, 1, 1, 0, 0});
   EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"many", {2}}).value(), 1.0 / 2);
   EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"medium", {0, 2}}).value(), 2.0 / 5);
   EXPECT_DOUBLE_EQ(group_mean(hits, labels, {"few", {1}}).value(), 1);
@@ -45,7 +46,8 @@ TEST(ClassFrequency, MeansOfAGroupAreOfItsSamplesOnly) {
 }
 
 TEST(ClassFrequency, WhatIsNotFiniteTakesNoPart) {
-  const Tensor values = torch::tensor({0.5, 1.5, -std::numeric_limits<double>::infinity(), 7.0}, torch::kDouble);
+  const Tensor values =
+      torch::tensor({0.5, 1.5, -std::numeric_limits<double>::infinity(), 7.0}, torch::kDouble);
   EXPECT_DOUBLE_EQ(group_mean(values, ids({0, 0, 0, 1}), {"many", {0}}).value(), 1);
   EXPECT_FALSE(group_mean(values, ids({0, 0, 3, 1}), {"few", {3}}).has_value());
 }

@@ -2,6 +2,7 @@
 #include "evaluate/clustering.h"
 
 #include <foil/error.h>
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 

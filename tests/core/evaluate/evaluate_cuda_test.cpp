@@ -14,15 +14,19 @@ namespace {
 TEST(EvaluateOnCuda, EqualsTheCpu) {
   if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
   torch::manual_seed(1);
-  const Tensor labels = torch::randint(5, {3001}), test_labels = torch::randint(5, {501}), centre = torch::randn({5, 33});
+  const Tensor labels = torch::randint(5, {3001}), test_labels = torch::randint(5, {501}),
+               centre = torch::randn({5, 33});
   const Tensor train = centre.index_select(0, labels) + 2 * torch::randn({3001, 33});
-  const Tensor test = torch::cat({centre.index_select(0, test_labels) + 2 * torch::randn({501, 33}), train.narrow(0, 0, 50)});
+  const Tensor test =
+      torch::cat({centre.index_select(0, test_labels) + 2 * torch::randn({501, 33}), train.narrow(0, 0, 50)});
   const Tensor all_labels = torch::cat({test_labels, labels.narrow(0, 0, 50)});
-  const Tensor bank = torch::cat({train, train}), bank_labels = torch::cat({labels, labels.flip(0)});  // every similarity twice
+  const Tensor bank = torch::cat({train, train}),
+               bank_labels = torch::cat({labels, labels.flip(0)});  // every similarity twice
 
   for (const char* vote : {"weighted", "majority"}) {
     const KnnOptions options{20, 0.07, vote};
-    EXPECT_EQ(knn_accuracy(bank.cuda(), bank_labels.cuda(), test.cuda(), all_labels.cuda(), 5, options, *World::single(), 1 << 16),
+    EXPECT_EQ(knn_accuracy(bank.cuda(), bank_labels.cuda(), test.cuda(), all_labels.cuda(), 5, options,
+                           *World::single(), 1 << 16),
               knn_accuracy(bank, bank_labels, test, all_labels, 5, options, *World::single()));
   }
   const LinearProbe on_gpu = linear_probe(train.cuda(), labels.cuda(), test.cuda(), all_labels.cuda(), 5);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// evaluate() as a whole: the same result for any world size, protocol ids, what is left out without labels or projections.
+// evaluate() as a whole: the same result for any world size, protocol ids, what is left out without labels or
+// projections.
 #include "evaluate/evaluate.h"
 
 #include "data/memory.h"
@@ -9,6 +10,7 @@
 #include "ranks/in_process.h"
 
 #include <foil/cluster.h>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <torch/types.h>
@@ -102,7 +104,8 @@ TEST(Evaluate, EncodesEverySampleOnceInWholeBatches) {
       const std::lock_guard lock(mutex);
       results.push_back(mine);
     });
-    const Encoded all = small_encoder().encode(small_encoder().prepare(data.read(Split::test, torch::arange(19))));
+    const Encoded all =
+        small_encoder().encode(small_encoder().prepare(data.read(Split::test, torch::arange(19))));
     for (const nlohmann::json& result : results) {
       EXPECT_EQ(result["features.std"]["protocol"], "std-per-dimension/features/test19/resize-none/v1");
       EXPECT_NEAR(result["projections.uniformity"]["value"].get<double>(), uniformity(all.z), 1e-6);
@@ -118,9 +121,9 @@ TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
   const nlohmann::json result = evaluate(small_encoder(), data, options, *World::single());
   const auto id = [&](const char* key) { return result.at(key).at("protocol").get<std::string>(); };
   EXPECT_EQ(id("features.knn"), "knn-cosine-k9-T0.07-weighted/features/train61/test30/resize-none/v1");
-  EXPECT_EQ(
-      id("projections.linear"),
-      "linear-lbfgs-l2from100to1e-06by9-heldout0.1-seed0-tolerance0.0001-iterations300/projections/train61/test30/resize-none/v1");
+  EXPECT_EQ(id("projections.linear"),
+            "linear-lbfgs-l2from100to1e-06by9-heldout0.1-seed0-tolerance0.0001-iterations300/projections/"
+            "train61/test30/resize-none/v1");
   EXPECT_EQ(id("features.uniformity"), "uniformity-t2/features/test30/resize-none/v1");
   EXPECT_EQ(id("features.effective_rank"), "effective-rank/features/test30/resize-none/v1");
   EXPECT_EQ(id("features.std"), "std-per-dimension/features/test30/resize-none/v1");
@@ -161,14 +164,16 @@ TEST(Evaluate, ClustersTheTestSplitAgainstItsLabels) {
   const Tensor found = k_means(z, 5, {}, *World::single()).cluster;
   EXPECT_DOUBLE_EQ(result["projections.nmi"]["value"].get<double>(),
                    normalized_mutual_information(found, data.labels(Split::test)));
-  EXPECT_DOUBLE_EQ(result["projections.ari"]["value"].get<double>(), adjusted_rand_index(found, data.labels(Split::test)));
+  EXPECT_DOUBLE_EQ(result["projections.ari"]["value"].get<double>(),
+                   adjusted_rand_index(found, data.labels(Split::test)));
   for (int world_size : {2, 3}) {
     in_process_ranks(world_size, [&](World& world) {
       torch::set_num_threads(1);
       EXPECT_EQ(evaluate(small_encoder(), data, options, world), result);
     });
   }
-  EXPECT_EQ(result["features.ari"]["protocol"], "ari-kmeans-cosine-k5-restarts5-iterations50-seed0/features/test30/resize-none/v1");
+  EXPECT_EQ(result["features.ari"]["protocol"],
+            "ari-kmeans-cosine-k5-restarts5-iterations50-seed0/features/test30/resize-none/v1");
 }
 
 TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
@@ -197,7 +202,8 @@ TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
 TEST(Evaluate, MeasuresOnlyGeometryWithoutLabels) {
   Table train = images(40, 1), test = images(20, 2);
   train.label = test.label = Tensor();
-  const nlohmann::json result = evaluate(small_encoder(), MemoryDataset({train, test, {}}), {}, *World::single());
+  const nlohmann::json result =
+      evaluate(small_encoder(), MemoryDataset({train, test, {}}), {}, *World::single());
   EXPECT_FALSE(result.contains("features.knn"));
   EXPECT_FALSE(result.contains("features.linear"));
   EXPECT_EQ(result["projections.std"]["protocol"], "std-per-dimension/projections/test20/resize-none/v1");
@@ -230,8 +236,10 @@ TEST(Evaluate, GivesRawPixelsTheSameProtocol) {
   pixels.encode = raw_pixels;
   const nlohmann::json result = evaluate(pixels, data, {}, *World::single());
   EXPECT_EQ(result["features.std"]["dimensions"], 18);
-  EXPECT_EQ(result["features.knn"]["protocol"], evaluate(small_encoder(), data, {}, *World::single())["features.knn"]["protocol"]);
-  for (const auto& [key, value] : result.items()) EXPECT_EQ(key.rfind("features.", 0), 0U) << key;  // no projections
+  EXPECT_EQ(result["features.knn"]["protocol"],
+            evaluate(small_encoder(), data, {}, *World::single())["features.knn"]["protocol"]);
+  for (const auto& [key, value] : result.items())
+    EXPECT_EQ(key.rfind("features.", 0), 0U) << key;  // no projections
 }
 
 TEST(Evaluate, MeasuresWhatIsAsked) {
@@ -243,7 +251,8 @@ TEST(Evaluate, MeasuresWhatIsAsked) {
   EXPECT_TRUE(result.contains("projections.knn"));
   options.on = {"projection"};
   EXPECT_EQ(message_of([&] { evaluate(small_encoder(), data_set(61, 30), options, *World::single()); }),
-            "unknown entry 'projection' in evaluate.on. Known entries: features, projections. Did you mean 'projections'?");
+            "unknown entry 'projection' in evaluate.on. Known entries: features, projections. Did you mean "
+            "'projections'?");
 }
 
 TEST(Collapse, IsLookedForInTheFirst512SamplesOfTheGlobalBatch) {
@@ -252,7 +261,8 @@ TEST(Collapse, IsLookedForInTheFirst512SamplesOfTheGlobalBatch) {
   const Tensor seen = z.slice(0, 0, 512) / z.slice(0, 0, 512).norm(2, {1}, true);
   for (int world_size : {1, 2, 3}) {
     in_process_ranks(world_size, [&](World& world) {
-      const int64_t begin = world.rank() * 90, end = world.rank() + 1 == world_size ? 700 : begin + 90;  // uneven
+      const int64_t begin = world.rank() * 90,
+                    end = world.rank() + 1 == world_size ? 700 : begin + 90;  // uneven
       const Collapse found = look_for_collapse(z.slice(0, begin, end), {}, world);
       EXPECT_NEAR(found.effective_rank, effective_rank(seen), 1e-12);
       EXPECT_NEAR(found.std, seen.std(0, false).mean().item<double>(), 1e-12);
@@ -267,7 +277,8 @@ TEST(Collapse, IsFoundByEitherMeasure) {
   CollapseOptions options;
   const auto found = [&](const Tensor& z) { return !look_for_collapse(z, options, *one).finding.empty(); };
   const Tensor noise = torch::randn({64, 16}, torch::kDouble), point = torch::ones({1, 16}, torch::kDouble);
-  const Tensor at_a_point = point + 0.02 * noise, on_a_line = torch::randn({64, 1}, torch::kDouble) * point + 0.001 * noise;
+  const Tensor at_a_point = point + 0.02 * noise,
+               on_a_line = torch::randn({64, 1}, torch::kDouble) * point + 0.001 * noise;
   EXPECT_TRUE(found(at_a_point));
   EXPECT_TRUE(found(on_a_line));
   options.effective_rank = 0;
@@ -292,11 +303,13 @@ TEST(Evaluate, ReportsItsProgress) {
   options.batch_size = 32;
   options.linear = false;
   options.on = {"features"};
-  evaluate(small_encoder(), data_set(61, 30), options, *World::single(), [&](const std::string& what, int64_t done, int64_t all) {
-    lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all));
-  });
-  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1", "features kNN 0/1",
-                                             "features kNN 1/1", "features geometry 0/1", "features geometry 1/1"}));
+  evaluate(small_encoder(), data_set(61, 30), options, *World::single(),
+           [&](const std::string& what, int64_t done, int64_t all) {
+             lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all));
+           });
+  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1",
+                                             "features kNN 0/1", "features kNN 1/1", "features geometry 0/1",
+                                             "features geometry 1/1"}));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ Tensor with_spectrum(int64_t rows, const std::vector<double>& sigma) {
 
 TEST(Alignment, EqualsTheLoopOverPairs) {
   torch::manual_seed(1);
-  const Tensor z1 = torch::randn({23, 5}, torch::kDouble), z2 = z1 + 0.3 * torch::randn({23, 5}, torch::kDouble);
+  const Tensor z1 = torch::randn({23, 5}, torch::kDouble),
+               z2 = z1 + 0.3 * torch::randn({23, 5}, torch::kDouble);
   for (double alpha : {1.0, 2.0}) {
     double sum = 0;
     for (int64_t i = 0; i < 23; ++i) sum += std::pow(distance(z1[i], z2[i]), alpha);
@@ -75,7 +76,8 @@ TEST(EffectiveRank, IsTheExponentialOfTheEntropyOfTheSpectrum) {
   const double entropy = -(0.5 * std::log(0.5) + 2 * 0.25 * std::log(0.25));
   EXPECT_NEAR(effective_rank(with_spectrum(31, {2, 1, 1})), std::exp(entropy), 1e-9);
   EXPECT_NEAR(effective_rank(with_spectrum(31, {2, 0, 1, 0, 1, 0})), std::exp(entropy), 1e-6);
-  EXPECT_NEAR(effective_rank(with_spectrum(31, {2, 1, 1}).t()), std::exp(entropy), 1e-6);  // fewer rows than dimensions
+  EXPECT_NEAR(effective_rank(with_spectrum(31, {2, 1, 1}).t()), std::exp(entropy),
+              1e-6);  // fewer rows than dimensions
 }
 
 TEST(EffectiveRank, IsOneForALineAndDoesNotCentre) {
@@ -90,7 +92,8 @@ TEST(EffectiveRank, IsOneForALineAndDoesNotCentre) {
 TEST(EffectiveRank, DoesNotDependOnScaleOrChunk) {
   torch::manual_seed(5);
   const Tensor x = torch::randn({57, 9}, torch::kDouble);
-  const double whole = effective_rank(x), sharp = effective_rank(x * torch::tensor({1., 1., 1., 1., 1., 1., 1., .1, .1}));
+  const double whole = effective_rank(x),
+               sharp = effective_rank(x * torch::tensor({1., 1., 1., 1., 1., 1., 1., .1, .1}));
   EXPECT_NEAR(effective_rank(x * 1e4), whole, 1e-9);
   for (int64_t chunk_bytes : {1, 9 * 8 * 10}) EXPECT_NEAR(effective_rank(x, chunk_bytes), whole, 1e-9);
   EXPECT_LT(sharp, whole - 0.5);
@@ -98,7 +101,8 @@ TEST(EffectiveRank, DoesNotDependOnScaleOrChunk) {
 
 TEST(StdPerDimension, EqualsTheLoopOverRows) {
   torch::manual_seed(6);
-  const Tensor z = torch::randn({29, 4}, torch::kDouble) * torch::tensor({1.0, 0.1, 2.0, 3.0}, torch::kDouble);
+  const Tensor z =
+      torch::randn({29, 4}, torch::kDouble) * torch::tensor({1.0, 0.1, 2.0, 3.0}, torch::kDouble);
   double total = 0, least = 9;
   for (int64_t d = 0; d < 4; ++d) {
     double sum = 0, squares = 0;
@@ -120,7 +124,8 @@ TEST(StdPerDimension, EqualsTheLoopOverRows) {
 }
 
 TEST(StdPerDimension, IsZeroWhenCollapsed) {
-  const Spread spread = std_per_dimension(torch::tensor({{1.0, 2.0}}).repeat({7, 1}) * torch::arange(1, 8).unsqueeze(1));
+  const Spread spread =
+      std_per_dimension(torch::tensor({{1.0, 2.0}}).repeat({7, 1}) * torch::arange(1, 8).unsqueeze(1));
   EXPECT_NEAR(spread.mean, 0, 1e-12);
   EXPECT_NEAR(spread.min, 0, 1e-12);
 }

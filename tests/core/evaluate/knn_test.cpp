@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// kNN against a loop over all pairs, and the cases that a topk and a bincount get wrong: ties, empty classes, low temperatures.
+// kNN against a loop over all pairs, and the cases that a topk and a bincount get wrong: ties, empty classes,
+// low temperatures.
 #include "evaluate/knn.h"
 
 #include "ranks/world.h"
@@ -23,7 +24,8 @@ Tensor doubles(std::vector<std::vector<double>> rows) {
 }
 
 // One label a query, from the definition: cosine, nearest first, lower row first, votes.
-std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const Tensor& queries, const KnnOptions& options) {
+std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const Tensor& queries,
+                               const KnnOptions& options) {
   const auto query = queries.accessor<float, 2>(), row = bank.accessor<float, 2>();
   std::vector<int64_t> out;
   for (int64_t q = 0; q < queries.size(0); ++q) {
@@ -42,7 +44,8 @@ std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const T
     std::map<int64_t, double> votes;
     for (int64_t i = 0; i < options.neighbours; ++i) {
       const auto [minus_cosine, n] = order[static_cast<size_t>(i)];
-      votes[labels[n].item<int64_t>()] += options.vote == "weighted" ? std::exp(-minus_cosine / options.temperature) : 1;
+      votes[labels[n].item<int64_t>()] +=
+          options.vote == "weighted" ? std::exp(-minus_cosine / options.temperature) : 1;
     }
     int64_t best = -1;
     for (int64_t i = 0; i < options.neighbours; ++i) {
@@ -57,8 +60,8 @@ std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const T
 // Whether one query gets the class `expected`, with room for classes that nobody has.
 bool votes_for(int64_t expected, const Tensor& bank, const std::vector<int64_t>& labels, const Tensor& query,
                const KnnOptions& options, int64_t chunk_bytes = kWhole) {
-  return knn_accuracy(bank, torch::tensor(labels), query.view({1, -1}), torch::tensor({expected}), 10, options, *World::single(),
-                      chunk_bytes) == 1.0;
+  return knn_accuracy(bank, torch::tensor(labels), query.view({1, -1}), torch::tensor({expected}), 10,
+                      options, *World::single(), chunk_bytes) == 1.0;
 }
 
 std::string message_of(const std::function<void()>& call, Exit code) {
@@ -73,20 +76,24 @@ std::string message_of(const std::function<void()>& call, Exit code) {
 
 TEST(Knn, EqualsTheLoopOverAllPairs) {
   torch::manual_seed(1);
-  const Tensor bank = torch::randn({211, 7}), queries = torch::randn({37, 7}), labels = torch::randint(5, {211});
+  const Tensor bank = torch::randn({211, 7}), queries = torch::randn({37, 7}),
+               labels = torch::randint(5, {211});
   for (const char* vote : {"weighted", "majority"}) {
     for (int64_t k : {1, 2, 20, 211}) {
       const KnnOptions options{k, 0.07, vote};
       const Tensor truth = torch::tensor(predicted(bank, labels, queries, options));
-      EXPECT_EQ(knn_accuracy(bank, labels, queries, truth, 5, options, *World::single()), 1.0) << vote << " k=" << k;
-      EXPECT_EQ(knn_accuracy(bank, labels, queries, (truth + 1) % 5, 5, options, *World::single()), 0.0) << vote << " k=" << k;
+      EXPECT_EQ(knn_accuracy(bank, labels, queries, truth, 5, options, *World::single()), 1.0)
+          << vote << " k=" << k;
+      EXPECT_EQ(knn_accuracy(bank, labels, queries, (truth + 1) % 5, 5, options, *World::single()), 0.0)
+          << vote << " k=" << k;
     }
   }
 }
 
 TEST(Knn, IsTheShareOfQueriesThatHit) {
   const Tensor bank = doubles({{1, 0}, {0, 1}}), queries = doubles({{2, 1}, {1, 3}, {5, 0}});
-  const double accuracy = knn_accuracy(bank, torch::tensor({4, 6}), queries, torch::tensor({4, 6, 6}), 10, {1}, *World::single());
+  const double accuracy =
+      knn_accuracy(bank, torch::tensor({4, 6}), queries, torch::tensor({4, 6, 6}), 10, {1}, *World::single());
   EXPECT_DOUBLE_EQ(accuracy, 2.0 / 3);
 }
 
@@ -99,7 +106,8 @@ TEST(Knn, DoesNotDependOnTheLengthOfRows) {
 }
 
 TEST(Knn, TakesTheLowerRowOfEqualSimilarities) {
-  // 90 equal rows in three classes: the first k decide, wherever the tiles cut, also between copies that differ in length.
+  // 90 equal rows in three classes: the first k decide, wherever the tiles cut, also between copies that
+  // differ in length.
   torch::manual_seed(3);
   const Tensor row = torch::randn({13});
   std::vector<int64_t> labels(90);
@@ -108,8 +116,10 @@ TEST(Knn, TakesTheLowerRowOfEqualSimilarities) {
   bank.select(0, 1).mul_(2);
   for (int64_t chunk_bytes : {int64_t{64}, int64_t{600}, int64_t{5000}, kWhole}) {
     for (const char* vote : {"weighted", "majority"}) {
-      EXPECT_TRUE(votes_for(7, bank, labels, row, {7, 0.07, vote}, chunk_bytes)) << chunk_bytes;   // 4 against 3
-      EXPECT_TRUE(votes_for(7, bank, labels, row, {11, 0.07, vote}, chunk_bytes)) << chunk_bytes;  // 4, 3, 4: 7 is nearer
+      EXPECT_TRUE(votes_for(7, bank, labels, row, {7, 0.07, vote}, chunk_bytes))
+          << chunk_bytes;  // 4 against 3
+      EXPECT_TRUE(votes_for(7, bank, labels, row, {11, 0.07, vote}, chunk_bytes))
+          << chunk_bytes;  // 4, 3, 4: 7 is nearer
       EXPECT_TRUE(votes_for(5, bank, labels, row, {12, 0.07, vote}, chunk_bytes)) << chunk_bytes;  // 4, 3, 5
     }
   }
@@ -140,7 +150,8 @@ TEST(Knn, NeverElectsAClassWithoutVotes) {
 }
 
 TEST(Knn, WeighsVotesByExpOfSimilarityOverTemperature) {
-  // Cosines 1, 0.8, 0.8: two votes of exp(0.8/T) against one of exp(1/T) turn over at T = 0.2 / log 2 = 0.2885.
+  // Cosines 1, 0.8, 0.8: two votes of exp(0.8/T) against one of exp(1/T) turn over at T = 0.2 / log 2 =
+  // 0.2885.
   const Tensor bank = doubles({{4, 3}, {4, -3}, {1, 0}}), query = doubles({{1, 0}});
   EXPECT_TRUE(votes_for(5, bank, {2, 2, 5}, query, {3, 0.288}));
   EXPECT_TRUE(votes_for(2, bank, {2, 2, 5}, query, {3, 0.289}));
@@ -148,7 +159,8 @@ TEST(Knn, WeighsVotesByExpOfSimilarityOverTemperature) {
 }
 
 TEST(Knn, StaysFiniteAtLowTemperatures) {
-  const Tensor bank = doubles({{3, 4}, {4, 3}, {99, 1}});  // exp(0.99 / 1e-4) overflows, and so does the class that should lose
+  const Tensor bank = doubles(
+      {{3, 4}, {4, 3}, {99, 1}});  // exp(0.99 / 1e-4) overflows, and so does the class that should lose
   EXPECT_TRUE(votes_for(7, bank, {1, 1, 7}, doubles({{1, 0}}), {3, 1e-4}));
 }
 
@@ -160,13 +172,17 @@ TEST(Knn, GivesZeroRowsNoSimilarity) {
 
 TEST(Knn, DoesNotDependOnTheChunkSize) {
   torch::manual_seed(4);
-  const Tensor half = torch::randn({301, 5}), bank = torch::cat({half, half, half.flip(0)});  // every similarity three times
-  const Tensor labels = torch::randint(3, {903}), queries = torch::randn({101, 5}), query_labels = torch::randint(3, {101});
+  const Tensor half = torch::randn({301, 5}),
+               bank = torch::cat({half, half, half.flip(0)});  // every similarity three times
+  const Tensor labels = torch::randint(3, {903}), queries = torch::randn({101, 5}),
+               query_labels = torch::randint(3, {101});
   const double whole = knn_accuracy(bank, labels, queries, query_labels, 3, {20}, *World::single());
   EXPECT_GT(whole, 0.1);
   EXPECT_LT(whole, 0.9);
   for (int64_t chunk_bytes : {500, 7777, 100000}) {
-    EXPECT_EQ(knn_accuracy(bank, labels, queries, query_labels, 3, {20}, *World::single(), chunk_bytes), whole) << chunk_bytes;
+    EXPECT_EQ(knn_accuracy(bank, labels, queries, query_labels, 3, {20}, *World::single(), chunk_bytes),
+              whole)
+        << chunk_bytes;
   }
 }
 
@@ -190,7 +206,12 @@ TEST(Knn, RejectsWhatIsNoSetOfEmbeddings) {
             "kNN bank: 2 of 4 rows hold nan or inf, the first is row 2.");
   EXPECT_EQ(message_of([&] { votes_for(0, fine, {10}, fine, {1}); }, Exit::data),
             "kNN bank: labels from 10 to 10, allowed: 0 to 9.");
-  EXPECT_EQ(message_of([&] { votes_for(0, fine, {1, 1}, fine, {1}); }, Exit::failure), "kNN bank: 2 labels for 1 rows.");
+  EXPECT_EQ(message_of(
+                [&] {
+                  votes_for(0, fine, {1, 1}, fine, {1});
+                },
+                Exit::failure),
+            "kNN bank: 2 labels for 1 rows.");
   EXPECT_EQ(message_of(
                 [&] {
                   votes_for(0, fine, {1}, doubles({{1, 0, 0}}), {1});

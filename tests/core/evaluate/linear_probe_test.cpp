@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The linear probe against Newton's method and against the gradient of its stated objective by autograd; how L2 is chosen.
+// The linear probe against Newton's method and against the gradient of its stated objective by autograd; how
+// L2 is chosen.
 #include "evaluate/linear_probe.h"
 
 #include "evaluate/lbfgs.h"
@@ -25,7 +26,8 @@ Problem overlapping(int64_t rows, int64_t width, uint64_t seed) {
   return {mixed * torch::logspace(-2, 2, width, 10.0, torch::kDouble) + 3, y};
 }
 
-// The minimiser of the documented objective, [3, F+1] with the bias last, for standardised x: Newton's method, one entry at a time.
+// The minimiser of the documented objective, [3, F+1] with the bias last, for standardised x: Newton's
+// method, one entry at a time.
 Tensor newton(const Tensor& x, const Tensor& y, double l2) {
   const int64_t n = x.size(0), width = x.size(1), size = 3 * (width + 1);
   const Tensor ones = torch::ones({n, 1}, torch::kDouble);
@@ -33,7 +35,8 @@ Tensor newton(const Tensor& x, const Tensor& y, double l2) {
   Tensor w = torch::zeros({3, width + 1}, torch::kDouble);
   for (int step = 0; step < 30; ++step) {
     const Tensor p = standard.mm(w.t()).softmax(1);
-    Tensor gradient = torch::zeros({size}, torch::kDouble), hessian = torch::zeros({size, size}, torch::kDouble);
+    Tensor gradient = torch::zeros({size}, torch::kDouble),
+           hessian = torch::zeros({size, size}, torch::kDouble);
     for (int64_t a = 0; a < 3; ++a) {
       for (int64_t b = 0; b < 3; ++b) {
         const Tensor weight = p.select(1, a) * ((a == b ? 1.0 : 0.0) - p.select(1, b));
@@ -47,7 +50,8 @@ Tensor newton(const Tensor& x, const Tensor& y, double l2) {
         gradient[i] += l2 * w[a][f];
         hessian[i][i] += l2;
       }
-      hessian[a * (width + 1) + width][a * (width + 1) + width] += 1e-12;  // the biases have one direction without curvature
+      hessian[a * (width + 1) + width][a * (width + 1) + width] +=
+          1e-12;  // the biases have one direction without curvature
     }
     w = w - torch::linalg_solve(hessian, gradient).view_as(w);
   }
@@ -67,7 +71,10 @@ TEST(LinearProbe, EqualsNewtonsMethod) {
     const Tensor bias = probe.bias + probe.weight.mv(train.x.mean(0));
     EXPECT_TRUE(probe.converged) << l2;
     EXPECT_LT((weight - truth.narrow(1, 0, 4)).abs().max().item<double>(), 1e-6) << l2;
-    EXPECT_LT(((bias - bias.mean()) - (truth.select(1, 4) - truth.select(1, 4).mean())).abs().max().item<double>(), 1e-6) << l2;
+    EXPECT_LT(
+        ((bias - bias.mean()) - (truth.select(1, 4) - truth.select(1, 4).mean())).abs().max().item<double>(),
+        1e-6)
+        << l2;
   }
 }
 
@@ -79,7 +86,8 @@ TEST(LinearProbe, StopsWhereTheGradientOfItsObjectiveVanishes) {
   const Tensor standard = (train.x - train.x.mean(0)) / train.x.std(0, false);
   const Tensor weight = (probe.weight * train.x.std(0, false)).requires_grad_();
   const Tensor bias = (probe.bias + probe.weight.mv(train.x.mean(0))).requires_grad_();
-  const Tensor loss = torch::cross_entropy_loss(standard.mm(weight.t()) + bias, train.y) + probe.l2 / 2 * weight.square().sum();
+  const Tensor loss = torch::cross_entropy_loss(standard.mm(weight.t()) + bias, train.y) +
+                      probe.l2 / 2 * weight.square().sum();
   loss.backward();
   const double norm = std::hypot(weight.grad().norm().item<double>(), bias.grad().norm().item<double>());
   EXPECT_NEAR(norm, probe.gradient_norm, 1e-10);
@@ -99,7 +107,8 @@ TEST(LinearProbe, CountsHitsOnTest) {
 
 TEST(LinearProbe, SeparatesWhatIsSeparable) {
   torch::manual_seed(4);
-  const Tensor y = torch::randint(4, {157}), x = 5 * torch::one_hot(y, 4).to(torch::kFloat) + 0.1 * torch::randn({157, 4});
+  const Tensor y = torch::randint(4, {157}),
+               x = 5 * torch::one_hot(y, 4).to(torch::kFloat) + 0.1 * torch::randn({157, 4});
   const LinearProbe probe = linear_probe(x, y, x, y, 4);
   EXPECT_EQ(probe.accuracy, 1.0);
   EXPECT_TRUE(probe.converged);
@@ -122,7 +131,8 @@ TEST(LinearProbe, ChoosesAStrongPenaltyForNoiseAndAWeakOneForSignal) {
   const LinearProbe strong = linear_probe(noisy, y, noisy, y, 2);
   EXPECT_GE(strong.l2, 1e-2);
   EXPECT_LT(strong.held_out_accuracy, strong.accuracy);  // the held-out rows were not fitted
-  const Tensor x = torch::randn({400, 2}), boundary = (x.select(1, 0) + 8 * x.select(1, 1) > 3).to(torch::kLong);
+  const Tensor x = torch::randn({400, 2}),
+               boundary = (x.select(1, 0) + 8 * x.select(1, 1) > 3).to(torch::kLong);
   EXPECT_LE(linear_probe(x, boundary, x, boundary, 2).l2, 1e-2);
 }
 
@@ -192,17 +202,21 @@ TEST(LinearProbe, RejectsBadLabelsAndShapes) {
     }
     return "no error";
   };
-  EXPECT_EQ(message([&] { linear_probe(x, y, x, y, 2); }), "linear probe, train: labels from 0 to 2, allowed: 0 to 1.");
-  EXPECT_EQ(message([&] { linear_probe(x, y, x, -y, 3); }), "linear probe, test: labels from -2 to 0, allowed: 0 to 2.");
+  EXPECT_EQ(message([&] { linear_probe(x, y, x, y, 2); }),
+            "linear probe, train: labels from 0 to 2, allowed: 0 to 1.");
+  EXPECT_EQ(message([&] { linear_probe(x, y, x, -y, 3); }),
+            "linear probe, test: labels from -2 to 0, allowed: 0 to 2.");
   EXPECT_EQ(message([&] { linear_probe(x, y, x.narrow(1, 0, 2), y, 3); }),
             "linear probe: test is [4, 2] but train is [4, 3]; last sizes must agree.");
   EXPECT_EQ(message([&] { linear_probe(x / 0.0, y, x, y, 3); }),
             "linear probe, train: 4 of 4 rows hold nan or inf, the first is row 0.");
-  EXPECT_EQ(message([&] { linear_probe(x, y * 0, x, y * 0, 1); }), "linear probe: 1 class, allowed: 2 or more.");
+  EXPECT_EQ(message([&] { linear_probe(x, y * 0, x, y * 0, 1); }),
+            "linear probe: 1 class, allowed: 2 or more.");
 }
 
 TEST(Lbfgs, FindsTheMinimumOfAnIllConditionedQuadratic) {
-  const Tensor scale = torch::logspace(-2, 3, 17, 10.0, torch::kDouble), minimum = torch::arange(17).to(torch::kDouble) - 5;
+  const Tensor scale = torch::logspace(-2, 3, 17, 10.0, torch::kDouble),
+               minimum = torch::arange(17).to(torch::kDouble) - 5;
   const auto value = [&](const Tensor& x, Tensor& gradient) {
     gradient.copy_(scale * (x - minimum));
     return (0.5 * scale * (x - minimum).square()).sum().item<double>();

@@ -20,7 +20,8 @@ TEST(RawPixels, OfFashionMnistReach84Point5PercentInKnn) {
   options.linear = options.geometry = false;
   const nlohmann::json result = evaluate(pixels, FashionMnist({}), options, *World::single());
   EXPECT_NEAR(result["features.knn"]["value"].get<double>(), 84.5, 0.3);
-  EXPECT_EQ(result["features.knn"]["protocol"], "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1");
+  EXPECT_EQ(result["features.knn"]["protocol"],
+            "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1");
 }
 
 }  // namespace

@@ -22,7 +22,9 @@ struct Line : foil::Encoder {
     norm = register_module("bn", std::make_shared<foil::BatchNorm>(3));
   }
   void setup(const foil::EncoderSizes&) override {}
-  foil::Features forward(const foil::View& view) override { return {norm->forward(linear->forward(view.data)), {}, {}}; }
+  foil::Features forward(const foil::View& view) override {
+    return {norm->forward(linear->forward(view.data)), {}, {}};
+  }
   int64_t feature_dim() const override { return 3; }
   torch::nn::Linear linear{nullptr};
   std::shared_ptr<foil::BatchNorm> norm;
@@ -37,7 +39,9 @@ std::shared_ptr<foil::Tower> tower(uint64_t seed) {
   return made;
 }
 
-foil::Views batch(double shift) { return {{"vector", torch::randn({9, 4}, torch::kDouble) + shift, {}, {}, {}}}; }
+foil::Views batch(double shift) {
+  return {{"vector", torch::randn({9, 4}, torch::kDouble) + shift, {}, {}, {}}};
+}
 
 TEST(Momentum, IsConstantOrGoesToItsEndAlongACosine) {
   foil::MomentumOptions options{.value = 0.99, .schedule = "constant", .final_value = 1};
@@ -45,7 +49,8 @@ TEST(Momentum, IsConstantOrGoesToItsEndAlongACosine) {
   options.schedule = "cosine";
   EXPECT_NEAR(foil::momentum_at(options, 0, 100), 0.99, 1e-15);
   EXPECT_NEAR(foil::momentum_at(options, 50, 100), 0.995, 1e-15);
-  EXPECT_NEAR(foil::momentum_at(options, 25, 100), 1 - 0.01 * (std::cos(std::numbers::pi / 4) + 1) / 2, 1e-15);
+  EXPECT_NEAR(foil::momentum_at(options, 25, 100), 1 - 0.01 * (std::cos(std::numbers::pi / 4) + 1) / 2,
+              1e-15);
   options.final_value = 0.999;
   EXPECT_NEAR(foil::momentum_at(options, 100, 100), 0.999, 1e-15);
 }
@@ -77,8 +82,10 @@ TEST(Momentum, MovesParametersOnlyAsTheFormulaSays) {
   }
   ASSERT_EQ(target->named_buffers().size(), 6u);  // of two batch norms
   for (const auto& item : target->named_buffers()) {
-    EXPECT_TRUE(torch::equal(item.value(), before.at(item.key()))) << item.key() << " is a statistic of its own";
-    EXPECT_EQ(item.value().scalar_type() == torch::kLong, item.key().ends_with("num_batches_tracked")) << item.key();
+    EXPECT_TRUE(torch::equal(item.value(), before.at(item.key())))
+        << item.key() << " is a statistic of its own";
+    EXPECT_EQ(item.value().scalar_type() == torch::kLong, item.key().ends_with("num_batches_tracked"))
+        << item.key();
   }
 }
 

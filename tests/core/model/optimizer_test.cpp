@@ -2,13 +2,13 @@
 #include "model/optimizer.h"
 
 #include <gtest/gtest.h>
-#include <torch/types.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/serialize/input-archive.h>
-#include <torch/serialize/output-archive.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
+#include <torch/serialize/input-archive.h>
+#include <torch/serialize/output-archive.h>
+#include <torch/types.h>
 
 namespace {
 
@@ -19,7 +19,8 @@ using Named = std::vector<std::pair<std::string, Tensor>>;
 Named parameters(at::ScalarType dtype = torch::kDouble) {
   torch::manual_seed(3);
   Named all;
-  all.emplace_back("conv.weight", torch::randn({5, 3, 3, 2}, dtype).contiguous(at::MemoryFormat::ChannelsLast));
+  all.emplace_back("conv.weight",
+                   torch::randn({5, 3, 3, 2}, dtype).contiguous(at::MemoryFormat::ChannelsLast));
   all.emplace_back("fc.weight", torch::randn({7, 5}, dtype));
   all.emplace_back("fc.bias", torch::randn({7}, dtype));
   all.emplace_back("scale", torch::randn({}, dtype));
@@ -44,14 +45,15 @@ std::vector<Tensor> tensors(const Named& all) {
 
 double difference(const Named& a, const Named& b) {
   double most = 0;
-  for (size_t i = 0; i < a.size(); ++i) most = std::max(most, (a[i].second - b[i].second).abs().max().item<double>());
+  for (size_t i = 0; i < a.size(); ++i)
+    most = std::max(most, (a[i].second - b[i].second).abs().max().item<double>());
   return most;
 }
 
 double rate(int step) { return 0.1 / (1 + step); }
 
-// Six steps of ours beside LibTorch's own optimizer, in which the scalar does not decay; the third parameter has no gradient in the
-// first two.
+// Six steps of ours beside LibTorch's own optimizer, in which the scalar does not decay; the third parameter
+// has no gradient in the first two.
 template <class Theirs, class TheirOptions>
 double six_steps_apart(const foil::OptimizerOptions& options, TheirOptions their_options) {
   const Named ours = parameters(), theirs = parameters();
@@ -60,7 +62,8 @@ double six_steps_apart(const foil::OptimizerOptions& options, TheirOptions their
   undecayed.weight_decay(0);
   const std::vector<Tensor> all = tensors(theirs);
   std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(std::vector<Tensor>{all[0], all[1], all[2]}, std::make_unique<TheirOptions>(their_options));
+  groups.emplace_back(std::vector<Tensor>{all[0], all[1], all[2]},
+                      std::make_unique<TheirOptions>(their_options));
   groups.emplace_back(std::vector<Tensor>{all[3]}, std::make_unique<TheirOptions>(undecayed));
   Theirs reference(groups, their_options);
   for (int step = 0; step < 6; ++step) {
@@ -88,7 +91,10 @@ TEST(Optimizer, SgdEqualsLibTorchs) {
       foil::OptimizerOptions options = named("sgd");
       options.momentum = momentum;
       options.nesterov = nesterov;
-      const auto theirs = torch::optim::SGDOptions(0.1).momentum(momentum).nesterov(nesterov && momentum > 0).weight_decay(0.05);
+      const auto theirs = torch::optim::SGDOptions(0.1)
+                              .momentum(momentum)
+                              .nesterov(nesterov && momentum > 0)
+                              .weight_decay(0.05);
       EXPECT_LT((six_steps_apart<torch::optim::SGD>(options, theirs)), 1e-12) << momentum << nesterov;
     }
   }
@@ -107,7 +113,8 @@ TEST(Optimizer, AdamWEqualsLibTorchs) {
   EXPECT_LT((six_steps_apart<torch::optim::AdamW>(named("adamw"), theirs)), 1e-12);
 }
 
-// w = [[3, 4]], b = [0.5], momentum 0.9, weight decay 0.01, trust coefficient 0.02, from the equations with Python floats.
+// w = [[3, 4]], b = [0.5], momentum 0.9, weight decay 0.01, trust coefficient 0.02, from the equations with
+// Python floats.
 void expect_lars_table(bool nesterov, bool adapt, const std::vector<std::array<double, 3>>& table) {
   foil::OptimizerOptions options = named("lars");
   options.weight_decay = 0.01;
@@ -176,8 +183,10 @@ TEST_P(EveryOptimizer, ContinuesWithTheSameBitsFromItsState) {
     Named second;
     for (uint64_t step = 0; step < 6; ++step) {
       if (step == 3) {
-        for (const auto& [name, tensor] : whole.state()) saved[name] = tensor.clone(at::MemoryFormat::Contiguous);
-        for (const auto& [name, tensor] : first) second.emplace_back(name, tensor.detach().clone().requires_grad_(true));
+        for (const auto& [name, tensor] : whole.state())
+          saved[name] = tensor.clone(at::MemoryFormat::Contiguous);
+        for (const auto& [name, tensor] : first)
+          second.emplace_back(name, tensor.detach().clone().requires_grad_(true));
       }
       set_gradients(first, step, "fc.bias");
       whole.step(0.1);
@@ -188,9 +197,11 @@ TEST_P(EveryOptimizer, ContinuesWithTheSameBitsFromItsState) {
       set_gradients(second, step, "fc.bias");
       resumed.step(0.1);
     }
-    for (size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(torch::equal(first[i].second, second[i].second)) << first[i].first;
+    for (size_t i = 0; i < first.size(); ++i)
+      EXPECT_TRUE(torch::equal(first[i].second, second[i].second)) << first[i].first;
     EXPECT_EQ(saved.size(), whole.state().size());
-    for (const auto& [name, tensor] : whole.state()) EXPECT_TRUE(torch::equal(tensor, resumed.state().at(name))) << name;
+    for (const auto& [name, tensor] : whole.state())
+      EXPECT_TRUE(torch::equal(tensor, resumed.state().at(name))) << name;
   }
 }
 
@@ -214,7 +225,8 @@ TEST_P(EveryOptimizer, LeavesAParameterWithoutGradientAndItsStateAlone) {
 TEST_P(EveryOptimizer, TakesTheRateTimesTheFactorOfTheGroup) {
   const Named one = parameters(), other = parameters();
   foil::Optimizer together(named(GetParam()), {{{one[0]}, 1}, {{one[1], one[2], one[3]}, 0.25}});
-  foil::Optimizer head(named(GetParam()), {{{other[0]}, 1}}), tail(named(GetParam()), {{{other[1], other[2], other[3]}, 1}});
+  foil::Optimizer head(named(GetParam()), {{{other[0]}, 1}}),
+      tail(named(GetParam()), {{{other[1], other[2], other[3]}, 1}});
   for (uint64_t step = 0; step < 3; ++step) {
     set_gradients(one, step);
     set_gradients(other, step);
@@ -247,7 +259,8 @@ TEST(Optimizer, ClipsTheNormOfAllGradientsTogether) {
   EXPECT_EQ(optimizer.clip(), 0);  // no gradients yet
   set_gradients(all, 0, "fc.bias");
   double square = 0;
-  for (const auto& [name, tensor] : all) square += tensor.grad().defined() ? tensor.grad().square().sum().item<double>() : 0;
+  for (const auto& [name, tensor] : all)
+    square += tensor.grad().defined() ? tensor.grad().square().sum().item<double>() : 0;
   ASSERT_GT(square, 4);
   const Tensor before = all[1].second.grad().clone();
   EXPECT_NEAR(optimizer.clip(), std::sqrt(square), 1e-12);
@@ -255,7 +268,8 @@ TEST(Optimizer, ClipsTheNormOfAllGradientsTogether) {
   EXPECT_NEAR(optimizer.clip(), 2, 2e-6);
   for (const auto& [name, tensor] : all) tensor.mutable_grad() = torch::full_like(tensor, 0.01);
   optimizer.clip();
-  EXPECT_TRUE(torch::equal(all[1].second.grad(), torch::full_like(all[1].second, 0.01)));  // below the norm nothing changes
+  EXPECT_TRUE(torch::equal(all[1].second.grad(),
+                           torch::full_like(all[1].second, 0.01)));  // below the norm nothing changes
 }
 
 TEST(Optimizer, OnlyMeasuresTheNormWhenClippingIsOff) {
@@ -281,7 +295,8 @@ TEST(Optimizer, RefusesAStateOfAnotherOptimizerAndKeepsItsOwn) {
   EXPECT_EQ(message([&] {
               sgd.load_state({{"w.momentum_bufer", torch::ones({2})}});
             }),
-            "optimizer state: the tensors do not fit:\n  missing: w.momentum_buffer [2]\n  unexpected: w.momentum_bufer [2]. "
+            "optimizer state: the tensors do not fit:\n  missing: w.momentum_buffer [2]\n  unexpected: "
+            "w.momentum_bufer [2]. "
             "Did you mean 'w.momentum_buffer'?");
   EXPECT_EQ(message([&] {
               sgd.load_state({{"w.momentum_buffer", torch::ones({2}, torch::kDouble)}});
@@ -301,7 +316,8 @@ TEST(Optimizer, RefusesTwoParametersOfOneName) {
 TEST(Optimizer, RefusesOtherThanTwoBetas) {
   foil::OptimizerOptions options = named("adam");
   options.betas = {0.9};
-  EXPECT_EQ(message([&] { foil::Optimizer(options, {}); }), "optimizer.betas = [0.9], allowed: a list of 2 numbers.");
+  EXPECT_EQ(message([&] { foil::Optimizer(options, {}); }),
+            "optimizer.betas = [0.9], allowed: a list of 2 numbers.");
 }
 
 TEST(Optimizer, GroupsTheParametersThatWantAGradient) {

@@ -40,14 +40,17 @@ std::vector<double> first_column(const Tensor& data) {
   return {column.const_data_ptr<double>(), column.const_data_ptr<double>() + column.numel()};
 }
 
-std::vector<int64_t> entries(const Tensor& t) { return {t.const_data_ptr<int64_t>(), t.const_data_ptr<int64_t>() + t.numel()}; }
+std::vector<int64_t> entries(const Tensor& t) {
+  return {t.const_data_ptr<int64_t>(), t.const_data_ptr<int64_t>() + t.numel()};
+}
 
 // A queue after these batches, all on one rank.
 std::shared_ptr<QueueStore> after(const QueueNeed& need, const std::vector<int64_t>& batches) {
   const auto queue = std::make_shared<QueueStore>(need, kWidth, 1, torch::kDouble);
   for (size_t step = 0; step < batches.size(); ++step) {
     Tensor label;
-    const LossInput input = input_of(*foil::World::single(), static_cast<int64_t>(step), {batches[step]}, label);
+    const LossInput input =
+        input_of(*foil::World::single(), static_cast<int64_t>(step), {batches[step]}, label);
     queue->enqueue(input, label);
   }
   return queue;
@@ -98,7 +101,8 @@ TEST(Queue, TakesItsViewOfItsSource) {
 
 TEST(Queue, TakesNothingBeforeItsStartEpoch) {
   EXPECT_EQ(after(online(0, 2), {3, 3})->look().filled, 0);
-  EXPECT_EQ(entries(after(online(0, 2), {3, 3, 2})->look().index), (std::vector<int64_t>{200, 201, -1, -1, -1, -1, -1}));
+  EXPECT_EQ(entries(after(online(0, 2), {3, 3, 2})->look().index),
+            (std::vector<int64_t>{200, 201, -1, -1, -1, -1, -1}));
 }
 
 TEST(Queue, HasLabelsAndIndicesOnlyWhereAskedForThem) {
@@ -111,7 +115,8 @@ TEST(Queue, HasLabelsAndIndicesOnlyWhereAskedForThem) {
 TEST(Queue, HoldsNoGraph) { EXPECT_FALSE(after(online(), {3})->look().data.requires_grad()); }
 
 TEST(Queue, HasTheSameBitsOnEveryRankAndForAnyNumberOfRanks) {
-  const std::vector<std::vector<std::vector<int64_t>>> worlds = {{{3, 2}, {0, 4}, {5, 1}}, {{2, 2, 1}, {0, 4, 0}, {1, 2, 3}}};
+  const std::vector<std::vector<std::vector<int64_t>>> worlds = {{{3, 2}, {0, 4}, {5, 1}},
+                                                                 {{2, 2, 1}, {0, 4, 0}, {1, 2, 3}}};
   const foil::Queue one = after(online(), {5, 4, 6})->look();
   for (const auto& shards : worlds) {
     foil::in_process_ranks(static_cast<int>(shards[0].size()), [&](foil::World& world) {
@@ -122,7 +127,8 @@ TEST(Queue, HasTheSameBitsOnEveryRankAndForAnyNumberOfRanks) {
         input.everyone(0);  // as a loss may have done
         queue.enqueue(input, label);
       }
-      EXPECT_TRUE(torch::equal(queue.look().data, one.data)) << "rank " << world.rank() << " of " << world.world_size();
+      EXPECT_TRUE(torch::equal(queue.look().data, one.data))
+          << "rank " << world.rank() << " of " << world.world_size();
       EXPECT_TRUE(torch::equal(queue.look().index, one.index));
       EXPECT_TRUE(torch::equal(queue.look().label, one.label));
       EXPECT_EQ(queue.look().filled, one.filled);

@@ -24,7 +24,8 @@ TEST(Schedule, CosineEqualsTheTableAndStaysAtTheEnd) {
   options.warmup_steps = 2;
   options.final_factor = 0.1;
   // 0.4 (0.1 + 0.9 (1 + cos(pi i / 5)) / 2) for i = 0 ... 5
-  expect_near(rates(options), {0.2, 0.4, 0.4, 0.365623058987491, 0.275623058987491, 0.16437694101251, 0.0743769410125095, 0.04});
+  expect_near(rates(options), {0.2, 0.4, 0.4, 0.365623058987491, 0.275623058987491, 0.16437694101251,
+                               0.0743769410125095, 0.04});
 }
 
 TEST(Schedule, StepMultipliesAtEachMilestoneCountedFromTheStart) {

@@ -6,6 +6,7 @@
 
 #include <foil/batch_norm.h>
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -13,7 +14,6 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
-#include <ATen/autocast_mode.h>
 #include <filesystem>
 
 namespace {
@@ -69,8 +69,9 @@ TEST(Tower, TakesBatchStatisticsOverAllViewsOfOneShape) {
   EXPECT_EQ(out.h[0].size(0), 5);
   EXPECT_EQ(out.h[1].size(0), 5);
   EXPECT_EQ(out.h[2].size(0), 3);
-  EXPECT_LT(torch::cat({out.h[0], out.h[2]}).mean(0).abs().max().item<double>(), 1e-12);  // normalised together,
-  EXPECT_GT(out.h[0].mean(0).abs().max().item<double>(), 1e-2);                           // not each alone
+  EXPECT_LT(torch::cat({out.h[0], out.h[2]}).mean(0).abs().max().item<double>(),
+            1e-12);                                              // normalised together,
+  EXPECT_GT(out.h[0].mean(0).abs().max().item<double>(), 1e-2);  // not each alone
   EXPECT_LT(out.h[1].mean(0).abs().max().item<double>(), 1e-12);
 }
 
@@ -137,9 +138,9 @@ TEST(Tower, TheHeadIsLinearNormReluLinear) {
   head.dims = {7, 4};
   foil::Tower tower(std::make_shared<Pool>(), head, {});
   tower.to(torch::kDouble);
-  EXPECT_EQ(names(tower),
-            (std::vector<std::string>{"encoder.conv1.weight", "encoder.bn1.weight", "encoder.bn1.bias", "head.0.weight",
-                                      "head.1.weight", "head.1.bias", "head.3.weight", "head.3.bias"}));
+  EXPECT_EQ(names(tower), (std::vector<std::string>{"encoder.conv1.weight", "encoder.bn1.weight",
+                                                    "encoder.bn1.bias", "head.0.weight", "head.1.weight",
+                                                    "head.1.bias", "head.3.weight", "head.3.bias"}));
   EXPECT_EQ(tower.z_dim(), 4);
   const foil::Tower::Output out = tower.forward({view({9, 3, 2, 2}, 0)});
   const auto w = tower.named_parameters();
@@ -155,7 +156,8 @@ TEST(Tower, TheHeadFollowsItsOptions) {
   head.batch_norm = false;
   head.last_batch_norm = true;
   EXPECT_EQ(names(*foil::Tower(std::make_shared<Pool>(), head, {}).children().back()),
-            (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "5.weight", "5.bias"}));
+            (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "5.weight",
+                                      "5.bias"}));
   head.kind = "linear";
   const foil::Tower linear(std::make_shared<Pool>(), head, {});
   EXPECT_EQ(names(*linear.children().back()), (std::vector<std::string>{"0.weight", "1.weight", "1.bias"}));
@@ -180,13 +182,16 @@ TEST(Tower, ACosineHeadEndsInCosinesWithDirections) {
   EXPECT_EQ(tower.z_dim(), 11);
   const foil::Tower::Output out = tower.forward({view({9, 3, 2, 2}, 0)});
   const auto w = tower.named_parameters();
-  EXPECT_EQ(names(*tower.children().back()), (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "3.weight"}));
+  EXPECT_EQ(names(*tower.children().back()),
+            (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "3.weight"}));
   const Tensor hidden = torch::gelu(out.h[0].matmul(w["head.0.weight"].t()) + w["head.0.bias"]);
-  const Tensor bottleneck = hidden.matmul(w["head.2.weight"].t()) + w["head.2.bias"];  // no activation after it
-  const Tensor directions = w["head.3.weight"];                                        // [11, 5]
+  const Tensor bottleneck =
+      hidden.matmul(w["head.2.weight"].t()) + w["head.2.bias"];  // no activation after it
+  const Tensor directions = w["head.3.weight"];                  // [11, 5]
   for (int64_t b = 0; b < 9; ++b) {
     for (int64_t k = 0; k < 11; ++k) {
-      const Tensor cosine = (bottleneck[b] * directions[k]).sum() / (bottleneck[b].norm() * directions[k].norm());
+      const Tensor cosine =
+          (bottleneck[b] * directions[k]).sum() / (bottleneck[b].norm() * directions[k].norm());
       EXPECT_NEAR(out.z[0][b][k].item<double>(), cosine.item<double>(), 1e-12);
     }
   }
@@ -283,8 +288,8 @@ TEST(Tower, AFrozenEncoderKeepsWeightsAndRunningStatistics) {
 }
 
 TEST(Tower, LoadsTheEncoderOfASavedTower) {
-  const std::string path =
-      std::filesystem::temp_directory_path() / ("foil_tower_test_" + std::to_string(getpid()) + ".safetensors");
+  const std::string path = std::filesystem::temp_directory_path() /
+                           ("foil_tower_test_" + std::to_string(getpid()) + ".safetensors");
   torch::manual_seed(6);
   const auto trained = std::make_shared<Pool>(), fresh = std::make_shared<Pool>();
   foil::Tower saved(trained, {}, {});
@@ -302,7 +307,8 @@ TEST(Tower, LoadsTheEncoderOfASavedTower) {
 
 TEST(Unit, HasNormOneInFp32OrWiderAndKeepsZero) {
   const Tensor x = torch::tensor({{3.0, 4.0}, {0.0, 0.0}}, torch::kDouble);
-  EXPECT_TRUE(torch::allclose(foil::unit(x), torch::tensor({{0.6, 0.8}, {0.0, 0.0}}, torch::kDouble), 0, 1e-15));
+  EXPECT_TRUE(
+      torch::allclose(foil::unit(x), torch::tensor({{0.6, 0.8}, {0.0, 0.0}}, torch::kDouble), 0, 1e-15));
   EXPECT_EQ(foil::unit(x.to(torch::kBFloat16)).scalar_type(), torch::kFloat);
   EXPECT_EQ(foil::unit(x.to(torch::kFloat)).scalar_type(), torch::kFloat);
 }
@@ -332,7 +338,8 @@ TEST(ShareRanks, RefusesLibTorchsBatchNormByName) {
     FAIL() << "no error";
   } catch (const foil::Error& error) {
     EXPECT_STREQ(error.what(),
-                 "1 is a torch::nn::BatchNorm1dImpl, allowed: foil::BatchNorm, whose statistics are those of all ranks.");
+                 "1 is a torch::nn::BatchNorm1dImpl, allowed: foil::BatchNorm, whose statistics are those of "
+                 "all ranks.");
   }
 }
 

@@ -2,9 +2,9 @@
 #include "model/weights.h"
 
 #include <gtest/gtest.h>
-#include <torch/types.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 namespace {
 
@@ -40,24 +40,26 @@ std::string refusal(torch::nn::Module& module, const Tensors& weights) {
 TEST(Weights, LoadUnderTheirOwnNamesAndUnderEveryKnownPrefix) {
   const Tensors truth = published("");
   for (const std::string prefix :
-       {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.", "_orig_mod.module.",
-        "tower.encoder.", "student.backbone.", "model.backbone.", "base_encoder.", "online_encoder."}) {
+       {"", "module.", "backbone.", "encoder.", "encoder_q.", "_orig_mod.", "module.encoder_q.",
+        "_orig_mod.module.", "tower.encoder.", "student.backbone.", "model.backbone.", "base_encoder.",
+        "online_encoder."}) {
     Net net;
     EXPECT_TRUE(foil::load_weights(net, published(prefix), "net.safetensors").empty()) << prefix;
-    for (const auto& [name, tensor] : foil::named_tensors(net)) EXPECT_TRUE(torch::equal(tensor, truth.at(name))) << prefix << name;
+    for (const auto& [name, tensor] : foil::named_tensors(net))
+      EXPECT_TRUE(torch::equal(tensor, truth.at(name))) << prefix << name;
   }
 }
 
 TEST(Weights, LeaveOutHeadsAndMoCosKeyEncoderAndSayWhich) {
   Net net;
   Tensors weights = published("module.encoder_q.");
-  for (const char* name :
-       {"fc.weight", "module.encoder_q.fc.0.bias", "head.0.weight", "module.encoder_k.conv.weight", "module.queue_ptr"}) {
+  for (const char* name : {"fc.weight", "module.encoder_q.fc.0.bias", "head.0.weight",
+                           "module.encoder_k.conv.weight", "module.queue_ptr"}) {
     weights[name] = torch::ones({1});
   }
   EXPECT_EQ(foil::load_weights(net, weights, "net.safetensors"),
-            (std::vector<std::string>{"fc.weight", "head.0.weight", "module.encoder_k.conv.weight", "module.encoder_q.fc.0.bias",
-                                      "module.queue_ptr"}));
+            (std::vector<std::string>{"fc.weight", "head.0.weight", "module.encoder_k.conv.weight",
+                                      "module.encoder_q.fc.0.bias", "module.queue_ptr"}));
 }
 
 TEST(Weights, LeaveOutByNameWhatIsNoEncoderInPublishedFilesAndInCheckpoints) {
@@ -99,7 +101,8 @@ TEST(Weights, DoNotNeedTheCountOfBatchesNorMindOneMore) {
   };
   Norm with(true), without(false);
   foil::load_weights(with, {{"weight", torch::ones({2})}}, "net.safetensors");
-  foil::load_weights(without, {{"weight", torch::ones({2})}, {"num_batches_tracked", torch::tensor(9)}}, "net.safetensors");
+  foil::load_weights(without, {{"weight", torch::ones({2})}, {"num_batches_tracked", torch::tensor(9)}},
+                     "net.safetensors");
   EXPECT_EQ(with.weight.sum().item<float>() + without.weight.sum().item<float>(), 4);
   EXPECT_EQ(foil::named_tensors(with).at("num_batches_tracked").item<int64_t>(), 3);
 }
@@ -132,7 +135,8 @@ TEST(Weights, ListEveryDifferenceInOneErrorAndChangeNothing) {
             "  shape: encoder.weight is [4, 3], allowed: [4, 2]\n"
             "  unexpected: conv.wieght [2, 3, 1, 1]. Did you mean 'conv.weight'?\n"
             "  unexpected: fancy []");
-  for (const auto& [name, tensor] : foil::named_tensors(net)) EXPECT_TRUE(torch::equal(tensor, before.at(name))) << name;
+  for (const auto& [name, tensor] : foil::named_tensors(net))
+    EXPECT_TRUE(torch::equal(tensor, before.at(name))) << name;
 }
 
 TEST(Weights, ConvertFloatingDtypesAndKeepTheMemoryLayout) {

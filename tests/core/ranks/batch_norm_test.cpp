@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Batch norm over ranks equals PyTorch's on the whole batch: value, gradients, running statistics.
-#include "ranks/reducer.h"
 #include "ranks/in_process.h"
+#include "ranks/reducer.h"
 
 #include <foil/batch_norm.h>
+
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -21,7 +22,8 @@ Tensor random(at::IntArrayRef shape, uint64_t seed) {
   return torch::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kDouble);
 }
 
-// Everything that two training steps of a batch norm show; of many ranks: rows in rank order, parameter gradients averaged times W.
+// Everything that two training steps of a batch norm show; of many ranks: rows in rank order, parameter
+// gradients averaged times W.
 struct Shown {
   Tensor y, dx, weight_gradient, bias_gradient, mean, var;
 };
@@ -48,7 +50,8 @@ Shown run(const Tensor& x, const Tensor& c, const std::vector<int64_t>& sizes, b
     foil::GradientReducer reducer(parameters, world.shared_from_this());
     const Tensor given = x.narrow(0, before, own).to(input_type), rows = c.narrow(0, before, own);
     // Without rows: channels first, as a convolution leaves it.
-    const Tensor part = (own > 0 ? given.clone() : torch::zeros(given.sizes(), given.options())).requires_grad_();
+    const Tensor part =
+        (own > 0 ? given.clone() : torch::zeros(given.sizes(), given.options())).requires_grad_();
     for (int step = 0; step < 2; ++step) {
       if (affine && step == 1) norm.zero_grad();
       if (part.grad().defined()) part.mutable_grad().zero_();
@@ -64,7 +67,8 @@ Shown run(const Tensor& x, const Tensor& c, const std::vector<int64_t>& sizes, b
     EXPECT_EQ(norm.num_batches_tracked.item<int64_t>(), 2);
     std::lock_guard lock(mutex);
     const auto ranks = static_cast<double>(sizes.size());
-    if (affine) shown.weight_gradient = norm.weight.grad() * ranks, shown.bias_gradient = norm.bias.grad() * ranks;
+    if (affine)
+      shown.weight_gradient = norm.weight.grad() * ranks, shown.bias_gradient = norm.bias.grad() * ranks;
     shown.mean = norm.running_mean, shown.var = norm.running_var;
   });
   shown.y = torch::cat(y);
@@ -86,7 +90,8 @@ void expect_equal(const Shown& got, const Shown& expected, double tolerance) {
   near("running var", got.var, expected.var);
 }
 
-const std::vector<std::vector<int64_t>> kShards = {{33, 31}, {22, 21, 21}, {0, 40, 24}, {63, 0, 1}, {0, 0, 64}};
+const std::vector<std::vector<int64_t>> kShards = {
+    {33, 31}, {22, 21, 21}, {0, 40, 24}, {63, 0, 1}, {0, 0, 64}};
 
 }  // namespace
 
@@ -102,10 +107,12 @@ TEST(SyncBatchNorm, EqualsOneRankOnVectors) {
 TEST(SyncBatchNorm, EqualsOneRankOnImages) {
   const Tensor x = random({64, 3, 5, 4}, 5) * 2 - 1, c = random({64, 3, 5, 4}, 6);
   const Shown one = run(x, c, {64}, true);
-  for (const auto& sizes : kShards) expect_equal(run(x, c, sizes, true), one, 1e-11);  // weight gradients sum 1,280 entries
+  for (const auto& sizes : kShards)
+    expect_equal(run(x, c, sizes, true), one, 1e-11);  // weight gradients sum 1,280 entries
 }
 
-// Float moments over a mean far from zero: summing squares instead of distances from the mean would lose every digit.
+// Float moments over a mean far from zero: summing squares instead of distances from the mean would lose
+// every digit.
 TEST(SyncBatchNorm, KeepsItsDigitsFarFromZero) {
   const Tensor x = (random({64, 5}, 7) + 1e4).to(at::kFloat).to(at::kDouble), c = random({64, 5}, 8);
   const Shown exact = run(x, c, {64}, true);
@@ -115,7 +122,8 @@ TEST(SyncBatchNorm, KeepsItsDigitsFarFromZero) {
 }
 
 TEST(SyncBatchNorm, TakesBfloat16WithFloatMoments) {
-  const Tensor x = (random({64, 3, 5, 4}, 9) * 2 - 1).to(at::kBFloat16).to(at::kDouble), c = random({64, 3, 5, 4}, 10);
+  const Tensor x = (random({64, 3, 5, 4}, 9) * 2 - 1).to(at::kBFloat16).to(at::kDouble),
+               c = random({64, 3, 5, 4}, 10);
   const Shown exact = run(x, c, {64}, true), got = run(x, c, {22, 21, 21}, true, at::kBFloat16);
   EXPECT_LE((got.mean - exact.mean).abs().max().item<double>(), 1e-6) << "moments are not rounded to bf16";
   EXPECT_LE((got.var - exact.var).abs().max().item<double>(), 1e-6);
@@ -146,10 +154,12 @@ TEST(SyncBatchNorm, RefusesAGlobalBatchOfOneValue) {
         norm.forward(torch::zeros({last ? 1 : 0, 2}));
         ADD_FAILURE() << "no error";
       } catch (const foil::Error& e) {
-        EXPECT_EQ(std::string(e.what()),
-                  std::string("BatchNorm: the global batch has one value a channel, allowed in training: at least two; "
-                              "the input is [") +
-                      (last ? "1" : "0") + ", 2].");
+        EXPECT_EQ(
+            std::string(e.what()),
+            std::string(
+                "BatchNorm: the global batch has one value a channel, allowed in training: at least two; "
+                "the input is [") +
+                (last ? "1" : "0") + ", 2].");
       }
       EXPECT_EQ(norm.running_mean.abs().sum().item<double>(), 0.0);
     });
@@ -180,7 +190,8 @@ TEST(SyncBatchNorm, RefusesAnotherNumberOfChannels) {
 
 namespace {
 
-// One training step of our norm (`own`) or LibTorch's on the same input: y, dx, weight and bias gradients, running statistics.
+// One training step of our norm (`own`) or LibTorch's on the same input: y, dx, weight and bias gradients,
+// running statistics.
 std::vector<Tensor> step(const Tensor& input, const Tensor& dy, bool relu, bool own) {
   const Tensor x = input.detach().requires_grad_();
   foil::BatchNorm norm(x.size(1));
@@ -194,7 +205,8 @@ std::vector<Tensor> step(const Tensor& input, const Tensor& dy, bool relu, bool 
   if (own) {
     y = relu ? norm.forward_relu(x) : norm.forward(x);
   } else {
-    y = torch::batch_norm(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, /*training=*/true, 0.1, 1e-5, false);
+    y = torch::batch_norm(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, /*training=*/true,
+                          0.1, 1e-5, false);
     if (relu) y = y.relu();
   }
   y.backward(dy);
@@ -203,8 +215,8 @@ std::vector<Tensor> step(const Tensor& input, const Tensor& dy, bool relu, bool 
 
 }  // namespace
 
-// Sizes below and above one block of rows, one channel, one pixel; the gradient in the layout of x and in the other. An output so
-// near zero that rounding decides whether the ReLU passes its gradient has none here.
+// Sizes below and above one block of rows, one channel, one pixel; the gradient in the layout of x and in the
+// other. An output so near zero that rounding decides whether the ReLU passes its gradient has none here.
 TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
   const std::vector<std::vector<int64_t>> shapes = {{3, 5},         {2100, 7},     {6, 4, 3},   {3, 5, 4, 2},
                                                     {70, 33, 5, 3}, {40, 1, 9, 7}, {9, 6, 1, 1}};
@@ -214,7 +226,8 @@ TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
         const auto layout = [&](const Tensor& t, int bit) {
           return layouts & bit ? t.contiguous(at::MemoryFormat::ChannelsLast) : t;
         };
-        const Tensor x = layout((random(shape, 1) * 3 + 2).to(type), 1), dy = layout(random(shape, 2).to(type), 2).clone();
+        const Tensor x = layout((random(shape, 1) * 3 + 2).to(type), 1),
+                     dy = layout(random(shape, 2).to(type), 2).clone();
         const Tensor decided = step(x.to(at::kDouble), dy.to(at::kDouble), false, true)[0].abs() > 1e-4;
         dy.mul_(decided);
         for (const bool relu : {false, true}) {
@@ -222,7 +235,8 @@ TEST(BatchNormOnTheCPU, EqualsLibTorchsWithAndWithoutRelu) {
           for (size_t i = 0; i < own.size(); ++i) {
             EXPECT_TRUE(own[i].sizes() == theirs[i].sizes() && own[i].scalar_type() == type);
             const double scale = std::max(theirs[i].abs().max().item<double>(), 1.0);
-            EXPECT_LE((own[i] - theirs[i]).abs().max().item<double>() / scale, type == at::kDouble ? 1e-12 : 1e-4)
+            EXPECT_LE((own[i] - theirs[i]).abs().max().item<double>() / scale,
+                      type == at::kDouble ? 1e-12 : 1e-4)
                 << x.sizes() << (relu ? " relu" : "") << ", layouts " << layouts << ", tensor " << i;
           }
         }
@@ -273,7 +287,8 @@ TEST(BatchNormOnTheCPU, WithReluOverRanksEqualsOneRankInBothLayouts) {
 
 // A rank without rows cannot tell the layout of the others.
 TEST(BatchNormOnTheCPU, TakesFloatsInEitherLayoutBesideARankWithoutRows) {
-  const Tensor x = (random({64, 3, 5, 4}, 5) * 2 - 1).to(at::kFloat).to(at::kDouble), c = random({64, 3, 5, 4}, 6);
+  const Tensor x = (random({64, 3, 5, 4}, 5) * 2 - 1).to(at::kFloat).to(at::kDouble),
+               c = random({64, 3, 5, 4}, 6);
   const Shown exact = run(x, c, {64}, true);
   for (const bool channels_last : {false, true}) {
     const Tensor given = channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
@@ -294,7 +309,8 @@ TEST(BatchNormOnTheCPU, RefusesASecondDerivative) {
   foil::BatchNorm norm(2);
   norm.to(torch::kDouble);
   try {
-    torch::autograd::grad({norm.forward(x).square().sum()}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true);
+    torch::autograd::grad({norm.forward(x).square().sum()}, {x}, {}, /*retain_graph=*/true,
+                          /*create_graph=*/true);
     FAIL() << "no error";
   } catch (const foil::Error& e) {
     EXPECT_EQ(std::string(e.what()), "BatchNorm: a second derivative is asked for, allowed: the first.");

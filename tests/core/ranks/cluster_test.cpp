@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <foil/cluster.h>
-
 #include "evaluate/clustering.h"
 #include "ranks/in_process.h"
+
+#include <foil/cluster.h>
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -80,9 +80,11 @@ TEST(Sinkhorn, BalancesOverTheSamplesOfAllRanks) {
   for (const std::vector<int64_t>& shards : {std::vector<int64_t>{4, 3}, {3, 2, 2}, {0, 7}, {5, 0, 2}}) {
     foil::in_process_ranks(static_cast<int>(shards.size()), [&](foil::World& world) {
       const auto r = static_cast<size_t>(world.rank());
-      const int64_t begin = std::accumulate(shards.begin(), shards.begin() + static_cast<int64_t>(r), int64_t{0});
+      const int64_t begin =
+          std::accumulate(shards.begin(), shards.begin() + static_cast<int64_t>(r), int64_t{0});
       const Tensor q = foil::sinkhorn(s.narrow(0, begin, shards[r]), 0.1, 3, world);
-      EXPECT_TRUE(torch::allclose(q, one.narrow(0, begin, shards[r]), 1e-12, 1e-12)) << "rank " << r << " of " << shards.size();
+      EXPECT_TRUE(torch::allclose(q, one.narrow(0, begin, shards[r]), 1e-12, 1e-12))
+          << "rank " << r << " of " << shards.size();
     });
   }
 }
@@ -122,7 +124,8 @@ TEST(KMeans, TellsSeparateDirectionsApart) {
   // Three directions at several lengths: only the direction counts.
   const Tensor axes = torch::eye(4).slice(0, 0, 3), label = torch::arange(21) % 3;
   torch::manual_seed(1);
-  const Tensor x = (axes.index_select(0, label) + 0.05 * torch::randn({21, 4})) * torch::linspace(1, 9, 21).unsqueeze(1);
+  const Tensor x =
+      (axes.index_select(0, label) + 0.05 * torch::randn({21, 4})) * torch::linspace(1, 9, 21).unsqueeze(1);
   EXPECT_EQ(foil::adjusted_rand_index(k_means(x, 3, {}, *World::single()).cluster, label), 1);
 }
 

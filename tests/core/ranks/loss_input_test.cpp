@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The contract of LossInput: the average over ranks of what a loss returns is the value of one rank on the whole batch, and the
-// averaged gradient is its gradient, for uneven and empty shards and whatever is valid where.
-#include "ranks/reducer.h"
+// The contract of LossInput: the average over ranks of what a loss returns is the value of one rank on the
+// whole batch, and the averaged gradient is its gradient, for uneven and empty shards and whatever is valid
+// where.
 #include "ranks/in_process.h"
+#include "ranks/reducer.h"
 
 #include <foil/loss.h>
+
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -29,7 +31,8 @@ struct Result {
 };
 using Formula = std::function<Tensor(const LossInput&)>;
 
-// z = x W for a shared parameter W, so that the gradient passes the same way as in training: loss, gather, encoder, reducer.
+// z = x W for a shared parameter W, so that the gradient passes the same way as in training: loss, gather,
+// encoder, reducer.
 Result run(const std::vector<int64_t>& sizes, const Formula& formula) {
   const Tensor x = random({kBatch, 4}, 1), start = random({4, kWidth}, 2);
   Result result{torch::zeros({}, torch::kDouble), Tensor()};
@@ -43,7 +46,8 @@ Result run(const std::vector<int64_t>& sizes, const Formula& formula) {
     input.ranks = world.shared_from_this();
     input.index = torch::arange(before, before + own);
     input.label = torch::remainder(input.index, 3);
-    input.z = {torch::matmul(x.narrow(0, before, own), parameter), torch::matmul(x.narrow(0, before, own).sin(), parameter)};
+    input.z = {torch::matmul(x.narrow(0, before, own), parameter),
+               torch::matmul(x.narrow(0, before, own).sin(), parameter)};
     const Tensor value = input.join(formula(input));
     reducer.prepare(value);
     value.backward();
@@ -57,17 +61,20 @@ Result run(const std::vector<int64_t>& sizes, const Formula& formula) {
 void expect_like_one_rank(const Formula& formula) {
   const Result one = run({kBatch}, formula);
   ASSERT_GT(one.gradient.abs().max().item<double>(), 1e-3) << "a gradient of zero proves nothing";
-  for (const std::vector<int64_t>& sizes : std::vector<std::vector<int64_t>>{{6, 5}, {0, 11}, {4, 4, 3}, {0, 9, 2}, {11, 0, 0}}) {
+  for (const std::vector<int64_t>& sizes :
+       std::vector<std::vector<int64_t>>{{6, 5}, {0, 11}, {4, 4, 3}, {0, 9, 2}, {11, 0, 0}}) {
     const Result many = run(sizes, formula);
     EXPECT_TRUE(torch::allclose(many.value, one.value, 1e-12, 1e-12)) << sizes << many.value << one.value;
-    EXPECT_TRUE(torch::allclose(many.gradient, one.gradient, 1e-12, 1e-12)) << sizes << many.gradient << one.gradient;
+    EXPECT_TRUE(torch::allclose(many.gradient, one.gradient, 1e-12, 1e-12))
+        << sizes << many.gradient << one.gradient;
   }
 }
 
 }  // namespace
 
 TEST(LossInput, MeanIsThatOfTheGlobalBatch) {
-  expect_like_one_rank([](const LossInput& input) { return input.mean((input.z[0] - input.z[1]).square().sum(1)); });
+  expect_like_one_rank(
+      [](const LossInput& input) { return input.mean((input.z[0] - input.z[1]).square().sum(1)); });
 }
 
 TEST(LossInput, EveryoneGivesLocalAnchorsGlobalCandidates) {
@@ -82,15 +89,18 @@ TEST(LossInput, EveryoneGivesLocalAnchorsGlobalCandidates) {
 TEST(LossInput, EveryoneIsGatheredOnceAndSharedByTwoTerms) {
   expect_like_one_rank([](const LossInput& input) {
     EXPECT_TRUE(input.everyone(0).is_same(input.everyone(0)));
-    return input.mean(torch::matmul(input.z[0], input.everyone(0).t()).exp().sum(1).log()) + input.mean(input.everyone(0).square());
+    return input.mean(torch::matmul(input.z[0], input.everyone(0).t()).exp().sum(1).log()) +
+           input.mean(input.everyone(0).square());
   });
 }
 
 TEST(LossInput, MeanCountsWhatIsValidAnywhere) {
-  expect_like_one_rank([](const LossInput& input) { return input.mean(input.z[0].square().sum(1), input.label == 1); });
+  expect_like_one_rank(
+      [](const LossInput& input) { return input.mean(input.z[0].square().sum(1), input.label == 1); });
 }
 
-// All valid entries belong to the first row: every other rank has none, and still enters each collective of backward.
+// All valid entries belong to the first row: every other rank has none, and still enters each collective of
+// backward.
 TEST(LossInput, ARankWithNothingValidDoesNotHangTheOthers) {
   expect_like_one_rank([](const LossInput& input) {
     const Tensor similarity = torch::matmul(input.z[0], input.everyone(1).t());
@@ -103,7 +113,8 @@ TEST(LossInput, ARankWhoseValueIsAConstantDoesNotHangTheOthers) {
     const Tensor all = input.everyone(1);
     const Tensor count = input.ranks->sum((input.index == 0).sum().to(torch::kDouble));
     if ((input.index == 0).any().item<bool>()) {
-      return torch::matmul(input.z[0].slice(0, 0, 1), all.t()).exp().sum() * static_cast<double>(input.ranks->world_size()) / count;
+      return torch::matmul(input.z[0].slice(0, 0, 1), all.t()).exp().sum() *
+             static_cast<double>(input.ranks->world_size()) / count;
     }
     return torch::zeros({}, torch::kDouble);
   });
@@ -140,8 +151,9 @@ TEST(LossInput, SumRanksTakesBatchStatisticsOverAllRanks) {
 }
 
 TEST(LossInput, TheGlobalValueOnEveryRankIsExactToo) {
-  expect_like_one_rank(
-      [](const LossInput& input) { return torch::matmul(input.everyone(0), input.everyone(1).t()).logsumexp(1).mean(); });
+  expect_like_one_rank([](const LossInput& input) {
+    return torch::matmul(input.everyone(0), input.everyone(1).t()).logsumexp(1).mean();
+  });
 }
 
 TEST(LossInput, KnowsItsPlaceInTheGlobalBatch) {
@@ -165,7 +177,8 @@ TEST(LossInput, OtherSamplesAreAllColumnsButTheOwnOfEveryView) {
     const Tensor other = input.other_samples(3);
     ASSERT_EQ(other.sizes(), (std::vector<int64_t>{rows, 33}));
     for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < 33; ++j) EXPECT_EQ(other[i][j].item<bool>(), j % 11 != first + i) << i << ", " << j;
+      for (int64_t j = 0; j < 33; ++j)
+        EXPECT_EQ(other[i][j].item<bool>(), j % 11 != first + i) << i << ", " << j;
     }
   });
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stores of the ranks: the one that a parent keeps for its children, and the seal of the ones that strangers may reach.
+// The stores of the ranks: the one that a parent keeps for its children, and the seal of the ones that
+// strangers may reach.
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"
 
 #include <gtest/gtest.h>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
+#include <unistd.h>
 
 #include <thread>
-
-#include <unistd.h>
 
 namespace {
 
@@ -53,7 +53,8 @@ void expect_a_store(c10d::Store& store, c10d::Store& other) {
 
 TEST(ParentStore, IsOneStoreForAllWhoInheritAConnection) {
   foil::StoreKeeper keeper;
-  const auto first = foil::inherited_store(keeper.connect()), second = foil::inherited_store(keeper.connect());
+  const auto first = foil::inherited_store(keeper.connect()),
+             second = foil::inherited_store(keeper.connect());
   keeper.start();
   expect_a_store(*first, *second);
   EXPECT_TRUE(keeper.store()->check({"late"}));

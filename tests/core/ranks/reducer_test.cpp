@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The reducer's gradient is the average over ranks of each rank's own.
 #include "ranks/reducer.h"
+
 #include "ranks/in_process.h"
 
 #include <gtest/gtest.h>
@@ -37,8 +38,10 @@ TEST(GradientReducer, AveragesOverRanksAndTypes) {
         double mean = 0, square = 0;
         for (int k = 0; k < world_size; ++k)
           mean += (k + step) / double(world_size), square += (k + step) * (k + step) / double(world_size);
-        EXPECT_TRUE(torch::allclose(p[0].second.grad(), torch::full({3}, mean, torch::kDouble), 1e-15, 1e-15));
-        EXPECT_TRUE(torch::allclose(p[1].second.grad(), torch::full({2, 2}, square, torch::kFloat), 1e-6, 1e-6));
+        EXPECT_TRUE(
+            torch::allclose(p[0].second.grad(), torch::full({3}, mean, torch::kDouble), 1e-15, 1e-15));
+        EXPECT_TRUE(
+            torch::allclose(p[1].second.grad(), torch::full({2, 2}, square, torch::kFloat), 1e-6, 1e-6));
         EXPECT_NEAR(p[2].second.grad().item<double>(), mean + 1, 1e-15);
       }
     });
@@ -69,7 +72,8 @@ TEST(GradientReducer, TakesParametersBeyondOneBucket) {
     GradientReducer reducer(p, world.shared_from_this());
     Tensor loss = torch::zeros({}, torch::kDouble);
     for (int i = 0; i < 5; ++i)
-      loss = loss + p[static_cast<size_t>(i)].second.sum() * static_cast<double>((i + 1) * (world.rank() + 1));
+      loss =
+          loss + p[static_cast<size_t>(i)].second.sum() * static_cast<double>((i + 1) * (world.rank() + 1));
     reducer.prepare(loss);
     loss.backward();
     for (int i = 0; i < 5; ++i) {
@@ -81,7 +85,8 @@ TEST(GradientReducer, TakesParametersBeyondOneBucket) {
 
 TEST(GradientReducer, TakesSharedFrozenAndNoParameters) {
   in_process_ranks(2, [](World& world) {
-    const Tensor shared = torch::ones({2}, torch::kDouble).requires_grad_(), frozen = torch::ones({2}, torch::kDouble);
+    const Tensor shared = torch::ones({2}, torch::kDouble).requires_grad_(),
+                 frozen = torch::ones({2}, torch::kDouble);
     GradientReducer reducer({{"x", shared}, {"frozen", frozen}, {"y", shared}}, world.shared_from_this());
     const Tensor loss = (shared * shared * frozen).sum() * static_cast<double>(world.rank());
     reducer.prepare(loss);
@@ -95,11 +100,14 @@ TEST(GradientReducer, TakesSharedFrozenAndNoParameters) {
 TEST(GradientReducer, NamesTheRankWhoseParametersDiffer) {
   try {
     in_process_ranks(3, [](World& world) {
-      GradientReducer({{"w", torch::ones({world.rank() == 2 ? 3 : 2}).requires_grad_()}}, world.shared_from_this());
+      GradientReducer({{"w", torch::ones({world.rank() == 2 ? 3 : 2}).requires_grad_()}},
+                      world.shared_from_this());
     });
     FAIL() << "no error";
   } catch (const foil::Error& e) {
-    EXPECT_NE(std::string(e.what()).find("rank 2: the parameters are not those of rank 0."), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("rank 2: the parameters are not those of rank 0."),
+              std::string::npos)
+        << e.what();
   }
 }
 
@@ -107,7 +115,8 @@ TEST(GradientReducer, NamesTheRankWhoseParametersDiffer) {
 TEST(GradientReducer, ARankThatFailsInBackwardEndsTheOthers) {
   struct Fails : torch::autograd::Function<Fails> {
     static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x * 1.0; }
-    static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list) {
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                   torch::autograd::variable_list) {
       throw foil::Error("no gradient today", foil::Exit::non_finite);
     }
   };

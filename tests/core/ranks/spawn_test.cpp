@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ranks as real processes. This program is also the parent (`--parent GRACE_MS SCENE NPROC`) and the rank (`--rank SCENE`) that the
-// tests start.
-#include "ranks/reducer.h"
+// Ranks as real processes. This program is also the parent (`--parent GRACE_MS SCENE NPROC`) and the rank
+// (`--rank SCENE`) that the tests start.
 #include "ranks/spawn.h"
+
+#include "ranks/reducer.h"
 #include "ranks/world.h"
 
 #include <c10/util/Logging.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/types.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <thread>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace {
 
@@ -39,7 +39,8 @@ void sleep_for_ever() {
 
 struct Fails : torch::autograd::Function<Fails> {
   static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x * 1.0; }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list) {
     throw foil::Error("no gradient today", foil::Exit::non_finite);
   }
 };
@@ -161,9 +162,11 @@ struct Process {
   }
 };
 
-Process start(std::vector<std::string> arguments, const std::vector<std::pair<std::string, std::string>>& variables = {}) {
+Process start(std::vector<std::string> arguments,
+              const std::vector<std::pair<std::string, std::string>>& variables = {}) {
   static int files = 0;
-  const std::string output = testing::TempDir() + "spawn_test." + std::to_string(getpid()) + "." + std::to_string(files++);
+  const std::string output =
+      testing::TempDir() + "spawn_test." + std::to_string(getpid()) + "." + std::to_string(files++);
   arguments.insert(arguments.begin(), "spawn_test");
   const pid_t id = fork();
   if (id != 0) return {id, output};
@@ -177,8 +180,8 @@ Process start(std::vector<std::string> arguments, const std::vector<std::pair<st
   _exit(127);
 }
 
-Process start_parent(const std::string& scene, const std::string& grace_ms = "300000", const std::string& nproc = "3",
-                     const std::string& patience_ms = "600000") {
+Process start_parent(const std::string& scene, const std::string& grace_ms = "300000",
+                     const std::string& nproc = "3", const std::string& patience_ms = "600000") {
   return start({"--parent", grace_ms, scene, nproc, patience_ms, "--nproc", nproc});
 }
 
@@ -231,10 +234,12 @@ void say_to(int port, const std::string& words) {
 // What a stranger may say: nothing, zeros, ones, bytes of every kind, and what another protocol begins with.
 const std::vector<std::string>& garbage() {
   static const std::vector<std::string> all = [] {
-    std::vector<std::string> words{"", std::string(8, '\0'), std::string(4096, '\xff'), "GET / HTTP/1.1\r\n\r\n"};
+    std::vector<std::string> words{"", std::string(8, '\0'), std::string(4096, '\xff'),
+                                   "GET / HTTP/1.1\r\n\r\n"};
     for (int seed = 1; seed <= 8; ++seed) {
       std::string bytes;
-      for (int i = 0; i < 600; ++i) bytes += static_cast<char>((seed * 2654435761u * static_cast<unsigned>(i * i + 1)) >> 13);
+      for (int i = 0; i < 600; ++i)
+        bytes += static_cast<char>((seed * 2654435761u * static_cast<unsigned>(i * i + 1)) >> 13);
       words.push_back(bytes);
     }
     return words;
@@ -262,15 +267,20 @@ int free_port() {
 
 // Three ranks as a launcher without a store of its own starts them: rank 0 keeps the store.
 // The variables of `more` end in the rank, unless they are the same for all.
-std::vector<Process> start_ranks(const std::string& scene, const std::vector<std::pair<std::string, std::string>>& more = {},
+std::vector<Process> start_ranks(const std::string& scene,
+                                 const std::vector<std::pair<std::string, std::string>>& more = {},
                                  bool ending_in_rank = true) {
   const std::string port = std::to_string(free_port());
   std::vector<Process> ranks;
   for (const char* rank : {"0", "1", "2"}) {
-    std::vector<std::pair<std::string, std::string>> variables = {
-        {"RANK", rank},       {"LOCAL_RANK", rank}, {"WORLD_SIZE", "3"}, {"LOCAL_WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"},
-        {"MASTER_PORT", port}};
-    for (const auto& [name, value] : more) variables.emplace_back(name, ending_in_rank ? value + rank : value);
+    std::vector<std::pair<std::string, std::string>> variables = {{"RANK", rank},
+                                                                  {"LOCAL_RANK", rank},
+                                                                  {"WORLD_SIZE", "3"},
+                                                                  {"LOCAL_WORLD_SIZE", "3"},
+                                                                  {"MASTER_ADDR", "127.0.0.1"},
+                                                                  {"MASTER_PORT", port}};
+    for (const auto& [name, value] : more)
+      variables.emplace_back(name, ending_in_rank ? value + rank : value);
     ranks.push_back(start({"--rank", scene}, variables));
     ranks.back().store_port = std::stoi(port);
   }
@@ -318,27 +328,33 @@ TEST(Spawn, NamesTheLateRank) {
 TEST(Spawn, ALongWaitNamesWhoIsLateAndWhoDoesNotEvenAnswer) {
   const Process parent = start_parent("stopped", "500");
   EXPECT_EQ(parent.wait(), 1);
-  EXPECT_NE(parent.read().find("waiting in barrier for ranks 1 and 2 (rank 1 without an answer), "), std::string::npos)
+  EXPECT_NE(parent.read().find("waiting in barrier for ranks 1 and 2 (rank 1 without an answer), "),
+            std::string::npos)
       << parent.read();
   EXPECT_NE(parent.read().find(" s of at most 60\n"), std::string::npos) << parent.read();
-  EXPECT_NE(parent.read().find("foil: rank 1 ended or cannot be reached.\n"), std::string::npos) << parent.read();
+  EXPECT_NE(parent.read().find("foil: rank 1 ended or cannot be reached.\n"), std::string::npos)
+      << parent.read();
 }
 
 TEST(Spawn, ARankThatDoesNotEndIsNamedAndEndedByForce) {
   const Process parent = start_parent("never_ends", "100", "3", "1500");
   EXPECT_EQ(parent.wait(), 1);
   EXPECT_NE(parent.read().find("foil: rank 1 did not end within "), std::string::npos) << parent.read();
-  EXPECT_NE(parent.read().find(" s of the first rank that did: ended by force.\n"), std::string::npos) << parent.read();
+  EXPECT_NE(parent.read().find(" s of the first rank that did: ended by force.\n"), std::string::npos)
+      << parent.read();
 }
 
 TEST(Spawn, NamesTheRankThatNeverComes) {
   const Process parent = start_parent("never_comes", "5000");
   EXPECT_EQ(parent.wait(), 1);
-  EXPECT_NE(parent.read().find("foil: rank 2 of 3 did not come to the store of the ranks within 15 s"), std::string::npos)
+  EXPECT_NE(parent.read().find("foil: rank 2 of 3 did not come to the store of the ranks within 15 s"),
+            std::string::npos)
       << parent.read();
 }
 
-TEST(Spawn, KillsARankThatIgnoresSigtermAndReturnsTheCodeOfTheFirst) { EXPECT_EQ(start_parent("stubborn", "300").wait(), 5); }
+TEST(Spawn, KillsARankThatIgnoresSigtermAndReturnsTheCodeOfTheFirst) {
+  EXPECT_EQ(start_parent("stubborn", "300").wait(), 5);
+}
 
 TEST(Spawn, ForwardsSignalsOnceAndWaitsForRanksThatStopByAgreement) {
   const Process parent = start_parent("waits", "1");  // a failure would get SIGKILL after 2 ms
@@ -402,8 +418,9 @@ TEST(Spawn, OneRankListensNowhere) {
   EXPECT_EQ(parent.wait(), 0) << parent.read();
 }
 
-// Who reaches the store of rank 0 without the secret: the words of a failure under the names that foil gives them, every value
-// there is replaced, and garbage. Ranks of one machine share a secret though they were given none.
+// Who reaches the store of rank 0 without the secret: the words of a failure under the names that foil gives
+// them, every value there is replaced, and garbage. Ranks of one machine share a secret though they were
+// given none.
 TEST(Launched, AStrangerAtTheStoreOfRank0ChangesNothing) {
   for (const std::string secret : {"", "that of this run"}) {
     const auto ranks = start_ranks("stays", {{"FOIL_SECRET", secret}}, false);
@@ -421,12 +438,14 @@ TEST(Launched, AStrangerAtTheStoreOfRank0ChangesNothing) {
     c10d::TCPStoreOptions options;
     options.port = static_cast<std::uint16_t>(ranks[0].store_port);
     options.waitWorkers = false;
-    const c10::intrusive_ptr<c10d::Store> stranger = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+    const c10::intrusive_ptr<c10d::Store> stranger =
+        c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
     for (const char* prefix : {"", "foil//0/", "foil/"}) {
       stranger->set(std::string(prefix) + "failed", std::string("0 words of a stranger"));
       stranger->set(std::string(prefix) + "alarm", std::string("1"));
     }
-    for (const std::string& key : stranger->listKeys()) stranger->set(key, std::string("1 words of a stranger"));
+    for (const std::string& key : stranger->listKeys())
+      stranger->set(key, std::string("1 words of a stranger"));
     std::this_thread::sleep_for(500ms);  // for the watchers, who look ten times a second
     for (const Process& rank : ranks) kill(rank.id, SIGUSR1);
     for (const Process& rank : ranks) {
@@ -438,10 +457,13 @@ TEST(Launched, AStrangerAtTheStoreOfRank0ChangesNothing) {
 }
 
 TEST(Launched, ARankWithAnotherSecretIsNotOneOfThem) {
-  const auto ranks = start_ranks("never_comes", {{"FOIL_SECRET", "secret "}});  // "secret 0", "secret 1", "secret 2"
+  const auto ranks =
+      start_ranks("never_comes", {{"FOIL_SECRET", "secret "}});  // "secret 0", "secret 1", "secret 2"
   EXPECT_EQ(ranks[0].wait(), 1);
-  EXPECT_NE(ranks[0].read().find("ranks 1 and 2 of 3 did not come to 127.0.0.1:"), std::string::npos) << ranks[0].read();
-  EXPECT_NE(ranks[0].read().find("FOIL_SECRET must be the same on every rank."), std::string::npos) << ranks[0].read();
+  EXPECT_NE(ranks[0].read().find("ranks 1 and 2 of 3 did not come to 127.0.0.1:"), std::string::npos)
+      << ranks[0].read();
+  EXPECT_NE(ranks[0].read().find("FOIL_SECRET must be the same on every rank."), std::string::npos)
+      << ranks[0].read();
   for (const int r : {1, 2}) {
     kill(ranks[static_cast<size_t>(r)].id, SIGKILL);
     ranks[static_cast<size_t>(r)].wait();
@@ -460,7 +482,8 @@ TEST(Launched, RanksOfSeveralMachinesNeedASecret) {
     FAIL();
   } catch (const foil::Error& e) {
     EXPECT_EQ(e.code(), foil::Exit::usage);
-    EXPECT_TRUE(std::string(e.what()).starts_with("torchrun: ranks on several machines share a secret")) << e.what();
+    EXPECT_TRUE(std::string(e.what()).starts_with("torchrun: ranks on several machines share a secret"))
+        << e.what();
   }
 }
 
@@ -470,7 +493,8 @@ TEST(Launched, RanksMeetAtTheStoreOfRank0) {
   EXPECT_EQ(ranks[0].read(), "trained 3\n");
 }
 
-TEST(Launched, RanksWithoutLocalVariablesMeetToo) {  // as in a cluster that gives each machine one rank and the four variables
+TEST(Launched, RanksWithoutLocalVariablesMeetToo) {  // as in a cluster that gives each machine one rank and
+                                                     // the four variables
   const auto ranks = start_ranks("trains", {{"LOCAL_RANK", ""}, {"LOCAL_WORLD_SIZE", ""}}, false);
   for (const Process& rank : ranks) EXPECT_EQ(rank.wait(), 0) << rank.read();
   EXPECT_EQ(ranks[0].read(), "trained 3\n");
@@ -502,7 +526,8 @@ int main(int argc, char** argv) {
     if (role == "--rank") return rank_main(argv[2]);
     if (role == "--parent")
       return foil::spawn_ranks(std::stoi(argv[4]), {argv[0], "--rank", argv[3], "--nproc", argv[4]},
-                               std::chrono::milliseconds(std::stoi(argv[2])), std::chrono::milliseconds(std::stoi(argv[5])));
+                               std::chrono::milliseconds(std::stoi(argv[2])),
+                               std::chrono::milliseconds(std::stoi(argv[5])));
   } catch (const std::exception& e) {
     std::cerr << e.what() << std::endl;
     return 99;

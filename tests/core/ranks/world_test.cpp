@@ -26,10 +26,12 @@ Tensor random(at::IntArrayRef shape, uint64_t seed) {
 
 // The rows of rank r when the batch is cut into these sizes.
 Tensor shard(const Tensor& all, const std::vector<int64_t>& sizes, int64_t r) {
-  return all.narrow(0, std::accumulate(sizes.begin(), sizes.begin() + r, int64_t{0}), sizes[static_cast<size_t>(r)]);
+  return all.narrow(0, std::accumulate(sizes.begin(), sizes.begin() + r, int64_t{0}),
+                    sizes[static_cast<size_t>(r)]);
 }
 
-const std::vector<std::vector<int64_t>> kShards = {{7}, {4, 3}, {0, 7}, {3, 2, 2}, {0, 5, 2}, {7, 0, 0}, {1, 0, 6}};
+const std::vector<std::vector<int64_t>> kShards = {{7},       {4, 3},    {0, 7},   {3, 2, 2},
+                                                   {0, 5, 2}, {7, 0, 0}, {1, 0, 6}};
 
 void expect_error(const std::function<void()>& run, const std::string& expected) {
   try {
@@ -54,8 +56,8 @@ TEST(World, GathersUnevenAndEmptyShardsInRankOrder) {
 
 TEST(World, GathersEveryType) {
   const std::vector<int64_t> sizes = {3, 0, 4};
-  for (auto type :
-       {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong, torch::kHalf, torch::kBFloat16, torch::kFloat}) {
+  for (auto type : {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong, torch::kHalf,
+                    torch::kBFloat16, torch::kFloat}) {
     const Tensor all = (random({7, 5}, 2) * 3).to(type);
     in_process_ranks(3, [&](World& world) {
       const Tensor got = world.gather(shard(all, sizes, world.rank()));
@@ -70,14 +72,15 @@ TEST(World, GathersViewsVectorsAndNothing) {
   const std::vector<int64_t> sizes = {2, 4, 1};
   in_process_ranks(3, [&](World& world) {
     EXPECT_TRUE(torch::equal(world.gather(shard(columns, sizes, world.rank())), all)) << "not contiguous";
-    EXPECT_TRUE(torch::equal(world.gather(shard(all.select(1, 4), sizes, world.rank())), all.select(1, 4))) << "one-dimensional";
+    EXPECT_TRUE(torch::equal(world.gather(shard(all.select(1, 4), sizes, world.rank())), all.select(1, 4)))
+        << "one-dimensional";
     EXPECT_EQ(world.gather(torch::empty({0, 4})).sizes(), (std::vector<int64_t>{0, 4})) << "all shards empty";
     EXPECT_EQ(world.gather(torch::empty({2, 0})).sizes(), (std::vector<int64_t>{6, 0})) << "rows of no bytes";
   });
 }
 
-// The objective is a sum over ranks whose terms each use the whole batch, weighted by rank: a gradient that is not sum-reduced, or
-// not of the own rows, differs.
+// The objective is a sum over ranks whose terms each use the whole batch, weighted by rank: a gradient that
+// is not sum-reduced, or not of the own rows, differs.
 TEST(World, GatherHasTheGradientOfOneRank) {
   const Tensor all = random({7, 3}, 4), weights = random({3, 7, 3}, 5);
   for (const auto& sizes : kShards) {
@@ -89,7 +92,8 @@ TEST(World, GatherHasTheGradientOfOneRank) {
     in_process_ranks(static_cast<int>(world_size), [&](World& world) {
       const Tensor own = shard(all, sizes, world.rank()).clone().requires_grad_();
       (weights[world.rank()] * world.gather(own).pow(3)).sum().backward();
-      EXPECT_TRUE(torch::allclose(own.grad(), shard(whole.grad(), sizes, world.rank()), 1e-13, 1e-13)) << sizes;
+      EXPECT_TRUE(torch::allclose(own.grad(), shard(whole.grad(), sizes, world.rank()), 1e-13, 1e-13))
+          << sizes;
     });
   }
 }
@@ -113,7 +117,8 @@ TEST(World, SumHasTheGradientOfOneRank) {
 TEST(World, SumsScalarsIntegersBoolsAndNarrowFloats) {
   in_process_ranks(3, [](World& world) {
     EXPECT_EQ(world.sum(torch::tensor(world.rank() + 1, torch::kLong)).item<int64_t>(), 6);
-    EXPECT_EQ(world.sum(torch::tensor({true, world.rank() == 1})).equal(torch::tensor({3, 1}, torch::kLong)), true);
+    EXPECT_EQ(world.sum(torch::tensor({true, world.rank() == 1})).equal(torch::tensor({3, 1}, torch::kLong)),
+              true);
     // In bf16 256 + 1 + 1 is 256 in either order; in fp32, rounded once at the end, it is 258.
     const Tensor narrow = torch::tensor({world.rank() == 0 ? 256.0 : 1.0}, torch::kBFloat16);
     EXPECT_EQ(world.sum(narrow).scalar_type(), torch::kBFloat16);
@@ -124,7 +129,8 @@ TEST(World, SumsScalarsIntegersBoolsAndNarrowFloats) {
 
 TEST(World, BroadcastsIntoTheOthers) {
   in_process_ranks(3, [](World& world) {
-    const Tensor base = random({4, 5}, 8 + static_cast<uint64_t>(world.rank())), expected = random({4, 5}, 10);
+    const Tensor base = random({4, 5}, 8 + static_cast<uint64_t>(world.rank())),
+                 expected = random({4, 5}, 10);
     std::vector<Tensor> tensors = {base.clone(), base.clone().t(),  base.to(torch::kBFloat16),
                                    base > 0,     torch::empty({0}), base.sum()};
     world.broadcast(tensors, 2);
@@ -166,7 +172,8 @@ TEST(World, AgreesOnTheErrorOfTheLowestRank) {
   in_process_ranks(3, [](World& world) {
     EXPECT_EQ(world.first_error(""), "");
     EXPECT_EQ(world.first_error(world.rank() == 2 ? "loss is nan" : ""), "rank 2: loss is nan");
-    EXPECT_EQ(world.first_error(world.rank() > 0 ? "no " + std::to_string(world.rank()) : ""), "rank 1: no 1");
+    EXPECT_EQ(world.first_error(world.rank() > 0 ? "no " + std::to_string(world.rank()) : ""),
+              "rank 1: no 1");
   });
 }
 
@@ -192,7 +199,8 @@ TEST(World, RefusesRowsThatDiffer) {
 
 TEST(World, RefusesToGatherAScalar) {
   const auto world = World::single();
-  expect_error([&] { world->gather(torch::zeros({})); }, "gather: a scalar has no rows; unsqueeze(0) makes it one.");
+  expect_error([&] { world->gather(torch::zeros({})); },
+               "gather: a scalar has no rows; unsqueeze(0) makes it one.");
 }
 
 TEST(World, ReportsTheFailingRankToThoseThatWait) {
@@ -259,8 +267,9 @@ Groups two_groups(const std::vector<c10::intrusive_ptr<c10d::Store>>& stores, in
   return groups;
 }
 
-// Both ranks are in a broadcast, here before, there after the abort reaches them. Gloo loses a send whose answer came before a
-// reset of the connection: that leaves a few, where shutting the sockets for writing too left a third of them asleep.
+// Both ranks are in a broadcast, here before, there after the abort reaches them. Gloo loses a send whose
+// answer came before a reset of the connection: that leaves a few, where shutting the sockets for writing too
+// left a third of them asleep.
 TEST(World, AnAbortWakesARankWhoseSendIsAnsweredJustThen) {
   int asleep = 0;
   for (int round = 0; round < 60; ++round) {
@@ -303,7 +312,8 @@ TEST(World, AnAbortLeavesTheConnectionsOfTheStoreAlone) {
   options.isServer = false;
   options.port = server->getPort();
   std::vector<c10::intrusive_ptr<StoreThatGainsAClient>> stores;
-  for (int rank = 0; rank < 2; ++rank) stores.push_back(c10::make_intrusive<StoreThatGainsAClient>(server->clone(), options));
+  for (int rank = 0; rank < 2; ++rank)
+    stores.push_back(c10::make_intrusive<StoreThatGainsAClient>(server->clone(), options));
   const auto groups = two_groups({stores[0], stores[1]}, options.port);
   for (const auto& group : groups) {
     group->abort();
@@ -319,6 +329,7 @@ TEST(World, AnAbortLeavesTheConnectionsOfTheStoreAlone) {
 // It crashes where ranks are threads.
 TEST(World, OfThreadsIsNotSeenByTheFlightRecorder) {
   in_process_ranks(2, [](World& world) { world.barrier(); });
-  const auto trace = nlohmann::json::parse(c10d::dump_fr_trace_json(/*includeCollectives=*/true, /*onlyActive=*/false));
+  const auto trace =
+      nlohmann::json::parse(c10d::dump_fr_trace_json(/*includeCollectives=*/true, /*onlyActive=*/false));
   EXPECT_TRUE(trace.value("entries", nlohmann::json::array()).empty()) << trace.dump(1).substr(0, 400);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How many cores threads may use: the affinity mask, and the quotas of control groups in a file system made for the test.
+// How many cores threads may use: the affinity mask, and the quotas of control groups in a file system made
+// for the test.
 #include "cores.h"
 
 #include "scratch_folder.h"
@@ -33,7 +34,10 @@ int mask() {
 TEST(UsableCores, AreThoseOfTheMaskWithoutAQuota) {
   EXPECT_EQ(usable_cores((ScratchFolder() / "nothing/here")), mask());
   EXPECT_EQ(Root("0::/a\n", {{"a/cpu.max", "max 100000\n"}, {"cpu.max", "not a number\n"}}).cores(), mask());
-  EXPECT_EQ(Root("4:cpu,cpuacct:/a\n", {{"cpu/a/cpu.cfs_quota_us", "-1\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}}).cores(), mask());
+  EXPECT_EQ(Root("4:cpu,cpuacct:/a\n",
+                 {{"cpu/a/cpu.cfs_quota_us", "-1\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}})
+                .cores(),
+            mask());
   EXPECT_EQ(Root("0::/\n", {{"cpu.max", "640000000 100000\n"}}).cores(), mask());
   EXPECT_EQ(exit_code_of_child([] {
               cpu_set_t one;
@@ -46,8 +50,10 @@ TEST(UsableCores, AreThoseOfTheMaskWithoutAQuota) {
 
 TEST(UsableCores, AreNoMoreThanTheQuotaOfTheGroupOrOfOneAroundIt) {
   EXPECT_EQ(Root("0::/a/b\n", {{"a/b/cpu.max", "100000 100000\n"}}).cores(), 1);
-  EXPECT_EQ(Root("0::/a/b\n", {{"a/cpu.max", "50000 100000\n"}, {"a/b/cpu.max", "max 100000\n"}}).cores(), 1) << "rounded up";
-  EXPECT_EQ(Root("0::/\n", {{"cpu.max", "100000 100000\n"}}).cores(), 1) << "a container sees its own group as the root";
+  EXPECT_EQ(Root("0::/a/b\n", {{"a/cpu.max", "50000 100000\n"}, {"a/b/cpu.max", "max 100000\n"}}).cores(), 1)
+      << "rounded up";
+  EXPECT_EQ(Root("0::/\n", {{"cpu.max", "100000 100000\n"}}).cores(), 1)
+      << "a container sees its own group as the root";
   EXPECT_EQ(Root("1:name=systemd:/z\n4:cpu,cpuacct:/a\n",
                  {{"cpu/a/cpu.cfs_quota_us", "30000\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}})
                 .cores(),

@@ -2,17 +2,18 @@
 // Whole files, atomically.
 #include "run/file.h"
 
-#include <regex>
-
 #include "run/json.h"
 #include "run/temporary.h"
 #include "scratch_folder.h"
+
+#include <regex>
 
 namespace foil {
 namespace {
 
 int files_in(const std::string& folder) {
-  return static_cast<int>(std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
+  return static_cast<int>(
+      std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
 }
 
 TEST(File, ReadsBackWhatWasWrittenAndLeavesNothingElse) {
@@ -24,17 +25,22 @@ TEST(File, ReadsBackWhatWasWrittenAndLeavesNothingElse) {
   EXPECT_EQ(files_in(scratch.path()), 1);
 }
 
-TEST(File, ReadsFilesThatSayTheyAreEmpty) { EXPECT_NE(read_file("/proc/self/stat").find("file_test"), std::string::npos); }
+TEST(File, ReadsFilesThatSayTheyAreEmpty) {
+  EXPECT_NE(read_file("/proc/self/stat").find("file_test"), std::string::npos);
+}
 
 TEST(File, NamesThePathAndTheReasonWhenItCannotRead) {
   const ScratchFolder scratch;
-  EXPECT_EQ(error_of([&] { read_file(scratch / "none"); }), "5 " + (scratch / "none") + ": cannot read: No such file or directory");
-  EXPECT_EQ(error_of([&] { read_file(scratch.path()); }), "5 " + scratch.path() + ": cannot read: Is a directory");
+  EXPECT_EQ(error_of([&] { read_file(scratch / "none"); }),
+            "5 " + (scratch / "none") + ": cannot read: No such file or directory");
+  EXPECT_EQ(error_of([&] { read_file(scratch.path()); }),
+            "5 " + scratch.path() + ": cannot read: Is a directory");
 }
 
 TEST(File, NamesThePathWhenTheFolderIsMissing) {
   const ScratchFolder scratch;
-  const std::regex expected("1 .*/none/x: cannot write 3 bytes \\(free: .* [kMGTP]B\\): No such file or directory");
+  const std::regex expected(
+      "1 .*/none/x: cannot write 3 bytes \\(free: .* [kMGTP]B\\): No such file or directory");
   EXPECT_TRUE(std::regex_match(error_of([&] { write_atomically(scratch / "none/x", "abc"); }), expected));
 }
 
@@ -43,8 +49,10 @@ TEST(File, KeepsTheOldContentWhenTheDiskIsFull) {
   EXPECT_EQ(exit_code_of_child([&] {
               make_small(scratch.path(), 65536);
               write_atomically(scratch / "x", "old");
-              const std::string error = error_of([&] { write_atomically(scratch / "x", std::string(100'000, 'n')); });
-              const std::regex expected("1 .*/x: cannot write 100 kB \\(free: .*\\): (No space left on device|File too large)");
+              const std::string error =
+                  error_of([&] { write_atomically(scratch / "x", std::string(100'000, 'n')); });
+              const std::regex expected(
+                  "1 .*/x: cannot write 100 kB \\(free: .*\\): (No space left on device|File too large)");
               if (!std::regex_match(error, expected)) throw std::runtime_error(error);
               return read_file(scratch / "x") == "old" && files_in(scratch.path()) == 1 ? 0 : 1;
             }),
@@ -79,7 +87,8 @@ TEST(AppendFile, TakesBackHalfARecordWhenTheDiskIsFull) {
               AppendFile file(scratch / "x");
               file.append("one\n");
               const std::string error = error_of([&] { file.append(std::string(100'000, 'n')); });
-              if (!error.starts_with("1 " + (scratch / "x") + ": cannot write 100 kB")) throw std::runtime_error(error);
+              if (!error.starts_with("1 " + (scratch / "x") + ": cannot write 100 kB"))
+                throw std::runtime_error(error);
               file.append("two\n");
               return read_file(scratch / "x") == "one\ntwo\n" ? 0 : 1;
             }),
@@ -112,7 +121,8 @@ TEST(File, TimeIsIso8601InUtc) {
 }
 
 TEST(Json, ReadsBackEveryNumberBitForBit) {
-  const nlohmann::json value = {0.1, -0.0, 5e-324, 1.7976931348623157e308, 1.0 / 3, 16777217.0, 9007199254740993, UINT64_MAX};
+  const nlohmann::json value = {0.1,     -0.0,       5e-324,           1.7976931348623157e308,
+                                1.0 / 3, 16777217.0, 9007199254740993, UINT64_MAX};
   EXPECT_EQ(dump_json(parse_json(dump_json(value), "x")), dump_json(value));
   for (size_t i = 0; i < value.size(); ++i) {
     const double back = parse_json(dump_json(value), "x")[i].get<double>(), wanted = value[i].get<double>();
@@ -128,13 +138,18 @@ TEST(Json, CarriesNonFiniteNumbersAsTextAtAnyDepth) {
   EXPECT_EQ(json_number("inf"), infinity);
   EXPECT_EQ(json_number("-inf"), -infinity);
   EXPECT_EQ(json_number(3), 3.0);
-  EXPECT_EQ(error_of([] { json_number("three"); }), "5 got \"three\", allowed: a number, \"nan\", \"inf\" or \"-inf\"");
+  EXPECT_EQ(error_of([] { json_number("three"); }),
+            "5 got \"three\", allowed: a number, \"nan\", \"inf\" or \"-inf\"");
 }
 
 TEST(Json, RefusesDuplicateKeysDeepNestingAndGarbage) {
-  EXPECT_EQ(error_of([] { parse_json(R"({"a":{"b":1},"c":{"b":2,"b":3}})", "x.json"); }), "5 x.json: duplicate key \"b\"");
-  EXPECT_EQ(error_of([] { parse_json(std::string(100'000, '['), "x.json"); }), "5 x.json: nested deeper than 100");
-  EXPECT_TRUE(error_of([] { parse_json("{\"a\":1", "x.json"); }).starts_with("5 x.json: not JSON: parse error at line 1, column "));
+  EXPECT_EQ(error_of([] { parse_json(R"({"a":{"b":1},"c":{"b":2,"b":3}})", "x.json"); }),
+            "5 x.json: duplicate key \"b\"");
+  EXPECT_EQ(error_of([] { parse_json(std::string(100'000, '['), "x.json"); }),
+            "5 x.json: nested deeper than 100");
+  EXPECT_TRUE(error_of([] {
+                parse_json("{\"a\":1", "x.json");
+              }).starts_with("5 x.json: not JSON: parse error at line 1, column "));
   EXPECT_LE(error_of([] { parse_json("{\"" + std::string(100'000, '['), "x.json"); }).size(), 300u);
 }
 
@@ -148,7 +163,8 @@ TEST(Json, TheDeepestThatIsReadIsWrittenAgain) {
 }
 
 TEST(Json, TextThatIsNotUtf8IsWrittenEscaped) {
-  EXPECT_EQ(dump_json({{"caf\xe9", "\xff.png"}, {"plain", "caf\xc3\xa9\n"}}), R"({"caf\\xe9":"\\xff.png","plain":"café\n"})");
+  EXPECT_EQ(dump_json({{"caf\xe9", "\xff.png"}, {"plain", "caf\xc3\xa9\n"}}),
+            R"({"caf\\xe9":"\\xff.png","plain":"café\n"})");
   EXPECT_TRUE(error_of([] { parse_json("{\"a\":\"\xff\"}", "x.json"); }).starts_with("5 x.json: not JSON: "));
 }
 

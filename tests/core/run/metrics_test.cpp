@@ -2,11 +2,11 @@
 // metrics.jsonl: exact numbers, exact truncation.
 #include "run/metrics.h"
 
-#include <cmath>
-#include <limits>
-
 #include "run/json.h"
 #include "scratch_folder.h"
+
+#include <cmath>
+#include <limits>
 
 namespace foil {
 namespace {
@@ -50,8 +50,11 @@ TEST(Metrics, ResumeDropsLaterRowsAndTheTornLineAndKeepsTheOthersBytes) {
 
 TEST(Metrics, ResumeForgivesATornLineBehindTheRowsThatStayOnly) {
   const ScratchFolder scratch;
-  write_plainly(scratch / "m.jsonl", std::string("{\"step\":1}\n") + std::string("\0\0\0\n", 4) + "{\"step\":2}\n");
-  EXPECT_TRUE(error_of([&] { Metrics(scratch / "m.jsonl", 2); }).starts_with("5 " + (scratch / "m.jsonl:2: not JSON: ")));
+  write_plainly(scratch / "m.jsonl",
+                std::string("{\"step\":1}\n") + std::string("\0\0\0\n", 4) + "{\"step\":2}\n");
+  EXPECT_TRUE(error_of([&] {
+                Metrics(scratch / "m.jsonl", 2);
+              }).starts_with("5 " + (scratch / "m.jsonl:2: not JSON: ")));
   Metrics(scratch / "m.jsonl", 1);
   EXPECT_EQ(read_file(scratch / "m.jsonl"), "{\"step\":1}\n");
 }
@@ -98,7 +101,8 @@ TEST(Metrics, AReaderLeavesOutTheLineThatIsBeingWrittenAndNamesADamagedOne) {
   write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"step\":2}");
   EXPECT_EQ(read_metrics(scratch / "m.jsonl").size(), 1u);
   write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"loss\":2}\n");
-  EXPECT_EQ(error_of([&] { read_metrics(scratch / "m.jsonl"); }), "5 " + (scratch / "m.jsonl:2: a row needs an integer \"step\""));
+  EXPECT_EQ(error_of([&] { read_metrics(scratch / "m.jsonl"); }),
+            "5 " + (scratch / "m.jsonl:2: a row needs an integer \"step\""));
 }
 
 }  // namespace

@@ -12,13 +12,15 @@ namespace foil {
 namespace {
 
 int64_t columns_of(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 TEST(ProgressLine, LooksLikeTqdm) {
   EXPECT_EQ(progress_line("train", 871, 2600, 0, 49, {{"loss", 1.36}}, 80),
             "train  33%|███▎      | 871/2600 [00:49<01:37, 17.8it/s, loss=1.36]");
-  EXPECT_EQ(progress_line("train", 2600, 2600, 0, 3725, {}, 80), "train 100%|██████████| 2600/2600 [1:02:05<00:00, 1.43s/it]");
+  EXPECT_EQ(progress_line("train", 2600, 2600, 0, 3725, {}, 80),
+            "train 100%|██████████| 2600/2600 [1:02:05<00:00, 1.43s/it]");
 }
 
 TEST(ProgressLine, CountsTheRateFromWhereThisProcessBegan) {

@@ -2,12 +2,12 @@
 // New run, resume, finished, refusal, restart; and who may work in the folder.
 #include "run/run_folder.h"
 
+#include "run/json.h"
+#include "scratch_folder.h"
+
 #include <atomic>
 #include <regex>
 #include <thread>
-
-#include "run/json.h"
-#include "scratch_folder.h"
 
 namespace foil {
 namespace {
@@ -77,7 +77,8 @@ TEST_F(RunFolderTest, AnotherExperimentIsRefusedListingTheKeys) {
   add_checkpoint();
   EXPECT_EQ(error_of([&] { open("a = 2\n"); }),
             "2 " + path() +
-                ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose another run.name, or "
+                ": holds a run of another experiment, which differs in loss.temperature, run.epochs. Choose "
+                "another run.name, or "
                 "--restart to keep the old folder aside and begin anew.");
   EXPECT_FALSE(std::filesystem::exists(path() + "/lock"));
   EXPECT_EQ(read_status(path())->state, RunState::again);
@@ -170,7 +171,8 @@ TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
   std::vector<std::string> contents;
   for (const std::string& text : said_) {
     std::smatch match;
-    ASSERT_TRUE(std::regex_match(text, match, std::regex("(.*): the old folder is kept as (.*/trial\\.old-\\d{8}T\\d{6}Z(-2)?)")))
+    ASSERT_TRUE(std::regex_match(
+        text, match, std::regex("(.*): the old folder is kept as (.*/trial\\.old-\\d{8}T\\d{6}Z(-2)?)")))
         << text;
     EXPECT_EQ(match[1], path());
     contents.push_back(read_file(match[2].str() + "/config.resolved.toml"));
@@ -182,7 +184,8 @@ TEST_F(RunFolderTest, RestartKeepsEveryOldFolderAside) {
 TEST_F(RunFolderTest, RestartHoldsTheNewLock) {
   open();
   const RunFolder run = open("a = 2\n", true);
-  EXPECT_TRUE(error_of([&] { open("a = 2\n"); }).starts_with("1 " + path() + ": another run is working here"));
+  EXPECT_TRUE(
+      error_of([&] { open("a = 2\n"); }).starts_with("1 " + path() + ": another run is working here"));
 }
 
 TEST_F(RunFolderTest, ATrailingSlashIsTheSameFolder) {
@@ -196,8 +199,8 @@ TEST_F(RunFolderTest, ATrailingSlashIsTheSameFolder) {
 
 TEST_F(RunFolderTest, ALiveRunIsNamedByHostAndProcess) {
   const RunFolder run = open();
-  const std::string message =
-      "1 " + path() + ": another run is working here: process " + std::to_string(::getpid()) + " on host " + this_host();
+  const std::string message = "1 " + path() + ": another run is working here: process " +
+                              std::to_string(::getpid()) + " on host " + this_host();
   EXPECT_EQ(error_of([&] { open(); }), message);
   EXPECT_EQ(exit_code_of_child([&] { return error_of([&] { open(); }) == message ? 0 : 1; }), 0);
   EXPECT_TRUE(std::filesystem::exists(path() + "/lock")) << "a child must not remove its parent's lock";
@@ -221,17 +224,20 @@ TEST_F(RunFolderTest, TheLockOfAKilledProcessIsTakenOverAndSaid) {
     ::raise(SIGKILL);
   }
   siginfo_t ended;
-  ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);  // dead, but still a zombie with a PID
+  ::waitid(P_PID, static_cast<id_t>(child), &ended,
+           WEXITED | WNOWAIT);  // dead, but still a zombie with a PID
   {
     const RunFolder run = open();
     EXPECT_TRUE(run.resumes());
   }
   ::waitpid(child, nullptr, 0);
   ASSERT_EQ(said_.size(), 1u);
-  EXPECT_EQ(said_[0], path() + ": took over the lock of process " + std::to_string(child) + ", which is dead");
+  EXPECT_EQ(said_[0],
+            path() + ": took over the lock of process " + std::to_string(child) + ", which is dead");
 }
 
-// The record of a process of this machine, as the lock holds it: this one's, but that it began at another time, with `changes`.
+// The record of a process of this machine, as the lock holds it: this one's, but that it began at another
+// time, with `changes`.
 std::string record(const nlohmann::json& changes = nlohmann::json::object()) {
   std::string boot = read_file("/proc/sys/kernel/random/boot_id");
   boot.pop_back();
@@ -252,14 +258,18 @@ TEST_F(RunFolderTest, ARecycledPidIsNotTheHolder) {
 
 TEST_F(RunFolderTest, ALiveRunHoldsItsLockWhateverTheRecordSays) {
   open();
-  const RunLock run(path() + "/lock", {}, {std::chrono::hours(1), std::chrono::seconds(60)});  // that does not look at it
-  // Of nobody; of a dead process; of a container on this machine, of the same name; of another machine of this name, long silent.
+  const RunLock run(path() + "/lock", {},
+                    {std::chrono::hours(1), std::chrono::seconds(60)});  // that does not look at it
+  // Of nobody; of a dead process; of a container on this machine, of the same name; of another machine of
+  // this name, long silent.
   const std::vector<std::string> records{"", record(), record({{"pids", "pid:[1]"}, {"pid", 1}}),
                                          record({{"start", "another-boot 1"}})};
   for (const std::string& text : records) {
     write_plainly(path() + "/lock", text);
-    std::filesystem::last_write_time(path() + "/lock", std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
-    EXPECT_TRUE(error_of([&] { open(); }).starts_with("1 " + path() + ": another run is working here: ")) << text;
+    std::filesystem::last_write_time(path() + "/lock",
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+    EXPECT_TRUE(error_of([&] { open(); }).starts_with("1 " + path() + ": another run is working here: "))
+        << text;
   }
 }
 
@@ -268,38 +278,45 @@ TEST_F(RunFolderTest, ADeadContainerOfThisMachineIsReplacedAtOnce) {
   write_plainly(path() + "/lock", record({{"host", "c0ffee"}, {"pids", "pid:[1]"}, {"pid", ::getpid()}}));
   open();
   ASSERT_EQ(said_.size(), 1u);
-  EXPECT_EQ(said_[0], path() + ": took over the lock of process " + std::to_string(::getpid()) + " on host c0ffee, which is dead");
+  EXPECT_EQ(said_[0], path() + ": took over the lock of process " + std::to_string(::getpid()) +
+                          " on host c0ffee, which is dead");
 }
 
 TEST_F(RunFolderTest, AnotherMachineThatIsSilentIsReplacedAndSaid) {
   open();
-  for (const std::string& host : {std::string("elsewhere.example"), this_host()}) {  // two machines may have one name
+  for (const std::string& host :
+       {std::string("elsewhere.example"), this_host()}) {  // two machines may have one name
     said_.clear();
     write_plainly(path() + "/lock", record({{"host", host}, {"pid", 12}, {"start", "another-boot 1"}}));
     const RunLock lock(path() + "/lock", [this](const std::string& text) { said_.push_back(text); },
                        {std::chrono::seconds(5), std::chrono::milliseconds(700)});
     ASSERT_EQ(said_.size(), 2u);
-    EXPECT_TRUE(std::regex_match(said_[0], std::regex(path() + ": locked by process 12 on host " + host +
-                                                      ", which cannot be asked from here; its last sign of life was \\d+ s ago: "
-                                                      "waiting 1 s for another")))
+    EXPECT_TRUE(std::regex_match(
+        said_[0], std::regex(path() + ": locked by process 12 on host " + host +
+                             ", which cannot be asked from here; its last sign of life was \\d+ s ago: "
+                             "waiting 1 s for another")))
         << said_[0];
-    EXPECT_EQ(said_[1],
-              path() + ": took over the lock of process 12 on host " + host + ", which has given no sign of life for 1 s");
+    EXPECT_EQ(said_[1], path() + ": took over the lock of process 12 on host " + host +
+                            ", which has given no sign of life for 1 s");
   }
 }
 
 TEST_F(RunFolderTest, AnotherMachineThatWasSilentForLongIsReplacedAtOnce) {
   open();
-  write_plainly(path() + "/lock", record({{"host", "elsewhere.example"}, {"pid", 12}, {"start", "another-boot 1"}}));
-  std::filesystem::last_write_time(path() + "/lock", std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  write_plainly(path() + "/lock",
+                record({{"host", "elsewhere.example"}, {"pid", 12}, {"start", "another-boot 1"}}));
+  std::filesystem::last_write_time(path() + "/lock",
+                                   std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
   open();
   ASSERT_EQ(said_.size(), 1u);
-  EXPECT_TRUE(said_[0].ends_with("on host elsewhere.example, which has given no sign of life for 60 s")) << said_[0];
+  EXPECT_TRUE(said_[0].ends_with("on host elsewhere.example, which has given no sign of life for 60 s"))
+      << said_[0];
 }
 
 TEST_F(RunFolderTest, AnotherMachineThatLivesIsNamed) {
   open();
-  write_plainly(path() + "/lock", record({{"host", "elsewhere.example"}, {"pid", 12}, {"start", "another-boot 1"}}));
+  write_plainly(path() + "/lock",
+                record({{"host", "elsewhere.example"}, {"pid", 12}, {"start", "another-boot 1"}}));
   std::atomic<bool> dead = false;
   std::thread heart([&] {  // what the other machine's run does
     while (!dead) {
@@ -307,9 +324,10 @@ TEST_F(RunFolderTest, AnotherMachineThatLivesIsNamed) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   });
-  EXPECT_EQ(error_of([&] { open(); }), "1 " + path() +
-                                           ": another run is working here: process 12 on host elsewhere.example, which has just "
-                                           "given a sign of life");
+  EXPECT_EQ(error_of([&] { open(); }),
+            "1 " + path() +
+                ": another run is working here: process 12 on host elsewhere.example, which has just "
+                "given a sign of life");
   dead = true;
   heart.join();
 }
@@ -318,9 +336,11 @@ TEST_F(RunFolderTest, ALiveRunGivesSignsOfLife) {
   std::filesystem::create_directories(path());
   const std::string file = path() + "/lock";
   const RunLock lock(file, {}, {std::chrono::milliseconds(10), std::chrono::seconds(60)});
-  std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  std::filesystem::last_write_time(file,
+                                   std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
   const auto old = std::filesystem::last_write_time(file) + std::chrono::minutes(30);
-  while (std::filesystem::last_write_time(file) < old) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // or hangs
+  while (std::filesystem::last_write_time(file) < old)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // or hangs
 }
 
 TEST_F(RunFolderTest, ARunWhoseLockBecameAnothersStops) {
@@ -367,7 +387,8 @@ TEST_F(RunFolderTest, OfManyAtOnceOneTakesADeadLock) {
   }
   ::close(go[1]);
   std::string answers;
-  for (char answer; answers.size() < children.size() && ::read(winners[0], &answer, 1) == 1;) answers += answer;
+  for (char answer; answers.size() < children.size() && ::read(winners[0], &answer, 1) == 1;)
+    answers += answer;
   for (const pid_t child : children) {
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
@@ -379,7 +400,8 @@ TEST_F(RunFolderTest, OfManyAtOnceOneTakesADeadLock) {
 TEST_F(RunFolderTest, StatusAndEnvironmentReadBack) {
   const RunFolder run = open();
   run.write_env({{"world_size", 3}, {"torch", "2.11.0"}});
-  EXPECT_EQ(nlohmann::json::parse(read_file(run.file("env.json"))), (nlohmann::json{{"world_size", 3}, {"torch", "2.11.0"}}));
+  EXPECT_EQ(nlohmann::json::parse(read_file(run.file("env.json"))),
+            (nlohmann::json{{"world_size", 3}, {"torch", "2.11.0"}}));
   run.set_status(RunState::failed, 12, "loss is nan at step 12");
   const Status status = read_status(path()).value();
   EXPECT_EQ(status.state, RunState::failed);
@@ -392,13 +414,16 @@ TEST_F(RunFolderTest, StatusAndEnvironmentReadBack) {
 TEST_F(RunFolderTest, ADamagedStatusIsNamed) {
   EXPECT_FALSE(read_status(scratch_.path()).has_value());
   write_plainly(scratch_ / "status", R"({"state":"dreaming","step":1,"utc":"","reason":""})");
-  EXPECT_EQ(
-      error_of([&] { read_status(scratch_.path()); }),
-      "5 " + (scratch_ / "status") + ": unknown state \"dreaming\". Known states: running, finished, failed, interrupted, again.");
+  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }),
+            "5 " + (scratch_ / "status") +
+                ": unknown state \"dreaming\". Known states: running, finished, failed, interrupted, again.");
   write_plainly(scratch_ / "status", R"({"state":"failed","step":1.5,"utc":"","reason":""})");
-  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }), "5 " + (scratch_ / "status") + ": step 1.5, allowed: an integer");
+  EXPECT_EQ(error_of([&] { read_status(scratch_.path()); }),
+            "5 " + (scratch_ / "status") + ": step 1.5, allowed: an integer");
   write_plainly(scratch_ / "status", "{}");
-  EXPECT_TRUE(error_of([&] { read_status(scratch_.path()); }).starts_with("5 " + (scratch_ / "status") + ": not a status: key "));
+  EXPECT_TRUE(error_of([&] {
+                read_status(scratch_.path());
+              }).starts_with("5 " + (scratch_ / "status") + ": not a status: key "));
 }
 
 TEST_F(RunFolderTest, AFileInTheWayIsNamed) {

@@ -2,11 +2,11 @@
 // safetensors against the Python package, both ways, and against files that break each rule of the format.
 #include "run/safetensors.h"
 
-#include <random>
+#include "scratch_folder.h"
 
 #include <torch/types.h>
 
-#include "scratch_folder.h"
+#include <random>
 
 namespace foil {
 namespace {
@@ -28,7 +28,8 @@ std::map<std::string, at::Tensor> every_dtype() {
           {"na\"me.\xc3\xa9", at::full({1}, 2.5, at::kFloat)}};
 }
 
-void expect_same(const std::map<std::string, at::Tensor>& got, const std::map<std::string, at::Tensor>& wanted) {
+void expect_same(const std::map<std::string, at::Tensor>& got,
+                 const std::map<std::string, at::Tensor>& wanted) {
   ASSERT_EQ(got.size(), wanted.size());
   for (const auto& [name, tensor] : wanted) {
     ASSERT_TRUE(got.contains(name)) << name;
@@ -103,7 +104,9 @@ std::string refusal(const std::string& bytes) {
 }
 
 TEST(Safetensors, RefusesEveryBrokenRuleByName) {
-  const auto one = [](const std::string& fields, size_t data_bytes) { return file_of("{\"a\":" + fields + "}", data_bytes); };
+  const auto one = [](const std::string& fields, size_t data_bytes) {
+    return file_of("{\"a\":" + fields + "}", data_bytes);
+  };
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "0 bytes are too few for a safetensors file"},
       {"1234567", "7 bytes are too few for a safetensors file"},
@@ -119,34 +122,52 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
       {one(R"({"dtype":"F32","data_offsets":[0,4]})", 4), "tensor 'a' has no shape"},
       {one(R"({"dtype":"F32","shape":[1]})", 4), "tensor 'a' has no data_offsets"},
       {one(R"({"dtype":"F23","shape":[1],"data_offsets":[0,4]})", 4),
-       "tensor 'a' has dtype \"F23\". Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL. Did you mean 'F32'?"},
+       "tensor 'a' has dtype \"F23\". Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL. Did "
+       "you mean 'F32'?"},
       {one(R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})", 4),
        "tensor 'a' has dtype 7. Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL."},
-      {one(R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})", 4), "tensor 'a' has shape 1, allowed: a list of integers"},
-      {one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})", 4), "tensor 'a' has -1 in shape, allowed: integers >= 0"},
-      {one(R"({"dtype":"F32","shape":[1.5],"data_offsets":[0,4]})", 4), "tensor 'a' has 1.5 in shape, allowed: integers >= 0"},
+      {one(R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})", 4),
+       "tensor 'a' has shape 1, allowed: a list of integers"},
+      {one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})", 4),
+       "tensor 'a' has -1 in shape, allowed: integers >= 0"},
+      {one(R"({"dtype":"F32","shape":[1.5],"data_offsets":[0,4]})", 4),
+       "tensor 'a' has 1.5 in shape, allowed: integers >= 0"},
       {one(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})", 0),
        "tensor 'a' has shape [4294967296,4294967296], more elements than 64 bits count"},
       {one(R"({"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]})", 0),
        "tensor 'a' has shape [0,4294967296,4294967296], more elements than 64 bits count"},
       {one(R"({"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,4]})", 4),
        "tensor 'a' has shape [18446744073709551615], more elements than 64 bits count"},
-      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[0]})", 4), "tensor 'a' has data_offsets [0], allowed: [begin, end]"},
-      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", 4), "tensor 'a' has -4 in data_offsets, allowed: integers >= 0"},
-      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,0]})", 4), "tensor 'a' ends at byte 0, before it begins at 4"},
-      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})", 4), "tensor 'a' has 4 bytes, its shape and dtype need 8"},
+      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[0]})", 4),
+       "tensor 'a' has data_offsets [0], allowed: [begin, end]"},
+      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", 4),
+       "tensor 'a' has -4 in data_offsets, allowed: integers >= 0"},
+      {one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,0]})", 4),
+       "tensor 'a' ends at byte 0, before it begins at 4"},
+      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})", 4),
+       "tensor 'a' has 4 bytes, its shape and dtype need 8"},
       {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 7),
        "tensor 'a' ends at byte 8 of 7 bytes of data: the file is cut short"},
-      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 11), "3 trailing bytes after the last tensor"},
+      {one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 11),
+       "3 trailing bytes after the last tensor"},
       {one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})", 8), "hole of 4 bytes before tensor 'a'"},
-      {one(R"({"dtype":"BOOL","shape":[2],"data_offsets":[0,2]})", 2), "tensor 'a' has a BOOL that is neither 0 nor 1"},
-      {file_of(R"({"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})", 5),
+      {one(R"({"dtype":"BOOL","shape":[2],"data_offsets":[0,2]})", 2),
+       "tensor 'a' has a BOOL that is neither 0 nor 1"},
+      {file_of(
+           R"({"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})",
+           5),
        "tensor 'a' overlaps 'b'"},
-      {file_of(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})", 3),
+      {file_of(
+           R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})",
+           3),
        "tensor 'a' overlaps 'b'"},
-      {file_of(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}})", 6),
+      {file_of(
+           R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}})",
+           6),
        "hole of 1 bytes before tensor 'b'"},
-      {file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2),
+      {file_of(
+           R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+           2),
        "duplicate key \"a\""},
   };
   for (const auto& [bytes, message] : table) EXPECT_EQ(refusal(bytes), "5 x.safetensors: " + message);
@@ -162,7 +183,8 @@ TEST(Safetensors, NamesAMissingFile) {
 
 TEST(Safetensors, EveryTruncationIsRefused) {
   const std::string bytes = serialize_tensors(every_dtype(), {{"kind", "test"}});
-  for (size_t size = 0; size < bytes.size(); ++size) ASSERT_NE(refusal(bytes.substr(0, size)), "no error") << size;
+  for (size_t size = 0; size < bytes.size(); ++size)
+    ASSERT_NE(refusal(bytes.substr(0, size)), "no error") << size;
 }
 
 TEST(Safetensors, AChangedByteIsRefusedOrHarmlessButNeverACrash) {
@@ -171,7 +193,8 @@ TEST(Safetensors, AChangedByteIsRefusedOrHarmlessButNeverACrash) {
   int refused = 0;
   for (int trial = 0; trial < 5000; ++trial) {
     std::string damaged = bytes;
-    for (int change = 0; change <= trial % 3; ++change) damaged[random() % (bytes.size() - 200)] = static_cast<char>(random());
+    for (int change = 0; change <= trial % 3; ++change)
+      damaged[random() % (bytes.size() - 200)] = static_cast<char>(random());
     refused += refusal(damaged) != "no error";
   }
   EXPECT_GT(refused, 3000);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of the run's files share: an empty folder that goes with the test, a full file system, messages of errors, Python.
+// What the tests of the run's files share: an empty folder that goes with the test, a full file system,
+// messages of errors, Python.
 #pragma once
+
+#include "run/file.h"
 
 #include <foil/error.h>
 
@@ -16,8 +19,6 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include "run/file.h"
 
 namespace foil {
 
@@ -35,7 +36,9 @@ class ScratchFolder {
   std::string path_;
 };
 
-inline void write_plainly(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+inline void write_plainly(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 // The message and code of the Error that `action` must throw, as "CODE MESSAGE".
 template <class Action>
@@ -49,7 +52,8 @@ std::string error_of(Action action) {
 }
 
 // Standard output of a Python program with its arguments; its failure, or a missing Python, fails the test.
-inline std::string run_python(const ScratchFolder& scratch, const std::string& program, const std::string& arguments) {
+inline std::string run_python(const ScratchFolder& scratch, const std::string& program,
+                              const std::string& arguments) {
   const char* python = std::getenv("FOIL_PYTHON");
   if (!python) {
     ADD_FAILURE() << "FOIL_PYTHON is not set: run this by ctest";
@@ -62,7 +66,8 @@ inline std::string run_python(const ScratchFolder& scratch, const std::string& p
   return read_file(scratch / "out.txt");
 }
 
-// The exit code of `action` run in a forked child; -SIGNAL when a signal ended it. A thrown Error is printed and gives 99.
+// The exit code of `action` run in a forked child; -SIGNAL when a signal ended it. A thrown Error is printed
+// and gives 99.
 template <class Action>
 int exit_code_of_child(Action action) {
   const pid_t child = ::fork();
@@ -79,8 +84,8 @@ int exit_code_of_child(Action action) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-// In a child process: makes `folder` a file system of `bytes` that really fills up. Where mounting is forbidden, limits the size of
-// each file instead, which fails the same write with EFBIG.
+// In a child process: makes `folder` a file system of `bytes` that really fills up. Where mounting is
+// forbidden, limits the size of each file instead, which fails the same write with EFBIG.
 inline void make_small(const std::string& folder, long bytes) {
   const uid_t user = ::getuid();
   if (user != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) {

@@ -2,13 +2,13 @@
 // Event files, read back by TensorBoard itself.
 #include "run/tensorboard.h"
 
+#include "run/json.h"
+#include "scratch_folder.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <regex>
-
-#include "run/json.h"
-#include "scratch_folder.h"
 
 namespace foil {
 namespace {
@@ -63,9 +63,11 @@ TEST(EventWriter, TensorBoardReadsTheSameScalarsAndTexts) {
   ASSERT_EQ(got["scalars"]["train/loss"].size(), loss.size());
   for (size_t i = 0; i < loss.size(); ++i) {
     EXPECT_EQ(got["scalars"]["train/loss"][i][0], loss[i][0]);
-    EXPECT_EQ(std::stof(got["scalars"]["train/loss"][i][1].get<std::string>()), static_cast<float>(loss[i][1].get<double>()));
+    EXPECT_EQ(std::stof(got["scalars"]["train/loss"][i][1].get<std::string>()),
+              static_cast<float>(loss[i][1].get<double>()));
   }
-  EXPECT_EQ(got["scalars"]["kNN é"], (nlohmann::json::array({nlohmann::json::array({3'000'000'000, "nan"})})));
+  EXPECT_EQ(got["scalars"]["kNN é"],
+            (nlohmann::json::array({nlohmann::json::array({3'000'000'000, "nan"})})));
   EXPECT_EQ(got["texts"]["config/text_summary"],
             (nlohmann::json::array({nlohmann::json::array({5, "# A title\n" + std::string(300, 'x')})})));
   EXPECT_EQ(got["plugins"]["config/text_summary"], "text");

@@ -8,7 +8,8 @@ namespace foil {
 namespace {
 
 TEST(Text, ControlCharactersAreEscapedAndOtherTextStays) {
-  EXPECT_EQ(printable("caf\xc3\xa9 \xe7\x8c\xab \xf0\x9f\x90\x88 \\n"), "caf\xc3\xa9 \xe7\x8c\xab \xf0\x9f\x90\x88 \\n");
+  EXPECT_EQ(printable("caf\xc3\xa9 \xe7\x8c\xab \xf0\x9f\x90\x88 \\n"),
+            "caf\xc3\xa9 \xe7\x8c\xab \xf0\x9f\x90\x88 \\n");
   EXPECT_EQ(printable(std::string_view("a\0\x1b[2J\r\n\t\x7f", 10)), "a\\x00\\x1b[2J\\x0d\\x0a\\x09\\x7f");
   EXPECT_EQ(printable_lines("a\n\tb\r"), "a\n\tb\\x0d");
   EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");  // CSI in one code point

@@ -2,13 +2,13 @@
 // Gathering a comparison from study folders and run folders.
 #include "study/comparison.h"
 
-#include <gtest/gtest.h>
-
-#include <foil/error.h>
-
 #include "folder.h"
 #include "study/results.h"
 #include "study/store.h"
+
+#include <foil/error.h>
+
+#include <gtest/gtest.h>
 
 using foil::load_comparison;
 using foil::TrialStore;
@@ -18,8 +18,8 @@ using foil_test::Folder;
 namespace {
 
 std::string results(double knn, const std::string& protocol = "knn20", const std::string& data = "") {
-  return R"({"protocol": ")" + protocol + (data.empty() ? "" : R"(", "data": ")" + data) + R"(", "metrics": {"knn": )" +
-         std::to_string(knn) + R"(}, "step": 10, "loss": 1.5})";
+  return R"({"protocol": ")" + protocol + (data.empty() ? "" : R"(", "data": ")" + data) +
+         R"(", "metrics": {"knn": )" + std::to_string(knn) + R"(}, "step": 10, "loss": 1.5})";
 }
 
 // Stands for the TOML reader: lines of "key value".
@@ -96,7 +96,8 @@ TEST(LoadComparison, KeepsTheOrderOfThePlanWhenTheFirstTrialFailed) {
   const auto comparison = load_comparison({folder.at("s")}, read_config);
   EXPECT_EQ(names(comparison), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(comparison.rows[0].protocol, "knn20");
-  EXPECT_EQ(comparison.rows[0].metrics.at("knn"), (foil::BySeed{{1, 50}}));  // the folder is gone: the store's copy
+  EXPECT_EQ(comparison.rows[0].metrics.at("knn"),
+            (foil::BySeed{{1, 50}}));  // the folder is gone: the store's copy
 }
 
 TEST(LoadComparison, TellsAKilledTrialFromARunningOne) {
@@ -133,9 +134,10 @@ TEST(LoadComparison, TakesSingleRunsBySeedAndVariantOfTheirConfig) {
   folder.write("mine/broken/status", R"({"state": "failed", "step": 7, "reason": "disk full"})");
   folder.write("mine/broken/config.resolved.toml", "run.name \"tuned\"\nrun.seed 4");
   folder.write("mine/run3.old-20260131T000000Z/results.json", results(0));
-  for (const auto& given : std::vector<std::vector<std::string>>{
-           {folder.at("mine")},
-           {folder.at("mine/broken"), folder.at("mine/run12/"), folder.at("mine/../mine/run3"), folder.at("mine/run3")}}) {
+  for (const auto& given :
+       std::vector<std::vector<std::string>>{{folder.at("mine")},
+                                             {folder.at("mine/broken"), folder.at("mine/run12/"),
+                                              folder.at("mine/../mine/run3"), folder.at("mine/run3")}}) {
     const auto comparison = load_comparison(given, read_config);
     ASSERT_EQ(names(comparison), (std::vector<std::string>{"tuned"}));
     EXPECT_EQ(comparison.rows[0].metrics.at("knn"), (foil::BySeed{{3, 3}, {12, 12}}));
@@ -148,8 +150,10 @@ TEST(LoadComparison, TakesSingleRunsBySeedAndVariantOfTheirConfig) {
 TEST(LoadComparison, TakesATrialOfAStudyAlone) {
   Folder folder;
   write_study(folder, "quick");
-  folder.write("quick/dcl-seed0/status", R"({"state": "running", "step": 7, "reason": ""})");  // the store knows better
-  const auto comparison = load_comparison({folder.at("quick/dcl-seed0"), folder.at("quick/infonce-seed1")}, read_config);
+  folder.write("quick/dcl-seed0/status",
+               R"({"state": "running", "step": 7, "reason": ""})");  // the store knows better
+  const auto comparison =
+      load_comparison({folder.at("quick/dcl-seed0"), folder.at("quick/infonce-seed1")}, read_config);
   ASSERT_EQ(names(comparison), (std::vector<std::string>{"dcl", "infonce"}));
   EXPECT_EQ(comparison.rows[0].unfinished.at(0).reason, "loss is nan");
   EXPECT_EQ(comparison.rows[1].metrics.at("knn"), (foil::BySeed{{1, 86.5}}));
@@ -160,8 +164,9 @@ TEST(LoadComparison, PrefixesVariantsThatTwoStudiesShare) {
   write_study(folder, "first");
   write_study(folder, "second");
   folder.write("second/baselines/raw-pixels/results.json", results(84.5));
-  EXPECT_EQ(names(load_comparison({folder.at("first"), folder.at("second")}, read_config)),
-            (std::vector<std::string>{"raw pixels", "first/infonce", "first/dcl", "second/infonce", "second/dcl"}));
+  EXPECT_EQ(
+      names(load_comparison({folder.at("first"), folder.at("second")}, read_config)),
+      (std::vector<std::string>{"raw pixels", "first/infonce", "first/dcl", "second/infonce", "second/dcl"}));
 }
 
 TEST(LoadComparison, RefusesTwoRunsOfOneSeed) {
@@ -179,7 +184,8 @@ TEST(LoadComparison, NamesAFolderThatIsNothingOfThis) {
   EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.at("none")}, read_config); }),
             "5: " + folder.at("none") + ": no such folder");
   EXPECT_EQ(error_of<foil::Error>([&] { load_comparison({folder.path()}, read_config); }),
-            "5: " + folder.path() + ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
+            "5: " + folder.path() +
+                ": neither a study (study.sqlite) nor a run (results.json, status), nor a folder of runs");
 }
 
 TEST(LoadComparison, ShowsDamagedResultsAsAFailedTrial) {
@@ -188,12 +194,15 @@ TEST(LoadComparison, ShowsDamagedResultsAsAFailedTrial) {
   folder.write("quick/dcl-seed1/results.json", "{\"protocol\": ");
   const auto comparison = load_comparison({folder.at("quick")}, read_config);
   ASSERT_EQ(comparison.rows[1].unfinished.size(), 2u);
-  EXPECT_EQ(comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") + ": not JSON: "), 0u);
+  EXPECT_EQ(comparison.rows[1].unfinished[1].reason.find(folder.at("quick/dcl-seed1/results.json") +
+                                                         ": not JSON: "),
+            0u);
 }
 
 TEST(LoadComparison, ShowsARunWhoseStatusIsDamagedAsFailed) {
   Folder folder;
-  for (const std::string status : {R"({"state": "dreaming", "step": 7, "reason": ""})", "{", "[]", R"({"state": 7})"}) {
+  for (const std::string status :
+       {R"({"state": "dreaming", "step": 7, "reason": ""})", "{", "[]", R"({"state": 7})"}) {
     folder.write("mine/status", status);
     const auto comparison = load_comparison({folder.at("mine")}, read_config);
     EXPECT_EQ(comparison.rows.at(0).unfinished.at(0).state, "failed");
@@ -209,14 +218,16 @@ TEST(LoadComparison, NamesASeedThatIsNone) {
 }
 
 TEST(ParseResults, RefusesWhatIsNone) {
-  for (const std::string text : {"", "7", "[]", "{}", R"({"protocol": 1, "metrics": {}})", R"({"protocol": "p", "metrics": [1]})",
-                                 R"({"protocol": "p", "metrics": {}, "step": "many"})"}) {
+  for (const std::string text :
+       {"", "7", "[]", "{}", R"({"protocol": 1, "metrics": {}})", R"({"protocol": "p", "metrics": [1]})",
+        R"({"protocol": "p", "metrics": {}, "step": "many"})"}) {
     EXPECT_EQ(error_of<foil::Error>([&] { foil::parse_results(text, "x"); }).find("5: x: not "), 0u) << text;
   }
 }
 
 TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {
-  const auto parsed = foil::parse_results(R"({"protocol": "p", "metrics": {"knn": 80, "a": null, "b": "nan"}})", "x");
+  const auto parsed =
+      foil::parse_results(R"({"protocol": "p", "metrics": {"knn": 80, "a": null, "b": "nan"}})", "x");
   EXPECT_EQ(parsed.metrics, (std::map<std::string, double>{{"knn", 80}}));
 }
 
@@ -237,7 +248,8 @@ TEST(LoadComparison, TwoDataSetsAreTwoRowsAndOneThatIsNotKnownGoesWithAny) {
   Folder folder;
   TrialStore store(folder.at("quick"));
   std::vector<foil::PlannedTrial> planned;
-  for (int64_t seed = 0; seed < 4; ++seed) planned.push_back({"infonce-seed" + std::to_string(seed), "infonce", seed, ""});
+  for (int64_t seed = 0; seed < 4; ++seed)
+    planned.push_back({"infonce-seed" + std::to_string(seed), "infonce", seed, ""});
   store.plan(planned);
   const std::vector<std::string> data = {"crc32:1", "crc32:2", "", "crc32:1"};  // by seed
   for (size_t seed = 0; seed < 4; ++seed) {

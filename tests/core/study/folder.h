@@ -40,7 +40,8 @@ class Folder {
   std::string path_;
 };
 
-// The message of the Error that `call` throws, with its exit code before it: "2: text". Empty when it throws none.
+// The message of the Error that `call` throws, with its exit code before it: "2: text". Empty when it throws
+// none.
 template <class ErrorType, class Call>
 std::string error_of(const Call& call) {
   try {

@@ -20,16 +20,19 @@ std::vector<std::string> matches(const std::string& text, const std::string& pat
 
 TEST(LineChart, PutsKnownPointsWhereTheyBelong) {
   // x spans 0..100 on 70..590 pixels, y spans 1..5 on 296..36: larger values are higher up.
-  const auto svg =
-      foil::line_chart({"loss", "step", "loss", {{"infonce", {{0, 5}, {50, 2}, {100, 1}}}, {"dcl", {{0, 3}, {25, 4}}}}});
-  EXPECT_EQ(matches(svg, "polyline points=\"([^\"]*)\""), (std::vector<std::string>{"70,36 330,231 590,296", "70,166 200,101"}));
-  EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""), (std::vector<std::string>{"#0072B2", "#D55E00"}));
+  const auto svg = foil::line_chart(
+      {"loss", "step", "loss", {{"infonce", {{0, 5}, {50, 2}, {100, 1}}}, {"dcl", {{0, 3}, {25, 4}}}}});
+  EXPECT_EQ(matches(svg, "polyline points=\"([^\"]*)\""),
+            (std::vector<std::string>{"70,36 330,231 590,296", "70,166 200,101"}));
+  EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""),
+            (std::vector<std::string>{"#0072B2", "#D55E00"}));
 }
 
 TEST(LineChart, GivesSeedsOfOneVariantOneColourAndOneLegendEntry) {
-  const auto svg =
-      foil::line_chart({"loss", "step", "loss", {{"a", {{0, 1}, {1, 2}}}, {"b", {{0, 1}, {1, 3}}}, {"a", {{0, 2}, {1, 1}}}}});
-  EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""), (std::vector<std::string>{"#0072B2", "#D55E00", "#0072B2"}));
+  const auto svg = foil::line_chart(
+      {"loss", "step", "loss", {{"a", {{0, 1}, {1, 2}}}, {"b", {{0, 1}, {1, 3}}}, {"a", {{0, 2}, {1, 1}}}}});
+  EXPECT_EQ(matches(svg, "polyline[^>]*stroke=\"([^\"]*)\""),
+            (std::vector<std::string>{"#0072B2", "#D55E00", "#0072B2"}));
   EXPECT_EQ(matches(svg, ">(a)</text>").size(), 1u);
 }
 
@@ -43,15 +46,20 @@ TEST(LineChart, SurvivesEmptyAndSinglePointSeries) {
 TEST(DotTable, PutsADotAPointAndABarAtTheMean) {
   // The axis spans 80..88 on 220 pixels that begin after the names (7 characters) and the cells (10).
   const auto svg = foil::dot_table(
-      {"", {"a", "variant"}, {{"kNN %", {{"80.0", {80.0}, 80.0, 0, false}, {"86.0 ± 2.0", {84, 88}, 86, 2, true}}}}});
+      {"",
+       {"a", "variant"},
+       {{"kNN %", {{"80.0", {80.0}, 80.0, 0, false}, {"86.0 ± 2.0", {84, 88}, 86, 2, true}}}}});
   const double left = 16 + 7 * 7.85 + 24 + 10 * 7.85 + 24;
-  const auto near = [](const std::string& text, double value) { EXPECT_NEAR(std::stod(text), value, 0.006) << text; };
+  const auto near = [](const std::string& text, double value) {
+    EXPECT_NEAR(std::stod(text), value, 0.006) << text;
+  };
   const auto x = matches(svg, "circle cx=\"([^\"]*)\"");
   ASSERT_EQ(x.size(), 3u);
   near(x[0], left);
   near(x[1], left + 110);
   near(x[2], left + 220);
-  EXPECT_EQ(matches(svg, "circle cx=\"[^\"]*\" cy=\"([^\"]*)\""), (std::vector<std::string>{"54", "82", "82"}));
+  EXPECT_EQ(matches(svg, "circle cx=\"[^\"]*\" cy=\"([^\"]*)\""),
+            (std::vector<std::string>{"54", "82", "82"}));
   const auto bar = matches(svg, "line x1=\"([^\"]*)\"[^>]*stroke-width=\"3\"");
   ASSERT_EQ(bar.size(), 2u);
   near(bar[1], left + 165);
@@ -64,7 +72,8 @@ TEST(Ticks, AreRoundAndCoverTheRange) {
   EXPECT_EQ(foil::ticks(0, 100, 6), (std::vector<double>{0, 20, 40, 60, 80, 100}));
   EXPECT_EQ(foil::ticks(80.9, 86.4, 4), (std::vector<double>{80, 82, 84, 86, 88}));
   EXPECT_EQ(foil::ticks(-3, 1, 6), (std::vector<double>{-3, -2, -1, 0, 1}));
-  for (const auto& [low, high] : {std::pair(5.0, 5.0), {0.0, 0.0}, {-2.0, -2.0}, {1e-9, 3e-9}, {1e12, 1.1e12}}) {
+  for (const auto& [low, high] :
+       {std::pair(5.0, 5.0), {0.0, 0.0}, {-2.0, -2.0}, {1e-9, 3e-9}, {1e12, 1.1e12}}) {
     const auto marks = foil::ticks(low, high, 5);
     EXPECT_LE(marks.front(), low);
     EXPECT_GE(marks.back(), high);
@@ -74,7 +83,8 @@ TEST(Ticks, AreRoundAndCoverTheRange) {
 }
 
 TEST(EscapeMarkup, LeavesNoMarkup) {
-  EXPECT_EQ(foil::escape_markup("<b a=\"1\">&\x01\n\xC2\xB1"), "&lt;b a=&quot;1&quot;&gt;&amp;\\x01\n\xC2\xB1");
+  EXPECT_EQ(foil::escape_markup("<b a=\"1\">&\x01\n\xC2\xB1"),
+            "&lt;b a=&quot;1&quot;&gt;&amp;\\x01\n\xC2\xB1");
   const auto svg = foil::dot_table({"<p>", {"<script>"}, {{"<t>", {{"<c>", {}}}}}});
   EXPECT_EQ(matches(svg, "(<script|<p>|<t>|<c>)").size(), 0u);
 }

@@ -2,11 +2,11 @@
 // The report: self-contained, well formed, and it says what it must.
 #include "study/report.h"
 
-#include <gtest/gtest.h>
+#include "folder.h"
 
 #include <foil/error.h>
 
-#include "folder.h"
+#include <gtest/gtest.h>
 
 using foil_test::Folder;
 
@@ -16,11 +16,21 @@ namespace {
 foil::Comparison sample(const Folder& folder) {
   foil::Comparison comparison;
   comparison.rows.resize(3);
-  comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}}, {}, {}};
-  comparison.rows[1] = {"infonce", "knn20", false, {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
-                        {},        {},      {},    {}};
-  comparison.rows[2] = {
-      "dcl <b>&\"", "knn20", false, {{"knn", {{0, 86.5}, {1, 86.75}}}}, {{2, "failed", "<script>alert(1)</script>"}}, {}, {}, {}};
+  comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}},
+                        {},           {}};
+  comparison.rows[1] = {
+      "infonce", "knn20",
+      false,     {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
+      {},        {},
+      {},        {}};
+  comparison.rows[2] = {"dcl <b>&\"",
+                        "knn20",
+                        false,
+                        {{"knn", {{0, 86.5}, {1, 86.75}}}},
+                        {{2, "failed", "<script>alert(1)</script>"}},
+                        {},
+                        {},
+                        {}};
   comparison.rows[1].config = {{"loss.name", "infonce"}, {"optimizer.name", "adamw"}};
   comparison.rows[2].config = {{"loss.name", "dcl"}, {"loss.mask", "<exact>"}, {"optimizer.name", "adamw"}};
   for (size_t row = 1; row < 3; ++row) {
@@ -28,18 +38,21 @@ foil::Comparison sample(const Folder& folder) {
       const std::string name = "run" + std::to_string(row) + std::to_string(seed);
       std::string metrics;
       for (int step = 1; step <= 400; ++step) {
-        metrics += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(1.5 * row + 4.0 / step + 0.1 * seed);
+        metrics += "{\"step\": " + std::to_string(step) +
+                   ", \"loss\": " + std::to_string(1.5 * row + 4.0 / step + 0.1 * seed);
         metrics += step % 100 == 0 ? ", \"knn\": " + std::to_string(80 + step / 100 + row) + "}\n" : "}\n";
       }
       folder.write(name + "/metrics.jsonl", metrics);
-      folder.write(name + "/env.json", R"({"foil": "0.1.0", "hardware": {"cpu": "EPYC", "threads": )" + std::to_string(row) + "}}");
+      folder.write(name + "/env.json", R"({"foil": "0.1.0", "hardware": {"cpu": "EPYC", "threads": )" +
+                                           std::to_string(row) + "}}");
       comparison.rows[row].folders[seed] = folder.at(name);
     }
   }
   return comparison;
 }
 
-// The first tag that closes another than the one last opened, empty when all are closed in order. Empty elements are written <x/>.
+// The first tag that closes another than the one last opened, empty when all are closed in order. Empty
+// elements are written <x/>.
 std::string first_unbalanced(const std::string& html) {
   std::vector<std::string> open;
   for (size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
@@ -72,7 +85,8 @@ TEST(Report, IsSelfContainedAndWellFormed) {
   for (const std::string outside : {"src=", "href=", "url(", "@import", "<script", "<link", "<iframe"})
     EXPECT_EQ(count(html, outside), 0u) << outside;
   EXPECT_NE(html.find("<h1>quick &amp; dirty</h1>"), std::string::npos);
-  EXPECT_NE(html.find("failed: dcl &lt;b&gt;&amp;&quot; seed 2: &lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
+  EXPECT_NE(html.find("failed: dcl &lt;b&gt;&amp;&quot; seed 2: &lt;script&gt;alert(1)&lt;/script&gt;"),
+            std::string::npos);
 }
 
 TEST(Report, DrawsEverySeedAndEveryCurve) {
@@ -85,10 +99,12 @@ TEST(Report, DrawsEverySeedAndEveryCurve) {
 TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");
-  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td class=\"value\">&lt;exact&gt;</td></tr>"),
+  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td "
+                      "class=\"value\">&lt;exact&gt;</td></tr>"),
             std::string::npos);
-  EXPECT_NE(html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"),
-            std::string::npos);
+  EXPECT_NE(
+      html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"),
+      std::string::npos);
   EXPECT_NE(html.find("<tr><td>optimizer.name</td><td class=\"value\">adamw</td></tr>"),
             std::string::npos);  // in all of the first, once
 }
@@ -108,10 +124,13 @@ TEST(Report, NamesARecordOfTheEnvironmentThatIsDamaged) {
   folder.write("run11/env.json", std::string(100000, '[') + std::string(100000, ']'));
   folder.write("run10/env.json", "[1, 2]");
   const auto html = foil::report_html(comparison, "quick");
-  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run11/env.json") + ": nested deeper than 100</p>"), std::string::npos);
-  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run10/env.json") + ": not a record of an environment</p>"),
+  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run11/env.json") + ": nested deeper than 100</p>"),
             std::string::npos);
-  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">2</td></tr>"), std::string::npos) << "the others stay";
+  EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run10/env.json") +
+                      ": not a record of an environment</p>"),
+            std::string::npos);
+  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">2</td></tr>"), std::string::npos)
+      << "the others stay";
   EXPECT_EQ(first_unbalanced(html), "");
 }
 
@@ -133,6 +152,7 @@ TEST(Report, WritesTheFileAndAPictureAProtocol) {
   EXPECT_NE(folder.read("comparison.svg").find("protocol knn20<"), std::string::npos);
   EXPECT_NE(folder.read("comparison-2.svg").find("protocol knn200<"), std::string::npos);
   EXPECT_EQ(first_unbalanced(folder.read("comparison.svg")), "");
-  const std::string error = foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); });
+  const std::string error =
+      foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); });
   EXPECT_TRUE(error.starts_with("1: " + folder.at("none/comparison.svg") + ": cannot write ")) << error;
 }

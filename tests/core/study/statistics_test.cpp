@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Statistics against published values and those of scipy 1.17: scipy.stats.ttest_rel and its confidence_interval,
-// permutation_test (permutation_type = "samples", all permutations), bootstrap (method = "BCa"); numpy.std with ddof = 1.
+// Statistics against published values and those of scipy 1.17: scipy.stats.ttest_rel and its
+// confidence_interval, permutation_test (permutation_type = "samples", all permutations), bootstrap (method =
+// "BCa"); numpy.std with ddof = 1.
 #include "study/statistics.h"
 
 #include <gtest/gtest.h>
@@ -37,10 +38,12 @@ TEST(PairedTTest, EqualsStudentsSleepExample) {
 }
 
 TEST(PairedTTest, EqualsScipyFromThreePairsOn) {
-  EXPECT_NEAR(paired_test(by_seed({86.1, 86.4, 85.9}), by_seed({86.5, 86.6, 86.4})).p.value(), 0.05327073759374743, 1e-12);
-  EXPECT_NEAR(paired_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).p.value(), 0.4557586672187608,
-              1e-12);
-  EXPECT_NEAR(paired_test(by_seed({1, 2, 3, 4, 5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45})).p.value(), 0.00014512817061319757, 1e-15);
+  EXPECT_NEAR(paired_test(by_seed({86.1, 86.4, 85.9}), by_seed({86.5, 86.6, 86.4})).p.value(),
+              0.05327073759374743, 1e-12);
+  EXPECT_NEAR(paired_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).p.value(),
+              0.4557586672187608, 1e-12);
+  EXPECT_NEAR(paired_test(by_seed({1, 2, 3, 4, 5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45})).p.value(),
+              0.00014512817061319757, 1e-15);
 }
 
 TEST(PairedTTest, KeepsItsDigitsFarInTheTail) {
@@ -80,8 +83,12 @@ TEST(PairedTTest, TreatsAConstantDifferenceAsCertain) {
 
 TEST(SignFlips, EqualScipysExactPermutationTest) {
   EXPECT_EQ(paired_test(drug1, drug2).sign_flip.value(), 0.00390625);
-  EXPECT_EQ(paired_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).sign_flip.value(), 0.5);
-  EXPECT_EQ(paired_test(by_seed({1, 2, 3, 4, 5, 7.5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45, 7.4})).sign_flip.value(), 0.0625);
+  EXPECT_EQ(
+      paired_test(by_seed({86.1, 86.4, 85.9, 86.2}), by_seed({86.5, 86.3, 86.4, 86.0})).sign_flip.value(),
+      0.5);
+  EXPECT_EQ(
+      paired_test(by_seed({1, 2, 3, 4, 5, 7.5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45, 7.4})).sign_flip.value(),
+      0.0625);
 }
 
 // scipy gives 0.30877 of 4 * 10^6 draws; 100,000 have a standard deviation of 0.0015.
@@ -103,7 +110,8 @@ TEST(Interval, IsStudentsBelowFivePairs) {
 
 // The same quantiles as scipy's, which draws 10^6 of the resamples that are counted here.
 TEST(Interval, IsBcaOverAllResamplesOfFiveAndSixPairs) {
-  const auto five = paired_test(by_seed({86.1, 86.4, 85.9, 86.2, 86.0}), by_seed({86.5, 86.3, 86.4, 86.0, 86.7}));
+  const auto five =
+      paired_test(by_seed({86.1, 86.4, 85.9, 86.2, 86.0}), by_seed({86.5, 86.3, 86.4, 86.0, 86.7}));
   EXPECT_NEAR(five.low.value(), -0.54, 1e-9);
   EXPECT_NEAR(five.high.value(), 0.04, 1e-9);
   const auto six = paired_test(by_seed({1, 2, 3, 4, 5, 7.5}), by_seed({1.5, 2.6, 3.4, 4.55, 5.45, 7.4}));

@@ -2,6 +2,10 @@
 // The trial store: states across reopening and kills, one writer, schema versions.
 #include "study/store.h"
 
+#include "folder.h"
+
+#include <foil/error.h>
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -9,10 +13,6 @@
 #include <unistd.h>
 
 #include <thread>
-
-#include <foil/error.h>
-
-#include "folder.h"
 
 using foil::PlannedTrial;
 using foil::TrialState;
@@ -30,7 +30,8 @@ const std::vector<PlannedTrial> four = {{"infonce-seed0", "infonce", 0, "a0"},
 void execute(const std::string& path, const std::string& sql) {
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(database);
   sqlite3_close(database);
 }
 
@@ -99,11 +100,13 @@ class DamagedStore : public ::testing::Test {
   }
   // What reading says after this statement, with the path of the file left out.
   std::string said_after(const std::string& sql) const {
-    execute(folder_.at("study.sqlite"), "PRAGMA ignore_check_constraints = 1; PRAGMA writable_schema = 1; " + sql);
+    execute(folder_.at("study.sqlite"),
+            "PRAGMA ignore_check_constraints = 1; PRAGMA writable_schema = 1; " + sql);
     return said();
   }
   std::string said() const {
-    std::string text = error_of<foil::Error>([&] { TrialStore(folder_.path(), TrialStore::Access::read).trials(); });
+    std::string text =
+        error_of<foil::Error>([&] { TrialStore(folder_.path(), TrialStore::Access::read).trials(); });
     const std::string place = folder_.at("study.sqlite") + ": ";
     if (const size_t at = text.find(place); at != std::string::npos) text.erase(at, place.size());
     return text;
@@ -112,15 +115,17 @@ class DamagedStore : public ::testing::Test {
 };
 
 TEST_F(DamagedStore, WithAnUnknownStateNamesTheTrialAndTheStates) {
-  EXPECT_EQ(said_after("UPDATE trials SET state = 'dreaming' WHERE name = 'dcl-seed0'"),
-            "5: trial 'dcl-seed0': unknown state 'dreaming'. Known states: waiting, running, complete, failed.");
+  EXPECT_EQ(
+      said_after("UPDATE trials SET state = 'dreaming' WHERE name = 'dcl-seed0'"),
+      "5: trial 'dcl-seed0': unknown state 'dreaming'. Known states: waiting, running, complete, failed.");
   EXPECT_EQ(said_after("UPDATE trials SET state = '' WHERE name = 'dcl-seed0'"),
             "5: trial 'dcl-seed0': unknown state ''. Known states: waiting, running, complete, failed.");
 }
 
 TEST_F(DamagedStore, WithAnotherTypeOrNothingNamesTrialAndColumn) {
   // A table without the constraints of ours, as another program could have written it.
-  const std::string loose = "CREATE TABLE loose AS SELECT * FROM trials; DROP TABLE trials; ALTER TABLE loose RENAME TO trials; ";
+  const std::string loose =
+      "CREATE TABLE loose AS SELECT * FROM trials; DROP TABLE trials; ALTER TABLE loose RENAME TO trials; ";
   EXPECT_EQ(said_after(loose + "UPDATE trials SET seed = 'many' WHERE name = 'infonce-seed1'"),
             "5: trial 'infonce-seed1': seed is a text, allowed: an integer");
   EXPECT_EQ(said_after("UPDATE trials SET seed = NULL WHERE name = 'infonce-seed1'"),
@@ -145,9 +150,11 @@ TEST_F(DamagedStore, WhoseTrialLiesOutsideTheStudyIsRefused) {
 TEST_F(DamagedStore, WithoutItsTableOrWithMoreThanTablesIsNoStudy) {
   EXPECT_EQ(said_after("CREATE TRIGGER harm AFTER UPDATE ON trials BEGIN DELETE FROM trials; END"),
             "5: has 'harm', which is nothing of a study of foil");
-  EXPECT_EQ(said_after("DROP TRIGGER harm; ALTER TABLE trials RENAME COLUMN reason TO reasons"), "5: no such column: reason");
+  EXPECT_EQ(said_after("DROP TRIGGER harm; ALTER TABLE trials RENAME COLUMN reason TO reasons"),
+            "5: no such column: reason");
   EXPECT_EQ(said_after("DROP TABLE trials"), "5: not a study of foil");
-  EXPECT_EQ(said_after("CREATE VIEW trials AS SELECT 1"), "5: has 'trials', which is nothing of a study of foil");
+  EXPECT_EQ(said_after("CREATE VIEW trials AS SELECT 1"),
+            "5: has 'trials', which is nothing of a study of foil");
 }
 
 TEST_F(DamagedStore, CutShortOrNoDatabaseAtAllIsDamagedData) {
@@ -158,7 +165,8 @@ TEST_F(DamagedStore, CutShortOrNoDatabaseAtAllIsDamagedData) {
     EXPECT_EQ(said().substr(0, 3), "5: ") << size << ": " << said();
   }
   folder_.write("study.sqlite",
-                "a text that is longer than the hundred bytes of the header of a database of SQLite, but is none at all");
+                "a text that is longer than the hundred bytes of the header of a database of SQLite, but is "
+                "none at all");
   EXPECT_EQ(said(), "5: file is not a database");
 }
 
@@ -244,13 +252,15 @@ TEST(TrialStore, RefusesASecondWriterNamingTheFirst) {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   const auto open = [&] { TrialStore store(folder.path()); };
-  EXPECT_EQ(error_of<foil::Error>(open), "1: " + folder.path() + ": this study is being written by PID " + std::to_string(child) +
-                                             " on host " + host + ". Wait for it or end it.");
+  EXPECT_EQ(error_of<foil::Error>(open), "1: " + folder.path() + ": this study is being written by PID " +
+                                             std::to_string(child) + " on host " + host +
+                                             ". Wait for it or end it.");
   EXPECT_EQ(TrialStore(folder.path(), TrialStore::Access::read).trials().size(), 0u);  // a reader is welcome
   kill_9(child);
   EXPECT_EQ(error_of<foil::Error>(open), "");
   const TrialStore first(folder.path());
-  EXPECT_EQ(error_of<foil::Error>(open).substr(0, 3 + folder.path().size()), "1: " + folder.path());  // in one process too
+  EXPECT_EQ(error_of<foil::Error>(open).substr(0, 3 + folder.path().size()),
+            "1: " + folder.path());  // in one process too
 }
 
 TEST(TrialStore, RefusesANewerSchema) {
@@ -259,7 +269,8 @@ TEST(TrialStore, RefusesANewerSchema) {
   execute(folder.at("study.sqlite"), "PRAGMA user_version = 7");
   EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
             "1: " + folder.at("study.sqlite") +
-                ": schema version 7, this program knows versions up to 1. Use the foil that wrote it, or a newer one.");
+                ": schema version 7, this program knows versions up to 1. Use the foil that wrote it, or a "
+                "newer one.");
   EXPECT_FALSE(TrialStore::is_being_written(folder.path()));  // the refusal gave the lock back
 }
 
@@ -291,7 +302,8 @@ TEST(TrialStore, RefusesToKeepResultsOfAnotherConfiguration) {
   changed[2].config_hash = "other";
   EXPECT_EQ(error_of<foil::Error>([&] { store.plan(changed); }),
             "2: " + folder.path() +
-                ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or start it anew with "
+                ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or "
+                "start it anew with "
                 "--restart.");
   EXPECT_EQ(store.trials()[2].config_hash, "b0");  // nothing of the refused plan stays
   changed = four;
@@ -327,10 +339,12 @@ TEST(TrialStore, RefusesTwoTrialsOfOneName) {
 TEST(TrialStore, AddsUpTheSecondsOfAllAttempts) {
   Folder folder;
   const auto set_back = [&](const char* seconds, bool heartbeat_too) {
-    const std::string earlier = std::string("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-") + seconds + " seconds')";
-    execute(folder.at("study.sqlite"),
-            "UPDATE trials SET started = " + earlier +
-                (heartbeat_too ? ", heartbeat = strftime('%Y-%m-%dT%H:%M:%SZ', " + earlier + ", '+60 seconds')" : std::string()));
+    const std::string earlier =
+        std::string("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-") + seconds + " seconds')";
+    execute(folder.at("study.sqlite"), "UPDATE trials SET started = " + earlier +
+                                           (heartbeat_too ? ", heartbeat = strftime('%Y-%m-%dT%H:%M:%SZ', " +
+                                                                earlier + ", '+60 seconds')"
+                                                          : std::string()));
   };
   const std::time_t began = std::time(nullptr);
   TrialStore store(folder.path());

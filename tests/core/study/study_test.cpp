@@ -2,16 +2,16 @@
 // The runner, with functions that stand for runs.
 #include "study/study.h"
 
+#include "folder.h"
+
+#include <foil/error.h>
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sstream>
-
-#include <foil/error.h>
-
-#include "folder.h"
 
 using foil::PlannedTrial;
 using foil::TrialRecord;
@@ -46,7 +46,9 @@ struct FakeRuns {
     TrialStore store(folder.path());
     return foil::run_study(four, std::ref(*this), store, log);
   }
-  std::vector<TrialRecord> trials() const { return TrialStore(folder.path(), TrialStore::Access::read).trials(); }
+  std::vector<TrialRecord> trials() const {
+    return TrialStore(folder.path(), TrialStore::Access::read).trials();
+  }
 };
 
 }  // namespace
@@ -55,7 +57,8 @@ TEST(RunStudy, RunsAllTrialsInOrderAndSkipsThemTheNextTime) {
   FakeRuns runs;
   EXPECT_EQ(runs.study(), 0);
   EXPECT_EQ(runs.ran, (std::vector<std::string>{"infonce-seed0", "infonce-seed1", "dcl-seed0", "dcl-seed1"}));
-  EXPECT_EQ(runs.log.str(), "[1/4] infonce seed 0\n[2/4] infonce seed 1\n[3/4] dcl seed 0\n[4/4] dcl seed 1\n");
+  EXPECT_EQ(runs.log.str(),
+            "[1/4] infonce seed 0\n[2/4] infonce seed 1\n[3/4] dcl seed 0\n[4/4] dcl seed 1\n");
   for (const auto& trial : runs.trials()) {
     EXPECT_EQ(trial.state, TrialState::complete);
     EXPECT_EQ(trial.results, good);
@@ -70,7 +73,8 @@ TEST(RunStudy, RunsAllTrialsInOrderAndSkipsThemTheNextTime) {
 TEST(RunStudy, GoesOnAfterAFailedTrialAndTriesItAgainNextTime) {
   FakeRuns runs;
   runs.codes["infonce-seed1"] = 4;
-  runs.folder.write("infonce-seed1/status", R"({"state": "failed", "step": 2, "reason": "that of last time"})");
+  runs.folder.write("infonce-seed1/status",
+                    R"({"state": "failed", "step": 2, "reason": "that of last time"})");
   EXPECT_EQ(runs.study(), 1);
   EXPECT_EQ(runs.ran.size(), 4u);
   EXPECT_EQ(runs.trials()[1].state, TrialState::failed);
@@ -133,7 +137,9 @@ TEST(RunStudy, TakesAnExceptionAsAFailureWithItsMessage) {
   EXPECT_EQ(store.trials()[0].reason, "dcl.so: refused");
   EXPECT_EQ(store.trials()[1].reason, "from LibTorch");
   EXPECT_EQ(store.trials()[3].state, TrialState::complete);
-  const auto interrupted = [&](const PlannedTrial&, const std::string&) -> int { foil::fail(foil::Exit::interrupted, "Ctrl-C"); };
+  const auto interrupted = [&](const PlannedTrial&, const std::string&) -> int {
+    foil::fail(foil::Exit::interrupted, "Ctrl-C");
+  };
   EXPECT_EQ(foil::run_study(four, interrupted, store, runs.log), 130);
   EXPECT_EQ(store.trials()[0].state, TrialState::waiting);
   EXPECT_EQ(store.trials()[1].state, TrialState::failed);
@@ -145,14 +151,18 @@ TEST(RunStudy, FailsATrialThatLeavesNoReadableResults) {
   const auto run = [&](const PlannedTrial& trial, const std::string& where) {
     if (trial.name == "infonce-seed0") return 0;
     if (trial.name == "infonce-seed1") runs.folder.write(trial.name + "/results.json", "{\"metrics\": {}}");
-    if (trial.name == "dcl-seed0") runs.folder.write("dcl-seed0/status", R"({"state": "failed", "step": 2, "reason": "old"})");
+    if (trial.name == "dcl-seed0")
+      runs.folder.write("dcl-seed0/status", R"({"state": "failed", "step": 2, "reason": "old"})");
     if (trial.name == "dcl-seed1") return 128 + SIGKILL;
     return trial.name == "infonce-seed1" ? 0 : trial.name == "dcl-seed0" ? 9 : runs(trial, where);
   };
   EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
   const auto trials = store.trials();
-  EXPECT_EQ(trials[0].reason, runs.folder.at("infonce-seed0/results.json") + ": missing after the trial ended");
-  EXPECT_EQ(trials[1].reason.find(runs.folder.at("infonce-seed1/results.json") + ": not the results of a run: "), 0u);
+  EXPECT_EQ(trials[0].reason,
+            runs.folder.at("infonce-seed0/results.json") + ": missing after the trial ended");
+  EXPECT_EQ(
+      trials[1].reason.find(runs.folder.at("infonce-seed1/results.json") + ": not the results of a run: "),
+      0u);
   EXPECT_EQ(trials[2].reason, "exit code 9") << "not what an earlier attempt left";
   EXPECT_EQ(trials[3].reason, "killed by signal 9 (Killed)");
 }

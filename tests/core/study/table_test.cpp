@@ -2,12 +2,12 @@
 // The comparison as whole texts, in each format.
 #include "study/table.h"
 
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "folder.h"
 
 #include <foil/error.h>
 
-#include "folder.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 using foil::Comparison;
 using foil::Format;
@@ -16,7 +16,8 @@ using foil::Row;
 
 namespace {
 
-Row row(const std::string& name, const std::map<std::string, foil::BySeed>& metrics, const std::string& protocol = "knn20") {
+Row row(const std::string& name, const std::map<std::string, foil::BySeed>& metrics,
+        const std::string& protocol = "knn20") {
   Row made;
   made.name = name;
   made.protocol = metrics.empty() ? "" : protocol;
@@ -38,15 +39,16 @@ Comparison quickstart() {
   comparison.rows = {
       baseline("raw pixels", {{"knn", {{0, 84.51}}}, {"linear", {{0, 84.0}}}}),
       baseline("untrained", {{"knn", {{0, 80.75}, {1, 81.0}}}, {"linear", {{0, 83.0}, {1, 83.5}}}}),
-      row("infonce",
-          {{"features.rank", {{0, 30.5}, {1, 31.0}}}, {"knn", {{0, 86.0}, {1, 86.25}}}, {"linear", {{0, 88.5}, {1, 88.0}}}}),
+      row("infonce", {{"features.rank", {{0, 30.5}, {1, 31.0}}},
+                      {"knn", {{0, 86.0}, {1, 86.25}}},
+                      {"linear", {{0, 88.5}, {1, 88.0}}}}),
       row("dcl", {{"knn", {{0, 86.5}, {1, 86.25}}}, {"linear", {{0, 87.0}}}})};
   comparison.rows[3].unfinished = {{2, "failed", "loss is nan at step 12"}, {3, "waiting", ""}};
   return comparison;
 }
 
-// Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 / sqrt(18) =
-// 0.0571909584; of the 8 choices of signs two have a mean as far from 0.
+// Three seeds, so that there is a p: the differences 1, 1/2, 1/2 have t = 4, and of two degrees p = 1 - 4 /
+// sqrt(18) = 0.0571909584; of the 8 choices of signs two have a mean as far from 0.
 Comparison three_seeds() {
   Comparison comparison;
   comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}, {2, 86.5}}}}),
@@ -126,9 +128,11 @@ TEST(Table, IsCsvWithALineAMetric) {
   comparison.rows.push_back(row("supcon, \"hard\"", {}));
   comparison.rows.back().unfinished = {{0, "failed", "no labels"}, {1, "failed", "no labels"}};
   EXPECT_EQ(render(comparison, Format::csv),
-            "protocol,variant,metric,n,mean,spread,best,level,pairs,difference,low,high,p_t,p_sign_flip,p_holm,values,unfinished\n"
+            "protocol,variant,metric,n,mean,spread,best,level,pairs,difference,low,high,p_t,p_sign_flip,p_"
+            "holm,values,unfinished\n"
             "knn20,infonce,knn,3,86.25,0.25,0,1,,,,,,,,0:86 1:86.25 2:86.5,\n"
-            "knn20,dcl,knn,3,86.91666667,0.1443375673,1,0,3,0.6666666667,-0.05044212162,1.383775455,0.05719095842,0.25,0.25,"
+            "knn20,dcl,knn,3,86.91666667,0.1443375673,1,0,3,0.6666666667,-0.05044212162,1.383775455,0."
+            "05719095842,0.25,0.25,"
             "0:87 1:86.75 2:87,\n"
             "knn20,\"supcon, \"\"hard\"\"\",,0,,,,,,,,,,,,,\"failed: supcon, \"\"hard\"\" seed 0: no labels; "
             "failed: supcon, \"\"hard\"\" seed 1: no labels\"\n");
@@ -159,8 +163,10 @@ TEST(Table, IsJsonThatReadsBack) {
 
 TEST(Table, NeverMixesProtocols) {
   Comparison comparison;
-  comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}}}}, "knn20"), row("dcl", {{"knn", {{0, 99.0}}}}, "knn200"),
-                     row("supcon", {{"knn", {{0, 86.5}}}}, "knn20"), row("mixco", {{"knn", {{0, 98.0}}}}, "knn200")};
+  comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}}}}, "knn20"),
+                     row("dcl", {{"knn", {{0, 99.0}}}}, "knn200"),
+                     row("supcon", {{"knn", {{0, 86.5}}}}, "knn20"),
+                     row("mixco", {{"knn", {{0, 98.0}}}}, "knn200")};
   EXPECT_EQ(render(comparison, Format::table),
             "protocol knn20\n"
             "variant     kNN %        n   kNN - infonce   p\n"
@@ -199,7 +205,8 @@ TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
 // A comparison of what others wrote into their names and reasons.
 Comparison hostile(const std::string& name) {
   Comparison comparison;
-  comparison.rows = {row(name, {{"knn", {{0, 86.0}}}, {name, {{0, 1.0}}}}, "knn20" + name), row("dcl", {}, "")};
+  comparison.rows = {row(name, {{"knn", {{0, 86.0}}}, {name, {{0, 1.0}}}}, "knn20" + name),
+                     row("dcl", {}, "")};
   comparison.rows[1].unfinished = {{0, "failed", name}};
   return comparison;
 }
@@ -212,14 +219,17 @@ TEST(Table, LetsNothingOfANameActOnTheTerminal) {
     for (const Format format : {Format::table, Format::markdown, Format::csv}) {
       const std::string text = render(hostile(name), format);
       EXPECT_EQ(text.find(name), std::string::npos) << text;
-      EXPECT_EQ(std::count_if(text.begin(), text.end(), [](unsigned char c) { return c != '\n' && (c < ' ' || c == 0x7f); }), 0)
+      EXPECT_EQ(std::count_if(text.begin(), text.end(),
+                              [](unsigned char c) { return c != '\n' && (c < ' ' || c == 0x7f); }),
+                0)
           << text;
     }
   }
 }
 
 TEST(Table, GivesASpreadsheetNoFormula) {
-  for (const std::string name : {"=1+1", "+1+1", "-1+1", "@SUM(1)", "=HYPERLINK(\"x\",\"y\")", "-inf", "＝1+1", "-"}) {
+  for (const std::string name :
+       {"=1+1", "+1+1", "-1+1", "@SUM(1)", "=HYPERLINK(\"x\",\"y\")", "-inf", "＝1+1", "-"}) {
     Comparison comparison;
     comparison.rows = {row(name, {{"knn", {{0, -86.5}}}}, name)};
     const std::string text = render(comparison, Format::csv);
@@ -233,7 +243,8 @@ TEST(Table, GivesASpreadsheetNoFormula) {
 }
 
 TEST(Table, GivesMarkdownNoLinkNoHtmlAndNoCode) {
-  const std::string text = render(hostile("[a](javascript:b) <img src=x> `c` | &lt; [1, 2]"), Format::markdown);
+  const std::string text =
+      render(hostile("[a](javascript:b) <img src=x> `c` | &lt; [1, 2]"), Format::markdown);
   const std::string plain = "[a\\](javascript:b) \\<img src=x> \\`c\\` \\| \\&lt; [1, 2]";
   EXPECT_NE(text.find("| " + plain + " |"), std::string::npos) << text;
   EXPECT_EQ(text.find("Protocol: `knn20[a](javascript:b) <img src=x> 'c' | &lt; [1, 2]`\n"), 0u) << text;
@@ -242,7 +253,8 @@ TEST(Table, GivesMarkdownNoLinkNoHtmlAndNoCode) {
 
 TEST(Table, OrdersKnnThenLinearThenOtherMetricsThenDiagnostics) {
   Comparison comparison;
-  comparison.rows = {row("a", {{"auc", {{0, 1}}}, {"features.a", {{0, 1}}}, {"linear", {{0, 1}}}, {"knn", {{0, 1}}}})};
+  comparison.rows = {
+      row("a", {{"auc", {{0, 1}}}, {"features.a", {{0, 1}}}, {"linear", {{0, 1}}}, {"knn", {{0, 1}}}})};
   const auto table = foil::tabulate(comparison).at(0);
   EXPECT_EQ(table.metrics, (std::vector<std::string>{"knn", "linear", "auc", "features.a"}));
   EXPECT_EQ(table.headline, (std::vector<std::string>{"knn", "linear", "auc"}));
@@ -267,7 +279,8 @@ TEST(Table, NamesTheFormatsItKnows) {
 
 TEST(Table, RowsOfTwoDataSetsStandInTwoTables) {
   Comparison comparison;
-  comparison.rows = {row("a", {{"knn", {{0, 1.0}}}}), row("b", {{"knn", {{0, 2.0}}}}), row("c", {{"knn", {{0, 3.0}}}})};
+  comparison.rows = {row("a", {{"knn", {{0, 1.0}}}}), row("b", {{"knn", {{0, 2.0}}}}),
+                     row("c", {{"knn", {{0, 3.0}}}})};
   comparison.rows[0].data = "crc32:1";
   comparison.rows[1].data = "crc32:2";  // c does not know
   const auto tables = foil::tabulate(comparison);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Libraries that are refused, each for one reason, and one that is not: BAD_NAME says which this is. Loading any of them leaves a
-// mark: the constructor creates the file that FOIL_TEST_MARKER names.
+// Libraries that are refused, each for one reason, and one that is not: BAD_NAME says which this is. Loading
+// any of them leaves a mark: the constructor creates the file that FOIL_TEST_MARKER names.
 #include <foil/abi.h>
 
 #include <fcntl.h>

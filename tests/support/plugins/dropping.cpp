@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An encoder with keyed draws, only for tests: small_cnn's layers, dropout on each map, and a residual branch that is left out for
-// some samples.
+// An encoder with keyed draws, only for tests: small_cnn's layers, dropout on each map, and a residual branch
+// that is left out for some samples.
 #include <foil/plugin.h>
 
 #include <torch/nn/modules/conv.h>
@@ -16,7 +16,8 @@ class Dropping final : public foil::Encoder {
     double probability = 0.3;
     void describe(foil::Fields& f) {
       f.integers("widths", widths, "channels after each convolution", foil::at_least(1));
-      f.number("probability", probability, "of a dropped entry, and of a branch left out", foil::from_below(0, 1));
+      f.number("probability", probability, "of a dropped entry, and of a branch left out",
+               foil::from_below(0, 1));
     }
   };
   explicit Dropping(Options options) : options_(std::move(options)) {}

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A loss that fails on purpose, on one rank at one step; only for tests. Without a fault it pulls the views of a sample together
-// and pushes the global mean away, over the anchors below `valid_below` in global order, which may leave ranks without any anchor.
+// A loss that fails on purpose, on one rank at one step; only for tests. Without a fault it pulls the views
+// of a sample together and pushes the global mean away, over the anchors below `valid_below` in global order,
+// which may leave ranks without any anchor.
 //   nan            the value is nan
 //   nan_gradient   the value is finite, its gradient nan
 //   throws         backward throws
 //   killed         the process gets SIGKILL
 //   late           the rank sleeps for `seconds`
 // `scale` is used by ranks with valid anchors only, `spare` by nobody.
-#include <torch/csrc/autograd/custom_function.h>
 #include <foil/plugin.h>
+
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <chrono>
 #include <csignal>
@@ -22,14 +24,16 @@ using foil::Tensor;
 
 struct Throws : torch::autograd::Function<Throws> {
   static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x.clone(); }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list) {
     foil::fail(foil::Exit::failure, "no gradient today");
   }
 };
 
 struct NanGradient : torch::autograd::Function<NanGradient> {
   static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x.clone(); }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list gradient) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradient) {
     return {gradient[0] * std::numeric_limits<double>::quiet_NaN()};
   }
 };
@@ -43,7 +47,8 @@ class Faulty final : public foil::Loss {
     int64_t valid_below = 1 << 20;
     double seconds = 0;
     void describe(foil::Fields& f) {
-      f.choice("fault", fault, {"none", "nan", "nan_gradient", "throws", "killed", "late"}, "what goes wrong");
+      f.choice("fault", fault, {"none", "nan", "nan_gradient", "throws", "killed", "late"},
+               "what goes wrong");
       f.integer("rank", rank, "on which rank");
       f.integer("at_step", at_step, "at which step");
       f.integer("valid_below", valid_below, "anchors below this global position are valid");
@@ -65,7 +70,8 @@ class Faulty final : public foil::Loss {
     Tensor anchor = torch::zeros({a.size(0)}, a.options());
     if (valid.any().item<bool>()) anchor = ((a - b).square() * scale_.square() + a * centre).sum(1);
     const Tensor value = input.mean(anchor, valid);
-    if (options_.fault == "none" || input.ranks->rank() != options_.rank || input.step != options_.at_step) return value;
+    if (options_.fault == "none" || input.ranks->rank() != options_.rank || input.step != options_.at_step)
+      return value;
     if (options_.fault == "nan") return value * std::numeric_limits<double>::quiet_NaN();
     if (options_.fault == "nan_gradient") return NanGradient::apply(value);
     if (options_.fault == "throws") return Throws::apply(value);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An augmentation that changes nothing and stops a run where a test wants it, only for tests: what happens next then depends on no
-// clock. A file hold/STEP in the working folder arms it for the views of that step, hold/evaluation for those of an evaluation: the
-// process that comes there renames the file to hold/STEP.here, once, and goes on when the test has removed that.
+// An augmentation that changes nothing and stops a run where a test wants it, only for tests: what happens
+// next then depends on no clock. A file hold/STEP in the working folder arms it for the views of that step,
+// hold/evaluation for those of an evaluation: the process that comes there renames the file to
+// hold/STEP.here, once, and goes on when the test has removed that.
 #include <foil/plugin.h>
 
 #include <chrono>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An encoder without a kink, only for tests: for each width a 3x3 convolution with stride 2, batch norm, tanh; then the mean over
-// all places. A ReLU turns a difference of rounding into one of the gradient wherever an activation changes its sign, so that two
-// runs in fp32 part at a step that depends on the processor; here their distance is rounding, amplified alike.
+// An encoder without a kink, only for tests: for each width a 3x3 convolution with stride 2, batch norm,
+// tanh; then the mean over all places. A ReLU turns a difference of rounding into one of the gradient
+// wherever an activation changes its sign, so that two runs in fp32 part at a step that depends on the
+// processor; here their distance is rounding, amplified alike.
 #include <foil/plugin.h>
 
 #include <torch/nn/modules/conv.h>
@@ -13,7 +14,9 @@ class Smooth final : public foil::Encoder {
  public:
   struct Options {
     std::vector<int64_t> widths = {8, 16};
-    void describe(foil::Fields& f) { f.integers("widths", widths, "channels after each convolution", foil::at_least(1)); }
+    void describe(foil::Fields& f) {
+      f.integers("widths", widths, "channels after each convolution", foil::at_least(1));
+    }
   };
   explicit Smooth(Options options) : options_(std::move(options)) {}
 
@@ -23,7 +26,8 @@ class Smooth final : public foil::Encoder {
       const int64_t width = options_.widths[i];
       const auto options = torch::nn::Conv2dOptions(in, width, 3).stride(2).padding(1).bias(false);
       convolutions_.push_back(register_module("conv" + std::to_string(i + 1), torch::nn::Conv2d(options)));
-      norms_.push_back(register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
+      norms_.push_back(
+          register_module("bn" + std::to_string(i + 1), std::make_shared<foil::BatchNorm>(width)));
       in = width;
     }
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A loss that wants what the shipped ones do not, features and the labels and indices of its queue, and a data set of which no
-// training sample has a label.
+// A loss that wants what the shipped ones do not, features and the labels and indices of its queue, and a
+// data set of which no training sample has a label.
 //
-//   L = mean over i of (<h_i1, h_i2> + sum over the queue's rows q of i's class that are not of sample i of <z_i1, q>)
+//   L = mean over i of (<h_i1, h_i2> + sum over q of <z_i1, q>),
+//       q: the queue's rows of i's class that are not of sample i
 #include <foil/plugin.h>
 
 namespace {
@@ -14,22 +15,27 @@ class Wants final : public foil::Loss {
  public:
   struct Options {
     int64_t queue_length = 3;
-    void describe(foil::Fields& f) { f.integer("queue_length", queue_length, "rows of the queue", foil::at_least(1)); }
+    void describe(foil::Fields& f) {
+      f.integer("queue_length", queue_length, "rows of the queue", foil::at_least(1));
+    }
   };
   explicit Wants(Options options) : options_(options) {}
 
   foil::Needs needs() const override {
-    return {
-        .labels = true,
-        .index = true,
-        .features = true,
-        .queues = {
-            {.length = options_.queue_length, .source = foil::QueueNeed::Source::online, .view = 0, .label = true, .index = true}}};
+    return {.labels = true,
+            .index = true,
+            .features = true,
+            .queues = {{.length = options_.queue_length,
+                        .source = foil::QueueNeed::Source::online,
+                        .view = 0,
+                        .label = true,
+                        .index = true}}};
   }
 
   Tensor forward(const LossInput& input) override {
     const foil::Queue& queue = input.queue[0];
-    const Tensor alike = foil::same_class(input.label, queue.label).logical_and(input.index.unsqueeze(1) != queue.index);
+    const Tensor alike =
+        foil::same_class(input.label, queue.label).logical_and(input.index.unsqueeze(1) != queue.index);
     const Tensor similarity = torch::matmul(input.z[0], queue.data.t());  // [B, K]
     const Tensor near = torch::where(alike, similarity, torch::zeros_like(similarity)).sum(1);
     return input.mean((input.h[0] * input.h[1]).sum(1) + near);
@@ -48,7 +54,8 @@ class Unlabelled final : public foil::Dataset {
   int64_t size(foil::Split) const override { return 16; }
   std::vector<std::string> classes() const override { return {"a", "b"}; }
   Tensor labels(foil::Split split) const override {
-    return split == foil::Split::train ? torch::full({16}, -1, torch::kLong) : torch::arange(16, torch::kLong) % 2;
+    return split == foil::Split::train ? torch::full({16}, -1, torch::kLong)
+                                       : torch::arange(16, torch::kLong) % 2;
   }
   foil::Views read(foil::Split, const Tensor& index) const override {
     foil::View view;
