@@ -2,9 +2,9 @@
 // Resume: what of a training a checkpoint holds, and how it comes back. The file format is run/checkpoint.h.
 #pragma once
 
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "ranks/world.h"
-#include "run/checkpoint.h"
+#include "run/recorder.h"
 
 namespace foil {
 
@@ -18,15 +18,16 @@ struct Reached {
 // Weights and buffers of the towers ("tower.", "momentum."), the losses ("loss.N.") and their queues
 // ("queue.N.Q."), the optimizer's state ("optimizer."), and the default generator of every rank
 // ("generator.R"). Every rank must call it; the result counts on rank 0.
-Checkpoint capture(const Experiment& x, const Optimizer& optimizer, World& world, const Reached& reached);
+Checkpoint capture(const Experiment& experiment, const Optimizer& optimizer, World& world,
+                   const Reached& reached);
 
-// The inverse: rank 0's checkpoint (the others pass nothing) is sent to every rank and copied in. Returns how
-// far it had come (the loss on rank 0 only), and says what differs from then. A finding of the alarm counts
-// as long as the alarm is the same. Throws Error (Exit::data) naming every tensor that does not fit.
-Reached restore(const std::optional<Checkpoint>& from, Experiment& x, Optimizer& optimizer, World& world,
-                const std::function<void(const std::string&)>& say);
+// The inverse: the newest checkpoint of `record`, which rank 0 alone reads, is sent to every rank and copied
+// in. Returns how far it had come (the loss on rank 0 only), and says what differs from then. A finding of
+// the alarm counts as long as the alarm is the same. Throws Error (Exit::data) naming every tensor that does
+// not fit.
+Reached restore(Recorder& record, Experiment& experiment, Optimizer& optimizer, World& world);
 
 // Only the weights: for evaluation of a checkpoint.
-void restore_weights(const Checkpoint& from, Experiment& x);
+void restore_weights(const Checkpoint& from, const NamedModules& modules);
 
 }  // namespace foil

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "step.h"
 
+#include "api/loss_tensors.h"
 #include "run/safetensors.h"
 
 #include <fmt/format.h>
@@ -8,40 +9,60 @@
 
 namespace foil {
 
-std::vector<Tensor> target_embeddings(const Experiment& x, const Views& views, bool bf16) {
-  if (!x.momentum) return {};
+std::vector<Tensor> target_embeddings(Tower* momentum, const Views& views, int64_t full_views, bool bf16) {
+  if (!momentum) return {};
   torch::NoGradGuard no_grad;
-  return x.momentum->forward(Views(views.begin(), views.begin() + x.sizes.full_views), bf16).z;
+  return momentum->forward(Views(views.begin(), views.begin() + full_views), bf16).z;
 }
 
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world,
-                                   const Batch& batch, const Tower::Output& out,
-                                   const std::vector<Tensor>& targets, int64_t step) {
-  const auto units = [](const std::vector<Tensor>& raw) {
-    std::vector<Tensor> all;
-    for (const Tensor& rows : raw) all.push_back(unit(rows));
-    return all;
-  };
-  const std::vector<Tensor> unit_z = units(out.z), unit_p = units(out.p), unit_targets = units(targets);
-  std::vector<LossInput> inputs(x.losses.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    LossInput& input = inputs[i];
-    const Needs needs = x.losses[i].loss->needs();
-    input.z = needs.raw_z ? out.z : unit_z;
-    if (needs.features) input.h = out.h;
-    if (needs.predictor) input.p = needs.raw_z ? out.p : unit_p;
-    if (needs.target) input.target = needs.raw_z ? targets : unit_targets;
-    for (const auto& queue : x.losses[i].queues) input.queue.push_back(queue->look());
-    input.index = batch.index.to(x.device, /*non_blocking=*/true);
-    if (needs.labels) input.label = batch.label;
-    input.step = step;
-    input.epoch = step / x.steps_per_epoch;
-    input.seed = static_cast<uint64_t>(x.plan.run.seed);
-    input.slot = i;
-    input.sizes = x.sizes;
-    input.ranks = world;
+LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,
+                     const Tower::Output& out, const std::vector<Tensor>& targets, int64_t step) {
+  LossInput input;
+  input.z = out.z;
+  input.h = out.h;
+  input.p = out.p;
+  input.target = targets;
+  input.index = batch.index.to(experiment.device, /*non_blocking=*/true);
+  input.label = batch.label;
+  input.step = step;
+  input.epoch = step / experiment.steps_per_epoch;
+  input.seed = static_cast<uint64_t>(experiment.plan.run.seed);
+  input.sizes = experiment.sizes;
+  input.ranks = world;
+  return input;
+}
+
+std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads) {
+  const LossInput unit = scaled(heads);
+  std::vector<LossInput> inputs;
+  for (const LossTerm& term : losses) {
+    const Needs needs = term.loss->needs();
+    LossInput input = selected(needs, needs.raw_z ? heads : unit);
+    input.slot = inputs.size();
+    for (const auto& queue : term.queues) input.queue.push_back(queue->look());
+    inputs.push_back(std::move(input));
   }
   return inputs;
+}
+
+LossValues evaluate_losses(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs) {
+  LossValues values{torch::zeros({}, inputs.at(0).z.at(0).options()), {}};
+  for (size_t i = 0; i < losses.size(); ++i) {
+    values.each.push_back(inputs[i].join((*losses[i].loss)(inputs[i])));
+    values.total = values.total + losses[i].weight * values.each.back();
+  }
+  return values;
+}
+
+void after_step(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < losses.size(); ++i) losses[i].loss->after_step(inputs[i]);
+}
+
+void enqueue(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs, const Tensor& label) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < losses.size(); ++i)
+    for (const auto& queue : losses[i].queues) queue->enqueue(inputs[i], label);
 }
 
 void StepValues::add(const std::string& name, const Tensor& value) {
@@ -49,30 +70,49 @@ void StepValues::add(const std::string& name, const Tensor& value) {
   values_.push_back(value.detach().to(torch::kDouble).reshape({}));
 }
 
-void StepValues::average(World& world) {
+StepValues::StepValues(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs,
+                       const LossValues& values) {
+  add("loss", values.total);
+  // Two of one name may be among them: what they report is led by their place.
+  const bool several = losses.size() > 1;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const std::string key = several ? fmt::format("loss.{}.{}", i, losses[i].name) : losses[i].name;
+    if (several) add(key, values.each[i]);
+    for (const auto& [name, value] : inputs[i].reports()) add(key + "." + name, value);
+  }
+}
+
+void StepValues::average(World& world, Stop asked) {
+  for (const Stop kind : {Stop::interrupt, Stop::again})
+    values_.push_back(torch::full({}, asked == kind ? 1.0 : 0.0, values_[0].options()));
   mean_ = world.sum(torch::stack(values_)) / static_cast<double>(world.world_size());
 }
 
-nlohmann::json StepValues::row() const {
-  const Tensor mean = mean_.cpu();
+double StepValues::mean(size_t i) {
+  mean_ = mean_.cpu();
+  return mean_[static_cast<int64_t>(i)].item<double>();
+}
+
+nlohmann::json StepValues::row() {
   nlohmann::json row;
-  for (size_t i = 0; i < names_.size(); ++i) row[names_[i]] = mean[static_cast<int64_t>(i)].item<double>();
+  for (size_t i = 0; i < names_.size(); ++i) row[names_[i]] = mean(i);
   return row;
 }
 
-std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& targets,
-                      const std::vector<Tensor>& losses) {
-  const auto bad = [](const Tensor& t) { return t.defined() && !t.isfinite().all().item<bool>(); };
+Stop StepValues::stop() {
+  if (mean(names_.size()) > 0) return Stop::interrupt;
+  return mean(names_.size() + 1) > 0 ? Stop::again : Stop::none;
+}
+
+std::string first_bad(const Views& views, LossInput heads, const std::vector<Tensor>& losses) {
+  const auto bad = [](const Tensor& t) { return !t.isfinite().all().item<bool>(); };
   for (size_t v = 0; v < views.size(); ++v)
-    if (bad(views[v].data)) return fmt::format("view {}", v);
-  for (size_t v = 0; v < out.h.size(); ++v)
-    if (bad(out.h[v])) return fmt::format("features h[{}]", v);
-  for (size_t v = 0; v < out.z.size(); ++v)
-    if (bad(out.z[v])) return fmt::format("projection z[{}]", v);
-  for (size_t v = 0; v < out.p.size(); ++v)
-    if (bad(out.p[v])) return fmt::format("prediction p[{}]", v);
-  for (size_t v = 0; v < targets.size(); ++v)
-    if (bad(targets[v])) return fmt::format("target[{}]", v);
+    if (views[v].data.defined() && bad(views[v].data)) return fmt::format("view {}", v);
+  for (const NamedTensor& one : tensors_of(heads)) {
+    const TensorKind& kind = *one.kind;
+    if (kind.is_float() && bad(*one.tensor))
+      return fmt::format("{}{}{}[{}]", kind.noun, kind.noun[0] ? " " : "", kind.name, one.i);
+  }
   for (size_t i = 0; i < losses.size(); ++i)
     if (bad(losses[i])) return fmt::format("loss {}", i);
   return {};

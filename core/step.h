@@ -4,42 +4,63 @@
 #pragma once
 
 #include "data/loader.h"
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "ranks/world.h"
 #include "run/recorder.h"
+#include "run/signals.h"
 
 #include <nlohmann/json.hpp>
 
 namespace foil {
 
-// z of the momentum tower on the views at full size, without gradient: V' x [B, D]; empty when the experiment
-// has none.
-std::vector<Tensor> target_embeddings(const Experiment& x, const Views& views, bool bf16);
+// z of the momentum tower on the first `full_views` views, without gradient: V' x [B, D]; empty without one.
+std::vector<Tensor> target_embeddings(Tower* momentum, const Views& views, int64_t full_views, bool bf16);
 
-// What every loss of the experiment sees of this step.
-std::vector<LossInput> loss_inputs(const Experiment& x, const std::shared_ptr<World>& world,
-                                   const Batch& batch, const Tower::Output& out,
-                                   const std::vector<Tensor>& targets, int64_t step);
+// All that any loss may see of this step, as the heads give it; but for queues.
+LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,
+                     const Tower::Output& out, const std::vector<Tensor>& targets, int64_t step);
+
+// What each loss sees of it, with its queues.
+std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads);
+
+// The value of each loss, joined to what it gathered, and their weighted sum.
+struct LossValues {
+  Tensor total;
+  std::vector<Tensor> each;
+};
+LossValues evaluate_losses(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs);
+
+// After the optimizer's step, without gradient: the state of every loss; then the rows that enter its queues.
+void after_step(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs);
+void enqueue(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs, const Tensor& label);
 
 // The numbers of a step, averaged over ranks in one collective: the value on the global batch of every loss
-// and of what it reported.
+// and of what it reported; and whether any rank is asked to stop.
 class StepValues {
  public:
-  void add(const std::string& name, const Tensor& value);
-  // The collective, on the device and not waited for there.
-  void average(World& world);
-  // The averages; waits for the device.
-  nlohmann::json row() const;
+  // The sum of the losses; the value of each, where there are several; and what it reported.
+  StepValues(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs,
+             const LossValues& values);
+  // The collective, on the device and not waited for there. `asked`: this rank's request.
+  void average(World& world, Stop asked);
+
+  // These wait for the device, once. The averages by name, "loss" among them.
+  nlohmann::json row();
+  double loss() { return mean(0); }
+  Stop stop();
 
  private:
-  std::vector<std::string> names_;
+  void add(const std::string& name, const Tensor& value);
+  double mean(size_t i);
+
+  std::vector<std::string> names_;  // of the first values; the two last are the requests
   std::vector<Tensor> values_;
   Tensor mean_;
 };
 
-// The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite.
-std::string first_bad(const Views& views, const Tower::Output& out, const std::vector<Tensor>& targets,
-                      const std::vector<Tensor>& losses);
+// The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite. `heads`:
+// z, h, p and targets as the heads give them.
+std::string first_bad(const Views& views, LossInput heads, const std::vector<Tensor>& losses);
 // The first parameter with a nan or inf in its gradient. Gradients are averaged over ranks: every rank finds
 // the same.
 std::string first_bad_gradient(const std::vector<std::pair<std::string, Tensor>>& parameters);

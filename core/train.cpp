@@ -6,10 +6,10 @@
 
 #include "data/loader.h"
 #include "evaluate/collapse.h"
-#include "evaluation.h"
+#include "experiment/evaluation.h"
+#include "experiment/needs.h"
 #include "model/schedule.h"
 #include "model/weights.h"
-#include "needs.h"
 #include "ranks/agree.h"
 #include "ranks/reducer.h"
 #include "step.h"
@@ -17,218 +17,190 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
-#include <chrono>
+#include <cmath>
 
 namespace foil {
 namespace {
 
-// Where the time of a step goes, as shares of the whole; host time, so on CUDA what the host waits for.
-class Shares {
- public:
-  void mark(const char* what) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds_[what] += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-  std::string text(int64_t steps, int64_t samples) const {
-    double total = 0;
-    for (const auto& [what, s] : seconds_) total += s;
-    std::string line =
-        fmt::format("{:.0f} samples/s; a step of {:.1f} ms:", static_cast<double>(samples) / total,
-                    1e3 * total / static_cast<double>(steps));
-    for (const auto& [what, s] : seconds_) line += fmt::format(" {} {:.1f} %", what, 100 * s / total);
-    return line;
-  }
-  const std::map<std::string, double>& seconds() const { return seconds_; }
+using NamedParameters = std::vector<std::pair<std::string, Tensor>>;
 
- private:
-  std::map<std::string, double> seconds_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
-
-TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record,
-                  const SignalScope& signals) {
-  const Plan& plan = x.plan;
-  const bool bf16 = plan.run.precision == "bf16";
-
-  // 1. The model and the losses, equal on every rank, and what moves them.
+// In training mode, with the same bits and statistics on every rank.
+void make_equal(const NamedModules& modules, const std::shared_ptr<World>& world) {
   std::vector<Tensor> replicated;
-  for (const auto& [prefix, module] : modules(x)) {
+  for (const auto& [prefix, module] : modules) {
+    module->train();
     share_ranks(*module, world);
     for (const auto& [name, tensor] : named_tensors(*module)) replicated.push_back(tensor);
   }
   world->broadcast(replicated);
-  std::vector<ParameterGroup> groups{parameter_group(*x.tower, "tower.", plan.model.learning_rate_factor)};
-  for (size_t i = 0; i < x.losses.size(); ++i)
-    groups.push_back(
-        parameter_group(*x.losses[i].loss, fmt::format("loss.{}.", i), x.losses[i].learning_rate_factor));
-  std::vector<std::pair<std::string, Tensor>> parameters;
+}
+
+std::vector<ParameterGroup> parameter_groups(const Experiment& experiment) {
+  std::vector<ParameterGroup> groups{
+      parameter_group(*experiment.tower, "tower.", experiment.plan.model.learning_rate_factor)};
+  for (size_t i = 0; i < experiment.losses.size(); ++i) {
+    const LossTerm& term = experiment.losses[i];
+    groups.push_back(parameter_group(*term.loss, fmt::format("loss.{}.", i), term.learning_rate_factor));
+  }
+  return groups;
+}
+
+NamedParameters parameters_of(const std::vector<ParameterGroup>& groups) {
+  NamedParameters all;
   for (const ParameterGroup& group : groups)
-    parameters.insert(parameters.end(), group.parameters.begin(), group.parameters.end());
-  Optimizer optimizer(plan.optimizer, groups);
+    all.insert(all.end(), group.parameters.begin(), group.parameters.end());
+  return all;
+}
+
+Loader loader_from(int64_t step, const Experiment& experiment, const World& world) {
+  return Loader(experiment.dataset, experiment.sampler, world.rank(), world.world_size(), step,
+                experiment.total_steps, experiment.device);
+}
+
+void save(Recorder& record, const Checkpoint& checkpoint, World& world) {
+  on_rank_0(world, [&] { record.save(checkpoint); });
+}
+
+std::string finding_at(int64_t step, const Collapse& found) {
+  return found.finding.empty() ? "" : fmt::format("step {}: {}", step, found.finding);
+}
+
+[[noreturn]] void stop_collapsed(World& world, const std::string& finding) {
+  fail(Exit::non_finite, world.first_error(finding + " Stopped; the checkpoint of this step is kept."));
+}
+
+// Before the first step: a run that the alarm has stopped ends as it did before, checkpoints that the disk
+// has no room for are refused, and what is hardly meant is warned of.
+void check_start(Recorder& record, const Experiment& experiment, const Checkpoint& reached, World& world,
+                 const std::string& collapse) {
+  if (experiment.plan.collapse.stops() && !collapse.empty()) stop_collapsed(world, collapse);
+  on_rank_0(world, [&] { record.require_space(reached); });
+  if (reached.step > 0) return;
+  std::vector<Needs> needs;
+  for (const LossTerm& term : experiment.losses) needs.push_back(term.loss->needs());
+  for (const std::string& line : cautions(experiment.plan, needs, experiment.sizes)) record.warn(line);
+}
+
+}  // namespace
+
+TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, Recorder& record,
+                  const SignalScope& signals) {
+  const Plan& plan = experiment.plan;
+  Tower& tower = *experiment.tower;
+  Tower* const momentum = experiment.momentum.get();  // of the targets, where a loss needs them
+  const std::vector<LossTerm>& losses = experiment.losses;
+  const int64_t total_steps = experiment.total_steps, steps_per_epoch = experiment.steps_per_epoch;
+
+  // 1. The model and the losses, equal on every rank, and what moves them.
+  make_equal(experiment.modules(), world);
+  const NamedParameters parameters = parameters_of(parameter_groups(experiment));
+  Optimizer optimizer(plan.optimizer, parameter_groups(experiment));
   GradientReducer reducer(parameters, world);
 
   // 2. From the newest checkpoint, or from the start.
   TrainResult result;
-  static_cast<Reached&>(result) = restore(record.newest_checkpoint(), x, optimizer, *world,
-                                          [&](const std::string& line) { record.say(line); });
+  static_cast<Reached&>(result) = restore(record, experiment, optimizer, *world);
   const int64_t start = result.step;
-  int64_t saved = start;
-  const auto save =
-      [&](bool write) {  // of what has been reached; without `write`, only that there is room for it
-        const Checkpoint checkpoint = capture(x, optimizer, *world, result);
-        on_rank_0(*world, [&] { write ? record.save(checkpoint) : record.require_space(checkpoint); });
-        if (write) saved = result.step;
-      };
-  const auto stop_collapsed = [&] {
-    fail(Exit::non_finite,
-         world->first_error(result.collapse + " Stopped; the checkpoint of this step is kept."));
-  };
-  const bool alarm_stops = plan.collapse.action == "stop";
-  if (alarm_stops && !result.collapse.empty())
-    stop_collapsed();  // as it did before: the same command changes nothing
-  save(/*write=*/false);
-  if (start == 0) {
-    std::vector<Needs> needs;
-    for (const LossTerm& term : x.losses) needs.push_back(term.loss->needs());
-    for (const std::string& line : cautions(plan, needs, x.sizes)) record.warn(line);
-  }
-  record.begin(start, x.total_steps, plan.log.every);
-  Loader loader(x.dataset, x.sampler, world->rank(), world->world_size(), result.step, x.total_steps,
-                x.device);
-  const int64_t evaluate_every = plan.evaluate.every_epochs * x.steps_per_epoch;
-  const int64_t checkpoint_every = plan.checkpoint.every > 0 ? plan.checkpoint.every : x.steps_per_epoch;
-  Shares shares;
+  const auto reached = [&] { return capture(experiment, optimizer, *world, result); };
+  check_start(record, experiment, reached(), *world, result.collapse);
+  record.begin(start, total_steps, plan.log.every);
+  Loader loader = loader_from(start, experiment, *world);
+  const auto due = [&](int64_t every) { return every > 0 && result.step % every == 0; };
 
-  x.tower->train();
-  if (x.momentum) x.momentum->train();
-  for (int64_t step = start; step < x.total_steps; ++step) {
+  for (int64_t step = start; step < total_steps; ++step) {
     // 3. This rank's block of the global batch, and its views.
     const Batch batch = loader.next();
-    shares.mark("data");
-    Views views;
-    for (int64_t v = 0; v < plan.views.count; ++v)
-      views.push_back(training_view(x, batch.raw.at(0), batch.index, step, v));
-    shares.mark("augment");
+    result.time.mark("data");
+    const Views views = experiment.pipeline->training_views(batch.raw.at(0), batch.index, step);
+    result.time.mark("augment");
 
     // 4. Embeddings, the targets of the momentum tower, and the losses on them.
-    const Tower::Output out = x.tower->forward(views, bf16);
-    const std::vector<Tensor> targets = target_embeddings(x, views, bf16);
-    shares.mark("encoder");
-    std::vector<LossInput> inputs = loss_inputs(x, world, batch, out, targets, step);
-    Tensor total = torch::zeros({}, out.z[0].options());
-    std::vector<Tensor> values;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      values.push_back(inputs[i].join((*x.losses[i].loss)(inputs[i])));
-      total = total + x.losses[i].weight * values.back();
-    }
-    StepValues numbers;
-    numbers.add("loss", total);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const bool several =
-          inputs.size() > 1;  // two of one name may be among them: what they report is led by their place
-      const std::string key = several ? fmt::format("loss.{}.{}", i, x.losses[i].name) : x.losses[i].name;
-      if (several) numbers.add(key, values[i]);
-      for (const auto& [name, value] : inputs[i].reports()) numbers.add(key + "." + name, value);
-    }
-    numbers.add("stop.interrupt",
-                torch::full({}, signals.requested() == Stop::interrupt ? 1.0 : 0.0, out.z[0].options()));
-    numbers.add("stop.again",
-                torch::full({}, signals.requested() == Stop::again ? 1.0 : 0.0, out.z[0].options()));
-    numbers.average(*world);
-    shares.mark("loss");
+    const Tower::Output out = tower.forward(views, plan.run.bf16());
+    const std::vector<Tensor> targets =
+        target_embeddings(momentum, views, plan.views.full_views(), plan.run.bf16());
+    result.time.mark("encoder");
+    const LossInput heads = step_input(experiment, world, batch, out, targets, step);
+    const std::vector<LossInput> inputs = loss_inputs(losses, heads);
+    const LossValues values = evaluate_losses(losses, inputs);
+    StepValues numbers(losses, inputs, values);
+    numbers.average(*world, signals.requested());
+    result.time.mark("loss");
 
-    // 5. Gradients, averaged over ranks while they are made. Their norm is the one number of a step that the
-    // device is waited for.
+    // 5. Gradients, averaged over ranks while they are made. Only for their norm the device is waited for.
     optimizer.zero_grad();
-    reducer.prepare(total);
-    if (total.requires_grad()) total.backward();
-    if (step / x.steps_per_epoch < plan.head.frozen_epochs) x.tower->freeze_last_layer();
+    reducer.prepare(values.total);
+    if (values.total.requires_grad()) values.total.backward();
+    if (step / steps_per_epoch < plan.head.frozen_epochs) tower.freeze_last_layer();
     const double gradient_norm = optimizer.clip();
-    nlohmann::json row = numbers.row();
     if (step == 0 && gradient_norm == 0)
       record.warn("step 0: the gradient is 0 in every parameter: nothing is learned.");
-    shares.mark("backward");
+    result.time.mark("backward");
 
     // 6. The guard: a non-finite loss or gradient on any rank stops all of them before the update.
-    if (!std::isfinite(row["loss"].get<double>())) {
-      stop_non_finite(*world, record, step, first_bad(views, out, targets, values), batch, views);
-    }
+    if (!std::isfinite(numbers.loss()))
+      stop_non_finite(*world, record, step, first_bad(views, heads, values.each), batch, views);
     if (!std::isfinite(gradient_norm))
       stop_non_finite(*world, record, step, first_bad_gradient(parameters), batch, views);
 
     // 7. The update, then what follows it: the state of the losses, the momentum tower, the queues.
     const double rate =
-        learning_rate(plan.schedule, plan.optimizer.learning_rate, step, x.total_steps, x.steps_per_epoch);
+        learning_rate(plan.schedule, plan.optimizer.learning_rate, step, total_steps, steps_per_epoch);
     optimizer.step(rate);
-    {
-      torch::NoGradGuard no_grad;
-      for (size_t i = 0; i < inputs.size(); ++i) x.losses[i].loss->after_step(inputs[i]);
-      if (x.momentum) follow(*x.tower, *x.momentum, momentum_at(plan.momentum, step, x.total_steps));
-      for (size_t i = 0; i < inputs.size(); ++i)
-        for (const auto& queue : x.losses[i].queues) queue->enqueue(inputs[i], batch.label);
-    }
+    after_step(losses, inputs);
+    if (momentum) follow(tower, *momentum, momentum_at(plan.momentum, step, total_steps));
+    enqueue(losses, inputs, batch.label);
     result.step = step + 1;
-    result.loss = row["loss"].get<double>();
-    shares.mark("update");
+    result.loss = numbers.loss();
+    result.time.mark("update");
 
     // ---- Above: what changes weights and state. Below: what only measures, saves and stops. ----
-
-    bool log = result.step % plan.log.every == 0 || result.step == x.total_steps;
+    nlohmann::json row = numbers.row();
+    const bool last = result.step == total_steps;
+    bool log = last || due(plan.log.every);
 
     // Once in a while: the alarm for embeddings that have collapsed.
-    if (plan.collapse.every > 0 && result.step % plan.collapse.every == 0) {
+    if (due(plan.collapse.every)) {
       const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
-      const std::string finding =
-          found.finding.empty() ? "" : fmt::format("step {}: {}", result.step, found.finding);
       row["batch.effective_rank"] = found.effective_rank;
       row["batch.std"] = found.std;
-      if (!alarm_stops && !finding.empty() && result.collapse.empty()) record.warn(finding);
-      result.collapse = finding;
+      if (!plan.collapse.stops() && result.collapse.empty() && !found.finding.empty())
+        record.warn(finding_at(result.step, found));
+      result.collapse = finding_at(result.step, found);
       log = true;
     }
 
     // Once in a while: kNN on a part of the data.
-    if (evaluate_every > 0 && result.step % evaluate_every == 0) {
-      row.update(evaluate_online(x, *world));
+    if (due(plan.evaluate.every_epochs * steps_per_epoch)) {
+      row.update(evaluate_online(experiment, *world));
       log = true;
     }
-    shares.mark("evaluate");
+    result.time.mark("evaluate");
 
     // Once in a while: a row of numbers.
-    const Stop stop = row["stop.interrupt"] > 0.0 ? Stop::interrupt
-                      : row["stop.again"] > 0.0   ? Stop::again
-                                                  : Stop::none;
-    row.erase("stop.interrupt");
-    row.erase("stop.again");
     if (log) {
-      row["epoch"] = step / x.steps_per_epoch;
+      row["epoch"] = step / steps_per_epoch;
       row["learning_rate"] = rate;
       row["gradient_norm"] = gradient_norm;
       record.row(result.step, row);
     }
     record.progress(result.step);
-    shares.mark("record");
+    result.time.mark("record");
 
     // Once in a while: a checkpoint; also before a stop and at the end.
-    const bool collapsed = alarm_stops && !result.collapse.empty();
-    if (result.step % checkpoint_every == 0 || result.step == x.total_steps || stop != Stop::none ||
-        collapsed)
-      save(/*write=*/true);
-    shares.mark("checkpoint");
-    if (collapsed) stop_collapsed();
-    if (stop != Stop::none && result.step < x.total_steps) {
+    const bool collapsed = plan.collapse.stops() && !result.collapse.empty();
+    const Stop stop = numbers.stop();
+    if (last || stop != Stop::none || collapsed || due(plan.checkpoint.steps(steps_per_epoch)))
+      save(record, reached(), *world);
+    result.time.mark("checkpoint");
+    if (collapsed) stop_collapsed(*world, result.collapse);
+    if (stop != Stop::none && !last) {
       result.exit = stop == Stop::interrupt ? Exit::interrupted : Exit::again;
       break;
     }
   }
-  if (saved == 0) save(/*write=*/true);  // no step at all: the untrained weights are the result
+  if (total_steps == 0) save(record, reached(), *world);  // the untrained weights are the result
   record.finish();
-  result.seconds = shares.seconds();
-  if (result.step > start)
-    record.say(shares.text(result.step - start, (result.step - start) * plan.selection.batch_size));
+  if (result.step > start) record.say(result.time.text(result.step - start, plan.selection.batch_size));
   return result;
 }
 

@@ -2,25 +2,22 @@
 // The training loop. It receives built objects and knows no method by name.
 #pragma once
 
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "ranks/world.h"
 #include "resume.h"
 #include "run/recorder.h"
 #include "run/signals.h"
-
-#include <map>
-#include <string>
+#include "run/stopwatch.h"
 
 namespace foil {
 
 struct TrainResult : Reached {
-  Exit exit = Exit::ok;                   // ok, interrupted or again: the two last after a checkpoint
-  std::map<std::string, double> seconds;  // where the time of the steps went: data, augment, encoder, loss,
-                                          // backward, update, evaluate, record, checkpoint
+  Exit exit = Exit::ok;  // ok, interrupted or again: the two last after a checkpoint
+  Stopwatch time;        // data, augment, encoder, loss, backward, update, evaluate, record, checkpoint
 };
 
 // Trains from the newest checkpoint, or from the start, to the end. Every rank calls it.
-TrainResult train(Experiment& x, const std::shared_ptr<World>& world, Recorder& record,
+TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, Recorder& record,
                   const SignalScope& signals);
 
 }  // namespace foil

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "api/loss_tensors.h"
 #include "commands.h"
 #include "config/reader.h"
 
@@ -53,30 +54,16 @@ std::string default_snippet(const Component& component, const std::vector<FieldD
   return text;
 }
 
-std::string needs_text(const Component& component) {
+std::string needs_of(const Component& component) {
   TableReader defaults(nullptr, "");
-  const Needs needs = std::static_pointer_cast<Loss>(component.make(defaults))->needs();
-  std::string text = std::to_string(needs.min_views);
-  if (needs.max_views == 0) text += " views or more";
-  if (needs.max_views == needs.min_views) text += needs.min_views == 1 ? " view" : " views";
-  if (needs.max_views > needs.min_views) text += " to " + std::to_string(needs.max_views) + " views";
-  if (needs.labels) text += ", labels";
-  if (needs.index) text += ", the index of each sample";
-  if (needs.features) text += ", features before the head";
-  if (needs.raw_z) text += ", z without normalisation";
-  if (needs.predictor) text += ", a predictor";
-  if (needs.target) text += ", a momentum tower";
-  for (const QueueNeed& queue : needs.queues)
-    text += ", a queue of " + std::to_string(queue.length) + " rows" + (queue.label ? " with labels" : "") +
-            (queue.index ? " with indices" : "");
-  return text;
+  return needs_text(std::static_pointer_cast<Loss>(component.make(defaults))->needs());
 }
 
 void print(const Component& component, const About& about) {
   const std::vector<FieldDoc> options = describe(component.describe);
   std::printf("%s %s (%s)\n", component.kind.c_str(), component.name.c_str(), component.origin.c_str());
   if (!about.text.empty()) std::printf("\n%s", about.text.c_str());
-  if (component.kind == "loss") std::printf("\nneeds: %s\n", needs_text(component).c_str());
+  if (component.kind == "loss") std::printf("\nneeds: %s\n", needs_of(component).c_str());
   if (!options.empty()) std::printf("\n%s", describe_text(options).c_str());
   const bool own = about.snippet.find("name = \"" + component.name + "\"") != std::string::npos;
   std::printf("\n%s", (own ? about.snippet : default_snippet(component, options)).c_str());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "commands.h"
 #include "data/builtin.h"
-#include "environment.h"
+#include "program/environment.h"
 #include "scan.h"
 
 #include <dlfcn.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A loss outside a run: made by name, set up, and given its input with every tensor checked.
+#include "api/loss_tensors.h"
+#include "api/no_autocast.h"
+#include "api/plain_words.h"
 #include "config/parse.h"
 #include "config/reader.h"
 #include "loader.h"
-#include "model/tower.h"
 #include "model/weights.h"
-#include "no_autocast.h"
-#include "plain_words.h"
 #include "ranks/world.h"
 
 #include <foil/host.h>
@@ -29,13 +29,9 @@ std::string shown(const Tensor& x) {
 
 void check_views(const Needs& needs, const std::vector<Tensor>& z) {
   const int64_t views = static_cast<int64_t>(z.size());
-  if (views < std::max<int64_t>(needs.min_views, 1) || (needs.max_views > 0 && views > needs.max_views)) {
-    fail(Exit::usage, "z: ", views, " views, allowed: ", needs.min_views,
-         needs.max_views == 0                ? " or more"
-         : needs.max_views > needs.min_views ? " to " + std::to_string(needs.max_views)
-                                             : "",
-         ".");
-  }
+  if (views < std::max<int64_t>(needs.min_views, 1) ||
+      (needs.max_views != any_number && views > needs.max_views))
+    fail(Exit::usage, "z: ", views, views == 1 ? " view" : " views", ", allowed: ", views_text(needs), ".");
   for (size_t v = 0; v < z.size(); ++v) {
     if (!z[v].defined() || z[v].dim() != 2 || !z[v].is_floating_point())
       fail(Exit::usage, "z.", v, " is ", shown(z[v]), ", allowed: floats [B, D].");
@@ -48,51 +44,98 @@ void check_views(const Needs& needs, const std::vector<Tensor>& z) {
   }
 }
 
-// NAME.i, of this shape and of the type and device of z; `what` it is.
-Tensor check_given(const char* name, const std::vector<Tensor>& given, size_t i, at::IntArrayRef shape,
-                   const std::string& what, const Tensor& z) {
-  std::ostringstream kind;
-  kind << z.toString() << " " << shape;
-  if (i >= given.size() || !given[i].defined())
-    fail(Exit::usage, name, ".", i, " is missing: this loss needs ", what, ", ", kind.str(), ".");
-  if (given[i].sizes() != shape || given[i].scalar_type() != z.scalar_type() ||
-      given[i].device() != z.device())
-    fail(Exit::usage, name, ".", i, " is ", shown(given[i]), ", allowed: ", kind.str(), ", ", what, ".");
-  return given[i];
-}
+// What the tensors of an input are held to, kind by kind.
+class Check {
+ public:
+  Check(const Needs& needs, const Sizes& sizes, LossInput& input)
+      : needs_(needs), sizes_(sizes), input_(input), z_(input.z.at(0)) {}
 
-void check_count(const char* name, const std::vector<Tensor>& given, size_t most) {
-  if (given.size() > most)
-    fail(Exit::usage, name, ".", most, " is one too many, allowed: ", name, ".0 to ", name, ".", most - 1,
-         ".");
-}
+  // Those of `kind`: where the loss asks for them, all must be there and fit. Others need not be there.
+  void operator()(const TensorKind& kind) {
+    const size_t there = kind.count(input_), most = number(kind);
+    if (there > most && kind.asked(needs_, 0))
+      fail(Exit::usage, kind.name, ".", most, " is one too many, allowed: ", kind.name, ".0 to ", kind.name,
+           ".", most - 1, ".");
+    for (size_t i = 0; i < std::max(there, least(kind)); ++i) {
+      const bool given = i < there && kind.at(input_, i).defined();
+      if (kind.asked(needs_, i) && !given)
+        fail(Exit::usage, kind.name_of(i), " is missing: this loss needs ", what(kind, i), ", ",
+             allowed(kind, i), ".");
+      if (given && (kind.asked(needs_, i) || kind.per == TensorKind::Per::batch)) fit(kind, i);
+    }
+  }
 
-// The range of ids, as messages say it.
-struct IdRange {
-  int64_t low = 0;
-  int64_t count = 0;        // the highest is one less; 0: not given
-  const char* unless = "";  // what would allow more
+ private:
+  size_t number(const TensorKind& kind) const {
+    if (kind.per == TensorKind::Per::batch) return 1;
+    return kind.per == TensorKind::Per::queue ? needs_.queues.size() : input_.z.size();
+  }
+  // Of targets a host may give those of the first views only.
+  size_t least(const TensorKind& kind) const {
+    if (kind.per != TensorKind::Per::full_view) return number(kind);
+    return static_cast<size_t>(std::max<int64_t>(needs_.min_views, 1));
+  }
+  int64_t rows(const TensorKind& kind, size_t i) const {
+    return kind.per == TensorKind::Per::queue ? needs_.queues[i].length : z_.size(0);
+  }
+  // The width that all of a kind must have; -1 where the first one says it.
+  int64_t width(const TensorKind& kind, size_t i) const {
+    if (kind.columns == TensorKind::Columns::z) return z_.size(1);
+    return i > 0 && kind.at(input_, 0).dim() == 2 ? kind.at(input_, 0).size(1) : -1;
+  }
+  std::string what(const TensorKind& kind, size_t i) const {
+    if (kind.per != TensorKind::Per::queue || !kind.is_float()) return kind.what;
+    const QueueNeed& need = needs_.queues[i];
+    return std::string("as many earlier rows of ") +
+           (need.source == QueueNeed::Source::online ? "z." : "target.") + std::to_string(need.view) +
+           " as its options say";
+  }
+  std::string allowed(const TensorKind& kind, size_t i) const {
+    const std::string n = std::to_string(rows(kind, i));
+    if (!kind.is_float()) return "int64 [" + n + "]";
+    const int64_t columns = width(kind, i);
+    return z_.toString() + " [" + n + ", " + (columns < 0 ? "F" : std::to_string(columns)) + "]";
+  }
+
+  void fit(const TensorKind& kind, size_t i) {
+    Tensor& x = kind.at(input_, i);
+    const bool one_each = kind.per == TensorKind::Per::batch;
+    const auto refused = [&] {
+      fail(Exit::usage, kind.name_of(i), " is ", shown(x), ", allowed: ", allowed(kind, i), ", ",
+           one_each ? "one a sample" : what(kind, i), ".");
+    };
+    if (!kind.is_float()) {
+      if (x.dim() != 1 || x.size(0) != rows(kind, i) || x.scalar_type() != at::kLong) refused();
+      in_range(kind, i, x);
+      x = x.to(z_.device());
+      return;
+    }
+    const int64_t columns = width(kind, i);
+    if (x.dim() != 2 || x.size(0) != rows(kind, i) || x.size(1) == 0 ||
+        (columns >= 0 && x.size(1) != columns) || x.scalar_type() != z_.scalar_type() ||
+        x.device() != z_.device())
+      refused();
+  }
+
+  void in_range(const TensorKind& kind, size_t i, const Tensor& ids) const {
+    const bool label = kind.columns == TensorKind::Columns::label;
+    const int64_t count = label ? sizes_.classes : sizes_.dataset_size;  // 0: not given
+    const int64_t low = label || !kind.per_sample() ? -1 : 0;            // -1: has none, has not entered
+    const int64_t high = (count > 0 ? count : kMostRows) - 1;
+    const Tensor wrong = ((ids < low) | (ids > high)).nonzero();
+    if (wrong.numel() == 0) return;
+    const int64_t row = wrong[0].item<int64_t>();
+    fail(Exit::usage, kind.name_of(i), " is ", ids[row].item<int64_t>(), " in row ", row, ", allowed: ", low,
+         " to ", high, count > 0 || low < 0 ? "" : ", unless the dataset_size is given", ".");
+  }
+
+  const Needs& needs_;
+  const Sizes& sizes_;
+  LossInput& input_;
+  const Tensor z_;
 };
 
-// One integer a row of `rows`, on the device of z. `what` it is.
-Tensor check_ids(const std::string& name, const Tensor& ids, int64_t rows, const std::string& what,
-                 const IdRange& range, const Tensor& z) {
-  if (ids.dim() != 1 || ids.size(0) != rows || ids.scalar_type() != at::kLong)
-    fail(Exit::usage, name, " is ", shown(ids), ", allowed: int64 [", rows, "], ", what, ".");
-  const int64_t high = (range.count > 0 ? range.count : kMostRows) - 1;
-  const Tensor wrong = ((ids < range.low) | (ids > high)).nonzero();
-  if (wrong.numel() > 0) {
-    const int64_t row = wrong[0].item<int64_t>();
-    fail(Exit::usage, name, " is ", ids[row].item<int64_t>(), " in row ", row, ", allowed: ", range.low,
-         " to ", high, range.count > 0 ? "" : range.unless, ".");
-  }
-  return ids.to(z.device());
-}
-
 int64_t above_largest(const Tensor& ids) { return ids.numel() == 0 ? 0 : ids.max().item<int64_t>() + 1; }
-
-IdRange of_classes(const Sizes& sizes) { return {-1, sizes.classes, ""}; }
-IdRange of_rows(const Sizes& sizes) { return {0, sizes.dataset_size, ", unless the dataset_size is given"}; }
 
 // The size that was given, which the tensors must not contradict, or theirs.
 int64_t settled(const char* name, int64_t given, int64_t seen) {
@@ -101,54 +144,20 @@ int64_t settled(const char* name, int64_t given, int64_t seen) {
   return seen;
 }
 
-// Features of each view, [B, F] with one F.
-std::vector<Tensor> check_features(const std::vector<Tensor>& h, const std::vector<Tensor>& z) {
-  check_count("h", h, z.size());
-  std::vector<Tensor> all;
-  for (size_t v = 0; v < z.size(); ++v) {
-    if (v >= h.size() || !h[v].defined())
-      fail(Exit::usage, "h.", v, " is missing: this loss needs features before the head, ", z[v].toString(),
-           " [", z[v].size(0), ", F].");
-    if (h[v].dim() != 2 || h[v].size(1) == 0)
-      fail(Exit::usage, "h.", v, " is ", shown(h[v]), ", allowed: ", z[v].toString(), " [", z[v].size(0),
-           ", F].");
-    all.push_back(check_given("h", h, v, {z[v].size(0), h[0].size(1)}, "features before the head", z[v]));
-  }
-  return all;
-}
-
-std::vector<Tensor> check_targets(const std::vector<Tensor>& target, const Needs& needs,
-                                  const std::vector<Tensor>& z) {
-  check_count("target", target, z.size());
-  std::vector<Tensor> all;
-  for (size_t v = 0; v < std::max({target.size(), static_cast<size_t>(needs.min_views), size_t{1}}); ++v)
-    all.push_back(
-        check_given("target", target, v, z[v].sizes(), "z of each view by the momentum encoder", z[v]));
-  return all;
-}
-
-Queue queue_of(const QueueNeed& need, size_t q, const Given& given, const Tensor& z) {
-  const std::string name = "queue." + std::to_string(q);
-  const std::string source = need.source == QueueNeed::Source::online ? "z." : "target.";
-  const std::string what =
-      "as many earlier rows of " + source + std::to_string(need.view) + " as its options say";
-  Queue queue{check_given("queue", given.queue, q, {need.length, z.size(1)}, what, z).detach(),
-              {},
-              {},
-              need.length,
-              need.view};
-  const auto column = [&](const char* kind, const std::vector<Tensor>& all, const char* of_each,
-                          const IdRange& range) {
-    const std::string column_name = std::string(kind) + "." + std::to_string(q);
-    const std::string wanted = std::string("the ") + of_each + " of each row of " + name;
-    if (q >= all.size() || !all[q].defined())
-      fail(Exit::usage, column_name, " is missing: this loss needs ", wanted, ", int64 [", need.length, "].");
-    return check_ids(column_name, all[q], need.length, wanted, range, z);
-  };
-  if (need.label) queue.label = column("queue_label", given.queue_label, "label", of_classes(given.sizes));
-  if (need.index)
-    queue.index = column("queue_index", given.queue_index, "index", {-1, given.sizes.dataset_size, ""});
-  return queue;
+// The sizes that were given, completed from the tensors.
+Sizes completed(const Sizes& given, const Needs& needs, const LossInput& input) {
+  Sizes sizes = given;
+  sizes.views = settled("views", given.views, static_cast<int64_t>(input.z.size()));
+  if (needs.target) sizes.full_views = static_cast<int64_t>(input.target.size());
+  sizes.z_dim = settled("z_dim", given.z_dim, input.z[0].size(1));
+  if (needs.features) sizes.feature_dim = settled("feature_dim", given.feature_dim, input.h[0].size(1));
+  const auto fill = [](int64_t& size, int64_t seen) { size = size > 0 ? size : seen; };
+  fill(sizes.full_views, sizes.views);
+  fill(sizes.feature_dim, sizes.z_dim);
+  fill(sizes.batch_size, input.z[0].size(0));
+  fill(sizes.dataset_size, above_largest(input.index));
+  if (input.label.defined()) fill(sizes.classes, above_largest(input.label));
+  return sizes;
 }
 
 }  // namespace
@@ -198,59 +207,31 @@ void set_up(Loss& loss, const Sizes& sizes) {
   }
 }
 
-LossInput make_input(const Loss& loss, std::vector<Tensor> z, const Given& given) {
+LossInput make_input(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes) {
   const NoAutocast guard;
   const Needs needs = loss.needs();
-  check_views(needs, z);
-  const int64_t rows = z[0].size(0);
-  if (needs.labels && !given.label.defined())
-    fail(Exit::usage, "label is missing: this loss needs labels, int64 [", rows, "].");
-  if (needs.index && !given.index.defined())
-    fail(Exit::usage, "index is missing: this loss keeps state per sample, int64 [", rows,
-         "], rows of the data set.");
-  const size_t views = z.size();
-  const auto wide = [](const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); };
-  const auto seen = [&](const Tensor& x) { return needs.raw_z ? wide(x) : unit(x); };
-  LossInput input;
-  for (const Tensor& view : z) input.z.push_back(seen(view));
-  if (needs.features) {
-    for (const Tensor& features : check_features(given.h, z)) input.h.push_back(wide(features));
+  LossInput given = named_input(tensors);
+  check_views(needs, given.z);
+  Check check(needs, sizes, given);
+  for (const TensorKind& kind : tensor_kinds()) check(kind);
+  const Tensor& z = given.z[0];
+  if (!given.index.defined())
+    given.index = at::arange(z.size(0), at::TensorOptions(z.device()).dtype(at::kLong));
+  for (size_t q = 0; q < given.queue.size(); ++q) {
+    if (q < needs.queues.size()) given.queue[q].view = needs.queues[q].view;
+    if (q < needs.queues.size()) given.queue[q].filled = needs.queues[q].length;
   }
-  input.sizes = given.sizes;
-  input.sizes.views = settled("views", given.sizes.views, static_cast<int64_t>(views));
-  input.sizes.full_views = given.sizes.full_views > 0 ? given.sizes.full_views : input.sizes.views;
-  if (needs.predictor) {
-    check_count("p", given.p, views);
-    for (size_t v = 0; v < views; ++v)
-      input.p.push_back(seen(check_given("p", given.p, v, z[v].sizes(), "the predictor on each view", z[v])));
-  }
-  if (needs.target) {
-    for (const Tensor& target : check_targets(given.target, needs, z))
-      input.target.push_back(seen(target.detach()));
-    input.sizes.full_views = static_cast<int64_t>(input.target.size());
-  }
-  if (!needs.queues.empty()) check_count("queue", given.queue, needs.queues.size());
-  for (size_t q = 0; q < needs.queues.size(); ++q) {
-    input.queue.push_back(queue_of(needs.queues[q], q, given, z[0]));
-    input.queue.back().data = seen(input.queue.back().data);
-  }
-  Tensor label;
-  if (given.label.defined())
-    label = check_ids("label", given.label, rows, "one a sample", of_classes(given.sizes), z[0]);
-  if (needs.labels) input.label = label;
-  input.index = given.index.defined()
-                    ? check_ids("index", given.index, rows, "one a sample", of_rows(given.sizes), z[0])
-                    : at::arange(rows, at::TensorOptions(z[0].device()).dtype(at::kLong));
+  for (const NamedTensor& one : tensors_of(given))
+    if (!one.kind->differentiable) *one.tensor = one.tensor->detach();
+  LossInput input = scaled(selected(needs, given), needs.raw_z);
+  input.sizes = completed(sizes, needs, input);
   input.ranks = World::single();
-  input.sizes.z_dim = settled("z_dim", given.sizes.z_dim, z[0].size(1));
-  if (needs.features)
-    input.sizes.feature_dim = settled("feature_dim", given.sizes.feature_dim, input.h[0].size(1));
-  const auto fill = [](int64_t& size, int64_t seen) { size = size > 0 ? size : seen; };
-  fill(input.sizes.feature_dim, z[0].size(1));
-  fill(input.sizes.batch_size, rows);
-  fill(input.sizes.dataset_size, above_largest(input.index));
-  if (input.label.defined()) fill(input.sizes.classes, above_largest(input.label));
   return input;
+}
+
+LossInput make_input(const Loss& loss, const std::vector<Tensor>& z, NamedTensors more, const Sizes& sizes) {
+  for (size_t v = 0; v < z.size(); ++v) more["z." + std::to_string(v)] = z[v];
+  return make_input(loss, more, sizes);
 }
 
 }  // namespace foil

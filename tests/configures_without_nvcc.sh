@@ -24,7 +24,7 @@ grep -q '^-- Generating done' "$work/log" || { cat "$work/log"; exit 1; }
 # includes what it needs, and finds foil's headers, LibTorch's and nothing of CUDA.
 python3 - "$work/build/compile_commands.json" "$work/error.o" > "$work/command" <<'P'
 import json, shlex, sys
-entry = next(e for e in json.load(open(sys.argv[1])) if e["file"].endswith("/core/error.cpp"))
+entry = next(e for e in json.load(open(sys.argv[1])) if e["file"].endswith("/core/api/error.cpp"))
 words, kept, i = shlex.split(entry["command"]), [], 0
 assert not any("FOIL_CUDA" in w or w == "-DUSE_C10D_NCCL" for w in words), "CUDA definitions without CUDA: " + entry["command"]
 while i < len(words):
@@ -35,5 +35,5 @@ while i < len(words):
 print("cd", shlex.quote(entry["directory"]), "&&", shlex.join(kept))
 P
 bash "$work/command"
-[ -s "$work/error.o" ] || { echo "core/error.cpp was not compiled"; exit 1; }
-echo "configured without nvcc; core/error.cpp compiles"
+[ -s "$work/error.o" ] || { echo "core/api/error.cpp was not compiled"; exit 1; }
+echo "configured without nvcc; core/api/error.cpp compiles"

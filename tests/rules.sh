@@ -14,7 +14,7 @@ includes() { grep -rnE '^#include' "$@" --include='*.h' --include='*.cpp' --incl
 
 includes core/include | grep -vE '#include <(foil|torch|ATen|c10)/|#include <[a-z_]+>$|#include <(cuda_runtime)\.h>' |
   rule 1 'public headers include LibTorch and std only'
-includes core | grep -v '^core/main.cpp:' | grep -E '[<"](plugins|losses|augment|encoders)/|foil/plugin\.h' |
+includes core | grep -v '^core/program/main.cpp:' | grep -E '[<"](plugins|losses|augment|encoders)/|foil/plugin\.h' |
   rule 2 'core never includes plugins, losses, augment or encoders; main.cpp alone meets plugins'
 includes losses augment encoders | grep -vE '#include <(foil/plugin\.h|torch/|ATen/|c10/|[a-z_]+>)|#include "[a-z_]+\.(h|cuh)"' |
   rule 3 'a plugin includes foil/plugin.h, LibTorch and its own files'

@@ -126,6 +126,11 @@ void TableReader::texts(const char* key, std::vector<std::string>& value, const 
   resolve(key, list_node(value));
 }
 
+void TableReader::renamed(const char* before, const char* now) {
+  if (const Node* got = table_ ? table_->find(before) : nullptr)
+    fail(Exit::usage, got->key_origin.text(), ": ", full(before), " is called ", full(now), " now.");
+}
+
 const Node* TableReader::take(const char* key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   return origin_of(key);

@@ -32,6 +32,7 @@ class TableReader : public Fields {
   void integers(const char* key, std::vector<int64_t>& value, const char* doc,
                 Range allowed = anything()) override;
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override;
+  void renamed(const char* before, const char* now) override;
 
   // A key whose value is read by someone else (a table, a list of tables): makes the key known and returns
   // its value, null when absent. It is no part of resolved().

@@ -2,11 +2,11 @@
 // Finding a common size, decoding in parallel, hashing; the tree is listed by image_tree.
 #include "data/image_folder.h"
 
-#include "cores.h"
 #include "data/decode.h"
 #include "data/file.h"
 #include "data/image_tree.h"
 #include "data/memory.h"
+#include "program/cores.h"
 #include "run/file.h"
 #include "run/text.h"
 

@@ -15,6 +15,7 @@ struct CollapseOptions {
   double effective_rank = 1.5;
   double std = 0.1;
   std::string action = "warn";
+  bool stops() const { return action == "stop"; }
   void describe(Fields& fields);
 };
 

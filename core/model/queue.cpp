@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/queue.h"
 
-#include "model/tower.h"
-
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/types.h>
 

@@ -5,6 +5,7 @@
 #include "run/safetensors.h"
 
 #include <foil/batch_norm.h>
+#include <foil/loss.h>
 
 #include <ATen/autocast_mode.h>
 #include <torch/nn/init.h>
@@ -217,11 +218,6 @@ void Tower::freeze_last_layer() {
 void Tower::train(bool on) {
   Module::train(on);
   if (options_.frozen) encoder_->eval();
-}
-
-Tensor unit(const Tensor& x) {
-  const Tensor wide = at_least_fp32(x);
-  return wide / wide.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks) {

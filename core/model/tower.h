@@ -91,9 +91,6 @@ class Tower : public torch::nn::Module {
   std::vector<std::string> left_out_;
 };
 
-// x / max(||x||, 1e-12) along the last dimension, in fp32 or wider.
-Tensor unit(const Tensor& x);
-
 // Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a
 // torch::nn::BatchNorm, whose statistics would be those of one rank.
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks);

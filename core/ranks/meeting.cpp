@@ -3,7 +3,7 @@
 // every interface, whatever its host: it is given a socket that is bound already.
 #include "ranks/meeting.h"
 
-#include "plain_words.h"
+#include "api/plain_words.h"
 #include "ranks/failure.h"
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"

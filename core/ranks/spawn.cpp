@@ -3,7 +3,7 @@
 // part in training. It listens nowhere.
 #include "ranks/spawn.h"
 
-#include "cores.h"
+#include "program/cores.h"
 #include "ranks/failure.h"
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"

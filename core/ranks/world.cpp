@@ -2,7 +2,7 @@
 // The collectives and their gradients; why one of them failed is failure.h's to find out.
 #include "ranks/world.h"
 
-#include "plain_words.h"
+#include "api/plain_words.h"
 #include "ranks/failure.h"
 #include "ranks/meeting.h"
 #include "ranks/process_groups.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "host.h"
 
-#include "model/tower.h"
+#include "api/loss_tensors.h"
 #include "model/weights.h"
 #include "ranks/world.h"
 
@@ -42,32 +42,34 @@ bool labels_in_a_queue(const Needs& needs) {
                      [](const QueueNeed& queue) { return queue.label; });
 }
 
-}  // namespace
-
-Tensors inputs_of(const Batch& batch) {
-  Tensors all;
-  const auto add = [&](const char* kind, const std::vector<Tensor>& tensors) {
-    for (size_t v = 0; v < tensors.size(); ++v) all[kind + std::string(".") + std::to_string(v)] = tensors[v];
-  };
-  add("z", batch.z);
-  add("h", batch.h);
-  add("p", batch.p);
-  return all;
-}
-
-Batch changed(const Batch& batch, const std::function<Tensor(const Tensor&)>& change) {
-  Batch result = batch;
-  for (auto* tensors : {&result.z, &result.h, &result.p, &result.target}) {
-    for (Tensor& t : *tensors) t = change(t);
-  }
+// Every tensor of `batch` that is_chosen, made anew from its own.
+Batch with(const Batch& batch, const std::function<bool(const TensorKind&)>& is_chosen,
+           const std::function<Tensor(const Tensor&)>& change) {
+  Batch result = batch.anew();
+  for (const NamedTensor& one : tensors_of(result))
+    if (is_chosen(*one.kind)) *one.tensor = change(*one.tensor);
   return result;
 }
 
+}  // namespace
+
+Tensors inputs_of(const Batch& batch) {
+  Batch all = batch;
+  Tensors inputs;
+  for (const NamedTensor& one : tensors_of(all))
+    if (one.kind->differentiable) inputs[one.name] = *one.tensor;
+  return inputs;
+}
+
+Batch changed(const Batch& batch, const std::function<Tensor(const Tensor&)>& change) {
+  return with(
+      batch, [](const TensorKind& kind) { return kind.per_sample() && kind.is_float(); }, change);
+}
+
 Batch rows(const Batch& batch, const Tensor& positions) {
-  Batch part = changed(batch, [&](const Tensor& t) { return t.index_select(0, positions); });
-  part.index = batch.index.index_select(0, positions);
-  if (batch.label.defined()) part.label = batch.label.index_select(0, positions);
-  return part;
+  return with(
+      batch, [](const TensorKind& kind) { return kind.per_sample(); },
+      [&](const Tensor& t) { return t.index_select(0, positions); });
 }
 
 Batch rows(const Batch& batch, int64_t begin, int64_t count) {
@@ -115,34 +117,21 @@ Batch Trial::batch(int64_t step) const {
 }
 
 LossInput Trial::input(const Batch& batch, const std::shared_ptr<Ranks>& ranks, Tensors* leaves) const {
-  const auto placed = [&](const Tensor& t) {
-    return t.defined() ? t.to(device_, t.is_floating_point() ? type_ : t.scalar_type()) : t;
-  };
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(rounding_);
-  const auto rounded = [&](const Tensor& t) {
-    return rounding_ == 0 ? t : t * (1 + kRounding * torch::randn(t.sizes(), generator, torch::kDouble));
-  };
-  const auto seen = [&](const Tensor& t) { return rounded(needs_.raw_z ? t.to(wide()) : unit(t)); };
-  const auto leaf = [&](const Tensor& t) { return placed(t).clone().requires_grad_(); };
-  Batch made = batch;
-  for (auto* tensors : {&made.z, &made.h, &made.p}) {
-    for (Tensor& t : *tensors) t = leaf(t);
+  Batch made = batch.anew();
+  for (const NamedTensor& one : tensors_of(made)) {
+    const TensorKind& kind = *one.kind;
+    Tensor& x = *one.tensor;
+    x = x.to(device_, kind.is_float() ? (kind.per_sample() ? type_ : wide()) : x.scalar_type());
+    if (kind.differentiable) x = x.clone().requires_grad_();
   }
   if (leaves) leaves->merge(inputs_of(made));
-  LossInput input;
-  for (const Tensor& t : made.z) input.z.push_back(seen(t));
-  for (const Tensor& t : made.h) input.h.push_back(rounded(t.to(wide())));
-  for (const Tensor& t : made.p) input.p.push_back(seen(t));
-  for (const Tensor& t : made.target) input.target.push_back(seen(placed(t)));
-  for (Queue queue : made.queue) {
-    queue.data = queue.data.to(device_, wide());
-    queue.index = placed(queue.index);
-    queue.label = placed(queue.label);
-    input.queue.push_back(queue);
+  LossInput input = scaled(made, needs_.raw_z);
+  if (rounding_ != 0) {
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(rounding_);
+    input = changed(input, [&](const Tensor& t) {
+      return t * (1 + kRounding * torch::randn(t.sizes(), generator, torch::kDouble));
+    });
   }
-  input.label = placed(batch.label);
-  input.index = placed(batch.index);
-  input.step = batch.step;
   input.epoch = batch.step / 2;
   input.seed = 5;
   input.slot = 1;

@@ -10,14 +10,9 @@
 
 namespace foil::conformance {
 
-// One step's tensors as the heads give them, in double: a global batch, or rows of one.
-struct Batch {
-  int64_t step = 0;
-  std::vector<Tensor> z, h, p,
-      target;  // V x [N, D], V x [N, F], V x [N, D], V' x [N, D]; the last three where they are needed
-  Tensor label, index;  // int64 [N]; rows of a data set of kDatasetSize samples, each once
-  std::vector<Queue> queue;
-};
+// One step's tensors as the heads give them, in double: a global batch of samples of a data set of
+// kDatasetSize, each once; or rows of one. Of the rest only `step` is set.
+using Batch = LossInput;
 
 constexpr int64_t kBatch = 7, kDatasetSize = 13, kWidth = 5, kFeatures = 6, kClasses = 4;
 

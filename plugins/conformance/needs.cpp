@@ -2,6 +2,7 @@
 // What a loss reads against what its needs() asks for. What was not asked for is once not there, as in
 // training, and once there with other contents: neither may matter. A failure names the input and the line of
 // needs() that asks for it.
+#include "api/loss_tensors.h"
 #include "losses.h"
 #include "outcomes.h"
 
@@ -14,33 +15,38 @@
 namespace foil::conformance {
 namespace {
 
-// An input that needs() may leave out.
-struct Input {
-  const char* name;  // as forward reads it
-  const char* asked;
-  bool (*is_asked)(const Needs&);
-  void (*give)(Batch&, double fill);  // a sound one: rows of `fill`, which nan turns into poison
-};
-
-Tensor rows_of(double fill, int64_t width) {
-  return torch::full({kBatch, width}, fill, torch::kDouble) +
-         torch::arange(kBatch, torch::kDouble).unsqueeze(1) * 0.1;
+// Sound tensors of a kind that needs() leaves out: rows of `fill`, which nan turns into poison.
+void give(const TensorKind& kind, Batch& batch, double fill) {
+  const bool in_queue = kind.per == TensorKind::Per::queue;
+  if (in_queue && batch.queue.empty()) batch.queue.push_back({{}, {}, {}, kBatch, 0});
+  if (!in_queue) kind.resize(batch, kind.per == TensorKind::Per::batch ? 1 : batch.z.size());
+  for (size_t i = 0; i < kind.count(batch); ++i) {
+    const int64_t rows = in_queue && batch.queue[i].data.defined() ? batch.queue[i].data.size(0) : kBatch;
+    const Tensor n = torch::arange(rows);
+    const int64_t width = kind.columns == TensorKind::Columns::features ? kFeatures : kWidth;
+    kind.at(batch, i) =
+        kind.is_float() ? torch::full({rows, width}, fill, torch::kDouble) + 0.1 * n.unsqueeze(1) : n % 2;
+  }
 }
 
-const Input kInputs[] = {
-    {"input.label", "needs.labels = true", [](const Needs& n) { return n.labels; },
-     [](Batch& b, double) { b.label = torch::arange(kBatch) % 2; }},
-    {"input.h", "needs.features = true", [](const Needs& n) { return n.features; },
-     [](Batch& b, double fill) { b.h.assign(b.z.size(), rows_of(fill, kFeatures)); }},
-    {"input.p", "needs.predictor = true", [](const Needs& n) { return n.predictor; },
-     [](Batch& b, double fill) { b.p.assign(b.z.size(), rows_of(fill, kWidth)); }},
-    {"input.target", "needs.target = true", [](const Needs& n) { return n.target; },
-     [](Batch& b, double fill) { b.target.assign(b.z.size(), rows_of(fill, kWidth)); }},
-    {"input.queue", "needs.queues", [](const Needs& n) { return !n.queues.empty(); },
-     [](Batch& b, double fill) {
-       b.queue = {{rows_of(fill, kWidth), b.label, torch::arange(kBatch), kBatch, 0}};
-     }},
-};
+// What needs() leaves out and a loss could read all the same. Of a queue that nobody asked for, its rows;
+// their labels and indices come with them.
+std::vector<const TensorKind*> left_out(const Needs& needs) {
+  std::vector<const TensorKind*> kinds;
+  for (const TensorKind& kind : tensor_kinds()) {
+    const bool part = kind.per == TensorKind::Per::queue && !kind.is_float();
+    const bool always = kind.per == TensorKind::Per::batch && kind.columns == TensorKind::Columns::index;
+    if (!kind.asked(needs, 0) && !always && !(part && needs.queues.empty())) kinds.push_back(&kind);
+  }
+  return kinds;
+}
+
+void give_all(const TensorKind& kind, Batch& batch, double fill) {
+  const bool whole_queue = kind.per == TensorKind::Per::queue && batch.queue.empty();
+  give(kind, batch, fill);
+  for (const TensorKind& part : tensor_kinds())
+    if (whole_queue && part.per == TensorKind::Per::queue && !part.is_float()) give(part, batch, fill);
+}
 
 constexpr double kPoison = std::numeric_limits<double>::quiet_NaN();
 
@@ -65,10 +71,9 @@ Attempt attempt(const Subject& subject, const OptionSet& set, const std::functio
 // Why a step fails on what was asked for: the input that mends it.
 std::string missing(const Subject& subject, const OptionSet& set, const Needs& needs,
                     const std::string& error) {
-  for (const Input& input : kInputs) {
-    if (input.is_asked(needs)) continue;
-    if (attempt(subject, set, [&](Batch& batch) { input.give(batch, 1); }).outcome)
-      return fmt::format("it reads {}, for which needs() does not ask: {} ({})", input.name, input.asked,
+  for (const TensorKind* kind : left_out(needs)) {
+    if (attempt(subject, set, [&](Batch& batch) { give_all(*kind, batch, 1); }).outcome)
+      return fmt::format("it reads input.{}, for which needs() does not ask: {} ({})", kind->name, kind->asks,
                          error);
   }
   return error;
@@ -97,14 +102,14 @@ void needs_are_honest(const Subject& subject, Item& item) {
       item.fail(set.text, missing(subject, set, needs, bare.error));
       continue;
     }
-    for (const Input& input : kInputs) {
-      if (input.is_asked(needs)) continue;
-      const Attempt poisoned = attempt(subject, set, [&](Batch& batch) { input.give(batch, kPoison); });
+    for (const TensorKind* kind : left_out(needs)) {
+      const Attempt poisoned = attempt(subject, set, [&](Batch& batch) { give_all(*kind, batch, kPoison); });
       Item compared("");
       if (poisoned.outcome) expect_equal_bits(compared, "", *poisoned.outcome, *bare.outcome);
-      item.expect(poisoned.outcome && !compared.failed(), set.text,
-                  fmt::format("what is in {} matters where there is one, and needs() does not ask for it: {}",
-                              input.name, input.asked));
+      item.expect(
+          poisoned.outcome && !compared.failed(), set.text,
+          fmt::format("what is in input.{} matters where there is one, and needs() does not ask for it: {}",
+                      kind->name, kind->asks));
     }
   }
 }

@@ -21,15 +21,10 @@ namespace {
 double value_at(Trial& trial, const Batch& batch, const Tensors& change, HeldDetach& held,
                 HeldDetach::Mode mode) {
   Batch moved = batch;
-  const auto move = [&](const char* kind, std::vector<Tensor>& tensors) {
-    for (size_t v = 0; v < tensors.size(); ++v) {
-      const auto by = change.find(kind + std::to_string(v));
-      if (by != change.end()) tensors[v] = tensors[v] + by->second;
-    }
-  };
-  move("z.", moved.z);
-  move("h.", moved.h);
-  move("p.", moved.p);
+  for (const NamedTensor& one : tensors_of(moved)) {
+    const auto by = change.find(one.name);
+    if (by != change.end()) *one.tensor = *one.tensor + by->second;
+  }
   const Tensors start = trial.state();
   {
     torch::NoGradGuard no_grad;

@@ -9,9 +9,9 @@
 // The operator is for losses without parameters and state; the class keeps both. One process sees its own
 // rows only: where torch.distributed runs on more than one rank, both refuse unless the caller says that this
 // is meant (local=True).
+#include "api/no_autocast.h"
+#include "api/plain_words.h"
 #include "model/weights.h"
-#include "no_autocast.h"
-#include "plain_words.h"
 #include "ranks/process_groups.h"
 
 #include <foil/host.h>
@@ -62,17 +62,16 @@ void require_one_rank(const std::string& what, bool local) {
 struct Arguments {
   OptionalTensor label, index;
   OptionalList p, target, queue, h, queue_label, queue_index;
-  foil::Given given(const foil::Sizes& sizes = {}) const {
-    const auto list = [](const OptionalList& all) { return all.value_or(std::vector<Tensor>()); };
-    return {.label = label.value_or(Tensor()),
-            .index = index.value_or(Tensor()),
-            .h = list(h),
-            .p = list(p),
-            .target = list(target),
-            .queue = list(queue),
-            .queue_label = list(queue_label),
-            .queue_index = list(queue_index),
-            .sizes = sizes};
+  foil::NamedTensors named() const {
+    foil::NamedTensors all;
+    if (label) all["label"] = *label;
+    if (index) all["index"] = *index;
+    const std::pair<const char*, const OptionalList*> lists[] = {
+        {"p.", &p}, {"target.", &target},           {"queue.", &queue},
+        {"h.", &h}, {"queue_label.", &queue_label}, {"queue_index.", &queue_index}};
+    for (const auto& [name, list] : lists)
+      for (size_t i = 0; *list && i < (*list)->size(); ++i) all[name + std::to_string(i)] = (**list)[i];
+    return all;
   }
 };
 
@@ -85,7 +84,7 @@ Tensor loss(const std::string& name, const std::string& options, const std::vect
   return foil::in_plain_words(what, [&] {
     const std::shared_ptr<foil::Loss> made = make(name, options);
     const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
-    const foil::LossInput input = foil::make_input(*made, z, arguments.given());
+    const foil::LossInput input = foil::make_input(*made, z, arguments.named());
     foil::set_up(*made, input.sizes);
     if (!made->parameters().empty() || !made->buffers().empty())
       foil::fail(Exit::usage, what, " has parameters or state; keep it in torch.classes.foil.Loss.");
@@ -137,7 +136,7 @@ class KeptLoss final : public torch::CustomClassHolder {
     require_one_rank(what_, local_);
     return foil::in_plain_words(what_, [&] {
       const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
-      input_ = foil::make_input(*loss_, z, arguments.given(sizes_));
+      input_ = foil::make_input(*loss_, z, arguments.named(), sizes_);
       input_->step = step_;
       input_->epoch = epoch;
       input_->training = loss_->is_training();

@@ -4,8 +4,8 @@
 // the time of a step goes; what ranks cost; whether memory grows. It measures one machine at one moment: the
 // ratios are what counts.
 #include "data/builtin.h"
-#include "environment.h"
 #include "plugins/loader.h"
+#include "program/environment.h"
 #include "ranks/in_process.h"
 #include "train.h"
 
@@ -100,8 +100,7 @@ Experiment make(const Settings& settings) {
   return build(std::move(plan), at::Device(settings.device));
 }
 
-// Steps a training with `x` takes from the start; its weights go on from where they are. The seconds are
-// those of the steps, without the checkpoint at the end: that is a cost of an epoch.
+// Steps a training with `x` takes from the start; its weights go on from where they are.
 TrainResult train_steps(Experiment& x, const std::shared_ptr<World>& world, const SignalScope& signals,
                         int64_t steps) {
   const TemporaryFolder folder;
@@ -109,8 +108,14 @@ TrainResult train_steps(Experiment& x, const std::shared_ptr<World>& world, cons
   x.total_steps = steps;
   TrainResult result = train(x, world, record, signals);
   if (result.exit != Exit::ok) fail(result.exit, "stopped after step ", result.step);
-  result.seconds.erase("checkpoint");
   return result;
+}
+
+// Of the steps, without the checkpoint at the end: that is a cost of an epoch.
+std::map<std::string, double> seconds_of(const TrainResult& result) {
+  std::map<std::string, double> seconds = result.time.seconds();
+  seconds.erase("checkpoint");
+  return seconds;
 }
 
 double total(const std::map<std::string, double>& seconds) {
@@ -124,13 +129,11 @@ double total(const std::map<std::string, double>& seconds) {
 // is not that of training.
 double encoder_seconds(Experiment& x, int64_t steps) {
   const Tensor index = x.sampler->batch(0);
-  Views views;
-  for (int64_t v = 0; v < x.plan.views.count; ++v)
-    views.push_back(training_view(x, x.dataset->read(Split::train, index).at(0), index, 0, v));
+  const Views views = x.pipeline->training_views(x.dataset->read(Split::train, index).at(0), index, 0);
   const Tensor gradient = torch::randn({x.plan.views.count * index.size(0), x.sizes.z_dim},
                                        at::TensorOptions(x.device).dtype(x.dtype));
   x.tower->train();
-  const bool bf16 = x.plan.run.precision == "bf16";
+  const bool bf16 = x.plan.run.bf16();
   const double begin = now(x.device);
   for (int64_t step = 0; step < steps; ++step) {
     for (Tensor& parameter : x.tower->parameters()) parameter.mutable_grad().reset();
@@ -150,10 +153,10 @@ void measure_rates(const Settings& settings) {
   std::map<std::string, double> seconds;
   for (int64_t pair = 0; pair < settings.pairs; ++pair) {
     const TrainResult result = train_steps(x, World::single(), signals, settings.steps);
-    training.push_back(images / total(result.seconds));
+    training.push_back(images / total(seconds_of(result)));
     encoder.push_back(images / encoder_seconds(x, settings.steps));
     ratio.push_back(training.back() / encoder.back());
-    for (const auto& [what, s] : result.seconds) seconds[what] += s;
+    for (const auto& [what, s] : seconds_of(result)) seconds[what] += s;
   }
   if (settings.plain) {
     fmt::print("training {:.1f}\nencoder {:.1f}\nratio {:.4f}\n", median(training), median(encoder),
@@ -215,7 +218,7 @@ void measure_ranks(const Settings& settings) {
     }
     if (world.rank() == 0) {
       communication = (now(at::kCPU) - begin) / static_cast<double>(settings.steps);
-      step = total(result.seconds) / static_cast<double>(settings.steps);
+      step = total(seconds_of(result)) / static_cast<double>(settings.steps);
     }
   });
   if (settings.plain) {

@@ -5,12 +5,12 @@
 // raw words, go to KEEP/READER-INPUT. The last line on stdout:
 //   READER inputs refused accepted signals hangs raw
 // A refusal is a foil::Error in words; raw is any other exception, and words that are a library's own.
-#include "commands.h"
 #include "config/sweep.h"
 #include "data/builtin.h"
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "plugins/commands.h"
 #include "plugins/loader.h"
+#include "program/commands.h"
 #include "run/checkpoint.h"
 #include "run/file.h"
 #include "run/json.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Golden mappings of the losses that see the views of one batch and nothing else.
-#include "model/tower.h"
 #include "tests/support/golden.h"
 
 namespace {

@@ -3,7 +3,7 @@
 // same.
 #include "data/builtin.h"
 #include "data/loader.h"
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "plugins/loader.h"
 #include "step.h"
 #include "tests/support/watched_run.h"
@@ -166,7 +166,7 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
       "\"gaussian_blur\"\nprobability = 0.5\n"
       "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
   const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
-    return training_view(x, x.dataset->read(Split::train, index).at(0), index, step, v).data;
+    return x.pipeline->training_view(x.dataset->read(Split::train, index).at(0), index, step, v).data;
   };
   for (const int64_t step : {0, 7}) {
     const Tensor index = x.sampler->batch(step);
@@ -195,7 +195,7 @@ TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluat
   const Experiment x = built("");
   const Tensor index = x.sampler->batch(3);
   const auto key = [&](const Tensor& rows, int64_t step, int64_t v) {
-    return training_view(x, x.dataset->read(Split::train, rows).at(0), rows, step, v).key;
+    return x.pipeline->training_view(x.dataset->read(Split::train, rows).at(0), rows, step, v).key;
   };
   const Tensor keys = key(index, 3, 1);
   EXPECT_EQ(keys.sizes(), index.sizes());
@@ -203,7 +203,7 @@ TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluat
   for (const Tensor& other : {key(index, 3, 0), key(index, 4, 1)})
     EXPECT_FALSE((keys == other).any().item<bool>());
   EXPECT_EQ(std::get<0>(at::_unique(keys)).size(0), 64);
-  EXPECT_FALSE(evaluation_view(x, x.dataset->read(Split::train, index).at(0)).key.defined());
+  EXPECT_FALSE(x.pipeline->evaluation_view(x.dataset->read(Split::train, index).at(0)).key.defined());
 }
 
 TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
@@ -214,22 +214,24 @@ TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
   const Tensor index = torch::arange(5);
   const View raw = x.dataset->read(Split::train, index).at(0);
   Views views;
-  for (int64_t v = 0; v < 4; ++v) views.push_back(training_view(x, raw, index, 3, v));
+  for (int64_t v = 0; v < 4; ++v) views.push_back(x.pipeline->training_view(raw, index, 3, v));
   EXPECT_EQ(views[1].data.sizes(), (std::vector<int64_t>{5, 3, 12, 12}));
   EXPECT_EQ(views[2].data.sizes(), (std::vector<int64_t>{5, 3, 8, 8}));
   EXPECT_FALSE(torch::equal(views[2].data, views[3].data));
   // The full views go through the pipeline that they would have alone, with the same draws, and then through
   // normalize.
-  const Tensor before = training_view(plain, raw, index, 3, 1).data;
-  EXPECT_TRUE(torch::equal(views[1].data,
-                           x.augment.back().augmentation->apply({"image", before, {}, {}, {}}, {}).data));
+  const Tensor before = plain.pipeline->training_view(raw, index, 3, 1).data;
+  const Experiment normal = built("[[augment]]\nname = \"normalize\"\n");
+  EXPECT_TRUE(
+      torch::equal(views[1].data, normal.pipeline->evaluation_view({"image", before, {}, {}, {}}).data));
   EXPECT_GE(views[2].data.min().item<float>(), 0) << "small crops are not normalised";
   EXPECT_LT(views[1].data.min().item<float>(), 0);
-  EXPECT_TRUE(torch::equal(evaluation_view(x, raw).data,
-                           evaluation_view(built("[[augment]]\nname = \"normalize\"\n"), raw).data));
-  EXPECT_EQ(x.preparation, built("[[augment]]\nname = \"normalize\"\n").preparation);
+  EXPECT_TRUE(
+      torch::equal(x.pipeline->evaluation_view(raw).data, normal.pipeline->evaluation_view(raw).data));
+  EXPECT_EQ(x.pipeline->preparation(), normal.pipeline->preparation());
 
-  const std::vector<Tensor> targets = target_embeddings(x, views, /*bf16=*/false);
+  const std::vector<Tensor> targets =
+      target_embeddings(x.momentum.get(), views, x.sizes.full_views, /*bf16=*/false);
   ASSERT_EQ(targets.size(), 2u);
   EXPECT_FALSE(targets[0].requires_grad());
   EXPECT_TRUE(torch::equal(targets[1], x.tower->forward({views[0], views[1]}).z[1]))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/golden.h"
 
+#include "api/loss_tensors.h"
 #include "config/reader.h"
-#include "model/tower.h"
 #include "plugins/registry.h"
 #include "ranks/world.h"
 
@@ -64,19 +64,18 @@ Result run(Loss& loss, const std::vector<Tensor>& raw, const std::function<void(
 }
 
 Result run_step(Loss& loss, const Step& step, const std::function<void(LossInput&)>& prepare) {
-  const bool raw_z = loss.needs().raw_z;
-  Result result;
-  LossInput& input = result.input;
-  const auto leaves = [&](const std::vector<Tensor>& raw, std::vector<Tensor>& seen) {
+  const auto leaves = [](const std::vector<Tensor>& raw) {
     std::vector<Tensor> all;
-    for (const Tensor& rows : raw) {
-      all.push_back(rows.detach().clone().requires_grad_());
-      seen.push_back(raw_z ? all.back() : unit(all.back()));
-    }
+    for (const Tensor& rows : raw) all.push_back(rows.detach().clone().requires_grad_());
     return all;
   };
-  const std::vector<Tensor> z = leaves(step.z, input.z), p = leaves(step.p, input.p);
-  for (const Tensor& rows : step.target) input.target.push_back(raw_z ? rows : unit(rows));
+  const std::vector<Tensor> z = leaves(step.z), p = leaves(step.p);
+  LossInput heads;
+  heads.z = z;
+  heads.p = p;
+  heads.target = step.target;
+  Result result;
+  LossInput& input = result.input = scaled(heads, loss.needs().raw_z);
   for (const auto& queue : step.queues) input.queue.push_back(queue->look());
   for (const auto& [name, draws] : step.draws) input.preset(name, draws);
   input.index = torch::arange(z[0].size(0));

@@ -6,8 +6,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace foil {
@@ -48,6 +51,20 @@ class FOIL_API Fields {
   // One of the texts in `allowed`.
   virtual void choice(const char* key, std::string& value, const std::vector<std::string>& allowed,
                       const char* doc) = 0;
+  // The same, kept as the enumerator beside the text: {{"mean", Form::mean}, {"sum", Form::sum}}.
+  template <class E, class = std::enable_if_t<std::is_enum_v<E>>>
+  void choice(const char* key, E& value, std::initializer_list<std::pair<const char*, E>> allowed,
+              const char* doc) {
+    std::string text;
+    std::vector<std::string> names;
+    for (const auto& [name, one] : allowed) {
+      names.push_back(name);
+      if (one == value) text = name;
+    }
+    choice(key, text, names, doc);
+    for (const auto& [name, one] : allowed)
+      if (text == name) value = one;
+  }
   // Any text.
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
   // A path in the file system: relative to the file that holds it (to the working directory on the command
@@ -59,6 +76,8 @@ class FOIL_API Fields {
   virtual void integers(const char* key, std::vector<int64_t>& value, const char* doc,
                         Range allowed = anything()) = 0;
   virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;
+  // What an option was called before: a reader that meets `before` refuses it and names `now`.
+  virtual void renamed(const char* /*before*/, const char* /*now*/) {}
 };
 
 }  // namespace foil

@@ -13,5 +13,6 @@
 #include <foil/loss.h>
 #include <foil/random.h>
 #include <foil/ranks.h>
+#include <foil/sample_log.h>
 #include <foil/sampler.h>
 #include <foil/view.h>

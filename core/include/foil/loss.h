@@ -29,10 +29,13 @@ struct QueueNeed {
   bool index = false;       // Queue::index
 };
 
+// As Needs::max_views: as many as the experiment has.
+constexpr int64_t any_number = 0;
+
 // What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
 struct Needs {
   int64_t min_views = 2;
-  int64_t max_views = 2;               // 0 = any number
+  int64_t max_views = 2;               // or any_number
   bool labels = false;                 // LossInput::label
   bool index = false;                  // LossInput::index: for state per sample
   bool features = false;               // LossInput::h
@@ -85,6 +88,8 @@ class FOIL_API LossInput {
 
   // z of view v of every rank: [N, D] in global order. Local rows are everyone(v)[offset() : offset() + B].
   Tensor everyone(int64_t v) const { return gather(z.at(static_cast<size_t>(v))); }
+  // That of all views, one after another: [V N, D].
+  Tensor everyone() const;
   // Any per-sample tensor [B, ...] -> [N, ...]; gradient flows back to the rank that owns the row. The same
   // tensor is gathered once a step. Throws Error (Exit::failure) when rows differ in shape or type between
   // ranks.
@@ -127,6 +132,8 @@ class FOIL_API LossInput {
   // average over ranks.
   void report(const std::string& name, const Tensor& value) const;
 
+  // For the host: the same input for another loss, with nothing kept, reported or gathered yet.
+  LossInput anew() const;
   // For the host: what forward reported, scalars without gradient by name.
   const std::map<std::string, Tensor>& reports() const { return notes_->reports; }
 
@@ -168,6 +175,9 @@ class FOIL_API Loss : public torch::nn::Module {
   // forward as a host calls it: with autocast off, so that what is fp32 stays it inside a caller's autocast.
   Tensor operator()(const LossInput& input);
 };
+
+// x / max(||x||, 1e-12) along the last dimension, in fp32 or wider.
+FOIL_API Tensor unit(const Tensor& x);
 
 // Which columns are of the class of each row: bool [rows, columns], from labels int64 [rows] and [columns]. A
 // label of -1 says that a sample has none: it is of no class, so that two samples without a label are not

@@ -11,6 +11,7 @@
 
 #include <foil/component.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,28 +31,29 @@ FOIL_API std::shared_ptr<Loss> make_loss(const std::string& name, const std::str
 // registers.
 FOIL_API void set_up(Loss& loss, const Sizes& sizes);
 
-// What a loss may need besides z (loss.needs() says what; `foil describe` too). All on the device of z;
-// floats in the type of z.
-struct Given {
-  Tensor label = {};  // int64 [B], -1: has none
-  Tensor index = {};  // int64 [B], rows of the data set; needed by a loss that keeps state per sample
-  std::vector<Tensor> h = {};  // V x [B, F], features before the head
-  std::vector<Tensor> p = {};  // V x [B, D], the predictor on each z
-  std::vector<Tensor> target =
-      {};  // V' x [B, D], z of the momentum encoder: of all views, or of the first V' where V is free
-  std::vector<Tensor> queue =
-      {};  // [K, D] each, in the order of Needs::queues: K earlier rows of z or target, all filled
-  std::vector<Tensor> queue_label = {};  // int64 [K] each, of the queues' rows, -1: has none
-  std::vector<Tensor> queue_index = {};  // int64 [K] each
-  Sizes sizes = {};  // of the experiment, where it is known: what is 0 is read off the tensors
-};
+// Tensors of a LossInput by name, all on the device of z, floats in the type of z (loss.needs() says which a
+// loss needs; `foil describe` too):
+//   z.0, z.1, ...            [B, D]     projections of each view
+//   h.0, h.1, ...            [B, F]     features before the head
+//   p.0, p.1, ...            [B, D]     the predictor on each view
+//   target.0, target.1, ...  [B, D]     z of the momentum encoder: of all views, or of the first V' where V is free
+//   queue.0, ...             [K, D]     in the order of Needs::queues: K earlier rows of z or target, all filled
+//   queue_label.0, ...       int64 [K]  of the queue's rows, -1: has none
+//   queue_index.0, ...       int64 [K]
+//   label                    int64 [B]  -1: has none
+//   index                    int64 [B]  rows of the data set; needed by a loss that keeps state per sample
+using NamedTensors = std::map<std::string, Tensor>;
 
-// The input of one rank on its own at step 0: z, V views [B, D]. z, p, target and queue are scaled to unit
-// norm unless loss.needs().raw_z, as in a run; half precision becomes float32; gradient flows to z, h and p.
-// What the loss does not need is ignored and not there. LossInput::sizes is `given.sizes`, completed from the
-// tensors: for a loss with state, give dataset_size and classes of the data; unless given they are what the
-// largest index and label ask for, 2^24 at most. Throws Error (Exit::usage) naming the tensor, as "target.1",
-// that is missing or whose shape, type or range does not fit, and what is allowed.
-FOIL_API LossInput make_input(const Loss& loss, std::vector<Tensor> z, const Given& given = {});
+// The input of one rank on its own at step 0. z, p, target and queue are scaled to unit norm unless
+// loss.needs().raw_z, as in a run; half precision becomes float32; gradient flows to z, h and p. What the
+// loss does not need is not there. LossInput::sizes is `sizes` of the experiment, completed from the tensors
+// where it is 0: for a loss with state, give dataset_size and classes of the data; unless given they are what
+// the largest index and label ask for, 2^24 at most. Throws Error (Exit::usage) naming the tensor, as
+// "target.1", that is missing, that no loss has a use for, or whose shape, type or range does not fit, and
+// what is allowed.
+FOIL_API LossInput make_input(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes = {});
+// The same with z in the order of views, and `more` by name.
+FOIL_API LossInput make_input(const Loss& loss, const std::vector<Tensor>& z, NamedTensors more = {},
+                              const Sizes& sizes = {});
 
 }  // namespace foil

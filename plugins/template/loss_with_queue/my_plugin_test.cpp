@@ -15,8 +15,9 @@ Tensor unit_rows(int64_t rows) {
 
 TEST(MyPlugin, EqualsTheLoopOverTheBatchAndWhatIsInTheQueue) {
   MyPlugin loss({.temperature = 0.3, .queue_length = 5});
-  foil::LossInput input = foil::make_input(loss, {unit_rows(3), unit_rows(3)},
-                                           {.target = {unit_rows(3), unit_rows(3)}, .queue = {unit_rows(5)}});
+  foil::LossInput input =
+      foil::make_input(loss, {unit_rows(3), unit_rows(3)},
+                       {{"target.0", unit_rows(3)}, {"target.1", unit_rows(3)}, {"queue.0", unit_rows(5)}});
   input.queue[0].filled = 2;
   double expected = 0;
   for (int64_t i = 0; i < 3; ++i) {

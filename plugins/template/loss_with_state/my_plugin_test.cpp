@@ -26,7 +26,7 @@ TEST(MyPlugin, EqualsTheLoopBeforeAndAfterItsStateMoved) {
   for (int step = 0; step < 2; ++step) {
     const auto input =
         foil::make_input(*loss, {torch::randn({3, 4}, torch::kDouble), torch::randn({3, 4}, torch::kDouble)},
-                         {.index = index});
+                         {{"index", index}});
     if (step == 0) {
       loss->setup(input.sizes);
       loss->to(torch::kDouble);

@@ -20,6 +20,8 @@ struct Options {
   int64_t steps = 100;
   bool symmetric = true;
   std::string weighting = "none";
+  enum class Form { joint, apart };
+  Form form = Form::apart;
   std::vector<double> scales = {1, 0.5};
   std::vector<int64_t> dims = {128};
   std::vector<std::string> tags;
@@ -28,10 +30,12 @@ struct Options {
     f.number("temperature", temperature, "divides the similarities", above(0));
     f.number("share", share, "of the batch", between(0, 1));
     f.number("any", any, "whatever");
-    f.number("half_open", half_open, "a momentum", {0, 1, false, true});
+    f.number("half_open", half_open, "a momentum", from_below(0, 1));
     f.integer("steps", steps, "how many", between(1, 1000));
     f.flag("symmetric", symmetric, "both directions");
     f.choice("weighting", weighting, {"none", "von_mises_fisher"}, "of the positives");
+    f.choice("form", form, {{"joint", Form::joint}, {"apart", Form::apart}}, "how views are joined");
+    f.renamed("shape", "form");
     f.numbers("scales", scales, "of the crops", above(0));
     f.integers("dims", dims, "of the head", at_least(1));
     f.texts("tags", tags, "free words");
@@ -50,7 +54,7 @@ Options read(const std::string& toml) {
 TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   const Options got = read(
       "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\nweighting = "
-      "\"von_mises_fisher\"\nscales = [3, "
+      "\"von_mises_fisher\"\nform = \"joint\"\nscales = [3, "
       "0.25]\n"
       "dims = [5, 6]\ntags = [\"a\", \"b\"]\nany = -3\n");
   EXPECT_EQ(got.name, "dcl");
@@ -58,6 +62,7 @@ TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   EXPECT_EQ(got.steps, 7);
   EXPECT_FALSE(got.symmetric);
   EXPECT_EQ(got.weighting, "von_mises_fisher");
+  EXPECT_EQ(got.form, Options::Form::joint);
   EXPECT_EQ(got.scales, (std::vector<double>{3, 0.25}));
   EXPECT_EQ(got.dims, (std::vector<int64_t>{5, 6}));
   EXPECT_EQ(got.tags, (std::vector<std::string>{"a", "b"}));
@@ -78,11 +83,11 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
       {"temprature = 1",
        "exp/a.toml:2:1: unknown key loss.temprature. Known keys: name, temperature, share, any, half_open, "
        "steps, symmetric, "
-       "weighting, scales, dims, tags. Did you mean 'temperature'?"},
+       "weighting, form, scales, dims, tags. Did you mean 'temperature'?"},
       {"zzzzzz = 1",
        "exp/a.toml:2:1: unknown key loss.zzzzzz. Known keys: name, temperature, share, any, half_open, "
        "steps, symmetric, "
-       "weighting, scales, dims, tags."},
+       "weighting, form, scales, dims, tags."},
       {"temperature = -1", "exp/a.toml:2:15: loss.temperature = -1, allowed: a number > 0."},
       {"temperature = 0.0", "exp/a.toml:2:15: loss.temperature = 0.0, allowed: a number > 0."},
       {"temperature = nan", "exp/a.toml:2:15: loss.temperature = nan, allowed: a finite number > 0."},
@@ -125,6 +130,17 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
   };
   for (const auto& test : cases)
     EXPECT_EQ(refusal([&] { read("[loss]\n" + test.line + "\n"); }), test.message);
+}
+
+TEST(TableReader, NamesTheNewNameOfAnOption) {
+  EXPECT_EQ(refusal([] { read("[loss]\nname = \"dcl\"\nshape = \"joint\"\n"); }),
+            "exp/a.toml:3:1: loss.shape is called loss.form now.");
+}
+
+TEST(TableReader, ReadsAnEnumeratorByItsTextAndKeepsItsDefault) {
+  EXPECT_EQ(read("[loss]\n").form, Options::Form::apart);
+  EXPECT_EQ(refusal([] { read("[loss]\nform = \"joined\"\n"); }),
+            "exp/a.toml:2:8: loss.form = \"joined\", allowed: \"joint\", \"apart\". Did you mean 'joint'?");
 }
 
 TEST(TableReader, RefusesWhatIsNoTable) {

@@ -5,6 +5,7 @@
 #include "run/safetensors.h"
 
 #include <foil/batch_norm.h>
+#include <foil/loss.h>
 
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>

@@ -3,7 +3,8 @@
 // its data and options.
 #pragma once
 
-#include "experiment.h"
+#include "evaluate/results.h"
+#include "experiment/experiment.h"
 #include "ranks/world.h"
 
 #include <nlohmann/json.hpp>
@@ -13,6 +14,9 @@
 
 namespace foil {
 
+// What results.json says of the data.
+MeasuredData data_of(const Experiment& experiment);
+
 using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
 
 // A progress line a measure on stderr; nothing when quiet and on ranks other than 0.
@@ -20,14 +24,14 @@ EvaluationProgress evaluation_progress(const World& world, bool quiet);
 
 // Embeddings of prepared views by the tower in evaluation mode, and everything EvaluateOptions asks for.
 // Every rank calls it.
-nlohmann::json evaluate_tower(Experiment& x, World& world, const EvaluationProgress& progress);
+nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress);
 // The same measures of the raw pixels: the row that every encoder must beat.
-nlohmann::json evaluate_pixels(Experiment& x, World& world, const EvaluationProgress& progress);
+nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const EvaluationProgress& progress);
 
 // During training: kNN of the tower on at most evaluate.online_samples rows of each split, drawn once and the
 // same for every seed. Returns a row of metrics.jsonl: "knn" and "projections.knn", as evaluate.on asks, and
 // their protocols ("knn.protocol"), which name the number of rows. Changes nothing that training goes on
 // with: no weight, statistic or draw. Every rank calls it.
-nlohmann::json evaluate_online(Experiment& x, World& world);
+nlohmann::json evaluate_online(Experiment& experiment, World& world);
 
 }  // namespace foil

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The program: its command line, its plugins, its exit codes. What the verbs do is in commands.h.
-#include "commands.h"
 #include "config/load.h"
 #include "config/sweep.h"
 #include "data/builtin.h"
-#include "environment.h"
-#include "plugin_paths.h"
+#include "experiment/plugin_paths.h"
 #include "plugins/commands.h"
 #include "plugins/folders.h"
+#include "program/commands.h"
+#include "program/environment.h"
 #include "run/text.h"
 
 #include <CLI/CLI.hpp>

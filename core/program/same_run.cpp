@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "same_run.h"
+#include "program/same_run.h"
 
 #include "config/dump.h"
 #include "config/parse.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "cores.h"
+#include "program/cores.h"
 
 #include <sched.h>
 

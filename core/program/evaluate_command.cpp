@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // foil evaluate: the numbers of a checkpoint. They are printed before anything is written, and what --set
 // changed is kept with them.
-#include "commands.h"
 #include "data/record.h"
-#include "evaluation.h"
+#include "evaluate/results.h"
+#include "experiment/evaluation.h"
+#include "program/commands.h"
+#include "program/start.h"
 #include "ranks/launch.h"
-#include "results.h"
 #include "resume.h"
 #include "run/file.h"
 #include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
-#include "start.h"
 
 #include <fmt/format.h>
 
@@ -58,8 +58,8 @@ void print_and_write(const EvaluateCommand& options, nlohmann::json results, int
 }
 
 // Counts the data, and says when it is not what the run was trained on.
-void say_data(const EvaluateCommand& options, const Experiment& x) {
-  const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
+void say_data(const EvaluateCommand& options, const Experiment& experiment) {
+  const nlohmann::json data = data_record(experiment.plan.data.component->name, *experiment.whole);
   std::fprintf(stderr, "%s\n", data_line(data).c_str());
   const std::string file = options.run + "/data.json";
   std::error_code none;
@@ -97,13 +97,14 @@ int evaluate_command(const EvaluateCommand& options) {
   const at::Device device = choose_device(options.device, launch.local_rank);
   const std::shared_ptr<World> world =
       World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
-  Experiment x = build(std::move(plan), device);
+  Experiment experiment = build(std::move(plan), device);
   const Checkpoint checkpoint = find_checkpoint(options);
-  restore_weights(checkpoint, x);
-  if (world->rank() == 0 && !options.quiet) say_data(options, x);
-  const nlohmann::json measured = evaluate_tower(x, *world, evaluation_progress(*world, options.quiet));
+  restore_weights(checkpoint, experiment.modules());
+  if (world->rank() == 0 && !options.quiet) say_data(options, experiment);
+  const nlohmann::json measured =
+      evaluate_tower(experiment, *world, evaluation_progress(*world, options.quiet));
   if (world->rank() == 0)
-    print_and_write(options, results_of(x, measured, checkpoint.step, {}), checkpoint.step);
+    print_and_write(options, results_of(data_of(experiment), measured, checkpoint.step, {}), checkpoint.step);
   world->close();
   return 0;
 }

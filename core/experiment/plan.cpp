@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // check(): the tables of an experiment file -> a Plan. Every key, value and name is looked at, the options of
 // every component against one another; nothing is opened, nothing created.
+#include "api/plain_words.h"
 #include "config/allowed.h"
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/path.h"
-#include "experiment.h"
-#include "needs.h"
-#include "plain_words.h"
-#include "plugin_paths.h"
+#include "experiment/experiment.h"
+#include "experiment/needs.h"
+#include "experiment/plugin_paths.h"
 #include "run/text.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // What a loss asks for (Needs) against what an experiment has: refused, made, or warned of.
 #pragma once
 
-#include "experiment.h"
+#include "experiment/experiment.h"
 
 namespace foil {
 

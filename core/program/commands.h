@@ -3,7 +3,7 @@
 // stdout, the rest to stderr.
 #pragma once
 
-#include "experiment.h"
+#include "experiment/experiment.h"
 
 #include <optional>
 #include <string>

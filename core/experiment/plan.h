@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Experiment: an experiment file, checked whole and turned into options and objects. `train` and `evaluate`
-// receive it built.
+// Plan: an experiment file, checked whole and turned into options.
 #pragma once
 
 #include "config/node.h"
@@ -26,6 +25,7 @@ struct RunOptions {
   int64_t steps = -1;  // when given, epochs do not count
   std::string output = "runs";
   std::string precision = "fp32";
+  bool bf16() const { return precision == "bf16"; }
   bool deterministic = false;
   int64_t threads = 0;
   double timeout = 600;
@@ -42,6 +42,7 @@ struct ViewOptions {
 struct CheckpointOptions {
   int64_t every = 0;
   int64_t keep = 2;
+  int64_t steps(int64_t steps_per_epoch) const { return every > 0 ? every : steps_per_epoch; }
   void describe(Fields& f);
 };
 
@@ -127,57 +128,5 @@ using FindComponent = std::function<const Component&(const std::string& kind, co
 
 // Throws Error (Exit::usage) with file:line:column for whatever is wrong in the file.
 Plan check(const Node& root, const FindComponent& find);
-
-struct LossTerm {
-  std::string name;
-  std::shared_ptr<Loss> loss;
-  double weight;
-  double learning_rate_factor;
-  std::vector<std::shared_ptr<QueueStore>> queues;  // in the order of Needs::queues
-};
-
-// One augmentation of the pipeline and the views that it applies to; its place in the pipeline keys its
-// draws.
-struct PipelineStep {
-  std::shared_ptr<Augmentation> augmentation;
-  std::vector<bool> applies;  // by view
-  // A view beyond those of training is made as view 0.
-  bool applies_to(int64_t v) const {
-    return applies[static_cast<size_t>(v) < applies.size() ? static_cast<size_t>(v) : 0];
-  }
-};
-
-// The objects of a run, on `device`, with random weights drawn from the seed: equal on every rank.
-struct Experiment {
-  Plan plan;
-  at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;
-  std::shared_ptr<const Dataset> whole;  // as its reader gave it: what identifies the data
-  std::shared_ptr<Dataset> dataset;      // the selected training split, the whole test split
-  std::shared_ptr<Sampler> sampler;
-  std::vector<PipelineStep> augment;
-  std::shared_ptr<Tower> tower;
-  std::shared_ptr<Tower> momentum;  // the tower of the targets; null when no loss needs them
-  std::vector<LossTerm> losses;
-  std::string preparation;  // names what evaluation_view does, for protocol ids
-  Sizes sizes;
-  int64_t total_steps = 0;
-  int64_t steps_per_epoch = 1;
-};
-
-// Opens the data and constructs everything. Throws Error (Exit::data) for data, (Exit::usage) for what does
-// not fit together.
-Experiment build(Plan plan, at::Device device);
-
-// Every module with state, under the prefix of its tensors' names in a checkpoint: "tower.", "momentum.",
-// "loss.0.", "queue.0.1.".
-std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules(const Experiment& x);
-
-// Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations of
-// view 0 (normalisation, sizes).
-View evaluation_view(const Experiment& x, const View& raw);
-// View v of a training batch: every augmentation of the pipeline that applies to it, its draws keyed by
-// (seed, step, sample, view, position). View::key is that of (seed, step, sample, view).
-View training_view(const Experiment& x, const View& raw, const Tensor& index, int64_t step, int64_t v);
 
 }  // namespace foil

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "start.h"
+#include "program/start.h"
 
 #include "config/dump.h"
-#include "cores.h"
+#include "program/cores.h"
 #include "run/text.h"
 
 #include <torch/types.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "results.h"
+#include "evaluate/results.h"
 
 #include "run/text.h"
 
@@ -9,10 +9,10 @@
 
 namespace foil {
 
-nlohmann::json results_of(const Experiment& x, const nlohmann::json& measured, int64_t step,
+nlohmann::json results_of(const MeasuredData& data, const nlohmann::json& measured, int64_t step,
                           std::optional<double> loss) {
   nlohmann::json metrics = nlohmann::json::object();
-  std::string protocol = x.plan.data.component->name;
+  std::string protocol = data.name;
   for (const auto& [key, entry] : measured.items()) {
     if (!entry.contains("value")) continue;
     // "features.knn", "features.linear" and their parts by class frequency; the whole's protocol says all but
@@ -24,7 +24,7 @@ nlohmann::json results_of(const Experiment& x, const nlohmann::json& measured, i
   }
   nlohmann::json results = {
       {"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
-  if (const std::string identity = x.whole->identity(); !identity.empty()) results["data"] = identity;
+  if (!data.identity.empty()) results["data"] = data.identity;
   if (loss) results["loss"] = *loss;
   return results;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the host does for a loss: gathers, means, draws.
-#include "no_autocast.h"
+#include "api/loss_tensors.h"
+#include "api/no_autocast.h"
 
 #include <foil/loss.h>
 
@@ -20,6 +21,12 @@ Tensor LossInput::gather(const Tensor& local) const {
   if (all.requires_grad()) notes_->gathered.push_back(all);
   notes_->alive.push_back(local);
   return all;
+}
+
+Tensor LossInput::everyone() const {
+  std::vector<Tensor> views;
+  for (const Tensor& view : z) views.push_back(gather(view));
+  return torch::cat(views);
 }
 
 const std::vector<int64_t>& LossInput::counts() const {
@@ -103,6 +110,12 @@ void LossInput::report(const std::string& name, const Tensor& value) const {
   notes_->reports[name] = value.detach();
 }
 
+LossInput LossInput::anew() const {
+  LossInput copy = *this;
+  copy.notes_ = std::make_shared<Notes>();
+  return copy;
+}
+
 Tensor LossInput::join(const Tensor& value) const {
   Tensor joined = value;
   // The sum of no entries: value 0, gradient 0, and still a node of the graph. The embeddings too: behind
@@ -180,12 +193,10 @@ Tensor Loss::operator()(const LossInput& input) {
   LossInput inner = input;  // with leaves of its own
   Graph graph;
   std::vector<Tensor> inputs;
-  for (std::vector<Tensor>* tensors : {&inner.z, &inner.h, &inner.p}) {
-    for (Tensor& t : *tensors) {
-      if (!t.requires_grad()) continue;
-      inputs.push_back(t);
-      graph.leaves.push_back(t = t.detach().requires_grad_());
-    }
+  for (const NamedTensor& one : tensors_of(inner)) {
+    if (!one.kind->differentiable || !one.tensor->requires_grad()) continue;
+    inputs.push_back(*one.tensor);
+    graph.leaves.push_back(*one.tensor = one.tensor->detach().requires_grad_());
   }
   for (const Tensor& parameter : parameters()) {
     if (!parameter.requires_grad()) continue;
@@ -194,6 +205,11 @@ Tensor Loss::operator()(const LossInput& input) {
   }
   graph.value = explained_forward(*this, inner);
   return graph.value.requires_grad() ? WithoutAutocast::apply(graph, at::TensorList(inputs)) : graph.value;
+}
+
+Tensor unit(const Tensor& x) {
+  const Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  return wide / wide.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
 Tensor same_class(const Tensor& rows, const Tensor& columns) {

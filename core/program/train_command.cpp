@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // foil train and foil config, and how an error ends the program.
-#include "commands.h"
-
+#include "api/plain_words.h"
 #include "config/dump.h"
 #include "data/record.h"
-#include "environment.h"
-#include "evaluation.h"
-#include "plain_words.h"
+#include "evaluate/results.h"
+#include "experiment/evaluation.h"
+#include "program/commands.h"
+#include "program/environment.h"
+#include "program/same_run.h"
+#include "program/start.h"
 #include "ranks/agree.h"
 #include "ranks/spawn.h"
-#include "results.h"
 #include "run/file.h"
 #include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
-#include "same_run.h"
-#include "start.h"
 #include "study/results.h"
 #include "train.h"
 
@@ -101,51 +100,53 @@ bool results_are_there(const RunFolder& folder) {
 }
 
 // What of the file of model.weights is not the encoder's; empty when all of it is.
-std::string left_out(const Experiment& x) {
-  const std::vector<std::string>& names = x.tower->weights_left_out();
+std::string left_out(const Experiment& experiment) {
+  const std::vector<std::string>& names = experiment.tower->weights_left_out();
   if (names.empty()) return "";
-  std::string text = fmt::format(
-      "{}: {} tensors are not the encoder's and were left out: ", x.plan.model.weights, names.size());
+  std::string text =
+      fmt::format("{}: {} tensors are not the encoder's and were left out: ", experiment.plan.model.weights,
+                  names.size());
   for (size_t i = 0; i < std::min<size_t>(names.size(), 5); ++i) text += (i ? ", " : "") + names[i];
   return text + (names.size() > 5 ? ", ..." : "");
 }
 
 // Opens the run folder, on rank 0. False when the run has finished and nothing is left to do.
-bool open_folder(Run& run, const TrainOptions& options, const std::string& path, const Experiment& x) {
+bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
+                 const Experiment& experiment) {
   RunFolder::OpenOptions how;
   how.restart = options.restart;
   how.say = [&](const std::string& line) {
     if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   };
   how.differences = [&](const std::string&, const std::string& now) {
-    return compare_experiments(path, now, x.total_steps);
+    return compare_experiments(path, now, experiment.total_steps);
   };
-  const nlohmann::json data = data_record(x.plan.data.component->name, *x.whole);
+  const nlohmann::json data = data_record(experiment.plan.data.component->name, *experiment.whole);
   how.check = [&](const std::string& folder) { check_same_data(folder, data); };
-  run.folder.emplace(RunFolder::open(path, record_of(x.plan), how));
+  run.folder.emplace(RunFolder::open(path, record_of(experiment.plan), how));
   std::printf("%s\n", printable(path).c_str());
   std::fflush(stdout);
   if (run.folder->already_finished()) {
     if (results_are_there(*run.folder)) return false;
     run.folder->set_status(RunState::running, run.folder->found()->step);
   }
-  run.folder->write_env(environment(plugin_files(x.plan)));
+  run.folder->write_env(environment(plugin_files(experiment.plan)));
   write_atomically(run.folder->file("data.json"), dump_json(data, 2) + "\n");
   how.say(data_line(data));
-  if (const std::string line = left_out(x); !line.empty()) how.say(line);
+  if (const std::string line = left_out(experiment); !line.empty()) how.say(line);
   return true;
 }
 
 // On several machines a path may lead to other files on each.
-void check_ranks_read_the_same(const Experiment& x, World& world) {
+void check_ranks_read_the_same(const Experiment& experiment, World& world) {
   if (world.world_size() == 1) return;
-  const std::string identity = x.whole->identity();
+  const std::string identity = experiment.whole->identity();
   const int64_t mine = static_cast<int64_t>(name_key(identity));
   const bool same = world.broadcast_int(mine) == mine;
   const std::string error =
       world.first_error(same ? ""
                              : fmt::format("rank {}: {} is other data ({}) than on rank 0.", world.rank(),
-                                           x.plan.data.place, identity));
+                                           experiment.plan.data.place, identity));
   if (!error.empty()) fail(Exit::data, error);
 }
 
@@ -162,10 +163,10 @@ void write_results(const RunFolder& folder, nlohmann::json results, const Record
 // Trains and evaluates in the run folder.
 int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string& path,
              const std::shared_ptr<World>& world, at::Device device) {
-  Experiment x = build(std::move(plan), device);
-  check_ranks_read_the_same(x, *world);
+  Experiment experiment = build(std::move(plan), device);
+  check_ranks_read_the_same(experiment, *world);
   bool to_do = true;
-  on_rank_0(*world, [&] { to_do = open_folder(run, options, path, x); });
+  on_rank_0(*world, [&] { to_do = open_folder(run, options, path, experiment); });
   const std::optional<RunFolder>& folder = run.folder;
   if (world->broadcast_int(to_do) == 0) {
     if (folder)
@@ -174,13 +175,14 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
     return 0;
   }
   SignalScope signals;
-  Recorder record(folder ? folder->path() : "", x.plan.checkpoint.keep, options.quiet);
-  run.trained = train(x, world, record, signals);
+  Recorder record(folder ? folder->path() : "", experiment.plan.checkpoint.keep, options.quiet);
+  run.trained = train(experiment, world, record, signals);
   if (run.trained.exit == Exit::ok) {
-    const nlohmann::json measured =
-        evaluate_tower(x, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
+    const nlohmann::json measured = evaluate_tower(
+        experiment, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
     on_rank_0(*world, [&] {
-      write_results(*folder, results_of(x, measured, run.trained.step, run.trained.loss), record);
+      write_results(*folder, results_of(data_of(experiment), measured, run.trained.step, run.trained.loss),
+                    record);
     });
     return 0;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "environment.h"
+#include "program/environment.h"
 
-#include "cores.h"
+#include "program/cores.h"
 #include "run/file.h"
 
 #include <foil/commit.h>

@@ -5,7 +5,7 @@
 #include "config/parse.h"
 #include "data/builtin.h"
 #include "data/memory.h"
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "plugins/registry.h"
 
 #include <gtest/gtest.h>

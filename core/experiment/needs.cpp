@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "needs.h"
+#include "experiment/needs.h"
 
+#include "api/loss_tensors.h"
 #include "run/file.h"
 
 #include <torch/types.h>
@@ -25,11 +26,8 @@ std::string options_of_value(const Node& table, int64_t value) {
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options) {
   const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
   const int64_t views = options.count;
-  if (views < needs.min_views || (needs.max_views > 0 && views > needs.max_views)) {
-    std::string range = std::to_string(needs.min_views);
-    if (needs.max_views == 0) range = "at least " + range;
-    if (needs.max_views > needs.min_views) range += " to " + std::to_string(needs.max_views);
-    fail(Exit::usage, what, range, " views, views.count = ", views, ".");
+  if (views < needs.min_views || (needs.max_views != any_number && views > needs.max_views)) {
+    fail(Exit::usage, what, views_text(needs), ", views.count = ", views, ".");
   }
   for (const QueueNeed& queue : needs.queues) {
     const bool online = queue.source == QueueNeed::Source::online;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "plain_words.h"
+#include "api/plain_words.h"
 
 #include <c10/util/Exception.h>
 

@@ -2,7 +2,7 @@
 // What the verbs on experiments do before their work: the trial, the device, the threads.
 #pragma once
 
-#include "experiment.h"
+#include "experiment/experiment.h"
 #include "ranks/launch.h"
 
 #include <string>

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // foil ablate and foil compare: every trial of a sweep in a process of its own, the baselines beside them,
 // one table.
-#include "commands.h"
 #include "config/dump.h"
-#include "evaluation.h"
+#include "evaluate/results.h"
+#include "experiment/evaluation.h"
+#include "program/commands.h"
+#include "program/same_run.h"
+#include "program/start.h"
 #include "ranks/spawn.h"
-#include "results.h"
 #include "run/file.h"
 #include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
-#include "same_run.h"
-#include "start.h"
 #include "study/report.h"
 #include "study/results.h"
 #include "study/study.h"
@@ -148,9 +148,10 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
       if (!options.quiet)
         std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained",
                      static_cast<long>(trial.seed));
-      Experiment x = build(check(trial.root, options.find), at::kCPU);
-      const nlohmann::json measured = pixels ? evaluate_pixels(x, *alone, {}) : evaluate_tower(x, *alone, {});
-      return results_of(x, measured, 0, {});
+      Experiment experiment = build(check(trial.root, options.find), at::kCPU);
+      const nlohmann::json measured =
+          pixels ? evaluate_pixels(experiment, *alone, {}) : evaluate_tower(experiment, *alone, {});
+      return results_of(data_of(experiment), measured, 0, {});
     };
     if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, data, [&] { return measure(true); });
     evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, data,

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "experiment/evaluation.h"
+
+#include "evaluate/class_frequency.h"
+#include "run/progress.h"
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+namespace foil {
+namespace {
+
+// The tower in evaluation mode on `prepare`d batches. The caller sets the mode.
+Subject tower_subject(Experiment& experiment) {
+  Subject subject;
+  subject.encode = [&experiment, bf16 = experiment.plan.run.bf16()](const Tensor& images) {
+    View view;
+    view.data = images;
+    const Tower::Output out = experiment.tower->forward({view}, bf16);
+    return Encoded{out.h[0], out.z[0]};
+  };
+  subject.prepare = [pipeline = experiment.pipeline](const Views& raw) {
+    return pipeline->evaluation_view(raw.at(0)).data;
+  };
+  subject.preparation = experiment.pipeline->preparation();
+  return subject;
+}
+
+// `subject` with pairs of views, and everything that EvaluateOptions asks for.
+nlohmann::json evaluate_whole(Experiment& experiment, World& world, Subject subject,
+                              const EvaluationProgress& progress) {
+  torch::NoGradGuard no_grad;
+  if (experiment.pipeline->augments()) {
+    // Two views of a sample as in training, keyed by a step that training never has.
+    subject.encode_pair = [&](Split split, const Tensor& index) {
+      const View raw = experiment.dataset->read(split, index).at(0);
+      return std::pair{subject.encode(experiment.pipeline->training_view(raw, index, -1, 0).data),
+                       subject.encode(experiment.pipeline->training_view(raw, index, -1, 1).data)};
+    };
+    subject.augmentation = "training-views";
+  }
+  return evaluate(subject, *experiment.dataset, experiment.plan.evaluate, world, progress);
+}
+
+// By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
+void add_sample_states(const Experiment& experiment, nlohmann::json& result) {
+  const Tensor label = experiment.dataset->labels(Split::train);
+  if (!label.defined() || experiment.sizes.classes == 0) return;
+  const auto groups = frequency_groups(label.masked_select(label >= 0), experiment.sizes.classes);
+  for (size_t i = 0; i < experiment.losses.size(); ++i) {
+    for (const auto& state : experiment.losses[i].loss->named_buffers()) {
+      const Tensor& values = state.value();
+      if (values.dim() != 1 || values.size(0) != experiment.sizes.dataset_size || !values.is_floating_point())
+        continue;
+      for (const FrequencyGroup& group : groups) {
+        if (const auto mean = group_mean(values, label, group)) {
+          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
+              {"value", *mean},
+              {"unit", ""},
+              {"protocol", fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name)}};
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+MeasuredData data_of(const Experiment& experiment) {
+  return {experiment.plan.data.component->name, experiment.whole->identity()};
+}
+
+EvaluationProgress evaluation_progress(const World& world, bool quiet) {
+  if (quiet || world.rank() != 0) return {};
+  auto line = std::make_shared<std::pair<std::string, std::unique_ptr<Progress>>>();
+  return [line](const std::string& what, int64_t done, int64_t all) {
+    if (line->first != what || !line->second)
+      *line = {what, std::make_unique<Progress>(what, all, 0, Progress::options_for_stderr(false))};
+    line->second->update(done, {});
+    if (done >= all) {
+      line->second->finish();
+      line->second.reset();
+    }
+  };
+}
+
+nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress) {
+  experiment.tower->eval();
+  nlohmann::json result = evaluate_whole(experiment, world, tower_subject(experiment), progress);
+  if (experiment.plan.evaluate.class_frequency) add_sample_states(experiment, result);
+  return result;
+}
+
+nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const EvaluationProgress& progress) {
+  Subject pixels = tower_subject(experiment);
+  pixels.encode = raw_pixels;
+  return evaluate_whole(experiment, world, pixels, progress);
+}
+
+nlohmann::json evaluate_online(Experiment& experiment, World& world) {
+  EvaluateOptions options = experiment.plan.evaluate;
+  options.linear = options.class_frequency = options.clustering = options.geometry = false;
+  const SelectedDataset part(
+      experiment.dataset,
+      draw_rows(experiment.dataset->size(Split::train), options.online_samples, name_key("online")),
+      draw_rows(experiment.dataset->size(Split::test), options.online_samples, name_key("online")));
+  Subject subject = tower_subject(experiment);
+  subject.preparation += "/drawn";
+  experiment.tower->eval();
+  const nlohmann::json measured = evaluate(subject, part, options, world);
+  experiment.tower->train();
+  nlohmann::json row;
+  for (const auto& [key, entry] : measured.items()) {
+    const std::string name = key == "features.knn" ? "knn" : key;  // as in results.json
+    row[name] = entry["value"];
+    row[name + ".protocol"] = entry["protocol"];
+  }
+  return row;
+}
+
+}  // namespace foil
