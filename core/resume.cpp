@@ -113,11 +113,11 @@ void say_new_length(const Experiment& experiment, int64_t step, int64_t before, 
   std::string text = fmt::format(
       "goes on to {} steps instead of {}: from here on the {} schedule is that of {} steps: learning rate "
       "{:.3g}",
-      experiment.total_steps, before, experiment.plan.schedule.name, experiment.total_steps,
-      rate(experiment.total_steps));
+      experiment.total_steps, before, at_path(experiment.plan.resolved, "schedule.name")->text(),
+      experiment.total_steps, rate(experiment.total_steps));
   if (rate(before) != rate(experiment.total_steps))
     text += fmt::format(" at this step instead of {:.3g}", rate(before));
-  if (experiment.momentum && experiment.plan.momentum.schedule != "constant") {
+  if (experiment.momentum && experiment.plan.momentum.schedule != MomentumOptions::Schedule::constant) {
     text += fmt::format(", momentum {:.6g} instead of {:.6g}",
                         momentum_at(experiment.plan.momentum, step, experiment.total_steps),
                         momentum_at(experiment.plan.momentum, step, before));

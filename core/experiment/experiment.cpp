@@ -179,7 +179,7 @@ Experiment construct(Plan given, at::Device device) {
   experiment.plan = std::move(given);
   const Plan& plan = experiment.plan;
   experiment.device = device;
-  experiment.dtype = plan.run.precision == "fp64" ? at::kDouble : at::kFloat;
+  experiment.dtype = plan.run.precision == RunOptions::Precision::fp64 ? at::kDouble : at::kFloat;
   open_data(experiment, plan);
   experiment.pipeline =
       std::make_shared<Pipeline>(plan, experiment.dataset->shape(), device, experiment.dtype);

@@ -22,7 +22,8 @@ void RunOptions::describe(Fields& f) {
   f.integer("epochs", epochs, "passes over the training set; this or steps", at_least(0));
   f.integer("steps", steps, "optimizer steps; this or epochs; -1 = not given", at_least(-1));
   f.path("output", output, "folder of the run folders");
-  f.choice("precision", precision, {"fp32", "bf16", "fp64"},
+  f.choice("precision", precision,
+           {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp64", Precision::fp64}},
            "bf16 is autocast of the encoder and head; fp64 is for tests");
   f.flag("deterministic", deterministic, "only deterministic kernels: the same bits in every repetition");
   f.integer("threads", threads, "threads of this process; 0 = the cores divided by the ranks here",
@@ -276,7 +277,8 @@ void read_optimizer(Tables& tables, const Node& root, OptimizerOptions& optimize
   for (const auto& [option, users] : optimizer.unused()) {
     if (const Node* given = at_path(root, "optimizer." + option)) {
       fail(Exit::usage, given->origin.text(), ": optimizer.", option, " = ", shown(*given),
-           ", allowed: where optimizer.name is ", allowed_choice(users), "; it is \"", optimizer.name, "\".");
+           ", allowed: where optimizer.name is ", allowed_choice(users), "; it is ",
+           shown(*at_path(tables.resolved, "optimizer.name")), ".");
     }
     tables.resolved.find("optimizer")->erase(option);  // what is printed reads back
   }

@@ -24,8 +24,9 @@ struct RunOptions {
   int64_t epochs = 1;
   int64_t steps = -1;  // when given, epochs do not count
   std::string output = "runs";
-  std::string precision = "fp32";
-  bool bf16() const { return precision == "bf16"; }
+  enum class Precision { fp32, bf16, fp64 };
+  Precision precision = Precision::fp32;
+  bool bf16() const { return precision == Precision::bf16; }
   bool deterministic = false;
   int64_t threads = 0;
   double timeout = 600;

@@ -12,13 +12,13 @@ namespace foil {
 
 void MomentumOptions::describe(Fields& f) {
   f.number("value", value, "of the momentum encoder: how much of it stays in a step", between(0, 1));
-  f.choice("schedule", schedule, {"cosine", "constant"},
+  f.choice("schedule", schedule, {{"cosine", Schedule::cosine}, {"constant", Schedule::constant}},
            "from value to final_value over the run, or value throughout");
   f.number("final_value", final_value, "cosine: the momentum at the end", between(0, 1));
 }
 
 double momentum_at(const MomentumOptions& options, int64_t step, int64_t total_steps) {
-  if (options.schedule == "constant") return options.value;
+  if (options.schedule == MomentumOptions::Schedule::constant) return options.value;
   const double past = static_cast<double>(step) / static_cast<double>(total_steps);
   return options.final_value -
          (options.final_value - options.value) * (1 + std::cos(std::numbers::pi * past)) / 2;

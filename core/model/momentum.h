@@ -8,7 +8,8 @@ namespace foil {
 
 struct MomentumOptions {
   double value = 0.996;
-  std::string schedule = "cosine";
+  enum class Schedule { cosine, constant };
+  Schedule schedule = Schedule::cosine;
   double final_value = 1;
   void describe(Fields& f);
 };

@@ -12,6 +12,11 @@
 namespace foil {
 namespace {
 
+using Kind = OptimizerOptions::Kind;
+
+const std::initializer_list<std::pair<const char*, Kind>> kNames = {
+    {"sgd", Kind::sgd}, {"adam", Kind::adam}, {"adamw", Kind::adamw}, {"lars", Kind::lars}};
+
 using FusedAdam = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList,
                            at::TensorList, double, double, double, double, double, bool, bool,
                            const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
@@ -26,15 +31,15 @@ at::Tensor flat_gradient(const at::Tensor& parameter) {
 }  // namespace
 
 void OptimizerOptions::describe(Fields& f) {
-  f.choice("name", name, {"sgd", "adam", "adamw", "lars"}, "which optimizer");
+  f.choice("name", name, kNames, "which optimizer");
   f.number("learning_rate", learning_rate, "the learning rate after warm-up", above(0));
-  f.number("momentum", momentum, "sgd, lars: decay of the running sum of gradients", {0, 1, false, true});
+  f.number("momentum", momentum, "sgd, lars: decay of the running sum of gradients", from_below(0, 1));
   f.number("weight_decay", weight_decay,
            "times the weights: added to the gradient, or (adamw) taken off at the learning rate",
            at_least(0));
   f.flag("nesterov", nesterov, "sgd, lars: Nesterov's momentum");
   f.numbers("betas", betas, "adam, adamw: decay of the running means of the gradient and of its square",
-            {0, 1, false, true});
+            from_below(0, 1));
   f.number("epsilon", epsilon, "adam, adamw: added to the root of the mean square", above(0));
   f.number("trust_coefficient", trust_coefficient, "lars: times ||w|| / (||g|| + weight_decay ||w||)",
            above(0));
@@ -50,6 +55,9 @@ void OptimizerOptions::check() const {
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::unused() const {
+  std::string mine;
+  for (const auto& [text, kind] : kNames)
+    if (kind == name) mine = text;
   std::vector<std::pair<std::string, std::vector<std::string>>> of_some{
       {"momentum", {"sgd", "lars"}},
       {"nesterov", {"sgd", "lars"}},
@@ -59,7 +67,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> OptimizerOptions::
       {"adapt_norms_and_biases", {"lars"}},
       {"decay_norms_and_biases", {"sgd", "adam", "adamw"}}};
   std::erase_if(of_some, [&](const auto& option) {
-    return std::find(option.second.begin(), option.second.end(), name) != option.second.end();
+    return std::find(option.second.begin(), option.second.end(), mine) != option.second.end();
   });
   return of_some;
 }
@@ -86,7 +94,7 @@ Optimizer::Optimizer(OptimizerOptions options, std::vector<ParameterGroup> group
 }
 
 void Optimizer::add(const std::string& name, const at::Tensor& parameter, double learning_rate_factor) {
-  const bool lars = options_.name == "lars";
+  const bool lars = options_.name == Kind::lars;
   const bool norm_or_bias = parameter.dim() <= 1, scalar = parameter.dim() == 0;
   const bool adapted = lars && (!norm_or_bias || options_.adapt_norms_and_biases);
   const bool decayed = !scalar && (lars ? adapted : (!norm_or_bias || options_.decay_norms_and_biases));
@@ -100,7 +108,7 @@ void Optimizer::add(const std::string& name, const at::Tensor& parameter, double
 
   torch::NoGradGuard no_grad;
   Slot slot{name, parameter, {}, {}, {}, {}};
-  if (options_.name == "adam" || options_.name == "adamw") {
+  if (options_.name == Kind::adam || options_.name == Kind::adamw) {
     slot.exp_avg = torch::zeros_like(parameter);
     slot.exp_avg_sq = torch::zeros_like(parameter);
     slot.step = torch::zeros({}, parameter.options().dtype(torch::kFloat).requires_grad(false));
@@ -115,9 +123,9 @@ void Optimizer::step(double learning_rate) {
   torch::NoGradGuard no_grad;
   for (const Bucket& bucket : buckets_) {
     const double rate = learning_rate * bucket.learning_rate_factor;
-    if (options_.name == "sgd") {
+    if (options_.name == Kind::sgd) {
       step_sgd(bucket, rate);
-    } else if (options_.name == "lars") {
+    } else if (options_.name == Kind::lars) {
       step_lars(bucket, rate);
     } else {
       step_adam(bucket, rate);
@@ -152,7 +160,7 @@ void Optimizer::step_adam(const Bucket& bucket, double learning_rate) const {
   if (weights.empty()) return;
   at::_foreach_add_(steps, 1);
   const FusedAdam fused =
-      options_.name == "adamw" ? FusedAdam{at::_fused_adamw_} : FusedAdam{at::_fused_adam_};
+      options_.name == Kind::adamw ? FusedAdam{at::_fused_adamw_} : FusedAdam{at::_fused_adam_};
   fused(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, steps, learning_rate, options_.betas[0],
         options_.betas[1], bucket.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false,
         /*grad_scale=*/{}, /*found_inf=*/{});

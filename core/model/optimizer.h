@@ -15,7 +15,8 @@
 namespace foil {
 
 struct OptimizerOptions {
-  std::string name = "sgd";
+  enum class Kind { sgd, adam, adamw, lars };
+  Kind name = Kind::sgd;
   double learning_rate = 1e-3;
   double momentum = 0.9;
   double weight_decay = 0;
@@ -29,7 +30,7 @@ struct OptimizerOptions {
   void describe(Fields& f);
   // Throws Error (Exit::usage) for options that do not fit together.
   void check() const;
-  // The options that `name` has no use for, each with the optimizers that have.
+  // The options that this optimizer has no use for, each with the names of those that have.
   std::vector<std::pair<std::string, std::vector<std::string>>> unused() const;
 };
 

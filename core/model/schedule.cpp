@@ -8,7 +8,8 @@
 namespace foil {
 
 void ScheduleOptions::describe(Fields& f) {
-  f.choice("name", name, {"cosine", "constant", "step"}, "how the learning rate goes on after the warm-up");
+  f.choice("name", name, {{"cosine", Shape::cosine}, {"constant", Shape::constant}, {"step", Shape::step}},
+           "how the learning rate goes on after the warm-up");
   f.number("warmup_epochs", warmup_epochs, "linear warm-up, in epochs (parts of one are allowed)",
            between(0, 1e9));
   f.integer("warmup_steps", warmup_steps, "linear warm-up, in steps; added to warmup_epochs", at_least(0));
@@ -24,13 +25,13 @@ double learning_rate(const ScheduleOptions& options, double base, int64_t step, 
   const int64_t warmup =
       std::llround(options.warmup_epochs * static_cast<double>(steps_per_epoch)) + options.warmup_steps;
   if (step < warmup) return base * static_cast<double>(step + 1) / static_cast<double>(warmup);
-  if (options.name == "cosine") {
+  if (options.name == ScheduleOptions::Shape::cosine) {
     const double past =
         static_cast<double>(step - warmup) / static_cast<double>(std::max<int64_t>(total_steps - warmup, 1));
     const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * std::min(past, 1.0)));
     return base * (options.final_factor + (1 - options.final_factor) * cosine);
   }
-  if (options.name == "step") {
+  if (options.name == ScheduleOptions::Shape::step) {
     const auto passed =
         std::count_if(options.milestones.begin(), options.milestones.end(), [&](double epoch) {
           return static_cast<double>(step) >= epoch * static_cast<double>(steps_per_epoch);

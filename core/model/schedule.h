@@ -8,7 +8,8 @@
 namespace foil {
 
 struct ScheduleOptions {
-  std::string name = "cosine";
+  enum class Shape { cosine, constant, step };
+  Shape name = Shape::cosine;
   double warmup_epochs = 0;
   int64_t warmup_steps = 0;
   double final_factor = 0;

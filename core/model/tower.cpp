@@ -80,8 +80,8 @@ class Cosine final : public torch::nn::Module {
   Tensor weight_;
 };
 
-void add_activation(torch::nn::Sequential& layers, const std::string& name) {
-  if (name == "gelu") {
+void add_activation(torch::nn::Sequential& layers, HeadOptions::Activation activation) {
+  if (activation == HeadOptions::Activation::gelu) {
     layers->push_back(torch::nn::GELU());
   } else {
     layers->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
@@ -98,21 +98,27 @@ int64_t add_layer(torch::nn::Sequential& layers, int64_t in, int64_t out, bool b
 }  // namespace
 
 void HeadOptions::describe(Fields& f) {
-  f.choice("kind", kind, {"nonlinear", "linear", "cosine", "none"},
+  f.choice("kind", kind,
+           {{"nonlinear", Kind::nonlinear},
+            {"linear", Kind::linear},
+            {"cosine", Kind::cosine},
+            {"none", Kind::none}},
            "the projection head: hidden layers and a last one; the last one alone; the layers, then cosines "
            "with directions; z = h");
   f.integers("dims", dims, "widths of the layers; the last one is the width of z", between(1, 1e6));
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
   f.flag("last_batch_norm", last_batch_norm,
          "batch norm after the last layer (of cosine: the one before the cosines)");
-  f.choice("activation", activation, {"relu", "gelu"}, "after each hidden layer");
+  f.choice("activation", activation, {{"relu", Activation::relu}, {"gelu", Activation::gelu}},
+           "after each hidden layer");
   f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn",
             at_least(0));
 }
 
 void HeadOptions::check() const {
-  if (kind == "none" && frozen_epochs > 0) refuse("head.frozen_epochs", frozen_epochs, "0 without a head");
-  if (kind != "none" && dims.empty()) refuse("head.dims", "[]", "a list of one or more widths");
+  if (kind == Kind::none && frozen_epochs > 0)
+    refuse("head.frozen_epochs", frozen_epochs, "0 without a head");
+  if (kind != Kind::none && dims.empty()) refuse("head.dims", "[]", "a list of one or more widths");
 }
 
 void PredictorOptions::describe(Fields& f) {
@@ -122,7 +128,7 @@ void PredictorOptions::describe(Fields& f) {
 }
 
 void ModelOptions::describe(Fields& f) {
-  f.choice("batch_norm", batch_norm, {"all_views", "per_view"},
+  f.choice("batch_norm", batch_norm, {{"all_views", BatchNorm::all_views}, {"per_view", BatchNorm::per_view}},
            "whether batch statistics are taken over all views together or view by view");
   f.path("weights", weights, "a safetensors file with the encoder's weights under their published names");
   f.flag("frozen", frozen, "the encoder does not learn and stays in evaluation mode");
@@ -137,7 +143,7 @@ Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions mo
   if (!options_.weights.empty())
     left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
   head.check();
-  if (head.kind != "none") build_head(head);
+  if (head.kind != HeadOptions::Kind::none) build_head(head);
   if (options_.frozen) {
     for (Tensor& parameter : encoder_->parameters()) parameter.requires_grad_(false);
     encoder_->eval();
@@ -146,9 +152,10 @@ Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions mo
 
 void Tower::build_head(const HeadOptions& options) {
   head_ = register_module("head", torch::nn::Sequential());
-  const bool cosine = options.kind == "cosine";
-  const std::vector<int64_t> dims(options.kind == "linear" ? options.dims.end() - 1 : options.dims.begin(),
-                                  options.dims.end() - (cosine ? 1 : 0));  // of the linear layers
+  const bool cosine = options.kind == HeadOptions::Kind::cosine;
+  const std::vector<int64_t> dims(
+      options.kind == HeadOptions::Kind::linear ? options.dims.end() - 1 : options.dims.begin(),
+      options.dims.end() - (cosine ? 1 : 0));  // of the linear layers
   for (size_t i = 0; i < dims.size(); ++i) {
     const bool last = i + 1 == dims.size();
     const size_t layer = head_->size();
@@ -168,7 +175,7 @@ void Tower::add_predictor(const PredictorOptions& options) {
   int64_t width = z_dim_;
   for (const int64_t hidden : options.hidden) {
     width = add_layer(predictor_, width, hidden, options.batch_norm);
-    add_activation(predictor_, "relu");
+    add_activation(predictor_, HeadOptions::Activation::relu);
   }
   add_layer(predictor_, width, z_dim_, /*batch_norm=*/false);
 }
@@ -180,7 +187,8 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
   std::vector<std::vector<size_t>> batches;  // the views that run together
   for (size_t v = 0; v < views.size(); ++v) {
     const auto mates = std::find_if(batches.begin(), batches.end(), [&](const std::vector<size_t>& batch) {
-      return options_.batch_norm == "all_views" && fit_together(views[batch[0]], views[v]);
+      return options_.batch_norm == ModelOptions::BatchNorm::all_views &&
+             fit_together(views[batch[0]], views[v]);
     });
     if (mates == batches.end()) {
       batches.push_back({v});

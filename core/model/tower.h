@@ -16,11 +16,13 @@
 namespace foil {
 
 struct HeadOptions {
-  std::string kind = "nonlinear";
+  enum class Kind { nonlinear, linear, cosine, none };
+  enum class Activation { relu, gelu };
+  Kind kind = Kind::nonlinear;
   std::vector<int64_t> dims = {128, 128};
   bool batch_norm = true;
   bool last_batch_norm = false;
-  std::string activation = "relu";
+  Activation activation = Activation::relu;
   int64_t frozen_epochs = 0;
   void describe(Fields& f);
   // Throws Error (Exit::usage) for options that do not fit together.
@@ -34,7 +36,8 @@ struct PredictorOptions {
 };
 
 struct ModelOptions {
-  std::string batch_norm = "all_views";
+  enum class BatchNorm { all_views, per_view };
+  BatchNorm batch_norm = BatchNorm::all_views;
   std::string weights;
   bool frozen = false;
   double learning_rate_factor = 1;

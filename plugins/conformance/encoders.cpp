@@ -340,7 +340,7 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
       const View view = expect_finite_step(at::kFloat, ", fp32", /*gradients=*/!equal);
       EncoderTrial narrow = one.trial(subject, at::kFloat);
       HeadOptions none;
-      none.kind = "none";
+      none.kind = HeadOptions::Kind::none;
       Tower tower(narrow.shared(), none, {});
       tower.train();
       const Tensor h = tower.forward({view}, /*bf16_autocast=*/true).h[0];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one step of a loss must hold: its gradient, the order of samples, extremes, precision, micro batches,
 // draws, devices.
+#include "api/loss_tensors.h"
 #include "held_detach.h"
 #include "losses.h"
 #include "mask_watch.h"

@@ -44,9 +44,10 @@ foil::Views batch(double shift) {
 }
 
 TEST(Momentum, IsConstantOrGoesToItsEndAlongACosine) {
-  foil::MomentumOptions options{.value = 0.99, .schedule = "constant", .final_value = 1};
+  foil::MomentumOptions options{
+      .value = 0.99, .schedule = foil::MomentumOptions::Schedule::constant, .final_value = 1};
   EXPECT_EQ(foil::momentum_at(options, 17, 100), 0.99);
-  options.schedule = "cosine";
+  options.schedule = foil::MomentumOptions::Schedule::cosine;
   EXPECT_NEAR(foil::momentum_at(options, 0, 100), 0.99, 1e-15);
   EXPECT_NEAR(foil::momentum_at(options, 50, 100), 0.995, 1e-15);
   EXPECT_NEAR(foil::momentum_at(options, 25, 100), 1 - 0.01 * (std::cos(std::numbers::pi / 4) + 1) / 2,

@@ -80,7 +80,10 @@ double six_steps_apart(const foil::OptimizerOptions& options, TheirOptions their
 
 foil::OptimizerOptions named(const std::string& name) {
   foil::OptimizerOptions options;
-  options.name = name;
+  using Kind = foil::OptimizerOptions::Kind;
+  const std::map<std::string, Kind> kinds{
+      {"sgd", Kind::sgd}, {"adam", Kind::adam}, {"adamw", Kind::adamw}, {"lars", Kind::lars}};
+  options.name = kinds.at(name);
   options.weight_decay = 0.05;
   return options;
 }

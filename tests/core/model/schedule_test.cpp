@@ -30,7 +30,7 @@ TEST(Schedule, CosineEqualsTheTableAndStaysAtTheEnd) {
 
 TEST(Schedule, StepMultipliesAtEachMilestoneCountedFromTheStart) {
   foil::ScheduleOptions options;
-  options.name = "step";
+  options.name = foil::ScheduleOptions::Shape::step;
   options.warmup_epochs = 0.5;
   options.milestones = {1.5, 0.75};
   options.factor = 0.5;
@@ -39,7 +39,7 @@ TEST(Schedule, StepMultipliesAtEachMilestoneCountedFromTheStart) {
 
 TEST(Schedule, ConstantIsTheBaseAfterTheWarmUp) {
   foil::ScheduleOptions options;
-  options.name = "constant";
+  options.name = foil::ScheduleOptions::Shape::constant;
   options.warmup_epochs = 1;
   options.warmup_steps = 1;
   expect_near(rates(options), {0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4, 0.4});

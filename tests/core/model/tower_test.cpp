@@ -44,7 +44,7 @@ foil::View view(std::vector<int64_t> shape, double shift, at::ScalarType dtype =
 
 foil::HeadOptions no_head() {
   foil::HeadOptions options;
-  options.kind = "none";
+  options.kind = foil::HeadOptions::Kind::none;
   return options;
 }
 
@@ -106,7 +106,7 @@ TEST(Tower, HandsAFrozenEncoderNoKeysToDrawBy) {
 TEST(Tower, TakesBatchStatisticsPerViewWhenAsked) {
   torch::manual_seed(1);
   foil::ModelOptions options;
-  options.batch_norm = "per_view";
+  options.batch_norm = foil::ModelOptions::BatchNorm::per_view;
   const auto encoder = std::make_shared<Pool>();
   foil::Tower tower(encoder, no_head(), options);
   tower.to(torch::kDouble);
@@ -123,7 +123,7 @@ TEST(Tower, TakesBatchStatisticsPerViewWhenAsked) {
 
 TEST(Tower, GivesTheSameInEvaluationWhicheverWayItBatches) {
   foil::ModelOptions per_view;
-  per_view.batch_norm = "per_view";
+  per_view.batch_norm = foil::ModelOptions::BatchNorm::per_view;
   const auto encoder = std::make_shared<Pool>();
   foil::Tower together(encoder, no_head(), {}), apart(encoder, no_head(), per_view);
   together.to(torch::kDouble);
@@ -159,7 +159,7 @@ TEST(Tower, TheHeadFollowsItsOptions) {
   EXPECT_EQ(names(*foil::Tower(std::make_shared<Pool>(), head, {}).children().back()),
             (std::vector<std::string>{"0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "5.weight",
                                       "5.bias"}));
-  head.kind = "linear";
+  head.kind = foil::HeadOptions::Kind::linear;
   const foil::Tower linear(std::make_shared<Pool>(), head, {});
   EXPECT_EQ(names(*linear.children().back()), (std::vector<std::string>{"0.weight", "1.weight", "1.bias"}));
   EXPECT_EQ(linear.named_parameters()["head.0.weight"].sizes(), (std::vector<int64_t>{4, 6}));
@@ -174,10 +174,10 @@ TEST(Tower, TheHeadFollowsItsOptions) {
 TEST(Tower, ACosineHeadEndsInCosinesWithDirections) {
   torch::manual_seed(2);
   foil::HeadOptions head;
-  head.kind = "cosine";
+  head.kind = foil::HeadOptions::Kind::cosine;
   head.dims = {7, 5, 11};
   head.batch_norm = false;
-  head.activation = "gelu";
+  head.activation = foil::HeadOptions::Activation::gelu;
   foil::Tower tower(std::make_shared<Pool>(), head, {});
   tower.to(torch::kDouble);
   EXPECT_EQ(tower.z_dim(), 11);
@@ -199,7 +199,10 @@ TEST(Tower, ACosineHeadEndsInCosinesWithDirections) {
 }
 
 TEST(Tower, TheLastLayerOfTheHeadIsFrozenAloneAndOnlyWhenAsked) {
-  for (const char* kind : {"nonlinear", "linear", "cosine"}) {
+  using Kind = foil::HeadOptions::Kind;
+  const std::pair<Kind, std::string> last_of[] = {
+      {Kind::nonlinear, "head.6.weight"}, {Kind::linear, "head.0.weight"}, {Kind::cosine, "head.5.weight"}};
+  for (const auto& [kind, last] : last_of) {
     foil::HeadOptions options;
     options.kind = kind;
     options.dims = {7, 5, 4};
@@ -220,11 +223,8 @@ TEST(Tower, TheLastLayerOfTheHeadIsFrozenAloneAndOnlyWhenAsked) {
     std::vector<std::string> frozen;
     for (const std::string& name : before)
       if (std::find(after.begin(), after.end(), name) == after.end()) frozen.push_back(name);
-    EXPECT_EQ(before.size(), tower.parameters().size()) << kind;
-    const std::string last = kind == std::string("linear")      ? "head.0.weight"
-                             : kind == std::string("nonlinear") ? "head.6.weight"
-                                                                : "head.5.weight";
-    EXPECT_EQ(frozen, std::vector<std::string>{last}) << kind;
+    EXPECT_EQ(before.size(), tower.parameters().size()) << last;
+    EXPECT_EQ(frozen, std::vector<std::string>{last});
   }
 }
 
