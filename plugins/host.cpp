@@ -59,8 +59,7 @@ class Check {
     for (size_t i = 0; i < std::max(there, least(kind)); ++i) {
       const bool given = i < there && kind.at(input_, i).defined();
       if (kind.asked(needs_, i) && !given)
-        fail(Exit::usage, kind.name_of(i), " is missing: this loss needs ", what(kind, i), ", ",
-             allowed(kind, i), ".");
+        fail(Exit::usage, kind.name_of(i), " is missing: this loss ", wants(kind, i), ".");
       if (given && (kind.asked(needs_, i) || kind.per == TensorKind::Per::batch)) fit(kind, i);
     }
   }
@@ -83,8 +82,14 @@ class Check {
     if (kind.columns == TensorKind::Columns::z) return z_.size(1);
     return i > 0 && kind.at(input_, 0).dim() == 2 ? kind.at(input_, 0).size(1) : -1;
   }
+  std::string wants(const TensorKind& kind, size_t i) const {
+    if (kind.per == TensorKind::Per::batch && kind.columns == TensorKind::Columns::index)
+      return "keeps state per sample, " + allowed(kind, i) + ", rows of the data set";
+    return "needs " + what(kind, i) + ", " + allowed(kind, i);
+  }
   std::string what(const TensorKind& kind, size_t i) const {
-    if (kind.per != TensorKind::Per::queue || !kind.is_float()) return kind.what;
+    if (kind.per != TensorKind::Per::queue) return kind.what;
+    if (!kind.is_float()) return kind.what + (" of queue." + std::to_string(i));
     const QueueNeed& need = needs_.queues[i];
     return std::string("as many earlier rows of ") +
            (need.source == QueueNeed::Source::online ? "z." : "target.") + std::to_string(need.view) +

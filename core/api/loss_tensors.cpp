@@ -45,11 +45,11 @@ Kind of_batch(Kind kind) {
 constexpr bool kGradient = true, kUnit = true;
 
 const std::vector<Kind> kKinds = {
-    of_views<&LossInput::z>({"z", "projection", "projections", "", "", Kind::Per::view, Kind::Columns::z,
-                             kGradient, kUnit, [](const Needs&, size_t) { return true; }}),
     of_views<&LossInput::h>({"h", "features", "features before the head", "needs.features = true",
                              "features before the head", Kind::Per::view, Kind::Columns::features, kGradient,
                              !kUnit, [](const Needs& needs, size_t) { return needs.features; }}),
+    of_views<&LossInput::z>({"z", "projection", "projections", "", "", Kind::Per::view, Kind::Columns::z,
+                             kGradient, kUnit, [](const Needs&, size_t) { return true; }}),
     of_views<&LossInput::p>({"p", "prediction", "the predictor on each view", "needs.predictor = true",
                              "a predictor", Kind::Per::view, Kind::Columns::z, kGradient, kUnit,
                              [](const Needs& needs, size_t) { return needs.predictor; }}),
@@ -61,12 +61,12 @@ const std::vector<Kind> kKinds = {
                              "needs.queues", "", Kind::Per::queue, Kind::Columns::z, !kGradient, kUnit,
                              [](const Needs& needs, size_t i) { return i < needs.queues.size(); }}),
     of_queues<&Queue::label>(
-        {"queue_label", "", "the label of each row of its queue", "label = true in needs.queues", "",
-         Kind::Per::queue, Kind::Columns::label, !kGradient, !kUnit,
+        {"queue_label", "", "the label of each row", "label = true in needs.queues", "", Kind::Per::queue,
+         Kind::Columns::label, !kGradient, !kUnit,
          [](const Needs& needs, size_t i) { return i < needs.queues.size() && needs.queues[i].label; }}),
     of_queues<&Queue::index>(
-        {"queue_index", "", "the index of each row of its queue", "index = true in needs.queues", "",
-         Kind::Per::queue, Kind::Columns::index, !kGradient, !kUnit,
+        {"queue_index", "", "the index of each row", "index = true in needs.queues", "", Kind::Per::queue,
+         Kind::Columns::index, !kGradient, !kUnit,
          [](const Needs& needs, size_t i) { return i < needs.queues.size() && needs.queues[i].index; }}),
     of_batch<&LossInput::label>({"label", "", "labels", "needs.labels = true", "labels", Kind::Per::batch,
                                  Kind::Columns::label, !kGradient, !kUnit,

@@ -33,7 +33,7 @@ struct TensorKind {
   std::string name_of(size_t i) const { return per == Per::batch ? name : name + ("." + std::to_string(i)); }
 };
 
-// In the order in which a loss is given them: z, h, p, target, queue, queue_label, queue_index, label, index.
+// In the order in which they are made: h, z, p, target, queue, queue_label, queue_index, label, index.
 const std::vector<TensorKind>& tensor_kinds();
 
 // One tensor of an input: it may be assigned to.

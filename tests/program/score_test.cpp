@@ -106,11 +106,12 @@ TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   };
   auto tensors = two_samples();
   EXPECT_EQ(refused({{"z1", tensors["z.0"]}}, 5), "in.safetensors: has no tensor z.0. Known tensors: z1.\n");
-  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 views, allowed: 2 or more.\n");
+  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 view, allowed: 2 or more views.\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
-            "in.safetensors: the tensor 'z.2' is nothing that score reads: z.0, z.1, ..., h, p, target, "
-            "queue, queue_label and "
-            "queue_index alike, label, index. Is one between missing?\n");
+            "in.safetensors: z.2 is there, but z.1 is missing.\n");
+  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.1", tensors["z.1"]}, {"targets.0", tensors["z.1"]}}, 5),
+            "in.safetensors: the tensor 'targets.0' is none of a loss's input. Known tensors: h.0, z.0, p.0, "
+            "target.0, queue.0, queue_label.0, queue_index.0, label, index. Did you mean 'target.0'?\n");
   tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
   EXPECT_EQ(
       refused(tensors, 5),
@@ -179,7 +180,7 @@ TEST(Score, GivesFeaturesAndTheLabelsAndIndicesOfAQueue) {
   EXPECT_TRUE(torch::allclose(written.at("grad.h.1"), tensors["h.0"] / 2));
 
   for (const auto& [name, words] : std::map<std::string, std::string>{
-           {"h.1", "h.1 is missing: this loss needs features before the head, CPUDoubleType [2, F]."},
+           {"h.1", "h.1 is missing: this loss needs features before the head, CPUDoubleType [2, 3]."},
            {"queue_label.0",
             "queue_label.0 is missing: this loss needs the label of each row of queue.0, int64 [3]."},
            {"queue_index.0",

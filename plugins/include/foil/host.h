@@ -36,8 +36,8 @@ FOIL_API void set_up(Loss& loss, const Sizes& sizes);
 //   z.0, z.1, ...            [B, D]     projections of each view
 //   h.0, h.1, ...            [B, F]     features before the head
 //   p.0, p.1, ...            [B, D]     the predictor on each view
-//   target.0, target.1, ...  [B, D]     z of the momentum encoder: of all views, or of the first V' where V is free
-//   queue.0, ...             [K, D]     in the order of Needs::queues: K earlier rows of z or target, all filled
+//   target.0, target.1, ...  [B, D]     z of the momentum encoder: of all views, or of the first V'
+//   queue.0, ...             [K, D]     in the order of Needs::queues: earlier rows of z or target
 //   queue_label.0, ...       int64 [K]  of the queue's rows, -1: has none
 //   queue_index.0, ...       int64 [K]
 //   label                    int64 [B]  -1: has none

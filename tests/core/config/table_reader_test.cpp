@@ -167,7 +167,7 @@ TEST(TableReader, NotesFinalValuesWithTheirOrigins) {
             "name = \"x\"  # default\ntemperature = 2.0  # a.toml:3:15\nshare = 0.5  # default\nany = 0.0  # "
             "default\n"
             "half_open = 0.0  # default\nsteps = 100  # default\nsymmetric = true  # default\nweighting = "
-            "\"none\"  # default\n"
+            "\"none\"  # default\nform = \"apart\"  # default\n"
             "scales = [1.0]  # a.toml:2:10\ndims = [128]  # default\ntags = []  # default\n");
 }
 
@@ -259,13 +259,13 @@ TEST_F(TableReaderFiles, PointAtTheArgumentForAValueOfTheCommandLine) {
 TEST(Describe, ListsOptionsWithDefaultsAndWhatIsAllowed) {
   Options options;
   const std::vector<FieldDoc> rows = describe([&](Fields& f) { options.describe(f); });
-  ASSERT_EQ(rows.size(), 11u);
+  ASSERT_EQ(rows.size(), 12u);
   EXPECT_EQ(rows[7].key, "weighting");
   EXPECT_EQ(rows[7].type, "choice");
   EXPECT_EQ(rows[7].default_value, "\"none\"");
   EXPECT_EQ(rows[7].allowed, "\"none\", \"von_mises_fisher\"");
   EXPECT_EQ(rows[7].doc, "of the positives");
-  EXPECT_EQ(describe_text({rows[1], rows[5], rows[8]}),
+  EXPECT_EQ(describe_text({rows[1], rows[5], rows[9]}),
             "key          default     allowed                    meaning\n"
             "temperature  0.1         a number > 0               divides the similarities\n"
             "steps        100         an integer from 1 to 1000  how many\n"
