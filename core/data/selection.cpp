@@ -44,7 +44,7 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
     }
     rows = long_tail(labels.contiguous(), options.imbalance);
     if (rows.numel() == 0)
-      fail(Exit::usage, "data.imbalance = ", options.imbalance, " leaves no training sample.");
+      refuse("data.imbalance", options.imbalance, "one that leaves a training sample");
   }
   if (options.subset > rows.size(0)) {
     refuse("data.subset", options.subset,

@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <sstream>
 
 namespace {
@@ -39,7 +40,9 @@ bool speaks() { return !std::getenv("FOIL_LAUNCHER") && is_first_here(); }
 class Plugins {
  public:
   // From the folders of the command line.
-  explicit Plugins(std::vector<std::string> folders) : folders_(std::move(folders)) {}
+  void name(const std::vector<std::string>& folders) {
+    folders_.insert(folders_.end(), folders.begin(), folders.end());
+  }
   // From the folders that an experiment names, which must be there.
   void name(const std::vector<foil::PluginPath>& paths) {
     for (const foil::PluginPath& path : paths) {
@@ -56,7 +59,7 @@ class Plugins {
       if (path.in_file)
         named.push_back({path.folder, path.place, path.given.starts_with("/")});
       else
-        name({path});
+        name(std::vector<foil::PluginPath>{path});
     }
     for (const std::string& folder : foil::folders_of_record(record, named, trust, refused_)) {
       if (!quiet && speaks())
@@ -110,186 +113,260 @@ void guard_standard_streams() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-int run(int argc, char** argv) {
-  CLI::App app{"foil: research on contrastive losses"};
-  app.require_subcommand(1);
-  app.set_version_flag("--version", foil::version_text());
-  app.failure_message(CLI::FailureMessage::simple);
-  foil::TrainOptions train;
-  foil::EvaluateCommand evaluate;
-  foil::AblateOptions ablate;
-  foil::CompareOptions compare;
-  foil::CommonOptions common;
-  std::string file, trial, name;
-  std::vector<std::string> paths;
-  bool trust = false, verbose = false;
+// The verbs, a method each: its options and what it does.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", foil::version_text());
+    app_.failure_message(CLI::FailureMessage::simple);
+    add_train();
+    add_evaluate();
+    add_ablate();
+    add_compare();
+    add_config();
+    add_plugins();
+    add_describe();
+    add_new();
+    add_score();
+    add_doctor();
+  }
 
-  const auto trusting = [&](CLI::App* verb) {
-    verb->add_flag("--trust", trust, "load plugins that others may write");
-    verb->add_option("--plugins", paths,
+  int run(int argc, char** argv) {
+    arguments_.assign(argv, argv + argc);
+    refuse_unknown_verb();
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      std::ostringstream out, wrong;  // which may repeat arguments as they came
+      const int code = app_.exit(error, out, wrong);
+      std::printf("%s", out.str().c_str());
+      std::fprintf(stderr, "%s", foil::printable_lines(wrong.str()).c_str());
+      return code == 0 ? 0 : static_cast<int>(foil::Exit::usage);
+    }
+    if (!verbose_) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+    c10::initLogging();  // LibTorch reads the variable here only
+    return action_();
+  }
+
+ private:
+  void refuse_unknown_verb() const {
+    std::vector<std::string> verbs;
+    for (const CLI::App* verb : app_.get_subcommands({})) verbs.push_back(verb->get_name());
+    if (arguments_.size() < 2 || arguments_[1].starts_with("-")) return;
+    if (std::find(verbs.begin(), verbs.end(), arguments_[1]) == verbs.end())
+      foil::fail(foil::Exit::usage, "unknown verb '", arguments_[1], "'.",
+                 foil::known_names("verbs", arguments_[1], verbs));
+  }
+
+  CLI::App* add(const char* name, const char* description, std::function<int()> action) {
+    CLI::App* verb = app_.add_subcommand(name, description);
+    verb->callback([this, action = std::move(action)] { action_ = action; });
+    return verb;
+  }
+
+  // Options that several verbs have.
+  void add_plugin_options(CLI::App* verb) {
+    verb->add_flag("--trust", trust_, "load plugins that others may write");
+    verb->add_option("--plugins", paths_,
                      "DIR: a further folder of plugins, the first to be looked in; may be repeated")
         ->check(CLI::ExistingDirectory)
         ->allow_extra_args(false);
-  };
-
-  const auto shared = [&](CLI::App* verb) {
-    verb->add_option("--set", common.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")
-        ->allow_extra_args(false);
-    verb->add_option("--device", common.device, "cpu or cuda; cuda where there is one")
+  }
+  static void add_device(CLI::App* verb, std::string& device) {
+    verb->add_option("--device", device, "cpu or cuda; cuda where there is one")
         ->check(CLI::IsMember({"cpu", "cuda"}));
-    verb->add_flag("--quiet", common.quiet, "no progress and no log");
-    verb->add_flag("--verbose", verbose, "also LibTorch's own log");
-    trusting(verb);
-  };
-  CLI::App* on_train = app.add_subcommand("train", "train one experiment, or go on with it");
-  on_train->add_option("FILE", file, "experiment file")->required();
-  on_train->add_option("--nproc", train.nproc, "start this many ranks on this machine")
-      ->check(CLI::Range(1, 1024));
-  on_train->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
-  on_train->add_flag("--restart", train.restart, "begin anew; an existing run folder is kept aside");
-  shared(on_train);
-  CLI::App* on_evaluate = app.add_subcommand("evaluate", "evaluate a checkpoint of a run");
-  on_evaluate->add_option("RUN", evaluate.run, "run folder")->required();
-  on_evaluate->add_option("--checkpoint", evaluate.checkpoint, "a checkpoint of it; the newest");
-  on_evaluate->add_option("--out", evaluate.out, "file of the numbers; evaluation-stepN.json in RUN");
-  shared(on_evaluate);
-  CLI::App* on_ablate = app.add_subcommand("ablate", "run every trial of a sweep, then compare");
-  on_ablate->add_option("FILE", file, "experiment file with [sweep]")->required();
-  on_ablate->add_flag("--dry-run", ablate.dry_run, "list the trials and an estimate");
-  on_ablate->add_flag("--restart", ablate.restart, "begin the study anew; its folder is kept aside");
-  on_ablate->footer(
-      "[sweep] of FILE:\n"
-      "  seeds = 3\n"
-      "      run.seed and the two that follow it; or a list\n"
-      "  grid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
-      "      every combination: four variants\n"
-      "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
-      "      side by side: two variants\n"
-      "  files = [\"a.toml\", \"b.toml\"]\n"
-      "      the sweeps of these files");
-  on_ablate->add_option("--nproc", ablate.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
-  shared(on_ablate);
-  CLI::App* on_compare = app.add_subcommand("compare", "compare runs and studies");
-  on_compare->add_option("DIR", compare.folders, "run or study folders")->required();
-  on_compare->add_option("--format", compare.format, "table, csv, json or markdown");
-  on_compare->add_option("--reference", compare.reference,
-                         "variant that the others are tested against; the first one");
-  on_compare->add_option("--report", compare.report, "folder for report.html");
-  CLI::App* on_config =
-      app.add_subcommand("config", "print the resolved experiment with the origin of every value");
-  on_config->add_option("FILE", file, "experiment file")->required();
-  on_config->add_option("--trial", trial, "which trial of a file with [sweep]; the first one");
-  shared(on_config);
-  CLI::App* on_plugins =
-      app.add_subcommand("plugins", "list what can be chosen by name, and what was refused and why");
-  trusting(on_plugins);
-  CLI::App* on_describe = app.add_subcommand("describe", "print what a component is, needs and allows");
-  on_describe->add_option("NAME", name, "of a loss, encoder, augmentation, data set or sampler")->required();
-  trusting(on_describe);
-  foil::NewOptions made;
-  CLI::App* on_new = app.add_subcommand("new", "write a plugin of your own: source, test, experiment, build");
-  on_new->add_option("KIND", made.kind, "loss, encoder, augmentation, dataset or sampler")
-      ->required()
-      ->check(CLI::IsMember({"loss", "encoder", "augmentation", "dataset", "sampler"}));
-  on_new->add_option("NAME", made.name, "of the component, like my_loss")->required();
-  on_new->add_option("DIR", made.folder, "folder to write, which must not exist")->required();
-  on_new->add_option("--with", made.with, "state, queue or kernel: what a loss begins with")
-      ->check(CLI::IsMember({"state", "queue", "kernel"}));
-  trusting(on_new);
-  foil::ScoreOptions score;
-  CLI::App* on_score =
-      app.add_subcommand("score", "the value and the gradients of a loss on saved embeddings");
-  on_score->add_option("LOSS", score.loss, "its name")->required();
-  on_score
-      ->add_option("FILE", score.file,
-                   "safetensors: z.0, z.1, ... [B, D], and what `foil describe LOSS` says it needs")
-      ->required();
-  on_score->footer(
-      "Tensors of FILE, floats of one type:\n"
-      "  z.0, z.1, ...            [B, D]     projections, a view each\n"
-      "  p.0, p.1, ...            [B, D]     the predictor on each view\n"
-      "  target.0, target.1, ...  [B, D]     projections by the momentum encoder\n"
-      "  queue.0, ...             [K, D]     earlier rows of z or target, K as the options of the loss say\n"
-      "  label, index             int64 [B]\n"
-      "`foil describe LOSS` says what a loss needs; the rest may be missing and is ignored. The gradients "
-      "are grad.z.0, ..., "
-      "grad.p.0,\n"
-      "..., and grad.NAME of the loss's own parameters.");
-  on_score->add_option("--set", score.sets, "KEY=VALUE: an option of the loss; may be repeated")
-      ->allow_extra_args(false);
-  on_score
-      ->add_option("--dataset-size", score.dataset_size,
-                   "rows of the data set, for a loss that keeps state per sample")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  on_score->add_option("--out", score.out, "file of the gradients; FILE.gradients.safetensors");
-  on_score->add_option("--device", score.device, "cpu or cuda; cuda where there is one")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  trusting(on_score);
-  CLI::App* on_doctor =
-      app.add_subcommand("doctor", "versions, devices, places, and what is wrong with them");
-  trusting(on_doctor);
-  std::vector<std::string> verbs;
-  for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
-  if (argc > 1 && argv[1][0] != '-' && std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end()) {
-    foil::fail(foil::Exit::usage, "unknown verb '", argv[1], "'.",
-               foil::known_names("verbs", argv[1], verbs));
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::ostringstream out, wrong;  // which may repeat arguments as they came
-    const int code = app.exit(error, out, wrong);
-    std::printf("%s", out.str().c_str());
-    std::fprintf(stderr, "%s", foil::printable_lines(wrong.str()).c_str());
-    return code == 0 ? 0 : static_cast<int>(foil::Exit::usage);
+  void add_common(CLI::App* verb, foil::CommonOptions& options) {
+    verb->add_option("--set", options.sets, "KEY=VALUE: overrides the file and the sweep; may be repeated")
+        ->allow_extra_args(false);
+    add_device(verb, options.device);
+    verb->add_flag("--quiet", options.quiet, "no progress and no log");
+    verb->add_flag("--verbose", verbose_, "also LibTorch's own log");
+    add_plugin_options(verb);
   }
-  if (!verbose) ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
-  c10::initLogging();  // LibTorch reads the variable here only
-  if (*on_plugins) return foil::plugins_command({foil::plugin_folders(paths), trust});
-  if (*on_doctor) return foil::doctor_command({foil::plugin_folders(paths), trust});
 
-  Plugins plugins(paths);
-  if (*on_train || *on_ablate || *on_config) {
-    for (const foil::Trial& one : foil::load_trials(file, common.sets))
-      plugins.name(foil::named_plugin_paths(one.root));
+  // The plugins of the command line; and those that an experiment file names.
+  void load_plugins() {
+    plugins_.name(paths_);
+    plugins_.load(trust_);
   }
-  if (*on_evaluate) {
-    foil::require_run(evaluate.run);
-    const std::string record = evaluate.run + "/config.resolved.toml";
-    plugins.name_recorded(record, foil::named_plugin_paths(foil::load_experiment(record, common.sets)), trust,
-                          common.quiet);
+  void load_plugins_of(const std::string& file, foil::CommonOptions& options) {
+    plugins_.name(paths_);
+    for (const foil::Trial& one : foil::load_trials(file, options.sets))
+      plugins_.name(foil::named_plugin_paths(one.root));
+    plugins_.load(trust_);
+    options.find = plugins_.finder();
   }
-  plugins.load(trust);
-  common.find = plugins.finder();
-  if (*on_train) {
-    static_cast<foil::CommonOptions&>(train) = common;
-    train.file = file;
-    train.trial = trial;
-    train.arguments.assign(argv, argv + argc);
-    return foil::train_command(train);
+
+  void add_train() {
+    CLI::App* verb = add("train", "train one experiment, or go on with it", [this] {
+      load_plugins_of(train_.file, train_);
+      train_.arguments = arguments_;
+      return foil::train_command(train_);
+    });
+    verb->add_option("FILE", train_.file, "experiment file")->required();
+    verb->add_option("--nproc", train_.nproc, "start this many ranks on this machine")
+        ->check(CLI::Range(1, 1024));
+    verb->add_option("--trial", train_.trial, "which trial of a file with [sweep]; the first one");
+    verb->add_flag("--restart", train_.restart, "begin anew; an existing run folder is kept aside");
+    add_common(verb, train_);
   }
-  if (*on_evaluate) {
-    static_cast<foil::CommonOptions&>(evaluate) = common;
-    return foil::evaluate_command(evaluate);
+
+  void add_evaluate() {
+    CLI::App* verb = add("evaluate", "evaluate a checkpoint of a run", [this] {
+      foil::require_run(evaluate_.run);
+      plugins_.name(paths_);
+      const std::string record = evaluate_.run + "/config.resolved.toml";
+      plugins_.name_recorded(record, foil::named_plugin_paths(foil::load_experiment(record, evaluate_.sets)),
+                             trust_, evaluate_.quiet);
+      plugins_.load(trust_);
+      evaluate_.find = plugins_.finder();
+      return foil::evaluate_command(evaluate_);
+    });
+    verb->add_option("RUN", evaluate_.run, "run folder")->required();
+    verb->add_option("--checkpoint", evaluate_.checkpoint, "a checkpoint of it; the newest");
+    verb->add_option("--out", evaluate_.out, "file of the numbers; evaluation-stepN.json in RUN");
+    add_common(verb, evaluate_);
   }
-  if (*on_ablate) {
-    static_cast<foil::CommonOptions&>(ablate) = common;
-    ablate.file = file;
-    for (const std::string& set : common.sets)
-      ablate.passed_on.insert(ablate.passed_on.end(), {"--set", set});
-    if (!common.device.empty()) ablate.passed_on.insert(ablate.passed_on.end(), {"--device", common.device});
-    if (common.quiet) ablate.passed_on.push_back("--quiet");
-    if (trust) ablate.passed_on.push_back("--trust");
-    for (const std::string& path : paths)
-      ablate.passed_on.insert(ablate.passed_on.end(), {"--plugins", path});
-    return foil::ablate_command(ablate);
+
+  // The options of this command line that its trials get too.
+  std::vector<std::string> passed_on() const {
+    std::vector<std::string> all;
+    for (const std::string& set : ablate_.sets) all.insert(all.end(), {"--set", set});
+    if (!ablate_.device.empty()) all.insert(all.end(), {"--device", ablate_.device});
+    if (ablate_.quiet) all.push_back("--quiet");
+    if (trust_) all.push_back("--trust");
+    for (const std::string& path : paths_) all.insert(all.end(), {"--plugins", path});
+    return all;
   }
-  if (*on_compare) return foil::compare_command(compare);
-  if (*on_config) return foil::config_command(common, file, trial);
-  if (*on_new) return foil::new_command(foil::Registry::instance(), made);
-  if (*on_score) return foil::score_command(foil::Registry::instance(), score);
-  return plugins.describe(name);
-}
+
+  void add_ablate() {
+    CLI::App* verb = add("ablate", "run every trial of a sweep, then compare", [this] {
+      load_plugins_of(ablate_.file, ablate_);
+      ablate_.passed_on = passed_on();
+      return foil::ablate_command(ablate_);
+    });
+    verb->add_option("FILE", ablate_.file, "experiment file with [sweep]")->required();
+    verb->add_flag("--dry-run", ablate_.dry_run, "list the trials and an estimate");
+    verb->add_flag("--restart", ablate_.restart, "begin the study anew; its folder is kept aside");
+    verb->footer(
+        "[sweep] of FILE:\n"
+        "  seeds = 3\n"
+        "      run.seed and the two that follow it; or a list\n"
+        "  grid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+        "      every combination: four variants\n"
+        "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+        "      side by side: two variants\n"
+        "  files = [\"a.toml\", \"b.toml\"]\n"
+        "      the sweeps of these files");
+    verb->add_option("--nproc", ablate_.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
+    add_common(verb, ablate_);
+  }
+
+  void add_compare() {
+    CLI::App* verb = add("compare", "compare runs and studies", [this] {
+      load_plugins();
+      return foil::compare_command(compare_);
+    });
+    verb->add_option("DIR", compare_.folders, "run or study folders")->required();
+    verb->add_option("--format", compare_.format, "table, csv, json or markdown");
+    verb->add_option("--reference", compare_.reference,
+                     "variant that the others are tested against; the first one");
+    verb->add_option("--report", compare_.report, "folder for report.html");
+  }
+
+  void add_config() {
+    CLI::App* verb = add("config", "print the resolved experiment with the origin of every value", [this] {
+      load_plugins_of(train_.file, train_);
+      return foil::config_command(train_, train_.file, train_.trial);
+    });
+    verb->add_option("FILE", train_.file, "experiment file")->required();
+    verb->add_option("--trial", train_.trial, "which trial of a file with [sweep]; the first one");
+    add_common(verb, train_);
+  }
+
+  void add_plugins() {
+    add_plugin_options(
+        add("plugins", "list what can be chosen by name, and what was refused and why", [this] {
+          return foil::plugins_command({foil::plugin_folders(paths_), trust_});
+        }));
+  }
+
+  void add_describe() {
+    CLI::App* verb = add("describe", "print what a component is, needs and allows", [this] {
+      load_plugins();
+      return plugins_.describe(name_);
+    });
+    verb->add_option("NAME", name_, "of a loss, encoder, augmentation, data set or sampler")->required();
+    add_plugin_options(verb);
+  }
+
+  void add_new() {
+    CLI::App* verb = add("new", "write a plugin of your own: source, test, experiment, build", [this] {
+      load_plugins();
+      return foil::new_command(foil::Registry::instance(), made_);
+    });
+    verb->add_option("KIND", made_.kind, "loss, encoder, augmentation, dataset or sampler")
+        ->required()
+        ->check(CLI::IsMember({"loss", "encoder", "augmentation", "dataset", "sampler"}));
+    verb->add_option("NAME", made_.name, "of the component, like my_loss")->required();
+    verb->add_option("DIR", made_.folder, "folder to write, which must not exist")->required();
+    verb->add_option("--with", made_.with, "state, queue or kernel: what a loss begins with")
+        ->check(CLI::IsMember({"state", "queue", "kernel"}));
+    add_plugin_options(verb);
+  }
+
+  void add_score() {
+    CLI::App* verb = add("score", "the value and the gradients of a loss on saved embeddings", [this] {
+      load_plugins();
+      return foil::score_command(foil::Registry::instance(), score_);
+    });
+    verb->add_option("LOSS", score_.loss, "its name")->required();
+    verb->add_option("FILE", score_.file,
+                     "safetensors: z.0, z.1, ... [B, D], and what `foil describe LOSS` says it needs")
+        ->required();
+    verb->footer(
+        "Tensors of FILE, floats of one type:\n"
+        "  z.0, z.1, ...            [B, D]     projections, a view each\n"
+        "  h.0, h.1, ...            [B, F]     features before the head\n"
+        "  p.0, p.1, ...            [B, D]     the predictor on each view\n"
+        "  target.0, target.1, ...  [B, D]     projections by the momentum encoder\n"
+        "  queue.0, ...             [K, D]     earlier rows of z or target, K as the options of the loss "
+        "say\n"
+        "  queue_label.0, ...       int64 [K]  of the rows of a queue; queue_index.0, ... alike\n"
+        "  label, index             int64 [B]\n"
+        "`foil describe LOSS` says what a loss needs; the rest may be missing and is ignored. The gradients\n"
+        "are grad.z.0, ..., grad.h.0, ..., grad.p.0, ..., and grad.NAME of the loss's own parameters.");
+    verb->add_option("--set", score_.sets, "KEY=VALUE: an option of the loss; may be repeated")
+        ->allow_extra_args(false);
+    verb->add_option("--dataset-size", score_.dataset_size,
+                     "rows of the data set, for a loss that keeps state per sample")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+    verb->add_option("--out", score_.out, "file of the gradients; FILE.gradients.safetensors");
+    add_device(verb, score_.device);
+    add_plugin_options(verb);
+  }
+
+  void add_doctor() {
+    add_plugin_options(add("doctor", "versions, devices, places, and what is wrong with them", [this] {
+      return foil::doctor_command({foil::plugin_folders(paths_), trust_});
+    }));
+  }
+
+  CLI::App app_{"foil: research on contrastive losses"};
+  std::function<int()> action_;
+  std::vector<std::string> arguments_, paths_;
+  bool trust_ = false, verbose_ = false;
+  Plugins plugins_;
+  foil::TrainOptions train_;
+  foil::EvaluateCommand evaluate_;
+  foil::AblateOptions ablate_;
+  foil::CompareOptions compare_;
+  foil::NewOptions made_;
+  foil::ScoreOptions score_;
+  std::string name_;
+};
 
 // The reader of stdout wants no more: `foil compare ... | head`.
 bool reader_has_gone() {
@@ -313,7 +390,7 @@ int main(int argc, char** argv) {
   guard_standard_streams();
   foil::keep_freed_memory();
   try {
-    return after_printing(run(argc, argv), argc > 1 ? argv[1] : "");
+    return after_printing(CommandLine().run(argc, argv), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
     // What fails before the ranks have met fails on all of a machine: one says it.
     return foil::report_failure(error, is_first_here());
