@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "evaluate/class_frequency.h"
 
+#include "evaluate/measuring.h"
+
 #include <torch/types.h>
 
 namespace foil {
@@ -28,6 +30,21 @@ std::optional<double> group_mean(const Tensor& values, const Tensor& labels, con
                             .logical_and(all > std::numeric_limits<float>::lowest());
   if (!member.any().item<bool>()) return {};
   return all.masked_select(member).mean().item<double>();
+}
+
+void measure_class_frequency(Measuring& of) {
+  const std::vector<FrequencyGroup> groups = frequency_groups(of.bank.label, of.classes);
+  for (const Accuracy& whole : of.accuracies) {
+    for (const FrequencyGroup& group : groups) {
+      const std::optional<double> share = group_mean(whole.hits, of.queries.label, group);
+      if (!share) continue;
+      Measure part = whole.measure;
+      part.title += " " + group.name;
+      of.add(whole.name + "_" + group.name, part, 100 * *share,
+             whole.protocol + "/" + group.name + "-third-of-classes",
+             {{"part_of", whole.name}, {"classes", group.classes}});
+    }
+  }
 }
 
 }  // namespace foil

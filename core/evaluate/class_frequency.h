@@ -10,6 +10,8 @@
 
 namespace foil {
 
+struct Measuring;
+
 struct FrequencyGroup {
   std::string name;  // "many", "medium", "few"
   std::vector<int64_t> classes;
@@ -23,5 +25,9 @@ std::vector<FrequencyGroup> frequency_groups(const Tensor& train_labels, int64_t
 // The mean of a value a sample (floating or bool [M]) over the samples whose label is of the group; what is
 // not finite, or the lowest float (never seen), takes no part. Empty where nothing is left.
 std::optional<double> group_mean(const Tensor& values, const Tensor& labels, const FrequencyGroup& group);
+
+// An entry "NAME_GROUP" for each of the accuracies so far, of the same hits; "part_of" is NAME, "classes" are
+// the group's.
+void measure_class_frequency(Measuring& of);
 
 }  // namespace foil

@@ -2,8 +2,12 @@
 // Agreement from the table of how often two clusters meet.
 #include "evaluate/clustering.h"
 
+#include "evaluate/measuring.h"
+
+#include <foil/cluster.h>
 #include <foil/error.h>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace foil {
@@ -39,6 +43,19 @@ double adjusted_rand_index(const Tensor& a, const Tensor& b) {
   const double chance = samples > 1 ? in_a * in_b / (samples * (samples - 1) / 2) : 0,
                most = (in_a + in_b) / 2;
   return most == chance ? 1 : (together - chance) / (most - chance);
+}
+
+void measure_clustering(Measuring& of) {
+  const KMeansOptions options;
+  const int64_t count = of.queries.rows.size(0);
+  const Tensor cluster =
+      k_means(of.queries.rows, std::min(of.classes, count), options, of.ranks).cluster.cpu();
+  const std::string how = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}", of.classes,
+                                      options.restarts, options.max_iterations, options.seed);
+  of.add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, of.queries.label),
+         of.id("nmi-" + how, "test", count));
+  of.add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, of.queries.label),
+         of.id("ari-" + how, "test", count));
 }
 
 }  // namespace foil

@@ -25,7 +25,8 @@ void CollapseOptions::describe(Fields& f) {
            "alarm below this share of 1 / sqrt(D), the standard deviation per dimension of a spread; 0 = not "
            "for it",
            between(0, 1));
-  f.choice("action", action, {"warn", "stop"}, "a warning, or the end of the run with exit code 4");
+  f.choice("action", action, {{"warn", CollapseAction::warn}, {"stop", CollapseAction::stop}},
+           "a warning, or the end of the run with exit code 4");
 }
 
 Collapse look_for_collapse(const Tensor& z, const CollapseOptions& options, Ranks& ranks) {
@@ -45,12 +46,9 @@ Collapse look_for_collapse(const Tensor& z, const CollapseOptions& options, Rank
   if (collapse.effective_rank < options.effective_rank || collapse.std < floor) {
     collapse.finding = fmt::format(
         "the projections have collapsed: over {} samples of the batch their effective rank is {:.3g} of {} "
-        "(alarm below "
-        "{:.3g}) and their standard deviation {:.2g} per dimension (alarm below {:.2g}). What usually helps: "
-        "a lower "
-        "learning rate or more warm-up; more weight for what keeps samples apart; with targets, a predictor "
-        "and a "
-        "momentum nearer to 1.",
+        "(alarm below {:.3g}) and their standard deviation {:.2g} per dimension (alarm below {:.2g}). "
+        "What usually helps: a lower learning rate or more warm-up; more weight for what keeps samples "
+        "apart; with targets, a predictor and a momentum nearer to 1.",
         rows.size(0), collapse.effective_rank, std::min(rows.size(0), rows.size(1)), options.effective_rank,
         collapse.std, floor);
   }

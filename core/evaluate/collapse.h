@@ -10,12 +10,14 @@
 
 namespace foil {
 
+enum class CollapseAction { warn, stop };
+
 struct CollapseOptions {
   int64_t every = 100;
   double effective_rank = 1.5;
   double std = 0.1;
-  std::string action = "warn";
-  bool stops() const { return action == "stop"; }
+  CollapseAction action = CollapseAction::warn;
+  bool stops() const { return action == CollapseAction::stop; }
   void describe(Fields& fields);
 };
 

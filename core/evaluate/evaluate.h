@@ -58,20 +58,25 @@ struct Subject {
 // `encode` for raw pixels: h is the flattened image, z is undefined.
 Encoded raw_pixels(const Tensor& images);
 
-// Encodes train and test and returns one entry a measure, keyed "features.knn", "features.linear",
+// What is done, how much of it, of how much.
+using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
+
+// Encodes train and test and returns an entry per measure, keyed "features.knn", "features.linear",
 // "features.alignment", "features.uniformity", "features.effective_rank", "features.std" and the same for
 // "projections":
-//   {"features.knn": {"value": 84.5, "unit": "%", ...
+//   {"features.knn": {"value": 84.5, "title": "kNN", "unit": "%", "digits": 1, "better": "higher",
+//      "headline": true, "column": 1, "metric": "knn", ...
 //      "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
 // Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe),
-// "features.nmi" and "features.ari" (clustering.h). The protocol id names everything that defines the number
-// but the data set; values with different ids must not be compared. kNN and linear probe need labels in both
-// splits; samples without one (-1) take no part, and without any the two are left out. Geometry is of the
-// test split, of train where there is no test. Alignment is of its first 2,048 samples. Ranks encode
-// contiguous blocks of whole batches, so that every batch is the same for any world size, and gather the rows
-// without duplicates; each rank returns the same result. `progress(what, done, all)` may be empty.
+// "features.nmi" and "features.ari" (clustering.h). What an entry says of its measure is in measure.h, how a
+// measure is added in measuring.h. The headline numbers are those of the features. The protocol id names
+// everything that defines the number but the data set; values with different ids must not be compared. kNN
+// and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two
+// are left out. Geometry is of the test split, of train where there is no test. Alignment is of its first
+// 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every batch is the same for any
+// world size, and gather the rows without duplicates; each rank returns the same result. `progress(what,
+// done, all)` may be empty.
 nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
-                        Ranks& ranks,
-                        const std::function<void(const std::string&, int64_t, int64_t)>& progress = {});
+                        Ranks& ranks, const EvaluationProgress& progress = {});
 
 }  // namespace foil

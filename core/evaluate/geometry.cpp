@@ -3,7 +3,9 @@
 #include "evaluate/geometry.h"
 
 #include "evaluate/checks.h"
+#include "evaluate/measuring.h"
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -65,6 +67,23 @@ Spread std_per_dimension(const Tensor& z) {
   check_embeddings("standard deviation", z);
   const Tensor deviation = unit_rows(z).std(0, /*unbiased=*/false);
   return {deviation.mean().item<double>(), deviation.min().item<double>()};
+}
+
+void measure_geometry(Measuring& of) {
+  const auto id = [&](const char* what) { return of.id(what, of.split, of.rows.size(0)); };
+  if (of.first_view.defined()) {
+    of.add("alignment", {"alignment", "", 4, Better::lower}, alignment(of.first_view, of.second_view),
+           fmt::format("alignment-a2/{}/{}{}/{}/v1", of.place, of.split, of.first_view.size(0),
+                       of.augmentation));
+  }
+  if (of.rows.size(0) > 1) {
+    of.add("uniformity", {"uniformity", "", 3, Better::lower}, uniformity(of.rows), id("uniformity-t2"));
+  }
+  of.add("effective_rank", {"effective rank", "", 1, Better::neither}, effective_rank(of.rows),
+         id("effective-rank"));
+  const Spread spread = std_per_dimension(of.rows);
+  of.add("std", {"standard deviation", "", 4, Better::neither}, spread.mean, id("std-per-dimension"),
+         {{"min", spread.min}, {"dimensions", of.rows.size(1)}});
 }
 
 }  // namespace foil

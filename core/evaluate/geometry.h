@@ -7,6 +7,8 @@
 
 namespace foil {
 
+struct Measuring;
+
 // mean_i || z1_i - z2_i ||^alpha over the rows of two views [N, D], normalised to the unit sphere here. 0 =
 // views coincide. Wang and Isola, "Understanding Contrastive Representation Learning through Alignment and
 // Uniformity on the Hypersphere", ICML 2020, section 4.1.1.
@@ -32,5 +34,8 @@ struct Spread {
   double min = 0;
 };
 Spread std_per_dimension(const Tensor& z);
+
+// "alignment" where there are two views, "uniformity" of two rows or more, "effective_rank", "std".
+void measure_geometry(Measuring& of);
 
 }  // namespace foil

@@ -3,7 +3,9 @@
 #include "evaluate/knn.h"
 
 #include "evaluate/checks.h"
+#include "evaluate/measuring.h"
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -11,16 +13,18 @@
 
 namespace foil {
 
-void KnnOptions::describe(Fields& fields) {
-  fields.integer("neighbours", neighbours, "kNN: how many neighbours vote", at_least(1));
-  fields.number("temperature", temperature, "kNN: divides the similarities in the weight of a vote",
-                above(0));
-  fields.choice("vote", vote, {"weighted", "majority"},
-                "kNN: exp(similarity / temperature), or one vote each");
-  fields.choice("similarity", similarity, {"cosine"}, "kNN: what makes a neighbour near");
-}
-
 namespace {
+
+template <class E>
+using Choices = std::initializer_list<std::pair<const char*, E>>;
+constexpr Choices<Vote> kVotes = {{"weighted", Vote::weighted}, {"majority", Vote::majority}};
+constexpr Choices<Similarity> kSimilarities = {{"cosine", Similarity::cosine}};
+
+template <class E>
+std::string name_of(E value, Choices<E> choices) {
+  const auto is = [&](const auto& choice) { return choice.second == value; };
+  return std::find_if(choices.begin(), choices.end(), is)->first;
+}
 
 struct Neighbours {
   Tensor similarity;  // [C, k] fp64, nearest first
@@ -66,10 +70,11 @@ Neighbours merge(const Neighbours& best, const Neighbours& later, int64_t k) {
 int64_t voted_class(const double* similarity, const int64_t* row, const int64_t* label,
                     const KnnOptions& options, std::vector<double>& votes) {
   for (int64_t i = 0; i < options.neighbours; ++i) votes[static_cast<size_t>(label[row[i]])] = 0;
-  for (int64_t i = 0; i < options.neighbours;
-       ++i) {  // relative to the nearest: no overflow at low temperatures
+  for (int64_t i = 0; i < options.neighbours; ++i) {
+    // Relative to the nearest: no overflow at low temperatures.
     votes[static_cast<size_t>(label[row[i]])] +=
-        options.vote == "weighted" ? std::exp((similarity[i] - similarity[0]) / options.temperature) : 1.0;
+        options.vote == Vote::weighted ? std::exp((similarity[i] - similarity[0]) / options.temperature)
+                                       : 1.0;
   }
   int64_t best = label[row[0]];
   for (int64_t i = 1; i < options.neighbours; ++i) {
@@ -79,6 +84,14 @@ int64_t voted_class(const double* similarity, const int64_t* row, const int64_t*
 }
 
 }  // namespace
+
+void KnnOptions::describe(Fields& fields) {
+  fields.integer("neighbours", neighbours, "kNN: how many neighbours vote", at_least(1));
+  fields.number("temperature", temperature, "kNN: divides the similarities in the weight of a vote",
+                above(0));
+  fields.choice("vote", vote, kVotes, "kNN: exp(similarity / temperature), or one vote each");
+  fields.choice("similarity", similarity, kSimilarities, "kNN: what makes a neighbour near");
+}
 
 Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
                 const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
@@ -141,6 +154,21 @@ double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor&
   const Tensor hits =
       knn_hits(bank, bank_labels, queries, query_labels, classes, options, ranks, chunk_bytes);
   return hits.to(torch::kDouble).mean().item<double>();
+}
+
+void measure_knn(Measuring& of, const KnnOptions& options) {
+  const Tensor hits =
+      knn_hits(of.bank.rows, of.bank.label, of.queries.rows, of.queries.label, of.classes, options, of.ranks);
+  const std::string vote = name_of(options.vote, kVotes),
+                    similarity = name_of(options.similarity, kSimilarities);
+  const std::string weight =
+      options.vote == Vote::weighted ? fmt::format("T{}-", options.temperature) : std::string();
+  of.add_accuracy("knn", "kNN", hits,
+                  of.learned_id(fmt::format("knn-{}-k{}-{}{}", similarity, options.neighbours, weight, vote)),
+                  {{"neighbours", options.neighbours},
+                   {"temperature", options.temperature},
+                   {"vote", vote},
+                   {"similarity", similarity}});
 }
 
 }  // namespace foil

@@ -9,11 +9,16 @@
 
 namespace foil {
 
+struct Measuring;
+
+enum class Vote { weighted, majority };
+enum class Similarity { cosine };
+
 struct KnnOptions {
   int64_t neighbours = 20;
   double temperature = 0.07;
-  std::string vote = "weighted";
-  std::string similarity = "cosine";
+  Vote vote = Vote::weighted;
+  Similarity similarity = Similarity::cosine;
   void describe(Fields& fields);
 };
 
@@ -41,5 +46,8 @@ Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& que
 double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
                     const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
                     int64_t chunk_bytes = int64_t{64} << 20);
+
+// "knn": the accuracy of the queries by votes of the bank.
+void measure_knn(Measuring& of, const KnnOptions& options);
 
 }  // namespace foil

@@ -4,9 +4,11 @@
 
 #include "evaluate/checks.h"
 #include "evaluate/lbfgs.h"
+#include "evaluate/measuring.h"
 
 #include <foil/random.h>
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -218,6 +220,23 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   probe.hits = hits(test, test_label, {probe.weight, probe.bias}, options.chunk_bytes);
   probe.accuracy = probe.hits.to(torch::kDouble).mean().item<double>();
   return probe;
+}
+
+void measure_linear(Measuring& of) {
+  const LinearProbeOptions options;
+  const LinearProbe probe =
+      linear_probe(of.bank.rows, of.bank.label, of.queries.rows, of.queries.label, of.classes, options,
+                   [&](int64_t done, int64_t all) { of.report("linear probe", done, all); });
+  const std::string how =
+      fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}",
+                  options.l2.front(), options.l2.back(), options.l2.size(), options.held_out, options.seed,
+                  options.tolerance, options.max_iterations);
+  of.add_accuracy("linear", "linear", probe.hits, of.learned_id(how),
+                  {{"l2", probe.l2},
+                   {"held_out", 100 * probe.held_out_accuracy},
+                   {"iterations", probe.iterations},
+                   {"converged", probe.converged},
+                   {"gradient_norm", probe.gradient_norm}});
 }
 
 }  // namespace foil

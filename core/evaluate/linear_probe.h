@@ -11,6 +11,8 @@
 
 namespace foil {
 
+struct Measuring;
+
 struct LinearProbeOptions {
   // What is tried. One value: no choice, nothing held out.
   std::vector<double> l2 = {1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
@@ -49,5 +51,8 @@ struct LinearProbe {
 LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const Tensor& test,
                          const Tensor& test_labels, int64_t classes, const LinearProbeOptions& options = {},
                          const std::function<void(int64_t, int64_t)>& progress = {});
+
+// "linear": the accuracy of the queries by a probe of the bank.
+void measure_linear(Measuring& of);
 
 }  // namespace foil

@@ -2,6 +2,7 @@
 #include "experiment/evaluation.h"
 
 #include "evaluate/class_frequency.h"
+#include "evaluate/measure.h"
 #include "run/progress.h"
 
 #include <fmt/format.h>
@@ -54,10 +55,10 @@ void add_sample_states(const Experiment& experiment, nlohmann::json& result) {
         continue;
       for (const FrequencyGroup& group : groups) {
         if (const auto mean = group_mean(values, label, group)) {
-          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = {
-              {"value", *mean},
-              {"unit", ""},
-              {"protocol", fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name)}};
+          Measure measure;
+          measure.title = fmt::format("loss {} {} {}", i, state.key(), group.name);
+          result[fmt::format("loss.{}.{}_{}", i, state.key(), group.name)] = entry_of(
+              measure, *mean, fmt::format("mean/train{}/{}-third-of-classes", values.size(0), group.name));
         }
       }
     }
@@ -111,7 +112,7 @@ nlohmann::json evaluate_online(Experiment& experiment, World& world) {
   experiment.tower->train();
   nlohmann::json row;
   for (const auto& [key, entry] : measured.items()) {
-    const std::string name = key == "features.knn" ? "knn" : key;  // as in results.json
+    const std::string name = metric_of(key, entry);
     row[name] = entry["value"];
     row[name + ".protocol"] = entry["protocol"];
   }

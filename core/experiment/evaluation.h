@@ -3,21 +3,17 @@
 // its data and options.
 #pragma once
 
+#include "evaluate/evaluate.h"
 #include "evaluate/results.h"
 #include "experiment/experiment.h"
 #include "ranks/world.h"
 
 #include <nlohmann/json.hpp>
 
-#include <functional>
-#include <string>
-
 namespace foil {
 
 // What results.json says of the data.
 MeasuredData data_of(const Experiment& experiment);
-
-using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
 
 // A progress line a measure on stderr; nothing when quiet and on ranks other than 0.
 EvaluationProgress evaluation_progress(const World& world, bool quiet);

@@ -13,9 +13,9 @@
 #include "run/run_folder.h"
 #include "run/text.h"
 #include "study/report.h"
-#include "study/results.h"
 #include "study/study.h"
 #include "study/table.h"
+#include "study/trial_results.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -15,7 +15,7 @@
 #include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
-#include "study/results.h"
+#include "study/trial_results.h"
 #include "train.h"
 
 #include <foil/random.h>

@@ -3,8 +3,8 @@
 #include "study/comparison.h"
 
 #include "run/run_folder.h"
-#include "study/results.h"
 #include "study/store.h"
+#include "study/trial_results.h"
 
 #include <foil/error.h>
 
@@ -168,8 +168,9 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
            !differ(r.data, data);
   });
   if (row == comparison.rows.end()) {
-    comparison.rows.push_back({name, protocol, found.baseline, {}, {}, {}, {}, data});
-    row = comparison.rows.end() - 1;
+    row = comparison.rows.emplace(comparison.rows.end());
+    row->name = name;
+    row->baseline = found.baseline;
   }
   if (row->protocol.empty()) row->protocol = protocol;
   if (row->data.empty()) row->data = data;
@@ -180,6 +181,7 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
          found.folder);
   } else {
     for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
+    row->measures.insert(found.results->measures.begin(), found.results->measures.end());
   }
   const std::string path = found.folder + "/config.resolved.toml";
   if (row->config.empty() && fs::exists(path)) row->config = read_config(path);

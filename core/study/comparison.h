@@ -3,6 +3,7 @@
 // folders.
 #pragma once
 
+#include "evaluate/measure.h"
 #include "study/statistics.h"
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct Row {
   std::map<std::string, std::string>
       config;        // dotted key -> value as TOML, of the first trial that has a config file
   std::string data;  // TrialResults::data, empty when no trial knows; a trial that does not goes with any
+  std::map<std::string, Measure> measures;  // what its trials say of their metrics, the first that says it
 };
 
 struct Comparison {

@@ -5,8 +5,8 @@
 #include "run/file.h"
 #include "run/json.h"
 #include "study/plot.h"
-#include "study/results.h"
 #include "study/table.h"
+#include "study/trial_results.h"
 
 #include <foil/error.h>
 
@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace foil {
@@ -41,10 +42,10 @@ std::string picture(const ComparisonTable& table) {
   DotTable dots{table.protocol.empty() ? "" : "protocol " + table.protocol, {}, {}};
   for (const auto& row : table.rows) dots.names.push_back(row.name);
   for (const auto& metric : table.headline) {
-    DotColumn column{metric_title(metric), {}};
+    DotColumn column{heading(table.measures.at(metric)), {}};
     for (const auto& row : table.rows) {
       DotCell& dot = column.cells.emplace_back();
-      dot.text = cell_text(row, metric);
+      dot.text = cell_text(table, row, metric);
       const auto cell = row.cells.find(metric);
       if (cell == row.cells.end()) continue;
       for (const auto& [seed, value] : cell->second.values) dot.points.push_back(value);
@@ -57,7 +58,7 @@ std::string picture(const ComparisonTable& table) {
   DotColumn n{"n", {}};
   for (const auto& row : table.rows) n.cells.push_back({std::to_string(row.n), {}});
   dots.columns.push_back(std::move(n));
-  if (!notes(table).empty()) {
+  if (has_tests(table)) {
     DotColumn difference{difference_title(table), {}}, p{"p", {}};
     for (const auto& row : table.rows) {
       difference.cells.push_back({difference_text(table, row), {}});
@@ -73,9 +74,7 @@ std::string results_section(const ComparisonTable& table) {
   std::string out = "<h2>Results</h2>\n" + picture(table);
   out +=
       "<p class=\"note\">mean ± sample standard deviation over n seeds; a dot is a seed, the best mean is "
-      "bold. The axes do not "
-      "start "
-      "at zero.";
+      "bold. The axes do not start at zero.";
   for (const auto& note : notes(table)) out += " " + escape_markup(note);
   out += "</p>\n";
   std::string unfinished;
@@ -88,7 +87,7 @@ std::string results_section(const ComparisonTable& table) {
   if (!unfinished.empty()) out += "<ul>\n" + unfinished + "</ul>\n";
   if (table.metrics.empty()) return out;
   out += "<details open=\"\"><summary>All metrics</summary>\n<table>\n<tr><th>variant</th>";
-  for (const auto& metric : table.metrics) out += element("th", metric);
+  for (const auto& metric : table.metrics) out += element("th", heading(table.measures.at(metric)));
   out += "</tr>\n";
   for (const auto& row : table.rows) {
     out += "<tr>" + element("td", row.name);
@@ -106,16 +105,28 @@ std::string results_section(const ComparisonTable& table) {
   return out + "</table>\n</details>\n";
 }
 
-std::string curves_section(const Comparison& comparison) {
-  std::string out;
-  for (const auto& [key, label] : {std::pair("loss", "loss"), std::pair("knn", "kNN %")}) {
-    LineChart chart{fmt::format("{} over steps, a line a seed", label), "step", label, {}};
-    for (const auto& row : comparison.rows) {
-      for (const auto& [seed, folder] : row.folders) {
-        if (auto curve = read_curve(folder, key); !curve.empty())
-          chart.series.push_back({row.name, std::move(curve)});
+// The loss, and of the headline metrics those that were also measured while training.
+std::string curves_section(const Comparison& comparison, const std::vector<ComparisonTable>& tables) {
+  std::vector<std::string> keys = {"loss"};
+  std::map<std::string, LineChart> charts = {{"loss", {"", "step", "loss", {}}}};
+  for (const auto& table : tables) {
+    for (const auto& metric : table.headline) {
+      const bool is_new =
+          charts.insert({metric, {"", "step", heading(table.measures.at(metric)), {}}}).second;
+      if (is_new) keys.push_back(metric);
+    }
+  }
+  for (const auto& row : comparison.rows) {
+    for (const auto& [seed, folder] : row.folders) {
+      for (auto& [key, curve] : read_curves(folder, keys)) {
+        if (!curve.empty()) charts[key].series.push_back({row.name, std::move(curve)});
       }
     }
+  }
+  std::string out;
+  for (const auto& key : keys) {
+    LineChart& chart = charts[key];
+    chart.title = chart.y_label + " over steps, a line a seed";
     if (!chart.series.empty()) out += line_chart(chart);
   }
   return out.empty() ? out : "<h2>Curves</h2>\n" + out;
@@ -202,8 +213,9 @@ std::string report_html(const Comparison& comparison, const std::string& title,
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" +
                     element("title", title) + "\n<style>" + page_style + "</style>\n</head>\n<body>\n" +
                     element("h1", title) + "\n";
-  for (const auto& table : tabulate(comparison, reference)) out += results_section(table);
-  out += curves_section(comparison) + config_section(comparison) + environment_section(comparison);
+  const auto tables = tabulate(comparison, reference);
+  for (const auto& table : tables) out += results_section(table);
+  out += curves_section(comparison, tables) + config_section(comparison) + environment_section(comparison);
   return out + "</body>\n</html>\n";
 }
 

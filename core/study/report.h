@@ -8,9 +8,9 @@
 
 namespace foil {
 
-// The HTML text: per protocol the table with its strip of points, curves of loss and kNN over steps, what the
-// variants' configs differ in, hardware and versions (env.json). Reads metrics.jsonl and env.json from the
-// rows' folders; equal input gives equal bytes.
+// The HTML text: per protocol the table with its strip of points, curves of the loss and of headline metrics
+// over steps, what the variants' configs differ in, hardware and versions (env.json). Reads metrics.jsonl and
+// env.json from the rows' folders; equal input gives equal bytes.
 std::string report_html(const Comparison& comparison, const std::string& title,
                         const std::string& reference = "");
 

@@ -159,7 +159,8 @@ PairedTest paired_test(const BySeed& a, const BySeed& b) {
   if (d.size() < 3) return test;
   test.sign_flip = sign_flip_p(d);
   const bool equal = std::abs(test.difference) <= rounding;
-  test.p = constant ? (equal ? 1.0 : 0.0) : student_p(d);
+  const double p_constant = equal ? 1.0 : 0.0;
+  test.p = constant ? p_constant : student_p(d);
   return test;
 }
 

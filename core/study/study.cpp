@@ -3,7 +3,7 @@
 #include "study/study.h"
 
 #include "run/text.h"
-#include "study/results.h"
+#include "study/trial_results.h"
 
 #include <foil/error.h>
 

@@ -11,62 +11,58 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 #include <string_view>
 
 namespace foil {
 namespace {
 
-const std::vector<std::string> first_metrics = {"knn",     "linear",      "knn_many",      "knn_medium",
-                                                "knn_few", "linear_many", "linear_medium", "linear_few"};
-
-bool is_percent(const std::string& metric) {
-  return std::find(first_metrics.begin(), first_metrics.end(), metric) != first_metrics.end();
-}
-
-// "knn_many" -> "kNN many"
-std::string short_title(std::string metric) {
-  if (!is_percent(metric)) return metric;
-  std::replace(metric.begin(), metric.end(), '_', ' ');
-  return metric.starts_with("knn") ? "kNN" + metric.substr(3) : metric;
-}
-
-bool is_headline(const std::string& metric) { return metric.find('.') == std::string::npos; }
-
-std::vector<std::string> ordered_metrics(const std::vector<TableRow>& rows) {
-  std::set<std::string> all;
-  for (const auto& row : rows) {
-    for (const auto& [metric, cell] : row.cells) all.insert(metric);
+// Metric -> its measure: what the first row says that says it, else what is known of old records.
+std::map<std::string, Measure> measures_of(const std::vector<const Row*>& rows) {
+  std::map<std::string, Measure> measures;
+  for (const Row* row : rows) {
+    for (const auto& [metric, values] : row->metrics) {
+      if (const auto told = row->measures.find(metric); told != row->measures.end()) measures.insert(*told);
+    }
   }
-  std::vector<std::string> ordered(all.begin(), all.end());
-  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
-    const auto rank = [](const std::string& metric) {
-      const auto at = std::find(first_metrics.begin(), first_metrics.end(), metric);
-      return at != first_metrics.end() ? at - first_metrics.begin()
-                                       : std::ssize(first_metrics) + (is_headline(metric) ? 0 : 1);
-    };
-    return rank(a) < rank(b);
+  for (const Row* row : rows) {
+    for (const auto& [metric, values] : row->metrics) measures.try_emplace(metric, measure_of_old(metric));
+  }
+  return measures;
+}
+
+// All metrics, the headline ones first and by column.
+std::vector<std::string> ordered_metrics(const std::map<std::string, Measure>& measures) {
+  std::vector<std::string> ordered;
+  for (const auto& [metric, measure] : measures) ordered.push_back(metric);
+  std::stable_sort(ordered.begin(), ordered.end(), [&](const auto& a, const auto& b) {
+    const Measure &first = measures.at(a), &second = measures.at(b);
+    if (!first.headline || !second.headline) return first.headline && !second.headline;
+    return first.column < second.column;
   });
   return ordered;
 }
 
 void mark_best(ComparisonTable& table, const std::string& metric) {
+  const Measure& measure = table.measures.at(metric);
   std::vector<TableCell*> cells;
   for (auto& row : table.rows) {
     if (const auto cell = row.cells.find(metric); cell != row.cells.end()) cells.push_back(&cell->second);
   }
-  if (cells.size() < 2) return;
-  const auto* best = *std::max_element(cells.begin(), cells.end(),
-                                       [](const auto* a, const auto* b) { return a->mean < b->mean; });
+  if (cells.size() < 2 || measure.better == Better::neither) return;
+  const auto* best = *std::min_element(cells.begin(), cells.end(), [&](const auto* a, const auto* b) {
+    return is_better(measure, a->mean, b->mean);
+  });
   for (auto* cell : cells) cell->best = cell->mean == best->mean;
 }
 
 void mark_level(ComparisonTable& table, const std::string& metric) {
+  const Measure& measure = table.measures.at(metric);
+  if (measure.better == Better::neither) return;
   const TableCell* best = nullptr;  // of the variants
   for (const auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
-    if (!row.baseline && cell != row.cells.end() && (!best || cell->second.mean > best->mean))
-      best = &cell->second;
+    if (row.baseline || cell == row.cells.end()) continue;
+    if (!best || is_better(measure, cell->second.mean, best->mean)) best = &cell->second;
   }
   for (auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
@@ -124,16 +120,17 @@ std::vector<std::vector<std::string>> grid(
     const std::function<std::string(const std::string&, const TableCell*)>& mark) {
   std::vector<std::vector<std::string>> lines(1);
   lines[0].push_back("variant");
-  for (const auto& metric : table.headline) lines[0].push_back(mark(metric_title(metric), nullptr));
+  for (const auto& metric : table.headline)
+    lines[0].push_back(mark(heading(table.measures.at(metric)), nullptr));
   lines[0].push_back("n");
-  const bool tested = !shown_tests(table).empty();
+  const bool tested = has_tests(table);
   if (tested) lines[0].insert(lines[0].end(), {difference_title(table), "p"});
   for (const auto& row : table.rows) {
     auto& line = lines.emplace_back();
     line.push_back(printable(row.name));
     for (const auto& metric : table.headline) {
       const auto cell = row.cells.find(metric);
-      line.push_back(mark(cell_text(row, metric), cell == row.cells.end() ? nullptr : &cell->second));
+      line.push_back(mark(cell_text(table, row, metric), cell == row.cells.end() ? nullptr : &cell->second));
     }
     line.push_back(std::to_string(row.n));
     if (tested) line.insert(line.end(), {difference_text(table, row), p_text(table, row)});
@@ -218,21 +215,21 @@ void require_reference(const std::vector<ComparisonTable>& tables, const std::st
   fail(Exit::usage, "--reference ", name, ": no such variant.", known_names("variants", name, known));
 }
 
-std::string signed_text(double x) { return fmt::format("{:+.1f}", x); }
-
 }  // namespace
 
 std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::string& reference) {
   std::vector<ComparisonTable> tables;
-  std::vector<std::string> data;  // of each table
+  std::vector<std::string> data;              // of each table
+  std::vector<std::vector<const Row*>> rows;  // of each table
   const auto index_of = [&](const Row& row) {
     for (size_t i = 0; i < tables.size(); ++i) {
       if (row.protocol.empty()) return i;  // a row without results stands in the first table
       if (tables[i].protocol == row.protocol && (data[i] == row.data || data[i].empty() || row.data.empty()))
         return i;
     }
-    tables.push_back({row.protocol, "", {}, {}, {}});
+    tables.emplace_back().protocol = row.protocol;
     data.push_back(row.data);
+    rows.emplace_back();
     return tables.size() - 1;
   };
   for (const auto& row :
@@ -244,13 +241,17 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
     TableRow line{row.name, row.baseline, std::ssize(row.folders), {}, row.unfinished};
     for (const auto& [metric, values] : row.metrics)
       line.cells[metric] = {values, mean(values), sample_std(values), false, false, std::nullopt};
-    tables[index_of(row)].rows.push_back(std::move(line));
+    const size_t i = index_of(row);
+    tables[i].rows.push_back(std::move(line));
+    rows[i].push_back(&row);
   }
   for (size_t i = 0; i < tables.size(); ++i) {
     ComparisonTable& table = tables[i];
     if (!data[i].empty()) table.protocol += " data " + data[i];
-    table.metrics = ordered_metrics(table.rows);
-    std::copy_if(table.metrics.begin(), table.metrics.end(), std::back_inserter(table.headline), is_headline);
+    table.measures = measures_of(rows[i]);
+    table.metrics = ordered_metrics(table.measures);
+    std::copy_if(table.metrics.begin(), table.metrics.end(), std::back_inserter(table.headline),
+                 [&](const std::string& metric) { return table.measures.at(metric).headline; });
     for (const auto& metric : table.headline) {
       mark_best(table, metric);
       mark_level(table, metric);
@@ -280,21 +281,21 @@ std::string render(const Comparison& comparison, Format format, const std::strin
   return out;
 }
 
-std::string metric_title(const std::string& metric) {
-  return printable(short_title(metric)) + (is_percent(metric) ? " %" : "");
-}
+bool has_tests(const ComparisonTable& table) { return !shown_tests(table).empty(); }
 
 std::string difference_title(const ComparisonTable& table) {
-  return printable(short_title(table.headline.front()) + " - " + table.reference);
+  return printable(table.measures.at(table.headline.front()).title + " - " + table.reference);
 }
 
 std::string difference_text(const ComparisonTable& table, const TableRow& row) {
   const auto cell = row.cells.find(table.headline.front());
   if (cell == row.cells.end() || !cell->second.test || cell->second.test->pairs == 0) return "";
   const PairedTest& test = *cell->second.test;
-  const std::string interval =
-      test.low ? " [" + signed_text(*test.low) + ", " + signed_text(*test.high) + "]" : "";
-  return signed_text(test.difference) + interval;
+  const Measure& measure = table.measures.at(table.headline.front());
+  const std::string interval = test.low ? " [" + difference_text(measure, *test.low) + ", " +
+                                              difference_text(measure, *test.high) + "]"
+                                        : "";
+  return difference_text(measure, test.difference) + interval;
 }
 
 std::string p_text(const ComparisonTable& table, const TableRow& row) {
@@ -306,6 +307,10 @@ std::string p_text(const ComparisonTable& table, const TableRow& row) {
 
 std::vector<std::string> notes(const ComparisonTable& table) {
   std::vector<std::string> all;
+  const auto better = [&](const std::string& metric) { return table.measures.at(metric).better; };
+  if (std::any_of(table.headline.begin(), table.headline.end(),
+                  [&](const auto& metric) { return better(metric) == Better::lower; }))
+    all.push_back("↓ lower is better.");
   const auto tests = shown_tests(table);
   if (tests.empty()) return all;
   const bool level = std::any_of(table.rows.begin(), table.rows.end(), [](const TableRow& row) {
@@ -317,7 +322,9 @@ std::vector<std::string> notes(const ComparisonTable& table) {
   const auto variants = std::ssize(tests);
   int64_t pairs = 0;
   for (const auto* test : tests) pairs = std::max(pairs, test->pairs);
-  std::string text = "Differences by seed with their 95 % interval; p: exact sign-flip test";
+  const std::string side =
+      better(table.headline.front()) == Better::lower ? " (below 0 is better than the reference)" : "";
+  std::string text = "Differences by seed" + side + " with their 95 % interval; p: exact sign-flip test";
   if (variants > 1) text += fmt::format(", corrected for {} variants (Holm)", variants);
   all.push_back(text + ".");
   if (pairs == 0) {
@@ -329,13 +336,14 @@ std::vector<std::string> notes(const ComparisonTable& table) {
   return all;
 }
 
-std::string cell_text(const TableRow& row, const std::string& metric) {
+std::string cell_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
   const auto at = row.cells.find(metric);
   if (at == row.cells.end()) return "";
   const TableCell& cell = at->second;
   const auto n = std::ssize(cell.values);
-  std::string text = fmt::format("{:.1f}", cell.mean);
-  if (n > 1) text += fmt::format(" ± {:.1f}", cell.spread);
+  const Measure& measure = table.measures.at(metric);
+  std::string text = value_text(measure, cell.mean);
+  if (n > 1) text += " ± " + value_text(measure, cell.spread);
   if (n != row.n) text += fmt::format(" (n={})", n);
   return text;
 }

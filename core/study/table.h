@@ -15,7 +15,7 @@ namespace foil {
 struct TableCell {
   BySeed values;  // never empty
   double mean = 0, spread = 0;
-  bool best = false;   // highest mean of a headline metric that several rows have
+  bool best = false;   // the best mean of a headline metric that several rows have; none of a diagnosis
   bool level = false;  // a variant's whose 95 % interval of the difference to the best variant holds 0
   std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
 };
@@ -31,9 +31,9 @@ struct TableRow {
 struct ComparisonTable {
   std::string protocol;   // "PROTOCOL data crc32:..." where the data is known
   std::string reference;  // the variant that the others are tested against; empty when there is none
-  std::vector<std::string>
-      headline;  // metrics without a dot (knn first, then linear): in the printed table; higher is better
-  std::vector<std::string> metrics;  // all of them, the headline first
+  std::vector<std::string> headline;        // metrics in the printed table, in the order of their columns
+  std::vector<std::string> metrics;         // all of them, the headline first
+  std::map<std::string, Measure> measures;  // of all of them
   std::vector<TableRow> rows;
 };
 
@@ -48,14 +48,15 @@ Format parse_format(const std::string& name);  // Exit::usage for an unknown one
 std::string render(const Comparison& comparison, Format format, const std::string& reference = "");
 
 // What the formats share with the report.
-std::string metric_title(const std::string& metric);                             // "knn" -> "kNN %"
-std::string difference_title(const ComparisonTable& table);                      // "kNN - infonce"
+bool has_tests(const ComparisonTable& table);                // whether the next three have something to say
+std::string difference_title(const ComparisonTable& table);  // "kNN - infonce"
 std::string difference_text(const ComparisonTable& table, const TableRow& row);  // "+0.3 [-0.1, +0.7]"
 std::string p_text(const ComparisonTable& table,
                    const TableRow& row);  // sign-flip test, corrected by Holm: "0.031", "n < 3"
-// What the columns mean and what so few seeds can show, a sentence each.
+// What the columns mean, which way is better and what so few seeds can show, a sentence each.
 std::vector<std::string> notes(const ComparisonTable& table);
-std::string cell_text(const TableRow& row, const std::string& metric);  // "86.1 ± 0.2", "" when there is none
+std::string cell_text(const ComparisonTable& table, const TableRow& row,
+                      const std::string& metric);  // "86.1 ± 0.2", "" when there is none
 std::string unfinished_text(const std::string& variant,
                             const Unfinished& trial);  // "failed: dcl seed 1: reason"
 

@@ -52,7 +52,7 @@ nlohmann::ordered_json json_of(const PairedTest& test) {
 
 }  // namespace
 
-// One line a variant and metric; a variant without results has one line with the metric empty.
+// One line per variant and metric; a variant without results has one line with the metric empty.
 std::string render_csv(const std::vector<ComparisonTable>& tables) {
   const auto number = [](const std::optional<double>& x) {
     return x ? fmt::format("{:.10g}", *x) : std::string();
@@ -121,7 +121,12 @@ std::string render_json(const std::vector<ComparisonTable>& tables) {
                       {"metrics", metrics},
                       {"unfinished", unfinished}});
     }
-    out["tables"].push_back({{"protocol", table.protocol}, {"reference", table.reference}, {"rows", rows}});
+    Json measures = Json::object();
+    for (const auto& metric : table.metrics) measures[metric] = json_of(table.measures.at(metric));
+    out["tables"].push_back({{"protocol", table.protocol},
+                             {"reference", table.reference},
+                             {"measures", measures},
+                             {"rows", rows}});
   }
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -13,7 +13,8 @@ namespace foil {
 // it.
 std::string render_csv(const std::vector<ComparisonTable>& tables);
 
-// {"tables": [{"protocol", "reference", "rows": [...]}]}
+// {"tables": [{"protocol", "reference", "measures": {"knn": {"title", "unit", "digits", "better", ...}, ...},
+// "rows": [...]}]}
 std::string render_json(const std::vector<ComparisonTable>& tables);
 
 }  // namespace foil

@@ -23,7 +23,7 @@ TEST(EvaluateOnCuda, EqualsTheCpu) {
   const Tensor bank = torch::cat({train, train}),
                bank_labels = torch::cat({labels, labels.flip(0)});  // every similarity twice
 
-  for (const char* vote : {"weighted", "majority"}) {
+  for (const Vote vote : {Vote::weighted, Vote::majority}) {
     const KnnOptions options{20, 0.07, vote};
     EXPECT_EQ(knn_accuracy(bank.cuda(), bank_labels.cuda(), test.cuda(), all_labels.cuda(), 5, options,
                            *World::single(), 1 << 16),

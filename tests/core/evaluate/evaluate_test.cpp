@@ -7,6 +7,7 @@
 #include "evaluate/clustering.h"
 #include "evaluate/collapse.h"
 #include "evaluate/geometry.h"
+#include "evaluate/measure.h"
 #include "ranks/in_process.h"
 
 #include <foil/cluster.h>
@@ -129,9 +130,36 @@ TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
   EXPECT_EQ(id("features.std"), "std-per-dimension/features/test30/resize-none/v1");
   EXPECT_EQ(result["features.std"]["dimensions"], 11);
   EXPECT_FALSE(result.contains("features.alignment"));
-  options.knn.vote = "majority";
+  options.knn.vote = Vote::majority;
   EXPECT_EQ(evaluate(small_encoder(), data, options, *World::single())["features.knn"]["protocol"],
             "knn-cosine-k9-majority/features/train61/test30/resize-none/v1");
+}
+
+TEST(Evaluate, SaysOfEveryNumberWhatItIs) {
+  Subject subject = small_encoder();
+  const MemoryDataset data = data_set(61, 30);
+  EvaluateOptions options;
+  options.class_frequency = options.clustering = true;
+  const nlohmann::json result = evaluate(subject, data, options, *World::single());
+  std::map<int64_t, std::string> columns;
+  for (const auto& [key, entry] : result.items()) {
+    const Measure measure = measure_of(entry).value();
+    EXPECT_EQ(measure.title.starts_with(key.substr(0, key.find('.'))), !measure.headline) << key;
+    if (measure.headline) columns[measure.column] = entry["metric"];
+  }
+  EXPECT_EQ(columns, (std::map<int64_t, std::string>{{1, "knn"},
+                                                     {2, "linear"},
+                                                     {3, "knn_many"},
+                                                     {4, "knn_medium"},
+                                                     {5, "knn_few"},
+                                                     {6, "linear_many"},
+                                                     {7, "linear_medium"},
+                                                     {8, "linear_few"}}));
+  EXPECT_EQ(heading(*measure_of(result["features.knn_many"])), "kNN many %");
+  EXPECT_EQ(heading(*measure_of(result["projections.knn"])), "projections kNN %");
+  EXPECT_EQ(heading(*measure_of(result["features.uniformity"])), "features uniformity ↓");
+  EXPECT_EQ(measure_of(result["projections.nmi"])->better, Better::higher);
+  EXPECT_EQ(measure_of(result["features.std"])->better, Better::neither);
 }
 
 TEST(Evaluate, SplitsAccuracyByClassFrequency) {

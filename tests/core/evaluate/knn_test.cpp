@@ -45,7 +45,7 @@ std::vector<int64_t> predicted(const Tensor& bank, const Tensor& labels, const T
     for (int64_t i = 0; i < options.neighbours; ++i) {
       const auto [minus_cosine, n] = order[static_cast<size_t>(i)];
       votes[labels[n].item<int64_t>()] +=
-          options.vote == "weighted" ? std::exp(-minus_cosine / options.temperature) : 1;
+          options.vote == Vote::weighted ? std::exp(-minus_cosine / options.temperature) : 1;
     }
     int64_t best = -1;
     for (int64_t i = 0; i < options.neighbours; ++i) {
@@ -78,14 +78,14 @@ TEST(Knn, EqualsTheLoopOverAllPairs) {
   torch::manual_seed(1);
   const Tensor bank = torch::randn({211, 7}), queries = torch::randn({37, 7}),
                labels = torch::randint(5, {211});
-  for (const char* vote : {"weighted", "majority"}) {
+  for (const Vote vote : {Vote::weighted, Vote::majority}) {
     for (int64_t k : {1, 2, 20, 211}) {
       const KnnOptions options{k, 0.07, vote};
       const Tensor truth = torch::tensor(predicted(bank, labels, queries, options));
       EXPECT_EQ(knn_accuracy(bank, labels, queries, truth, 5, options, *World::single()), 1.0)
-          << vote << " k=" << k;
+          << static_cast<int>(vote) << " k=" << k;
       EXPECT_EQ(knn_accuracy(bank, labels, queries, (truth + 1) % 5, 5, options, *World::single()), 0.0)
-          << vote << " k=" << k;
+          << static_cast<int>(vote) << " k=" << k;
     }
   }
 }
@@ -115,7 +115,7 @@ TEST(Knn, TakesTheLowerRowOfEqualSimilarities) {
   Tensor bank = row.repeat({90, 1});
   bank.select(0, 1).mul_(2);
   for (int64_t chunk_bytes : {int64_t{64}, int64_t{600}, int64_t{5000}, kWhole}) {
-    for (const char* vote : {"weighted", "majority"}) {
+    for (const Vote vote : {Vote::weighted, Vote::majority}) {
       EXPECT_TRUE(votes_for(7, bank, labels, row, {7, 0.07, vote}, chunk_bytes))
           << chunk_bytes;  // 4 against 3
       EXPECT_TRUE(votes_for(7, bank, labels, row, {11, 0.07, vote}, chunk_bytes))
@@ -128,18 +128,18 @@ TEST(Knn, TakesTheLowerRowOfEqualSimilarities) {
 TEST(Knn, TakesTheLowerRowAmongTiesBehindANearerOne) {
   // The nearest row comes last; of the five that tie for the other two places, rows 0 and 2 are lower.
   const Tensor bank = doubles({{1, 1}, {0, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}});
-  EXPECT_TRUE(votes_for(3, bank, {3, 0, 3, 4, 4, 4, 8}, doubles({{1, 0}}), {3, 0.07, "majority"}));
+  EXPECT_TRUE(votes_for(3, bank, {3, 0, 3, 4, 4, 4, 8}, doubles({{1, 0}}), {3, 0.07, Vote::majority}));
 }
 
 TEST(Knn, GivesEqualVotesToTheNearerNeighbour) {
   const Tensor bank = doubles({{0, 1}, {1, 2}, {2, 1}, {1, 0}});  // ever nearer to (1, 0)
-  EXPECT_TRUE(votes_for(3, bank, {1, 1, 3, 3}, doubles({{1, 0}}), {4, 0.07, "majority"}));
-  EXPECT_TRUE(votes_for(9, bank, {1, 1, 1, 9}, doubles({{1, 0}}), {2, 0.07, "majority"}));
+  EXPECT_TRUE(votes_for(3, bank, {1, 1, 3, 3}, doubles({{1, 0}}), {4, 0.07, Vote::majority}));
+  EXPECT_TRUE(votes_for(9, bank, {1, 1, 1, 9}, doubles({{1, 0}}), {2, 0.07, Vote::majority}));
 }
 
 TEST(Knn, WorksWithMoreNeighboursThanAClassHas) {
   const Tensor bank = doubles({{1, 0}, {9, 1}, {9, 2}, {0, 1}, {1, 9}});
-  EXPECT_TRUE(votes_for(6, bank, {6, 6, 6, 4, 4}, doubles({{1, 0}}), {5, 0.07, "majority"}));
+  EXPECT_TRUE(votes_for(6, bank, {6, 6, 6, 4, 4}, doubles({{1, 0}}), {5, 0.07, Vote::majority}));
   EXPECT_TRUE(votes_for(6, bank, {6, 6, 6, 4, 4}, doubles({{1, 0}}), {5}));
 }
 
@@ -155,7 +155,7 @@ TEST(Knn, WeighsVotesByExpOfSimilarityOverTemperature) {
   const Tensor bank = doubles({{4, 3}, {4, -3}, {1, 0}}), query = doubles({{1, 0}});
   EXPECT_TRUE(votes_for(5, bank, {2, 2, 5}, query, {3, 0.288}));
   EXPECT_TRUE(votes_for(2, bank, {2, 2, 5}, query, {3, 0.289}));
-  EXPECT_TRUE(votes_for(2, bank, {2, 2, 5}, query, {3, 0.01, "majority"}));
+  EXPECT_TRUE(votes_for(2, bank, {2, 2, 5}, query, {3, 0.01, Vote::majority}));
 }
 
 TEST(Knn, StaysFiniteAtLowTemperatures) {

@@ -3,8 +3,8 @@
 #include "study/comparison.h"
 
 #include "folder.h"
-#include "study/results.h"
 #include "study/store.h"
+#include "study/trial_results.h"
 
 #include <foil/error.h>
 
@@ -220,9 +220,37 @@ TEST(LoadComparison, NamesASeedThatIsNone) {
 TEST(ParseResults, RefusesWhatIsNone) {
   for (const std::string text :
        {"", "7", "[]", "{}", R"({"protocol": 1, "metrics": {}})", R"({"protocol": "p", "metrics": [1]})",
-        R"({"protocol": "p", "metrics": {}, "step": "many"})"}) {
+        R"({"protocol": "p", "metrics": {}, "step": "many"})",
+        R"({"protocol": "p", "metrics": {}, "measured": [1]})",
+        R"({"protocol": "p", "metrics": {}, "measured": {"features.knn": {"title": 7}}})"}) {
     EXPECT_EQ(error_of<foil::Error>([&] { foil::parse_results(text, "x"); }).find("5: x: not "), 0u) << text;
   }
+}
+
+TEST(ParseResults, NamesTheMeasureThatIsDamaged) {
+  EXPECT_EQ(
+      error_of<foil::Error>([] {
+        foil::parse_results(
+            R"({"protocol": "p", "metrics": {}, "measured": {"features.mrr": {"title": "MRR", "digits": 99}}})",
+            "x");
+      }),
+      "5: x: not the results of a run: of features.mrr digits is 99, allowed: an integer from 0 to 15");
+}
+
+TEST(LoadComparison, KeepsWhatTheTrialsSayOfTheirMeasures) {
+  Folder folder;
+  folder.write("runs/a/results.json", results(80));
+  folder.write("runs/b/results.json",
+               R"({"protocol": "p", "metrics": {"mrr": 0.784}, "measured": {"features.mrr": {"value": 0.784,
+                   "metric": "mrr", "title": "MRR", "unit": "", "digits": 3, "better": "higher",
+                   "headline": true, "column": 1}}})");
+  const auto comparison = load_comparison({folder.at("runs")}, read_config);
+  ASSERT_EQ(names(comparison), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(comparison.rows[0].measures.empty());
+  const foil::Measure& mrr = comparison.rows[1].measures.at("mrr");
+  EXPECT_EQ(mrr.title, "MRR");
+  EXPECT_EQ(mrr.digits, 3);
+  EXPECT_TRUE(mrr.headline);
 }
 
 TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {
@@ -231,17 +259,18 @@ TEST(ParseResults, LeavesOutMetricsThatAreNotFinite) {
   EXPECT_EQ(parsed.metrics, (std::map<std::string, double>{{"knn", 80}}));
 }
 
-TEST(ReadCurve, SkipsBrokenRowsAndThinsByMeans) {
+TEST(ReadCurves, SkipsBrokenRowsAndThinsByMeans) {
   Folder folder;
   std::string text = "{\"step\": 1, \"loss\": \"nan\"}\nnot json\n[1]\n{\"step\": 2}\n";
   for (int step = 1; step <= 10; ++step)
     text += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(10 * step) + "}\n";
   folder.write("metrics.jsonl", text + "{\"step\": 11, \"lo");
-  using Points = std::vector<std::pair<double, double>>;
-  EXPECT_EQ(foil::read_curve(folder.path(), "loss").size(), 10u);
-  EXPECT_EQ(foil::read_curve(folder.path(), "loss", 4), (Points{{2, 20}, {5, 50}, {8, 80}, {10, 100}}));
-  EXPECT_EQ(foil::read_curve(folder.path(), "knn"), Points{});
-  EXPECT_EQ(foil::read_curve(folder.at("none"), "loss"), Points{});
+  const auto curves = foil::read_curves(folder.path(), {"loss", "knn"});
+  EXPECT_EQ(curves.at("loss").size(), 10u);
+  EXPECT_EQ(curves.at("knn"), foil::Curve{});
+  EXPECT_EQ(foil::read_curves(folder.path(), {"loss"}, 4).at("loss"),
+            (foil::Curve{{2, 20}, {5, 50}, {8, 80}, {10, 100}}));
+  EXPECT_EQ(foil::read_curves(folder.at("none"), {"loss"}).at("loss"), foil::Curve{});
 }
 
 TEST(LoadComparison, TwoDataSetsAreTwoRowsAndOneThatIsNotKnownGoesWithAny) {

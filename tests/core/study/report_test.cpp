@@ -17,17 +17,19 @@ foil::Comparison sample(const Folder& folder) {
   foil::Comparison comparison;
   comparison.rows.resize(3);
   comparison.rows[0] = {"raw pixels", "knn20", true, {{"knn", {{0, 84.5}}}}, {}, {{0, folder.at("raw")}},
-                        {},           {}};
+                        {},           {},      {}};
   comparison.rows[1] = {
       "infonce", "knn20",
       false,     {{"knn", {{0, 86.0}, {1, 86.25}}}, {"features.rank", {{0, 30.5}, {1, 31.5}}}},
       {},        {},
-      {},        {}};
+      {},        {},
+      {}};
   comparison.rows[2] = {"dcl <b>&\"",
                         "knn20",
                         false,
                         {{"knn", {{0, 86.5}, {1, 86.75}}}},
                         {{2, "failed", "<script>alert(1)</script>"}},
+                        {},
                         {},
                         {},
                         {}};
@@ -94,6 +96,23 @@ TEST(Report, DrawsEverySeedAndEveryCurve) {
   const auto html = foil::report_html(sample(folder), "quick");
   EXPECT_EQ(count(html, "<circle"), 5u);    // a dot a seed
   EXPECT_EQ(count(html, "<polyline"), 8u);  // loss and kNN of four trials
+}
+
+TEST(Report, ShowsAndDrawsAMeasureAsItSaysItself) {
+  Folder folder;
+  auto comparison = sample(folder);
+  for (foil::Row& row : comparison.rows) {
+    row.measures["knn"] = {"missed", "places", 3, foil::Better::lower, true, 1};
+    row.measures["features.rank"] = {"features rank", "", 1, foil::Better::neither};
+  }
+  const auto html = foil::report_html(comparison, "quick");
+  EXPECT_NE(html.find(">missed places ↓ over steps, a line a seed</text>"), std::string::npos);
+  EXPECT_NE(html.find("font-weight=\"bold\">84.500</text>"), std::string::npos) << "the lowest is best";
+  EXPECT_NE(html.find(">86.125 ± 0.177</text>"), std::string::npos);
+  EXPECT_NE(html.find("<th>missed places ↓</th><th>features rank</th>"), std::string::npos);
+  EXPECT_NE(html.find("<td class=\"best\">84.5</td>"), std::string::npos);
+  EXPECT_NE(html.find(" ↓ lower is better. Differences by seed (below 0 is better than the reference)"),
+            std::string::npos);
 }
 
 TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {

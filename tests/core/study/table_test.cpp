@@ -56,6 +56,21 @@ Comparison three_seeds() {
   return comparison;
 }
 
+// An error rate that calls itself "miss", with three digits, lower is better, before a reciprocal rank.
+Comparison lower_is_better() {
+  Comparison comparison;
+  comparison.rows = {baseline("raw pixels", {{"miss", {{0, 0.3125}}}, {"mrr", {{0, 0.5}}}}),
+                     row("infonce", {{"miss", {{0, 0.25}, {1, 0.2265625}}}, {"mrr", {{0, 0.784}}}}),
+                     row("dcl", {{"miss", {{0, 0.125}, {1, 0.1328125}}}, {"mrr", {{0, 0.75}}}}),
+                     row("supcon", {{"miss", {{0, 0.125}, {1, 0.140625}}}, {"turns", {{0, 4}}}})};
+  for (Row& one : comparison.rows) {
+    one.measures = {{"miss", {"missed", "of 1", 3, foil::Better::lower, true, 1}},
+                    {"mrr", {"MRR", "", 3, foil::Better::higher, true, 2}},
+                    {"turns", {"turns", "", 0, foil::Better::neither, true, 3}}};
+  }
+  return comparison;
+}
+
 }  // namespace
 
 TEST(Table, IsPlainTextWithTheBestMarked) {
@@ -207,6 +222,7 @@ Comparison hostile(const std::string& name) {
   Comparison comparison;
   comparison.rows = {row(name, {{"knn", {{0, 86.0}}}, {name, {{0, 1.0}}}}, "knn20" + name),
                      row("dcl", {}, "")};
+  comparison.rows[0].measures[name] = {name, name, 1, foil::Better::higher, true, 9};
   comparison.rows[1].unfinished = {{0, "failed", name}};
   return comparison;
 }
@@ -251,10 +267,55 @@ TEST(Table, GivesMarkdownNoLinkNoHtmlAndNoCode) {
   EXPECT_NE(text.find("- failed: dcl seed 0: " + plain + "\n"), std::string::npos) << text;
 }
 
-TEST(Table, OrdersKnnThenLinearThenOtherMetricsThenDiagnostics) {
+TEST(Table, ShowsAMeasureAsItSaysItself) {
+  EXPECT_EQ(render(lower_is_better(), Format::table),
+            "protocol knn20\n"
+            "variant        missed of 1 ↓     MRR             turns     n   missed - infonce          p\n"
+            "raw pixels     0.312             0.500                     1\n"
+            "infonce      = 0.238 ± 0.017   * 0.784 (n=1)               2                             -\n"
+            "dcl          * 0.129 ± 0.006     0.750 (n=1)               2   -0.109 [-0.308, +0.089]   n < 3\n"
+            "supcon       = 0.133 ± 0.011                     4 (n=1)   2   -0.105 [-0.354, +0.143]   n < 3\n"
+            "↓ lower is better.\n"
+            "= level with the best variant: the 95 % interval of the difference by seed holds 0.\n"
+            "Differences by seed (below 0 is better than the reference) with their 95 % interval; p: exact "
+            "sign-flip test, corrected for 2 variants (Holm).\n"
+            "2 seeds cannot reach p < 0.05 here, 7 can.\n");
+}
+
+TEST(Table, ShowsAMeasureAsItSaysItselfInMarkdownCsvAndJson) {
+  const std::string markdown = render(lower_is_better(), Format::markdown);
+  EXPECT_NE(markdown.find("| variant | missed of 1 ↓ | MRR | turns | n | missed - infonce | p |\n"),
+            std::string::npos)
+      << markdown;
+  EXPECT_NE(markdown.find("| dcl | **0.129 ± 0.006** | 0.750 (n=1) |"), std::string::npos) << markdown;
+  EXPECT_NE(markdown.find("- ↓ lower is better.\n"), std::string::npos) << markdown;
+  const std::string csv = render(lower_is_better(), Format::csv);
+  EXPECT_NE(csv.find("knn20,dcl,miss,2,0.12890625,0.005524271728,1,0,"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("knn20,raw pixels,miss,1,0.3125,,0,0,"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("knn20,supcon,turns,1,4,,0,0,"), std::string::npos) << csv;
+  const auto json = nlohmann::json::parse(render(lower_is_better(), Format::json)).at("tables").at(0);
+  EXPECT_EQ(json.at("measures").at("miss"),
+            nlohmann::json::parse(R"({"title": "missed", "unit": "of 1", "digits": 3, "better": "lower",
+                                      "headline": true, "column": 1})"));
+  EXPECT_EQ(json.at("rows").at(2).at("metrics").at("miss").at("best"), true);
+}
+
+TEST(Table, TakesWhatARecordSaysBeforeWhatIsKnownOfOldOnes) {
+  Comparison comparison;
+  comparison.rows = {row("old", {{"knn", {{0, 86.0}}}, {"auc", {{0, 1}}}}),
+                     row("new", {{"knn", {{0, 87.0}}}, {"auc", {{0, 2}}}})};
+  comparison.rows[1].measures = {{"knn", {"nearest", "%", 2, foil::Better::higher, true, 1}}};
+  const auto table = foil::tabulate(comparison).at(0);
+  EXPECT_EQ(table.headline, (std::vector<std::string>{"knn"}));
+  EXPECT_EQ(foil::heading(table.measures.at("knn")), "nearest %");
+  EXPECT_EQ(foil::cell_text(table, table.rows[0], "knn"), "86.00");
+}
+
+TEST(Table, OrdersHeadlineMetricsByColumnThenDiagnostics) {
   Comparison comparison;
   comparison.rows = {
       row("a", {{"auc", {{0, 1}}}, {"features.a", {{0, 1}}}, {"linear", {{0, 1}}}, {"knn", {{0, 1}}}})};
+  comparison.rows[0].measures["auc"] = {"AUC", "", 3, foil::Better::higher, true, 3};
   const auto table = foil::tabulate(comparison).at(0);
   EXPECT_EQ(table.metrics, (std::vector<std::string>{"knn", "linear", "auc", "features.a"}));
   EXPECT_EQ(table.headline, (std::vector<std::string>{"knn", "linear", "auc"}));

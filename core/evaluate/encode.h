@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The embeddings of a whole split, gathered from all ranks.
+#pragma once
+
+#include "evaluate/evaluate.h"
+
+#include <string>
+#include <vector>
+
+namespace foil {
+
+struct Labelled {
+  Tensor rows;   // [N, F]
+  Tensor label;  // int64 [N]
+};
+
+// One split: embeddings by place (features, then projections where there are any) and labels (undefined:
+// none).
+struct Encodings {
+  std::vector<Tensor> rows;
+  Tensor label;
+
+  // Only the samples with a label.
+  Labelled labelled(size_t place) const;
+};
+
+// Ranks encode contiguous blocks of whole batches, so that every batch is the same for any world size. Every
+// rank returns all rows, in order.
+Encodings encode_split(const Subject& subject, const Dataset& data, Split split, int64_t batch_size,
+                       Ranks& ranks, const EvaluationProgress& progress);
+
+// The first `count` samples by subject.encode_pair: of the first view by place, then of the second.
+std::vector<Tensor> encode_pairs(const Subject& subject, Split split, int64_t count, int64_t batch_size,
+                                 Ranks& ranks, const EvaluationProgress& progress);
+
+}  // namespace foil

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a finished run left in its folder, as far as comparing runs needs it: results.json, metrics.jsonl.
+// Reads only; who runs writes them.
+#pragma once
+
+#include "evaluate/measure.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace foil {
+
+// results.json: {"protocol": "...", "data": "crc32:...", "metrics": {"knn": 86.1, "linear": 90.2,
+// "features.alignment": 0.7}, "measured": {"features.knn": {"metric": "knn", "title": "kNN", ...}, ...},
+// "step": 938, "loss": 4.2}.
+struct TrialResults {
+  std::string protocol;
+  std::string data;                         // Dataset::identity of what it was measured on; empty = not known
+  std::map<std::string, double> metrics;    // finite ones; a metric that is null or not finite is left out
+  std::map<std::string, Measure> measures;  // what the record says of its metrics; nothing in an old one
+  int64_t step = 0;
+};
+
+// `place` is named in the Error (Exit::data) when the text is not such an object.
+TrialResults parse_results(const std::string& text, const std::string& place);
+
+// The whole file, nothing when there is none; Error (Exit::data) when something else is in its place.
+std::optional<std::string> read_text(const std::string& path);
+
+using Curve = std::vector<std::pair<double, double>>;  // (step, value)
+
+// A curve for each of the keys from metrics.jsonl, rows without a finite number left out, thinned to at most
+// `limit` points: means over equally many neighbours. Empty ones when there is no file.
+std::map<std::string, Curve> read_curves(const std::string& folder, const std::vector<std::string>& keys,
+                                         size_t limit = 400);
+
+}  // namespace foil
