@@ -43,8 +43,7 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
       refuse("data.imbalance", options.imbalance, "0, as not every training sample has a label");
     }
     rows = long_tail(labels.contiguous(), options.imbalance);
-    if (rows.numel() == 0)
-      refuse("data.imbalance", options.imbalance, "one that leaves a training sample");
+    if (rows.numel() == 0) refuse("data.imbalance", options.imbalance, "one that leaves a training sample");
   }
   if (options.subset > rows.size(0)) {
     refuse("data.subset", options.subset,
