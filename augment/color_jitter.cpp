@@ -116,7 +116,8 @@ void turn_hue(Real* x, int64_t n, Real factor) {
     const Real by_red = (g - b) * inverse, by_green = 2 + (b - r) * inverse, by_blue = 4 + (r - g) * inverse;
     const Real not_red = value == g ? by_green : by_blue;
     Real angle = (value == r ? by_red : not_red) + turn;  // in [-4, 8]
-    angle += angle < 0 ? Real(6) : angle < 6 ? Real(0) : Real(-6);
+    const Real up = angle < 0 ? Real(6) : Real(0), down = angle < 6 ? Real(0) : Real(6);
+    angle += up - down;
     red[i] = value - chroma * distance(angle + 5);
     green[i] = value - chroma * distance(angle + 3);
     blue[i] = value - chroma * distance(angle + 1);
@@ -225,10 +226,9 @@ class ColorJitter final : public foil::Augmentation {
     Jitter jitter;
     if (draws.uniform() >= options_.probability) return jitter;
     for (int64_t i = 3; i > 0; --i) std::swap(jitter.order[i], jitter.order[draws.below(i + 1)]);
-    for (Change change : {brightness, contrast, saturation}) {
-      const double spread = change == brightness ? options_.brightness
-                            : change == contrast ? options_.contrast
-                                                 : options_.saturation;
+    const std::pair<Change, double> spreads[] = {
+        {brightness, options_.brightness}, {contrast, options_.contrast}, {saturation, options_.saturation}};
+    for (const auto& [change, spread] : spreads) {
       jitter.factor[change] = draws.uniform(std::max(0.0, 1 - spread), 1 + spread);
     }
     jitter.factor[hue] = draws.uniform(-options_.hue, options_.hue);

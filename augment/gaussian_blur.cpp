@@ -32,7 +32,7 @@ std::vector<std::vector<double>> kernels(const std::vector<double>& sigma, int64
 }
 
 // The position inside [0, n) that a position up to n - 1 outside mirrors to, the edge itself not repeated.
-int64_t reflect(int64_t i, int64_t n) { return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i; }
+int64_t reflect(int64_t i, int64_t n) { return n - 1 - std::abs(n - 1 - std::abs(i)); }
 
 // One plane [h, w]: along the rows into `across`, then along the columns into `out`. `padded` holds w + size
 // - 1 values.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Inputs, values and numbers of one step; what is said and saved when something in it is not finite.
 #include "step.h"
 
 #include "api/loss_tensors.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// foil describe: the text a library carries, what a loss needs, and the options with their defaults.
 #include "api/loss_tensors.h"
 #include "commands.h"
 #include "config/reader.h"

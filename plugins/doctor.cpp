@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// foil doctor: versions, devices and folders, and what is wrong with them.
 #include "commands.h"
 #include "data/builtin.h"
 #include "program/environment.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// foil new: the templates of this installation under a name of the user's.
 #include "commands.h"
 #include "loader.h"
 #include "run/file.h"

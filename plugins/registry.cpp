@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Components by kind and name; a library enters whole or not at all.
 #include "registry.h"
 
 #include "name_taken.h"

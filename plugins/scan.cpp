@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Libraries tried one by one in processes of their own, so that one that crashes is named.
 #include "scan.h"
 
 #include <nlohmann/json.hpp>

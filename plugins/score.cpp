@@ -63,11 +63,9 @@ void require_finite(const ScoreOptions& options, const std::string& name, const 
     entry = entry[at];
   }
   const double found = entry.item<double>();
-  fail(Exit::non_finite, options.file, ": ", name, place.empty() ? "" : place + "]", " is ",
-       std::isnan(found) ? "nan"
-       : found > 0       ? "inf"
-                         : "-inf",
-       ".");
+  if (!place.empty()) place += "]";
+  const char* const infinite = found > 0 ? "inf" : "-inf";
+  fail(Exit::non_finite, options.file, ": ", name, place, " is ", std::isnan(found) ? "nan" : infinite, ".");
 }
 
 // f(), whose refusals are those of the file.

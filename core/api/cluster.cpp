@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Sinkhorn and Knopp's iteration on logarithms over all ranks, and k-means on rank 0 for all of them.
 #include "evaluate/checks.h"
 
 #include <foil/cluster.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The Subject that evaluate() measures, made of an experiment's tower and pipeline; and evaluation while
+// training.
 #include "experiment/evaluation.h"
 
 #include "evaluate/class_frequency.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What a loss asks for and the experiment has not, said where the loss stands in the file.
 #include "experiment/needs.h"
 
 #include "api/loss_tensors.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The augmentations in their order, and the keys of a view's draws.
 #include "experiment/pipeline.h"
 
 #include <algorithm>

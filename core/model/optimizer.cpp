@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Parameters sorted into buckets that one fused or foreach call steps, and the state of each by name.
 #include "model/optimizer.h"
 
 #include "config/dump.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Heads from their options, and one pass of all views through encoder, head and predictor.
 #include "model/tower.h"
 
 #include "model/weights.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The affinity mask and the quotas of control groups, as the kernel tells them.
 #include "program/cores.h"
 
 #include <sched.h>

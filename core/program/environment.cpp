@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// env.json, and the memory that the process keeps.
 #include "program/environment.h"
 
 #include "program/cores.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Which keys of two experiments belong to the steps already made and which to the rest.
 #include "program/same_run.h"
 
 #include "config/dump.h"

@@ -81,9 +81,8 @@ EvaluationProgress stoppable(const EvaluationProgress& shown, const SignalScope&
 }
 
 RunState state_after(Exit code) {
-  return code == Exit::interrupted ? RunState::interrupted
-         : code == Exit::again     ? RunState::again
-                                   : RunState::failed;
+  if (code == Exit::interrupted) return RunState::interrupted;
+  return code == Exit::again ? RunState::again : RunState::failed;
 }
 
 // Whether a run that has finished left its results whole; when not, says that they are made again.

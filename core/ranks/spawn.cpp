@@ -199,7 +199,8 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
     if (family.code() == 0 || is_agreed_stop(family.code())) continue;
     if (failed_at == Clock::time_point{}) failed_at = Clock::now();
     const auto since = Clock::now() - failed_at;
-    const int due = since > 2 * grace ? SIGKILL : since > grace ? SIGTERM : 0;
+    int due = 0;
+    if (since > grace) due = since > 2 * grace ? SIGKILL : SIGTERM;
     if (due != sent) family.send(sent = due);
   }
   if (!family.killed().empty() && !failure_was_spoken(*store))

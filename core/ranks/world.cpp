@@ -162,7 +162,8 @@ Tensor bytes_of(const Tensor& contiguous) {
 Tensor World::reduce(const Tensor& local, Reduce operation, const char* what) {
   const at::ScalarType type = local.scalar_type();
   const bool narrow = type == at::kBFloat16 || type == at::kHalf;
-  const at::ScalarType wide = narrow ? at::kFloat : type == at::kBool ? at::kLong : type;
+  at::ScalarType wide = type == at::kBool ? at::kLong : type;
+  if (narrow) wide = at::kFloat;
   std::vector<Tensor> all = {local.detach().to(wide).clone(at::MemoryFormat::Contiguous)};
   if (size_ > 1 && local.numel() > 0) {
     c10d::AllreduceOptions options;

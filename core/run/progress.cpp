@@ -28,7 +28,7 @@ std::string clock_text(double seconds) {
 std::string rate_text(double rate) {
   if (!(rate > 0)) return "?it/s";
   const double shown = rate < 1 ? 1 / rate : rate;
-  const int decimals = shown < 9.995 ? 2 : shown < 99.95 ? 1 : 0;
+  const int decimals = (shown < 9.995) + (shown < 99.95);
   return fmt::format("{:.{}f}{}", shown, decimals, rate < 1 ? "s/it" : "it/s");
 }
 

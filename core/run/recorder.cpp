@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Rows to metrics.jsonl, TensorBoard and the progress line; checkpoints behind the rows they know of.
 #include "run/recorder.h"
 
 #include "run/text.h"

@@ -19,7 +19,7 @@ CodePoint first_code_point(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = at(0);
   if (lead < 0x80) return {lead, 1};
-  const size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  const size_t bytes = 2 + size_t{lead >= 0xE0} + size_t{lead >= 0xF0};
   if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return {};
   uint32_t value = lead & (0x7Fu >> bytes);
   for (size_t i = 1; i < bytes; ++i) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What describe() says of a component: every option with a default in its range, a text and a name of its
+// own.
 #include "config/dump.h"
 #include "conformance.h"
 

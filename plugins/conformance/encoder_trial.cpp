@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// An encoder built as an experiment builds it, its views, and one step of gradient descent.
 #include "encoder_trial.h"
 
 #include "model/tower.h"

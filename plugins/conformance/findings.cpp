@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The checks of one item: what they compared, and what is said of those that failed.
 #include "findings.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Batches of a small data set, and a loss's input, value, gradients and state on them.
 #include "host.h"
 
 #include "api/loss_tensors.h"
@@ -26,7 +27,8 @@ Queue queue_of(const QueueNeed& need, bool raw, int64_t step, const Tensor& labe
                at::Generator& generator) {
   Queue queue;
   queue.view = need.view;
-  queue.filled = step == 0 ? 0 : step == 1 ? std::min(kBatch, need.length) : need.length;
+  const int64_t filled[] = {0, std::min(kBatch, need.length), need.length};
+  queue.filled = filled[std::min<int64_t>(step, 2)];
   const Tensor data = random({need.length, kWidth}, generator);
   queue.data = raw ? data : unit(data);
   const Tensor entered = torch::arange(need.length) < queue.filled;

@@ -97,7 +97,8 @@ int run(const Options& options) {
     passed = passed && report.passed();
     skipped = skipped && report.skipped();
   }
-  return !passed ? 1 : skipped ? kSkipped : 0;
+  if (!passed) return 1;
+  return skipped ? kSkipped : 0;
 }
 
 }  // namespace

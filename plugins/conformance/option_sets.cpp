@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The option sets that a component is tried with: its default, each option at its ends, pairs, and its own
+// samples.
 #include "option_sets.h"
 
 #include "config/allowed.h"
@@ -23,10 +25,9 @@ Node node(Node value) {
 
 // The ends of a range that is allowed: { low, high }.
 std::pair<double, double> ends(const Range& range, double inside, double far_low, double far_high) {
-  const double low = std::isinf(range.low) ? far_low : range.low_open ? range.low + inside : range.low;
-  const double high = std::isinf(range.high) ? std::max(far_high, low)
-                      : range.high_open      ? range.high - inside
-                                             : range.high;
+  double low = range.low + (range.low_open ? inside : 0), high = range.high - (range.high_open ? inside : 0);
+  if (std::isinf(range.low)) low = far_low;
+  if (std::isinf(range.high)) high = std::max(far_high, low);
   return {std::min(low, high), high};
 }
 
