@@ -31,9 +31,9 @@ class AlignUniform final : public foil::Loss {
     void describe(foil::Fields& f) {
       f.number("alignment_weight", alignment_weight, "factor of the alignment", foil::at_least(0));
       f.number("uniformity_weight", uniformity_weight, "factor of the uniformity", foil::at_least(0));
+      // fp32 holds no larger power of 2, the largest distance, and its gradient.
       f.number("alignment_power", alignment_power, "power of the distance between positives",
-               foil::above_up_to(
-                   0, 100));  // fp32 holds no larger power of 2, the largest distance, and its gradient
+               foil::above_up_to(0, 100));
       f.number("uniformity_scale", uniformity_scale, "multiplies the squared distances of the uniformity",
                foil::above(0));
     }

@@ -24,16 +24,19 @@ using foil::Tensor;
 
 class BYOL final : public foil::Loss {
  public:
+  enum class Directions { mean, sum };
   struct Options {
-    std::string directions = "mean";
+    Directions directions = Directions::mean;
     void describe(foil::Fields& f) {
-      f.choice("directions", directions, {"mean", "sum"},
+      f.choice("directions", directions, {{"mean", Directions::mean}, {"sum", Directions::sum}},
                "how the pairs of views are joined; sum as published");
     }
   };
   explicit BYOL(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.max_views = 0, .predictor = true, .target = true}; }
+  foil::Needs needs() const override {
+    return {.max_views = foil::any_number, .predictor = true, .target = true};
+  }
 
   Tensor forward(const LossInput& input) override {
     Tensor sum = torch::zeros({}, input.p[0].options());
@@ -47,7 +50,7 @@ class BYOL final : public foil::Loss {
         ++pairs;
       }
     }
-    return options_.directions == "mean" ? sum / static_cast<double>(pairs) : sum;
+    return options_.directions == Directions::mean ? sum / static_cast<double>(pairs) : sum;
   }
 
  private:

@@ -26,43 +26,47 @@ using foil::Tensor;
 
 class DCL final : public foil::Loss {
  public:
+  enum class Weighting { none, von_mises_fisher };
+  enum class Directions { mean, sum };
+  enum class Mask { exact, additive };
   struct Options {
     double temperature = 0.1;
-    std::string weighting = "none";
+    Weighting weighting = Weighting::none;
     double sigma = 0.5;
+    Directions directions = Directions::mean;
     bool detach_weight = false;
-    std::string mask = "exact";
-    std::string directions = "mean";
+    Mask mask = Mask::exact;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.choice("weighting", weighting, {"none", "von_mises_fisher"},
+      f.choice("weighting", weighting,
+               {{"none", Weighting::none}, {"von_mises_fisher", Weighting::von_mises_fisher}},
                "weight of the positive term; von_mises_fisher is DCLW");
       f.number("sigma", sigma, "temperature of the von Mises-Fisher weight", foil::above(0));
-      f.flag("detach_weight", detach_weight, "no gradient through the weight");
-      f.choice("mask", mask, {"exact", "additive"}, "additive reproduces the published code's leaking mask");
-      f.choice("directions", directions, {"mean", "sum"},
+      f.choice("directions", directions, {{"mean", Directions::mean}, {"sum", Directions::sum}},
                "how the two directions are joined; sum as published");
+      // What reproduces published code:
+      f.flag("detach_weight", detach_weight, "no gradient through the weight, as lightly");
+      f.choice("mask", mask, {{"exact", Mask::exact}, {"additive", Mask::additive}},
+               "additive reproduces the published code's leaking mask");
     }
   };
   explicit DCL(Options options) : options_(options) {}
 
   Tensor forward(const LossInput& input) override {
     const Tensor forth = direction(input, 0, 1), back = direction(input, 1, 0);
-    input.report("loss_12", forth);
-    input.report("loss_21", back);
-    return options_.directions == "sum" ? forth + back : (forth + back) / 2;
+    input.report("loss_1_2", forth);
+    input.report("loss_2_1", back);
+    return options_.directions == Directions::sum ? forth + back : (forth + back) / 2;
   }
 
  private:
-  Tensor direction(const LossInput& input, int64_t from, int64_t to) const {
-    const Tensor& a = input.z[static_cast<size_t>(from)];                               // [B, D]
-    const Tensor& b = input.z[static_cast<size_t>(to)];                                 // [B, D]
-    const Tensor cosine = (a * b).sum(1);                                               // [B]
-    const Tensor candidates = torch::cat({input.everyone(from), input.everyone(to)});   // [2N, D]
-    const Tensor similarity = torch::matmul(a, candidates.t()) / options_.temperature;  // [B, 2N]
-    const Tensor negative = input.other_samples(2);                                     // [B, 2N]
+  Tensor direction(const LossInput& input, size_t from, size_t to) const {
+    const Tensor &a = input.z[from], &b = input.z[to];                                        // [B, D]
+    const Tensor cosine = (a * b).sum(1);                                                     // [B]
+    const Tensor similarity = torch::matmul(a, input.everyone().t()) / options_.temperature;  // [B, 2N]
+    const Tensor negative = input.other_samples(2);                                           // [B, 2N]
     const Tensor lse =
-        options_.mask == "exact"
+        options_.mask == Mask::exact
             ? foil::masked_logsumexp(similarity, negative)
             : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
     // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
@@ -72,7 +76,7 @@ class DCL final : public foil::Loss {
 
   // w_i of the local anchors: [B].
   Tensor weight(const LossInput& input, const Tensor& cosine) const {
-    if (options_.weighting == "none") return torch::ones_like(cosine);
+    if (options_.weighting == Weighting::none) return torch::ones_like(cosine);
     const Tensor logits = input.gather(cosine / options_.sigma);  // [N]
     const Tensor share = (cosine / options_.sigma - logits.logsumexp(0)).exp();
     const Tensor w = 2 - static_cast<double>(input.global_batch()) * share;

@@ -46,13 +46,15 @@ class DINO final : public foil::Loss {
                "the teacher's temperature at the start", foil::above(0));
       f.integer("warmup_epochs", warmup_epochs, "epochs until teacher_temperature is reached",
                 foil::at_least(0));
-      f.number("centre_momentum", centre_momentum, "how much of the centre stays in a step",
+      f.number("centre_momentum", centre_momentum, "share of the centre that stays in a step",
                foil::between(0, 1));
     }
   };
   explicit DINO(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.max_views = 0, .raw_z = true, .target = true}; }
+  foil::Needs needs() const override {
+    return {.max_views = foil::any_number, .raw_z = true, .target = true};
+  }
 
   void setup(const foil::Sizes& sizes) override {
     centre_ = register_buffer("centre", torch::zeros({sizes.z_dim}));

@@ -26,24 +26,27 @@ using foil::Tensor;
 
 class HardContrastive final : public foil::Loss {
  public:
+  enum class Negatives { batch, queue };
   struct Options {
     double temperature = 0.3;
     double kept_fraction = 0.0819;
-    std::string negatives = "batch";
+    Negatives negatives = Negatives::batch;
     int64_t queue_length = 4096;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("kept_fraction", kept_fraction, "part of the negatives that is kept, the most similar",
-               {0, 1, true, false});
-      f.choice("negatives", negatives, {"batch", "queue"}, "where the negatives are from");
-      f.integer("queue_length", queue_length, "rows of the queue", foil::at_least(1));
+               foil::above_up_to(0, 1));
+      f.choice("negatives", negatives, {{"batch", Negatives::batch}, {"queue", Negatives::queue}},
+               "where the negatives are from");
+      f.integer("queue_length", queue_length, "earlier projections that are negatives; negatives = \"queue\"",
+                foil::at_least(1));
     }
   };
   explicit HardContrastive(Options options) : options_(options) {}
 
   foil::Needs needs() const override {
     foil::Needs needs;
-    if (options_.negatives == "queue") {
+    if (options_.negatives == Negatives::queue) {
       needs.queues = {
           {.length = options_.queue_length, .source = foil::QueueNeed::Source::online, .view = 1}};
     }
@@ -52,7 +55,7 @@ class HardContrastive final : public foil::Loss {
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
-    if (options_.negatives == "queue") {
+    if (options_.negatives == Negatives::queue) {
       const foil::Queue& queue = input.queue.at(0);
       const Tensor similarity = torch::matmul(input.z[0], queue.data.t()) / options_.temperature;  // [B, K]
       const Tensor entered =
@@ -60,8 +63,8 @@ class HardContrastive final : public foil::Loss {
       return input.mean(
           foil::softplus(kept_logsumexp(similarity, entered.expand_as(similarity), queue.filled) - positive));
     }
-    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
-    const Tensor negative = input.other_samples(2);                                // [B, 2N]
+    const Tensor candidates = input.everyone();      // [2N, D]
+    const Tensor negative = input.other_samples(2);  // [B, 2N]
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]

@@ -25,31 +25,33 @@ using foil::Tensor;
 
 class HCL final : public foil::Loss {
  public:
+  enum class Estimator { hard, easy };
   struct Options {
     double temperature = 0.5;
     double positive_prior = 0.1;
     double concentration = 1;
-    std::string estimator = "hard";
+    Estimator estimator = Estimator::hard;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("positive_prior", positive_prior,
-               "probability that a negative is of the anchor's class (tau+)", {0, 1, false, true});
+               "probability that a negative is of the anchor's class (tau+)", foil::from_below(0, 1));
       f.number("concentration", concentration, "how much harder negatives weigh more (beta)",
                foil::at_least(0));
-      f.choice("estimator", estimator, {"hard", "easy"}, "hard weights and debiases; easy is the plain sum");
+      f.choice("estimator", estimator, {{"hard", Estimator::hard}, {"easy", Estimator::easy}},
+               "hard weights and debiases; easy is the plain sum");
     }
   };
   explicit HCL(Options options) : options_(options) {}
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
-    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});     // [2N, D]
+    const Tensor candidates = input.everyone();                                       // [2N, D]
     const int64_t global = input.global_batch();
     const Tensor negative = input.other_samples(2);  // [B, 2N]
     std::vector<Tensor> terms;
     for (const Tensor& anchor : input.z) {
       const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
-      const bool hard = options_.estimator == "hard" && global > 1;  // one sample has no negatives
+      const bool hard = options_.estimator == Estimator::hard && global > 1;  // one sample has no negatives
       const Tensor push =
           hard ? hard_negatives(similarity, negative, positive, 2 * static_cast<double>(global - 1))
                : foil::masked_logsumexp(similarity, negative);

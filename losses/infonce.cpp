@@ -33,13 +33,11 @@ class InfoNCE final : public foil::Loss {
   };
   explicit InfoNCE(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.min_views = 2, .max_views = 0}; }
+  foil::Needs needs() const override { return {.max_views = foil::any_number}; }
 
   Tensor forward(const LossInput& input) override {
     const size_t views = input.z.size();
-    std::vector<Tensor> everyone;
-    for (size_t v = 0; v < views; ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
-    const Tensor candidates = torch::cat(everyone);                            // [V*N, D], view-major
+    const Tensor candidates = input.everyone();                                // [V*N, D], view-major
     const Tensor negative = input.other_samples(static_cast<int64_t>(views));  // [B, V*N]
 
     std::vector<Tensor> terms;

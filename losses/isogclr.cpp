@@ -7,26 +7,28 @@
 //            mean over i of t_i log mean over c of exp(h_ic/t_i) + t_i robustness
 //   h_ic   = the cosine of anchor and negative (surrogate = "exponential"),
 //            or max(0, its excess over the positive's + margin)^2 ("squared_hinge")
-//   g_v(i) = mean of exp(h/t_i) over the 2N - 2 rows c of other samples
-//   u_v(i) = (1 - update_rate) u[i] + update_rate g_v(i)
+//   g_v(i) = mean of exp(h_ic/t_i) over the 2N - 2 rows c of other samples
+//   u_v(i) = estimate_momentum u[i] + (1 - estimate_momentum) g_v(i)
 //   w_ic   = sg[exp(h_ic/t_i) / u_v(i)]
 //   L      = mean over i and v of mean over c of w_ic h_ic (less the positive's cosine)
 //   G(i)   = mean over v of log u_v(i) + robustness - mean over c of w_ic h_ic/t_i, clipped
 //   after the step:
 //   u[i]   = mean over v of u_v(i)
-//   m[i]   = (1 - gradient_rate) m[i] + gradient_rate G(i)
+//   m[i]   = gradient_momentum m[i] + (1 - gradient_momentum) G(i)
 //   t_i    = t_i - learning rate m[i]
 //
-// z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. State is kept
-// per sample of the training set, u as its log (the lowest float = never seen); L uses the temperatures
-// before the step. A sample twice in a batch leaves its last row; a batch of one sample leaves the state
-// alone. `temperature` (its mean over the batch), `temperature_gradient` and `temperature_learning_rate` are
-// reported. The published codes differ: all add L over both views (directions = "sum"). iSogCLR's takes g
-// itself as u in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch is new ("batch"),
-// clips nothing (gradient_clip = 0), bounds u in the weights (smallest_estimate = 1e-8) and may anneal the
-// rate from 1 (rate_schedule = "cosine"). iSogCLR's squared hinge never takes g itself ("none"), counts the
-// positive as a negative (positive_among_negatives) and divides by the negative's temperature (temperature_of
-// = "negative"); its exponential schedule begins above the learning rate ("exponential_from_epoch_one").
+// z is unit norm, sg is a constant; L's value is a surrogate whose gradient is the estimate. The momenta are
+// 1 less the paper's gamma and beta. State is kept per sample of the training set, u as its log (the lowest
+// float = never seen); L uses the temperatures before the step. A sample twice in a batch leaves its last
+// row; a batch of one sample leaves the state alone. `temperature` (its mean over the batch),
+// `temperature_gradient` and `temperature_learning_rate` are reported.
+//
+// The published codes differ: all add L over both views (directions = "sum"). iSogCLR's takes g itself as u
+// in epoch 0 only (first_visit = "epoch_zero"); LibAUC's when the whole batch is new ("batch"), clips nothing
+// (gradient_clip = 0), bounds u in the weights (smallest_estimate = 1e-8) and may raise the momentum from 0
+// (momentum_schedule = "cosine"). iSogCLR's squared hinge never takes g itself ("none"), counts the positive
+// as a negative (positive_among_negatives) and divides by the negative's temperature (temperature_of =
+// "negative"); its exponential schedule begins above the learning rate ("exponential_from_epoch_one").
 //
 //   [[loss]]
 //   name = "isogclr"
@@ -40,58 +42,86 @@ using foil::Tensor;
 
 class ISogCLR final : public foil::Loss {
  public:
+  enum class Schedule { constant, cosine, exponential, exponential_from_epoch_one };
+  enum class Surrogate { exponential, squared_hinge };
+  enum class Directions { mean, sum };
+  enum class FirstVisit { sample, epoch_zero, batch, none };
+  enum class TemperatureOf { anchor, negative };
   struct Options {
-    double temperature = 0.1, smallest_temperature = 0.05, largest_temperature = 1;
+    double temperature = 0.1;
+    double smallest_temperature = 0.05;
+    double largest_temperature = 1;
     double robustness = 0.4;
-    double update_rate = 0.8, gradient_rate = 0.5, gradient_clip = 3;
-    double temperature_learning_rate = 0.03, smallest_learning_rate = 1e-4;
-    std::string temperature_schedule = "constant";
+    double estimate_momentum = 0.2;
+    Schedule momentum_schedule = Schedule::constant;
+    int64_t momentum_epochs = 10;
+    double gradient_momentum = 0.5;
+    double gradient_clip = 3;
+    double temperature_learning_rate = 0.03;
+    Schedule temperature_schedule = Schedule::constant;
+    double smallest_learning_rate = 1e-4;
     int64_t schedule_epochs = 100;
     double schedule_decay = 0.8;
-    std::string rate_schedule = "constant";
-    int64_t rate_epochs = 10;
-    std::string first_visit = "sample";
-    double smallest_estimate = 0;
-    std::string surrogate = "exponential";
+    Surrogate surrogate = Surrogate::exponential;
     double margin = 0.8;
-    std::string temperature_of = "anchor";
+    Directions directions = Directions::mean;
+    FirstVisit first_visit = FirstVisit::sample;
+    double smallest_estimate = 0;
+    TemperatureOf temperature_of = TemperatureOf::anchor;
     bool positive_among_negatives = false;
-    std::string directions = "mean";
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "of every sample at the start", foil::above(0));
       f.number("smallest_temperature", smallest_temperature, "lower bound of the temperatures",
                foil::above(0));
       f.number("largest_temperature", largest_temperature, "upper bound of the temperatures", foil::above(0));
       f.number("robustness", robustness, "larger = cooler samples (rho)", foil::at_least(0));
-      f.number("update_rate", update_rate, "weight of the new estimate in the moving average (gamma)",
-               {0, 1, true, false});
-      f.number("gradient_rate", gradient_rate, "weight of the new temperature gradient in its average (beta)",
-               {0, 1, true, false});
+      f.number("estimate_momentum", estimate_momentum, "share of u that stays in a step (1 - gamma)",
+               foil::from_below(0, 1));
+      f.choice("momentum_schedule", momentum_schedule,
+               {{"constant", Schedule::constant}, {"cosine", Schedule::cosine}},
+               "cosine goes from 0 to estimate_momentum");
+      f.integer("momentum_epochs", momentum_epochs, "epochs that the cosine takes", foil::at_least(1));
+      f.number("gradient_momentum", gradient_momentum,
+               "share of a temperature's averaged gradient that stays in a step (1 - beta)",
+               foil::from_below(0, 1));
       f.number("gradient_clip", gradient_clip, "bound of a temperature's gradient; 0 = none",
                foil::at_least(0));
       f.number("temperature_learning_rate", temperature_learning_rate, "step of the temperatures (eta)",
                foil::at_least(0));
+      f.choice("temperature_schedule", temperature_schedule,
+               {{"constant", Schedule::constant},
+                {"cosine", Schedule::cosine},
+                {"exponential", Schedule::exponential},
+                {"exponential_from_epoch_one", Schedule::exponential_from_epoch_one}},
+               "of the step of the temperatures; exponential_from_epoch_one as published");
       f.number("smallest_learning_rate", smallest_learning_rate, "where the schedule of the step ends",
                foil::at_least(0));
-      f.choice("temperature_schedule", temperature_schedule,
-               {"constant", "cosine", "exponential", "exponential_from_epoch_one"},
-               "of the step of the temperatures");
       f.integer("schedule_epochs", schedule_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.number("schedule_decay", schedule_decay, "factor of the exponential schedule each epoch",
-               {0, 1, true, false});
-      f.choice("rate_schedule", rate_schedule, {"constant", "cosine"}, "cosine goes from 1 to update_rate");
-      f.integer("rate_epochs", rate_epochs, "epochs that the cosine takes", foil::at_least(1));
-      f.choice("first_visit", first_visit, {"sample", "epoch_zero", "batch", "none"},
+               foil::above_up_to(0, 1));
+      f.choice("surrogate", surrogate,
+               {{"exponential", Surrogate::exponential}, {"squared_hinge", Surrogate::squared_hinge}},
+               "what of a negative goes into the exponential");
+      f.number("margin", margin, "of the squared hinge", foil::at_least(0));
+      f.choice("directions", directions, {{"mean", Directions::mean}, {"sum", Directions::sum}},
+               "how the two views are joined; sum as published");
+      // What reproduces published code:
+      f.choice("first_visit", first_visit,
+               {{"sample", FirstVisit::sample},
+                {"epoch_zero", FirstVisit::epoch_zero},
+                {"batch", FirstVisit::batch},
+                {"none", FirstVisit::none}},
                "what takes its first estimate whole: every new sample, epoch 0, a batch of new samples only, "
                "nothing");
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
-      f.choice("surrogate", surrogate, {"exponential", "squared_hinge"},
-               "what of a negative goes into the exponential");
-      f.number("margin", margin, "of the squared hinge", foil::at_least(0));
-      f.choice("temperature_of", temperature_of, {"anchor", "negative"},
+      f.choice("temperature_of", temperature_of,
+               {{"anchor", TemperatureOf::anchor}, {"negative", TemperatureOf::negative}},
                "negative reproduces the published squared hinge");
       f.flag("positive_among_negatives", positive_among_negatives, "as the published squared hinge");
-      f.choice("directions", directions, {"mean", "sum"}, "how the two views are joined; sum as published");
+      f.renamed("update_rate", "estimate_momentum (1 - update_rate)");
+      f.renamed("gradient_rate", "gradient_momentum (1 - gradient_rate)");
+      f.renamed("rate_schedule", "momentum_schedule");
+      f.renamed("rate_epochs", "momentum_epochs");
     }
   };
   explicit ISogCLR(Options options) : options_(options) {
@@ -106,122 +136,134 @@ class ISogCLR final : public foil::Loss {
 
   void setup(const foil::Sizes& sizes) override {
     const auto every = [&](double value) { return torch::full({sizes.dataset_size}, value, torch::kDouble); };
-    log_u_ = register_buffer("log_u", every(unseen));
+    log_u_ = register_buffer("log_u", foil::unseen_logs(sizes.dataset_size));
     temperature_ = register_buffer("temperature", every(options_.temperature));
     momentum_ = register_buffer("temperature_momentum", every(0));
   }
 
   Tensor forward(const LossInput& input) override {
-    const Tensor positive = (input.z[0] * input.z[1]).sum(1, true);                // [B, 1]
-    const Tensor candidates = torch::cat({input.everyone(0), input.everyone(1)});  // [2N, D]
-    const auto local = [&](const Tensor& state) {
-      return state.index_select(0, input.index).to(positive.dtype());
-    };
-    const Tensor temperature = local(temperature_);                                    // [B]
-    const Tensor before = local(log_u_).masked_fill(local(log_u_) <= unseen, lowest);  // log u: [B]
-    const Tensor divisor = options_.temperature_of == "anchor"
-                               ? temperature.unsqueeze(1)
-                               : input.gather(temperature).repeat({2}).unsqueeze(0);
-    const Tensor rate = rates(input, before);  // [B]
+    const Tensor positive = (input.z[0] * input.z[1]).sum(1, true);  // [B, 1]
+    const Tensor candidates = input.everyone();                      // [2N, D]
+    const double count = static_cast<double>(std::max<int64_t>(compared(input), 1));
+    const Tensor before = foil::read_logs(log_u_, input.index, positive.scalar_type());  // log u: [B]
+    const Tensor t = local(temperature_, input).to(positive.dtype());                    // [B]
+    const Tensor divisor = divisors(input, t);                                           // over [B, 2N]
+    const Tensor rate = rates(input, before);                                            // [B]
 
-    std::vector<Tensor> terms, estimates, gradients;
-    for (int64_t v = 0; v < 2; ++v) {
-      const Tensor cosine = torch::matmul(input.z[static_cast<size_t>(v)], candidates.t());  // [B, 2N]
-      const Tensor negative = negatives(input, v);                                           // [B, 2N]
-      const double count = static_cast<double>(std::max<int64_t>(counted(input), 1));
-      const bool hinge = options_.surrogate == "squared_hinge";
-      const Tensor h = hinge ? (cosine - positive + options_.margin).clamp_min(0).square() : cosine;
-      const Tensor scaled = h.detach() / divisor;                                        // [B, 2N]
-      const Tensor g = foil::masked_logsumexp(scaled, negative) - std::log(count);       // log g: [B]
-      const Tensor moved = torch::logaddexp((1 - rate).log() + before, rate.log() + g);  // log u_v: [B]
-      const Tensor u = torch::where(g.isneginf(), before, moved);
+    std::vector<Tensor> terms, estimates, gradients;  // by view, [B]
+    for (size_t v = 0; v < 2; ++v) {
+      const Tensor negative = negatives(input, v);                                     // [B, 2N]
+      const Tensor h = exponent(torch::matmul(input.z[v], candidates.t()), positive);  // [B, 2N]
+      const Tensor scaled = h.detach() / divisor;                                      // [B, 2N]
+      const Tensor g = foil::masked_logsumexp(scaled, negative) - std::log(count);     // log g_v: [B]
+      const Tensor u = foil::moved_logs(before, g, rate);                              // log u_v: [B]
       const Tensor bound =
           options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
-      const Tensor weight =
+      const Tensor w =
           (scaled - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp() / count;
-      // The cosines less the positive's: no cancellation where pairs are aligned. The weights' sum is g /
-      // u_v.
-      const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
-      terms.push_back(hinge ? (weight * h).sum(1)
-                            : (weight * (h - positive)).sum(1) + excess * positive.squeeze(1));  // [B]
+      terms.push_back(weighted(w, h, positive, g, bound));
       estimates.push_back(u);
-      gradients.push_back(u + options_.robustness - (weight * scaled).sum(1));
+      gradients.push_back(u + options_.robustness - (w * scaled).sum(1));
     }
-    keep_state(input, before, temperature, torch::stack(estimates), torch::stack(gradients).mean(0));
-    return input.mean(options_.directions == "mean" ? (terms[0] + terms[1]) / 2 : terms[0] + terms[1]);
+    keep_state(input, t, estimates, (gradients[0] + gradients[1]) / 2);
+    const Tensor sum = terms[0] + terms[1];
+    return input.mean(options_.directions == Directions::mean ? sum / 2 : sum);
   }
 
   void after_step(const LossInput& input) override {
-    const Tensor index = input.kept("index"), state = input.kept("state");  // [N], [N, 3]
-    foil::scatter_rows(log_u_, index, state.select(1, 0), foil::Duplicates::last);
-    foil::scatter_rows(momentum_, index, state.select(1, 1), foil::Duplicates::last);
-    foil::scatter_rows(temperature_, index, state.select(1, 2), foil::Duplicates::last);
+    if (compared(input) == 0) return;
+    const Tensor index = input.gather(input.index);  // [N]
+    foil::write_logs(log_u_, index, input.gather(input.kept("log_u")));
+    for (const auto& [name, buffer] :
+         {std::pair("temperature", temperature_), std::pair("temperature_momentum", momentum_)})
+      foil::scatter_rows(buffer, index, input.gather(input.kept(name)), foil::Duplicates::last);
   }
 
  private:
   static constexpr double lowest = -std::numeric_limits<double>::infinity();
-  static constexpr double unseen =
-      std::numeric_limits<float>::lowest();  // log u of a sample before its first visit
 
-  int64_t counted(const LossInput& input) const {
+  static Tensor local(const Tensor& state, const LossInput& input) {
+    return state.index_select(0, input.index);
+  }
+
+  // How many rows an anchor is told from; 0 for the only sample of a batch.
+  int64_t compared(const LossInput& input) const {
     return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2);
   }
 
   // The rows that anchors of view v are told from: [B, 2N].
-  Tensor negatives(const LossInput& input, int64_t v) const {
+  Tensor negatives(const LossInput& input, size_t v) const {
     if (!options_.positive_among_negatives) return input.other_samples(2);
     const Tensor other = input.other_samples(), everyone = torch::ones_like(other);
     return v == 0 ? torch::cat({other, everyone}, 1) : torch::cat({everyone, other}, 1);
   }
 
+  // h from the cosines of anchors and candidates: [B, 2N].
+  Tensor exponent(const Tensor& cosine, const Tensor& positive) const {
+    if (options_.surrogate == Surrogate::exponential) return cosine;
+    return (cosine - positive + options_.margin).clamp_min(0).square();
+  }
+
+  // The temperatures that divide h: [B, 1] or [1, 2N].
+  Tensor divisors(const LossInput& input, const Tensor& t) const {
+    if (options_.temperature_of == TemperatureOf::anchor) return t.unsqueeze(1);
+    return input.gather(t).repeat({2}).unsqueeze(0);
+  }
+
+  // The sum of w h, less the positive's cosine where h is one: [B].
+  Tensor weighted(const Tensor& w, const Tensor& h, const Tensor& positive, const Tensor& g,
+                  const Tensor& bound) const {
+    if (options_.surrogate == Surrogate::squared_hinge) return (w * h).sum(1);
+    // The cosines less the positive's: no cancellation where pairs are aligned. The weights' sum is g / u_v.
+    const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
+    return (w * (h - positive)).sum(1) + excess * positive.squeeze(1);
+  }
+
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
-    double at_epoch = options_.update_rate;
-    if (options_.rate_schedule == "cosine") {
+    double momentum = options_.estimate_momentum;
+    if (options_.momentum_schedule == Schedule::cosine) {
       const double part =
-          std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.rate_epochs));
-      at_epoch += (1 - at_epoch) * 0.5 * (1 + std::cos(M_PI * part));
+          std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.momentum_epochs));
+      momentum *= 0.5 * (1 - std::cos(M_PI * part));
     }
-    const Tensor rate = torch::full_like(before, at_epoch), first = before.isneginf();
-    if (options_.first_visit == "sample") return rate.masked_fill(first, 1);
-    if (options_.first_visit == "batch") return rate.masked_fill(input.gather(first).all(), 1);
-    return options_.first_visit == "epoch_zero" && input.epoch == 0 ? torch::ones_like(rate) : rate;
+    const Tensor rate = torch::full_like(before, 1 - momentum), first = before.isneginf();
+    if (options_.first_visit == FirstVisit::sample) return rate.masked_fill(first, 1);
+    if (options_.first_visit == FirstVisit::batch) return rate.masked_fill(input.gather(first).all(), 1);
+    const bool whole = options_.first_visit == FirstVisit::epoch_zero && input.epoch == 0;
+    return whole ? torch::ones_like(rate) : rate;
   }
 
   double learning_rate(int64_t epoch) const {
     const double least = options_.smallest_learning_rate, span = options_.temperature_learning_rate - least;
-    const double at = static_cast<double>(epoch);
-    if (options_.temperature_schedule == "cosine") {
-      return least +
-             span * std::cos(M_PI / 2 * std::min(1.0, at / static_cast<double>(options_.schedule_epochs)));
-    }
-    if (options_.temperature_schedule == "exponential")
-      return least + span * std::pow(options_.schedule_decay, at);
-    if (options_.temperature_schedule == "exponential_from_epoch_one") {
-      return least + span * std::pow(options_.schedule_decay, at - 1);
+    const double at = static_cast<double>(epoch), epochs = static_cast<double>(options_.schedule_epochs);
+    switch (options_.temperature_schedule) {
+      case Schedule::constant:
+        break;
+      case Schedule::cosine:
+        return least + span * std::cos(M_PI / 2 * std::min(1.0, at / epochs));
+      case Schedule::exponential:
+        return least + span * std::pow(options_.schedule_decay, at);
+      case Schedule::exponential_from_epoch_one:
+        return least + span * std::pow(options_.schedule_decay, at - 1);
     }
     return options_.temperature_learning_rate;
   }
 
-  // What after_step writes: log u, momentum and temperature of this batch's samples.
-  void keep_state(const LossInput& input, const Tensor& before, const Tensor& temperature, const Tensor& u,
-                  Tensor gradient) {
-    const Tensor old = momentum_.index_select(0, input.index).to(before.dtype());
-    Tensor state = torch::stack({before.clamp_min(unseen), old, temperature}, 1);  // [B, 3]
-    const double step = learning_rate(input.epoch);
-    if (counted(input) > 0) {
-      if (options_.gradient_clip > 0)
-        gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
-      const Tensor momentum = (1 - options_.gradient_rate) * old + options_.gradient_rate * gradient;
-      const Tensor stepped =
-          (temperature - step * momentum).clamp(options_.smallest_temperature, options_.largest_temperature);
-      state = torch::stack({torch::logaddexp(u[0], u[1]) - std::log(2.0), momentum, stepped}, 1);
-      input.report("temperature_gradient", input.mean(gradient));
-    }
-    input.keep("index", input.gather(input.index));
-    input.keep("state", input.gather(state.detach()));
-    input.report("temperature", input.mean(temperature));
-    input.report("temperature_learning_rate", torch::full({}, step, before.options()));
+  // What after_step writes of this rank's samples, from log u_v and the gradient of the temperatures.
+  void keep_state(const LossInput& input, const Tensor& t, const std::vector<Tensor>& u, Tensor gradient) {
+    const double step = learning_rate(input.epoch), stays = options_.gradient_momentum;
+    input.report("temperature", input.mean(t));
+    input.report("temperature_learning_rate", torch::full({}, step, t.options()));
+    if (compared(input) == 0) return;
+    if (options_.gradient_clip > 0)
+      gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
+    input.report("temperature_gradient", input.mean(gradient));
+    const Tensor momentum = stays * local(momentum_, input).to(t.dtype()) + (1 - stays) * gradient;
+    input.keep("log_u", torch::logaddexp(u[0], u[1]) - std::log(2.0));
+    input.keep("temperature_momentum", momentum);
+    input.keep("temperature",
+               (t - step * momentum).clamp(options_.smallest_temperature, options_.largest_temperature));
   }
 
   Options options_;

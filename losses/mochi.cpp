@@ -23,7 +23,7 @@
 //   hardest = 256
 //   pairs = 128
 //   with_query = 64
-//   start_epoch = 2
+//   mixing_start_epoch = 2
 //   [momentum]
 //   value = 0.999
 //   schedule = "constant"
@@ -34,8 +34,6 @@ namespace {
 using foil::LossInput;
 using foil::Tensor;
 
-Tensor unit(const Tensor& x) { return x / x.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12); }
-
 class MoCHi final : public foil::Loss {
  public:
   struct Options {
@@ -44,7 +42,7 @@ class MoCHi final : public foil::Loss {
     int64_t hardest = 1024;
     int64_t pairs = 1024;
     int64_t with_query = 128;
-    int64_t start_epoch = 10;
+    int64_t mixing_start_epoch = 10;
     bool mask_own = false;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
@@ -55,8 +53,9 @@ class MoCHi final : public foil::Loss {
       f.integer("pairs", pairs, "negatives mixed from two of the hardest", foil::at_least(0));
       f.integer("with_query", with_query, "negatives mixed from the query and one of the hardest",
                 foil::at_least(0));
-      f.integer("start_epoch", start_epoch, "mixing starts at this epoch", foil::at_least(0));
+      f.integer("mixing_start_epoch", mixing_start_epoch, "mixing starts at this epoch", foil::at_least(0));
       f.flag("mask_own", mask_own, "entries of the query's own sample are no negatives");
+      f.renamed("start_epoch", "mixing_start_epoch");
     }
   };
   explicit MoCHi(Options options) : options_(options) {
@@ -83,11 +82,12 @@ class MoCHi final : public foil::Loss {
       const Tensor own = input.index.unsqueeze(1) == input.queue[0].index;  // [B, K]
       negative = negative.masked_fill(own, -std::numeric_limits<double>::infinity());
     }
-    if (input.epoch >= options_.start_epoch) {
+    if (input.epoch >= options_.mixing_start_epoch) {
       const Tensor mixed = mix(input, q.detach(), queue, negative.detach());  // [B, pairs + with_query, D]
       negative =
           torch::cat({negative, torch::matmul(mixed, q.unsqueeze(2)).squeeze(2) / options_.temperature}, 1);
     }
+    // Kept for tests alone.
     input.keep("positive", positive);
     input.keep("negative", negative);
     return input.mean(
@@ -110,7 +110,7 @@ class MoCHi final : public foil::Loss {
     const Tensor pairs =
         alpha * drawn("pair_a", options_.pairs) + (1 - alpha) * drawn("pair_b", options_.pairs);
     const Tensor with_query = beta * q.unsqueeze(1) + (1 - beta) * drawn("partner", options_.with_query);
-    return unit(torch::cat({pairs, with_query}, 1)).detach();
+    return foil::unit(torch::cat({pairs, with_query}, 1)).detach();
   }
 
   Options options_;
@@ -121,7 +121,7 @@ class MoCHi final : public foil::Loss {
 FOIL_PLUGIN(plugin) {
   plugin.loss<MoCHi>(
       "mochi",
-      {.samples = {
-           "queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nstart_epoch = 0",
-           "queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nstart_epoch = 0\nmask_own = true"}});
+      {.samples = {"queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nmixing_start_epoch = 0",
+                   "queue_length = 10\nhardest = 6\npairs = 5\nwith_query = 3\nmixing_start_epoch = "
+                   "0\nmask_own = true"}});
 }

@@ -30,41 +30,47 @@ using foil::Tensor;
 
 class Multiview final : public foil::Loss {
  public:
+  enum class Aggregation { pairwise, average, geometric, arithmetic, arithmetic_published };
   struct Options {
     double temperature = 0.5;
-    std::string aggregation = "pairwise";
+    Aggregation aggregation = Aggregation::pairwise;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.choice("aggregation", aggregation,
-               {"pairwise", "average", "geometric", "arithmetic", "arithmetic_published"},
+               {{"pairwise", Aggregation::pairwise},
+                {"average", Aggregation::average},
+                {"geometric", Aggregation::geometric},
+                {"arithmetic", Aggregation::arithmetic},
+                {"arithmetic_published", Aggregation::arithmetic_published}},
                "how views are joined; arithmetic_published reproduces the published code's deviation");
     }
   };
   explicit Multiview(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.min_views = 2, .max_views = 0}; }
+  foil::Needs needs() const override { return {.max_views = foil::any_number}; }
 
   Tensor forward(const LossInput& input) override {
-    if (options_.aggregation == "average") return average(input);
-    std::vector<Tensor> everyone;
-    for (size_t v = 0; v < input.z.size(); ++v) everyone.push_back(input.everyone(static_cast<int64_t>(v)));
+    if (options_.aggregation == Aggregation::average) return average(input);
+    const int64_t views = static_cast<int64_t>(input.z.size());
+    const bool pairwise = options_.aggregation == Aggregation::pairwise;
     std::vector<Tensor> anchors;  // V of [V-1, B]
-    for (size_t v = 0; v < input.z.size(); ++v) {
+    for (int64_t l = 0; l < views; ++l) {
+      const Tensor& anchor = input.z[static_cast<size_t>(l)];
+      const Tensor all = pairwise ? Tensor() : repulsion(input, anchor, input.everyone(), views);
       std::vector<Tensor> terms;  // V-1 of [B]
-      const Tensor all =
-          options_.aggregation == "pairwise" ? Tensor() : repulsion(input, input.z[v], everyone);
-      for (size_t u = 0; u < input.z.size(); ++u) {
-        if (u == v) continue;
-        const Tensor push = all.defined() ? all : repulsion(input, input.z[v], {everyone[v], everyone[u]});
-        terms.push_back(foil::softplus(push - similarity(input.z[v], input.z[u])));
+      for (int64_t m = 0; m < views; ++m) {
+        if (m == l) continue;
+        const Tensor push =
+            pairwise ? repulsion(input, anchor, torch::cat({input.everyone(l), input.everyone(m)}), 2) : all;
+        terms.push_back(foil::softplus(push - similarity(anchor, input.z[static_cast<size_t>(m)])));
       }
       anchors.push_back(torch::stack(terms));
     }
     const Tensor losses = torch::stack(anchors);  // [V, V-1, B]
-    if (options_.aggregation == "arithmetic") {
+    if (options_.aggregation == Aggregation::arithmetic) {
       return input.mean(std::log(static_cast<double>(losses.size(1))) - (-losses).logsumexp(1));
     }
-    if (options_.aggregation == "arithmetic_published") {
+    if (options_.aggregation == Aggregation::arithmetic_published) {
       const double global = static_cast<double>(input.global_batch());
       const Tensor means =
           input.sum_ranks(losses.sum(2)) / global;  // [V, V-1], of the global batch on every rank
@@ -76,11 +82,10 @@ class Multiview final : public foil::Loss {
  private:
   Tensor similarity(const Tensor& a, const Tensor& b) const { return (a * b).sum(1) / options_.temperature; }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined):
-  // [B].
-  Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
-    return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
-                                  input.other_samples(static_cast<int64_t>(candidates.size())));
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` ([views N, D]): [B].
+  Tensor repulsion(const LossInput& input, const Tensor& a, const Tensor& candidates, int64_t views) const {
+    return foil::masked_logsumexp(torch::matmul(a, candidates.t()) / options_.temperature,
+                                  input.other_samples(views));
   }
 
   Tensor average(const LossInput& input) const {
@@ -88,10 +93,10 @@ class Multiview final : public foil::Loss {
     const Tensor sum = torch::stack(input.z).sum(0);  // [B, D]
     for (const Tensor& view : input.z) {
       const Tensor mean = (sum - view) / static_cast<double>(input.z.size() - 1);
-      const std::vector<Tensor> candidates{input.gather(view), input.gather(mean)};
+      const Tensor candidates = torch::cat({input.gather(view), input.gather(mean)});  // [2N, D]
       const Tensor positive = similarity(view, mean);
       for (const Tensor& anchor : {view, mean})
-        terms.push_back(foil::softplus(repulsion(input, anchor, candidates) - positive));
+        terms.push_back(foil::softplus(repulsion(input, anchor, candidates, 2) - positive));
     }
     return input.mean(torch::stack(terms));
   }

@@ -4,7 +4,7 @@
 // Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   D(i,l) = log sum over j != i of exp s(i,l; j,l),   s(a; c) = <z_a, z_c> / temperature
-//   L, by form:
+//   L, by aggregation:
 //   "joint"             mean over i of [ -log sum over l < l' of exp s(i,l; i,l') + sum_l D(i,l) ]  (MV-DHEL)
 //   "pairwise"          mean over pairs l < l' and i of [ -s(i,l; i,l') + D(i,l) + D(i,l') ]
 //   "average"           the pair loss of each view and the normalised mean of the others, averaged over views
@@ -30,22 +30,29 @@ using foil::Tensor;
 
 class MVDHEL final : public foil::Loss {
  public:
+  enum class Aggregation { joint, pairwise, average, anchor_positives, anchor_softmax };
   struct Options {
     double temperature = 0.5;
-    std::string form = "joint";
+    Aggregation aggregation = Aggregation::joint;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
-      f.choice("form", form, {"joint", "pairwise", "average", "anchor_positives", "anchor_softmax"},
-               "joint is MV-DHEL, the others are its ablations");
+      f.choice("aggregation", aggregation,
+               {{"joint", Aggregation::joint},
+                {"pairwise", Aggregation::pairwise},
+                {"average", Aggregation::average},
+                {"anchor_positives", Aggregation::anchor_positives},
+                {"anchor_softmax", Aggregation::anchor_softmax}},
+               "how views are joined; joint is MV-DHEL, the others are its ablations");
+      f.renamed("form", "aggregation");
     }
   };
   explicit MVDHEL(Options options) : options_(options) {}
 
-  foil::Needs needs() const override { return {.min_views = 2, .max_views = 0}; }
+  foil::Needs needs() const override { return {.max_views = foil::any_number}; }
 
   Tensor forward(const LossInput& input) override {
-    if (options_.form == "average") return average(input);
-    if (options_.form == "anchor_softmax") return anchor_softmax(input);
+    if (options_.aggregation == Aggregation::average) return average(input);
+    if (options_.aggregation == Aggregation::anchor_softmax) return anchor_softmax(input);
     const size_t views = input.z.size();
     std::vector<Tensor> energies;
     for (size_t v = 0; v < views; ++v) energies.push_back(energy(input, input.z[v]));
@@ -55,8 +62,10 @@ class MVDHEL final : public foil::Loss {
       for (size_t u = v + 1; u < views; ++u) pairs.push_back(similarity(input.z[v], input.z[u]));
       anchors.push_back(positives(input, v));
     }
-    if (options_.form == "joint") return input.mean(push - torch::stack(pairs).logsumexp(0));
-    if (options_.form == "anchor_positives") return input.mean(push - torch::stack(anchors).mean(0));
+    if (options_.aggregation == Aggregation::joint)
+      return input.mean(push - torch::stack(pairs).logsumexp(0));
+    if (options_.aggregation == Aggregation::anchor_positives)
+      return input.mean(push - torch::stack(anchors).mean(0));
     return input.mean(2 * push / static_cast<double>(views) -
                       torch::stack(pairs).mean(0));  // a view is in V - 1 pairs
   }
@@ -73,16 +82,15 @@ class MVDHEL final : public foil::Loss {
     return torch::stack(others).logsumexp(0);
   }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` (k x [N, D], joined):
-  // [B].
-  Tensor repulsion(const LossInput& input, const Tensor& a, const std::vector<Tensor>& candidates) const {
-    return foil::masked_logsumexp(torch::matmul(a, torch::cat(candidates).t()) / options_.temperature,
-                                  input.other_samples(static_cast<int64_t>(candidates.size())));
+  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` ([views N, D]): [B].
+  Tensor repulsion(const LossInput& input, const Tensor& a, const Tensor& candidates, int64_t views) const {
+    return foil::masked_logsumexp(torch::matmul(a, candidates.t()) / options_.temperature,
+                                  input.other_samples(views));
   }
 
   // D of local rows against the same rows of all samples: [B].
   Tensor energy(const LossInput& input, const Tensor& a) const {
-    const Tensor d = repulsion(input, a, {input.gather(a)});
+    const Tensor d = repulsion(input, a, input.gather(a), 1);
     return torch::where(d.isneginf(), torch::zeros_like(d), d);
   }
 
@@ -90,8 +98,7 @@ class MVDHEL final : public foil::Loss {
     std::vector<Tensor> terms;
     const Tensor sum = torch::stack(input.z).sum(0);  // [B, D]
     for (const Tensor& view : input.z) {
-      const Tensor others = sum - view;
-      const Tensor mean = others / others.norm(2, {1}, true).clamp_min(1e-12);
+      const Tensor mean = foil::unit(sum - view);
       terms.push_back(energy(input, view) + energy(input, mean) - similarity(view, mean));  // [B]
     }
     return input.mean(torch::stack(terms));
@@ -104,7 +111,9 @@ class MVDHEL final : public foil::Loss {
       for (size_t u = 0; u < input.z.size(); ++u) {
         if (u != v) others.push_back(input.everyone(static_cast<int64_t>(u)));
       }
-      terms.push_back(foil::softplus(repulsion(input, input.z[v], others) - positives(input, v)));  // [B]
+      const Tensor push =
+          repulsion(input, input.z[v], torch::cat(others), static_cast<int64_t>(others.size()));
+      terms.push_back(foil::softplus(push - positives(input, v)));  // [B]
     }
     return input.mean(torch::stack(terms));
   }

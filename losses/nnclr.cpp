@@ -64,6 +64,7 @@ class NNCLR final : public foil::Loss {
           torch::matmul(anchor, input.gather(candidate).t()) / options_.temperature;  // [B, N]
       return input.mean(foil::softplus(foil::masked_logsumexp(logits, input.other_samples()) - positive));
     };
+    // Kept for tests alone.
     input.keep("neighbour_" + std::to_string(from + 1), row);
     return options_.transposed ? term(neighbour, p) + term(p, neighbour) : term(neighbour, p);
   }

@@ -28,45 +28,48 @@ using foil::Tensor;
 
 class SupCon final : public foil::Loss {
  public:
+  enum class Positives { label, view };
+  enum class Anchors { all, one };
+  enum class WithoutPositives { zero, leave_out };
   struct Options {
     double temperature = 0.07;
     double base_temperature = 0.07;
-    std::string positives = "label";
-    std::string anchors = "all";
-    std::string without_positives = "zero";
+    Positives positives = Positives::label;
+    Anchors anchors = Anchors::all;
+    WithoutPositives without_positives = WithoutPositives::zero;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("base_temperature", base_temperature,
                "the loss is multiplied by temperature / base_temperature", foil::above(0));
-      f.choice("positives", positives, {"label", "view"},
+      f.choice("positives", positives, {{"label", Positives::label}, {"view", Positives::view}},
                "what shares the label, or the other views of the sample only");
-      f.choice("anchors", anchors, {"all", "one"}, "every view is an anchor, or the first one");
-      f.choice("without_positives", without_positives, {"zero", "leave_out"},
+      f.choice("anchors", anchors, {{"all", Anchors::all}, {"one", Anchors::one}},
+               "every view is an anchor, or the first one");
+      f.choice("without_positives", without_positives,
+               {{"zero", WithoutPositives::zero}, {"leave_out", WithoutPositives::leave_out}},
                "what an anchor without positives counts as");
     }
   };
   explicit SupCon(Options options) : options_(options) {}
 
   foil::Needs needs() const override {
-    const bool labels = options_.positives == "label";
-    return {.min_views = labels ? 1 : 2, .max_views = 0, .labels = labels};
+    const bool labels = options_.positives == Positives::label;
+    return {.min_views = labels ? 1 : 2, .max_views = foil::any_number, .labels = labels};
   }
 
   Tensor forward(const LossInput& input) override {
     const int64_t views = static_cast<int64_t>(input.z.size()), global = input.global_batch();
-    std::vector<Tensor> everyone;
-    for (int64_t v = 0; v < views; ++v) everyone.push_back(input.everyone(v));
-    const Tensor candidates = torch::cat(everyone);  // [V*N, D], view-major
+    const Tensor candidates = input.everyone();  // [V*N, D], view-major
     const Tensor own = torch::arange(input.offset(), input.offset() + input.z[0].size(0),
                                      candidates.options().dtype(torch::kLong));
     Tensor alike = input.other_samples().logical_not();  // [B, N], its own sample
-    if (options_.positives == "label")
+    if (options_.positives == Positives::label)
       alike = alike.logical_or(foil::same_class(input.label, input.gather(input.label)));
     const Tensor same = alike.repeat({1, views});                                     // [B, V*N]
     const Tensor column = torch::arange(views * global, own.options()).unsqueeze(0);  // [1, V*N]
 
     std::vector<Tensor> terms, counts;
-    for (int64_t v = 0; v < (options_.anchors == "all" ? views : 1); ++v) {
+    for (int64_t v = 0; v < (options_.anchors == Anchors::all ? views : 1); ++v) {
       const Tensor similarity =
           torch::matmul(input.z[static_cast<size_t>(v)], candidates.t()) / options_.temperature;  // [B, V*N]
       const Tensor other = column != (own + v * global).unsqueeze(1);                             // [B, V*N]
@@ -77,7 +80,7 @@ class SupCon final : public foil::Loss {
     const Tensor loss =
         torch::stack(terms) * (options_.temperature / options_.base_temperature);  // [anchor views, B]
     const Tensor valid = torch::stack(counts) > 0;
-    return options_.without_positives == "zero" ? input.mean(loss) : input.mean(loss, valid);
+    return options_.without_positives == WithoutPositives::zero ? input.mean(loss) : input.mean(loss, valid);
   }
 
  private:

@@ -6,7 +6,7 @@
 //
 //   C     = `prototypes` unit rows
 //   s_v   = z_v C^T
-//   q_i   = Sinkhorn(s_i / epsilon), without gradient
+//   q_i   = Sinkhorn(s_i / assignment_temperature), without gradient
 //   p_v   = softmax(s_v / temperature)
 //   L     = 1/2 sum over i in {1, 2} of 1/(V-1) sum over v != i of
 //           mean over b of ( - sum over k of q_ibk log p_vbk )
@@ -14,8 +14,8 @@
 // With queue_length > 0 the assignments of views 1 and 2 also balance over earlier embeddings of theirs, once
 // the queue has been filled. The prototypes are brought to unit norm after each step; the published code does
 // it before each, which is the same. It exponentiates scores directly; here the iteration works on logarithms
-// (foil/cluster.h), so a small epsilon is safe. The queue is of the global batch, where the published one is
-// split over ranks: the objective does not depend on the world size.
+// (foil/cluster.h), so a small assignment_temperature (the paper's epsilon) is safe. The queue is of the
+// global batch, where the published one is split over ranks: the objective does not depend on the world size.
 //
 //   [[loss]]
 //   name = "swav"
@@ -30,13 +30,11 @@ using foil::LossInput;
 using foil::QueueNeed;
 using foil::Tensor;
 
-Tensor unit(const Tensor& x) { return x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12); }
-
 class SwAV final : public foil::Loss {
  public:
   struct Options {
     double temperature = 0.1;
-    double epsilon = 0.05;
+    double assignment_temperature = 0.05;
     int64_t iterations = 3;
     int64_t prototypes = 3000;
     int64_t frozen_steps = 0;
@@ -44,8 +42,8 @@ class SwAV final : public foil::Loss {
     int64_t queue_start_epoch = 15;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the scores", foil::above(0));
-      f.number("epsilon", epsilon, "divides the scores in the assignment: the smaller, the sharper",
-               foil::above(0));
+      f.number("assignment_temperature", assignment_temperature,
+               "divides the scores in the assignment: the smaller, the sharper (epsilon)", foil::above(0));
       f.integer("iterations", iterations, "of the balancing", foil::at_least(1));
       f.integer("prototypes", prototypes, "how many", foil::at_least(2));
       f.integer("frozen_steps", frozen_steps, "in the first so many steps the prototypes do not learn",
@@ -54,6 +52,7 @@ class SwAV final : public foil::Loss {
                 foil::at_least(0));
       f.integer("queue_start_epoch", queue_start_epoch, "the queue fills from this epoch on",
                 foil::at_least(0));
+      f.renamed("epsilon", "assignment_temperature");
     }
   };
   explicit SwAV(Options options) : options_(options) {
@@ -61,7 +60,7 @@ class SwAV final : public foil::Loss {
   }
 
   foil::Needs needs() const override {
-    foil::Needs needs{.max_views = 0};
+    foil::Needs needs{.max_views = foil::any_number};
     for (int64_t v = 0; v < 2 && options_.queue_length > 0; ++v)
       needs.queues.push_back(
           {options_.queue_length, QueueNeed::Source::online, v, options_.queue_start_epoch});
@@ -69,7 +68,8 @@ class SwAV final : public foil::Loss {
   }
 
   void setup(const foil::Sizes& sizes) override {
-    prototypes_ = register_parameter("prototypes", unit(torch::randn({options_.prototypes, sizes.z_dim})));
+    prototypes_ =
+        register_parameter("prototypes", foil::unit(torch::randn({options_.prototypes, sizes.z_dim})));
   }
 
   Tensor forward(const LossInput& input) override {
@@ -80,6 +80,7 @@ class SwAV final : public foil::Loss {
     Tensor sum = torch::zeros({}, scores[0].options());
     for (size_t i = 0; i < 2; ++i) {
       const Tensor code = assignment(input, i, scores[i].detach());  // [B, K]
+      // Kept for tests alone.
       input.keep("codes_" + std::to_string(i + 1), code);
       for (size_t v = 0; v < scores.size(); ++v) {
         if (v != i) sum = sum - input.mean((code * (scores[v] / options_.temperature).log_softmax(1)).sum(1));
@@ -88,14 +89,14 @@ class SwAV final : public foil::Loss {
     return sum / (2.0 * static_cast<double>(scores.size() - 1));
   }
 
-  void after_step(const LossInput&) override { prototypes_.copy_(unit(prototypes_)); }
+  void after_step(const LossInput&) override { prototypes_.copy_(foil::unit(prototypes_)); }
 
  private:
   Tensor assignment(const LossInput& input, size_t i, const Tensor& scores) const {
     Tensor rows = scores;
     if (i < input.queue.size() && input.queue[i].filled == options_.queue_length)
       rows = torch::cat({scores, torch::matmul(input.share(input.queue[i].data), prototypes_.detach().t())});
-    return foil::sinkhorn(rows, options_.epsilon, options_.iterations, *input.ranks)
+    return foil::sinkhorn(rows, options_.assignment_temperature, options_.iterations, *input.ranks)
         .slice(0, 0, scores.size(0));
   }
 

@@ -31,7 +31,7 @@ TEST(BYOL, EqualsTheSquaredDistancesOfPredictionsAndTargets) {
                   crops = step_of(foil::unit_views(4, 7, 5, 8), 2);
   EXPECT_NEAR(BYOL({}).forward(two).item<double>(), slow(two) / 2, 1e-12);
   EXPECT_NEAR(BYOL({}).forward(crops).item<double>(), slow(crops) / 6, 1e-12);
-  EXPECT_NEAR(BYOL({.directions = "sum"}).forward(crops).item<double>(), slow(crops), 1e-12);
+  EXPECT_NEAR(BYOL({.directions = BYOL::Directions::sum}).forward(crops).item<double>(), slow(crops), 1e-12);
   EXPECT_EQ(crops.reports().size(), 6u);  // full views are predicted, by all others
   EXPECT_TRUE(crops.reports().contains("loss_4_2"));
 }

@@ -32,7 +32,7 @@ Tensor forward(const std::vector<Tensor>& z, const DCL::Options& options) {
 DCL::Options weighted() {
   DCL::Options options;
   options.temperature = 0.2;
-  options.weighting = "von_mises_fisher";
+  options.weighting = DCL::Weighting::von_mises_fisher;
   return options;
 }
 
@@ -41,7 +41,7 @@ TEST(DCL, EqualsTheLoopOverAllPairs) {
   DCL::Options options;
   const double sum = slow_direction(z[0], z[1], 0.1, 0) + slow_direction(z[1], z[0], 0.1, 0);
   EXPECT_NEAR(forward(z, options).item<double>(), sum / 2, 1e-12);
-  options.directions = "sum";
+  options.directions = DCL::Directions::sum;
   EXPECT_NEAR(forward(z, options).item<double>(), sum, 1e-12);
 }
 
@@ -54,7 +54,7 @@ TEST(DCL, WeightedEqualsTheLoopOverAllPairs) {
 TEST(DCL, AdditiveMaskLeaksOnlyAtTinyTemperatures) {
   const auto z = foil::unit_views(2, 6, 4);
   DCL::Options exact, additive;
-  additive.mask = "additive";
+  additive.mask = DCL::Mask::additive;
   EXPECT_NEAR(forward(z, exact).item<double>(), forward(z, additive).item<double>(), 1e-12);
   exact.temperature = additive.temperature = 0.005;
   EXPECT_GT((forward(z, additive) - forward(z, exact)).item<double>(), 0.5);

@@ -52,7 +52,10 @@ TEST(HardContrastive, KeepsExactlyAsManyWhereSimilaritiesTie) {
 TEST(HardContrastive, TakesTheNearestOfWhatHasEnteredTheQueue) {
   const auto z = foil::unit_views(2, 5, 4);
   foil::LossInput input = foil::input_of(z);
-  HardContrastive loss({.temperature = 0.2, .kept_fraction = 0.3, .negatives = "queue", .queue_length = 9});
+  HardContrastive loss({.temperature = 0.2,
+                        .kept_fraction = 0.3,
+                        .negatives = HardContrastive::Negatives::queue,
+                        .queue_length = 9});
   const Tensor bank = foil::unit_views(1, 9, 4, 8)[0];
   for (const int64_t filled : {0, 1, 7}) {
     input.queue = {{.data = bank, .label = {}, .index = {}, .filled = filled, .view = 1}};

@@ -26,8 +26,9 @@ double slow(const std::vector<Tensor>& z, const HCL::Options& o) {
       const double positive = std::exp(foil::dot(z[0][i], z[1][i]) / o.temperature);
       const double debiased =
           (weighted / (weights / count) - o.positive_prior * count * positive) / (1 - o.positive_prior);
-      const double g =
-          o.estimator == "easy" ? plain : std::max(debiased, count * std::exp(-1 / o.temperature));
+      const double g = o.estimator == HCL::Estimator::easy
+                           ? plain
+                           : std::max(debiased, count * std::exp(-1 / o.temperature));
       sum -= std::log(positive / (positive + g));
     }
   }
@@ -47,7 +48,8 @@ TEST(HCL, EqualsTheLoopOverAllNegatives) {
           << prior << " " << concentration;
     }
   }
-  EXPECT_NEAR(forward(z, {.estimator = "easy"}).item<double>(), slow(z, {.estimator = "easy"}), 1e-12);
+  const HCL::Options easy{.estimator = HCL::Estimator::easy};
+  EXPECT_NEAR(forward(z, easy).item<double>(), slow(z, easy), 1e-12);
 }
 
 TEST(HCL, HoldsTheFloorWherePositivesOutweighNegatives) {

@@ -41,7 +41,9 @@ Tensors moco_step(const Case& test, int64_t) {
       {"state.encoder_k.after", target->get("w").detach()}};
 }
 
-const Register moco("moco", {"moco", [](const Case& test) { return each_step(test, moco_step); }});
+Tensors moco(const Case& test) { return each_step(test, moco_step); }
+
+const Register of_moco("moco", {"moco", moco});
 
 // ---- mochi: The vectors name the drawn rows of the queue; ours draws a position among the hardest, in queue
 // order.
@@ -60,7 +62,7 @@ Tensors mochi_step(const Case& test, int64_t) {
                                         {"hardest", p.at("N_hard")},
                                         {"pairs", p.at("s")},
                                         {"with_query", p.at("s_prime")},
-                                        {"start_epoch", 0}});
+                                        {"mixing_start_epoch", 0}});
   const Tensor q = in.at("in.q"), k = in.at("in.k"), hardest = in.at("in.hard_topN");
   const auto queue =
       std::make_shared<foil::QueueStore>(loss->needs().queues.at(0), q.size(1), 0, torch::kDouble);
@@ -80,25 +82,27 @@ Tensors mochi_step(const Case& test, int64_t) {
           {"state.queue_ptr.after", torch::tensor(queue_pointer(*queue))}};
 }
 
-const Register mochi("mochi", {"mochi", [](const Case& test) { return each_step(test, mochi_step); }});
+Tensors mochi(const Case& test) { return each_step(test, mochi_step); }
+
+const Register of_mochi("mochi", {"mochi", mochi});
 
 // ---- byol: both directions of the published loss; targets carry no gradient.
 
-const Register byol("byol", {"byol", [](const Case& test) {
-                               const Tensor t1 = test.inputs.at("in.zt1"), t2 = test.inputs.at("in.zt2");
-                               const Result r =
-                                   run_step(*make_loss("byol", {{"directions", "sum"}}),
-                                            {.z = {t1, t2},
-                                             .p = {test.inputs.at("in.p1"), test.inputs.at("in.p2")},
-                                             .target = {t1, t2}});
-                               return Tensors{{"out.loss", r.loss},
-                                              {"out.loss_12", r.reports.at("loss_1_2")},
-                                              {"out.loss_21", r.reports.at("loss_2_1")},
-                                              {"grad.p1", r.prediction_gradients[0]},
-                                              {"grad.p2", r.prediction_gradients[1]},
-                                              {"grad.zt1", r.gradients[0]},
-                                              {"grad.zt2", r.gradients[1]}};
-                             }});
+Tensors byol(const Case& test) {
+  const Tensor t1 = test.inputs.at("in.zt1"), t2 = test.inputs.at("in.zt2");
+  const Result r =
+      run_step(*make_loss("byol", {{"directions", "sum"}}),
+               {.z = {t1, t2}, .p = {test.inputs.at("in.p1"), test.inputs.at("in.p2")}, .target = {t1, t2}});
+  return {{"out.loss", r.loss},
+          {"out.loss_12", r.reports.at("loss_1_2")},
+          {"out.loss_21", r.reports.at("loss_2_1")},
+          {"grad.p1", r.prediction_gradients[0]},
+          {"grad.p2", r.prediction_gradients[1]},
+          {"grad.zt1", r.gradients[0]},
+          {"grad.zt2", r.gradients[1]}};
+}
+
+const Register of_byol("byol", {"byol", byol});
 
 // ---- nnclr: neighbours, gradients of the predictions, and the queue of the first view's projections.
 
@@ -121,7 +125,9 @@ Tensors nnclr_step(const Case& test, int64_t) {
           {"state.queue_ptr.after", torch::tensor({queue_pointer(*queue)})}};
 }
 
-const Register nnclr("nnclr", {"nnclr", [](const Case& test) { return each_step(test, nnclr_step); }});
+Tensors nnclr(const Case& test) { return each_step(test, nnclr_step); }
+
+const Register of_nnclr("nnclr", {"nnclr", nnclr});
 
 // ---- swav: The published loop normalises the prototypes before each step, ours after it. Its queue has the
 // newest batch first and zeros where nothing has entered; ours is a ring.
@@ -154,7 +160,7 @@ Tensors swav_step(const Case& test, int64_t) {
   const Tensor z = test.inputs.at("in.z"), before = test.inputs.at("state.prototypes.before");
   const int64_t n = z.size(1), width = z.size(2);
   const auto loss = make_loss("swav", {{"temperature", p.at("temperature")},
-                                       {"epsilon", p.at("epsilon")},
+                                       {"assignment_temperature", p.at("epsilon")},
                                        {"iterations", p.at("sinkhorn_iterations")},
                                        {"prototypes", p.at("n_prototypes")},
                                        {"queue_length", p.at("queue_length")},
@@ -183,7 +189,9 @@ Tensors swav_step(const Case& test, int64_t) {
   return all;
 }
 
-const Register swav("swav", {"swav", [](const Case& test) { return each_step(test, swav_step); }});
+Tensors swav(const Case& test) { return each_step(test, swav_step); }
+
+const Register of_swav("swav", {"swav", swav});
 
 // ---- dino: one step an epoch, with the published schedule of the teacher's temperature and the centre.
 
@@ -208,6 +216,8 @@ Tensors dino_step(const Case& test, int64_t i) {
           {"state.center.after", centre.view_as(test.inputs.at("state.center.before"))}};
 }
 
-const Register dino("dino", {"dino", [](const Case& test) { return each_step(test, dino_step); }});
+Tensors dino(const Case& test) { return each_step(test, dino_step); }
+
+const Register of_dino("dino", {"dino", dino});
 
 }  // namespace

@@ -9,6 +9,11 @@ constexpr int64_t dataset_size = 12;
 
 Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
 
+using FirstVisit = ISogCLR::FirstVisit;
+using Surrogate = ISogCLR::Surrogate;
+using TemperatureOf = ISogCLR::TemperatureOf;
+using Schedule = ISogCLR::Schedule;
+
 struct State {
   std::vector<double> u, temperature, momentum;
 };
@@ -23,9 +28,9 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
   const auto id = [&](int64_t i) { return static_cast<size_t>(index[i].item<int64_t>()); };
   for (int64_t i = 0; i < n; ++i) seen += old.u[id(i)];
   for (int64_t i = 0; i < n; ++i) {
-    const bool whole =
-        (o.first_visit == "sample" && old.u[id(i)] == 0) || (o.first_visit == "batch" && seen == 0);
-    const double rate = whole ? 1 : o.update_rate, positive = foil::dot(z[0][i], z[1][i]);
+    const bool whole = (o.first_visit == FirstVisit::sample && old.u[id(i)] == 0) ||
+                       (o.first_visit == FirstVisit::batch && seen == 0);
+    const double rate = whole ? 1 : 1 - o.estimate_momentum, positive = foil::dot(z[0][i], z[1][i]);
     double kept = 0, gradient = 0;
     for (size_t v = 0; v < 2; ++v) {
       double g = 0, sum_h = 0, sum_scaled = 0;
@@ -33,26 +38,27 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state
         for (int64_t j = 0; j < n; ++j) {
           if (j == i && (w == v || !o.positive_among_negatives)) continue;
           const double s = foil::dot(z[v][i], z[w][j]);
-          const double h =
-              o.surrogate == "squared_hinge" ? std::pow(std::max(0.0, s - positive + o.margin), 2) : s;
-          const double scaled = h / old.temperature[id(o.temperature_of == "negative" ? j : i)];
+          const double h = o.surrogate == Surrogate::squared_hinge
+                               ? std::pow(std::max(0.0, s - positive + o.margin), 2)
+                               : s;
+          const double scaled = h / old.temperature[id(o.temperature_of == TemperatureOf::negative ? j : i)];
           g += std::exp(scaled) / count;
           sum_h += std::exp(scaled) * h / count;
           sum_scaled += std::exp(scaled) * scaled / count;
         }
       }
       const double u = (1 - rate) * old.u[id(i)] + rate * g;
-      loss += (sum_h / u - (o.surrogate == "exponential" ? positive : 0)) / static_cast<double>(n);
+      loss += (sum_h / u - (o.surrogate == Surrogate::exponential ? positive : 0)) / static_cast<double>(n);
       gradient += (std::log(u) + o.robustness - sum_scaled / u) / 2;
       kept += u / 2;
     }
     if (o.gradient_clip > 0) gradient = std::clamp(gradient, -o.gradient_clip, o.gradient_clip);
     state.u[id(i)] = kept;
-    state.momentum[id(i)] = (1 - o.gradient_rate) * old.momentum[id(i)] + o.gradient_rate * gradient;
+    state.momentum[id(i)] = o.gradient_momentum * old.momentum[id(i)] + (1 - o.gradient_momentum) * gradient;
     state.temperature[id(i)] = std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)],
                                           o.smallest_temperature, o.largest_temperature);
   }
-  return o.directions == "mean" ? loss / 2 : loss;
+  return o.directions == ISogCLR::Directions::mean ? loss / 2 : loss;
 }
 
 std::shared_ptr<ISogCLR> isogclr(const ISogCLR::Options& options) {
@@ -87,22 +93,22 @@ void expect_steps_equal_the_loop(const ISogCLR::Options& options) {
 }
 
 TEST(ISogCLR, EqualsTheLoopOverThreeSteps) {
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6});
+  expect_steps_equal_the_loop({.temperature = 0.3, .estimate_momentum = 0.4});
 }
 
 TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
   expect_steps_equal_the_loop(
-      {.temperature = 0.3, .update_rate = 0.6, .gradient_clip = 0, .first_visit = "batch"});
+      {.temperature = 0.3, .estimate_momentum = 0.4, .gradient_clip = 0, .first_visit = FirstVisit::batch});
   expect_steps_equal_the_loop({.temperature = 0.3,
-                               .first_visit = "none",
-                               .surrogate = "squared_hinge",
-                               .temperature_of = "negative",
-                               .positive_among_negatives = true,
-                               .directions = "sum"});
+                               .surrogate = Surrogate::squared_hinge,
+                               .directions = ISogCLR::Directions::sum,
+                               .first_visit = FirstVisit::none,
+                               .temperature_of = TemperatureOf::negative,
+                               .positive_among_negatives = true});
 }
 
 TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) {
-  expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = "squared_hinge"});
+  expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = Surrogate::squared_hinge});
 }
 
 TEST(ISogCLR, ClipsTheGradientAndBoundsTheTemperature) {
@@ -113,7 +119,8 @@ TEST(ISogCLR, ClipsTheGradientAndBoundsTheTemperature) {
 
 TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
   for (const int64_t epoch : {0, 1}) {
-    const auto loss = isogclr({.temperature = 0.3, .update_rate = 0.6, .first_visit = "epoch_zero"}),
+    const auto loss = isogclr(
+                   {.temperature = 0.3, .estimate_momentum = 0.4, .first_visit = FirstVisit::epoch_zero}),
                whole = isogclr({.temperature = 0.3});
     buffer(*loss, "log_u").zero_();  // u = 1
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
@@ -127,21 +134,21 @@ TEST(ISogCLR, EpochZeroTakesEveryEstimateWhole) {
   }
 }
 
-TEST(ISogCLR, TheUpdateRateGoesFromOneToItsValueByACosine) {
+TEST(ISogCLR, TheMomentumGoesFromZeroToItsValueByACosine) {
   for (const int64_t epoch : {0, 2, 9}) {
     const auto loss = isogclr({.temperature = 0.3,
-                               .update_rate = 0.4,
-                               .rate_schedule = "cosine",
-                               .rate_epochs = 4,
-                               .first_visit = "none"});
+                               .estimate_momentum = 0.6,
+                               .momentum_schedule = Schedule::cosine,
+                               .momentum_epochs = 4,
+                               .first_visit = FirstVisit::none});
     const auto whole = isogclr({.temperature = 0.3});
     buffer(*loss, "log_u").zero_();  // u = 1
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
     input.epoch = epoch;
     loss->forward(input), loss->after_step(input);
     whole->forward(input), whole->after_step(input);
-    const double rate = epoch == 0 ? 1 : epoch == 2 ? 0.7 : 0.4;
-    const Tensor expected = (1 - rate) + rate * buffer(*whole, "log_u").slice(0, 0, 5).exp();
+    const double momentum = epoch == 0 ? 0 : epoch == 2 ? 0.3 : 0.6;
+    const Tensor expected = momentum + (1 - momentum) * buffer(*whole, "log_u").slice(0, 0, 5).exp();
     EXPECT_TRUE(torch::allclose(buffer(*loss, "log_u").slice(0, 0, 5).exp(), expected, 1e-12, 0))
         << "epoch " << epoch;
   }
@@ -149,10 +156,10 @@ TEST(ISogCLR, TheUpdateRateGoesFromOneToItsValueByACosine) {
 
 TEST(ISogCLR, TheStepOfTheTemperaturesFollowsItsSchedule) {
   // From 0.5 to 0.1 in 4 epochs, or by half each epoch; the published exponential is one epoch late.
-  const auto step = [](const std::string& schedule, int64_t epoch) {
+  const auto step = [](Schedule schedule, int64_t epoch) {
     const auto loss = isogclr({.temperature_learning_rate = 0.5,
-                               .smallest_learning_rate = 0.1,
                                .temperature_schedule = schedule,
+                               .smallest_learning_rate = 0.1,
                                .schedule_epochs = 4,
                                .schedule_decay = 0.5});
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
@@ -160,13 +167,13 @@ TEST(ISogCLR, TheStepOfTheTemperaturesFollowsItsSchedule) {
     loss->forward(input);
     return input.reports().at("temperature_learning_rate").item<double>();
   };
-  EXPECT_NEAR(step("constant", 3), 0.5, 1e-15);
-  EXPECT_NEAR(step("cosine", 0), 0.5, 1e-15);
-  EXPECT_NEAR(step("cosine", 2), 0.1 + 0.4 * std::sqrt(0.5), 1e-15);
-  EXPECT_NEAR(step("cosine", 4), 0.1, 1e-15);
-  EXPECT_NEAR(step("exponential", 0), 0.5, 1e-15);
-  EXPECT_NEAR(step("exponential", 2), 0.2, 1e-15);
-  EXPECT_NEAR(step("exponential_from_epoch_one", 0), 0.9, 1e-15);
+  EXPECT_NEAR(step(Schedule::constant, 3), 0.5, 1e-15);
+  EXPECT_NEAR(step(Schedule::cosine, 0), 0.5, 1e-15);
+  EXPECT_NEAR(step(Schedule::cosine, 2), 0.1 + 0.4 * std::sqrt(0.5), 1e-15);
+  EXPECT_NEAR(step(Schedule::cosine, 4), 0.1, 1e-15);
+  EXPECT_NEAR(step(Schedule::exponential, 0), 0.5, 1e-15);
+  EXPECT_NEAR(step(Schedule::exponential, 2), 0.2, 1e-15);
+  EXPECT_NEAR(step(Schedule::exponential_from_epoch_one, 0), 0.9, 1e-15);
 }
 
 TEST(ISogCLR, GradientHoldsWeightsAndTemperatures) {

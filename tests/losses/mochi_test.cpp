@@ -7,8 +7,12 @@
 
 namespace {
 
-const MoCHi::Options kOptions{
-    .temperature = 0.2, .queue_length = 11, .hardest = 4, .pairs = 5, .with_query = 3, .start_epoch = 2};
+const MoCHi::Options kOptions{.temperature = 0.2,
+                              .queue_length = 11,
+                              .hardest = 4,
+                              .pairs = 5,
+                              .with_query = 3,
+                              .mixing_start_epoch = 2};
 
 LossInput step_of(const std::vector<Tensor>& z, int64_t epoch = 2) {
   LossInput input = foil::input_of(z);
@@ -45,12 +49,12 @@ double slow(const LossInput& input, bool mask_own = false) {
       return queue[hardest[static_cast<size_t>(draw(name, count, c) *
                                                static_cast<double>(kOptions.hardest))]];
     };
-    for (int64_t c = 0; c < kOptions.pairs && input.epoch >= kOptions.start_epoch; ++c) {
+    for (int64_t c = 0; c < kOptions.pairs && input.epoch >= kOptions.mixing_start_epoch; ++c) {
       const double alpha = draw("alpha", kOptions.pairs, c);
       negatives.push_back(slow_unit(alpha * row("pair_a", kOptions.pairs, c) +
                                     (1 - alpha) * row("pair_b", kOptions.pairs, c)));
     }
-    for (int64_t c = 0; c < kOptions.with_query && input.epoch >= kOptions.start_epoch; ++c) {
+    for (int64_t c = 0; c < kOptions.with_query && input.epoch >= kOptions.mixing_start_epoch; ++c) {
       const double beta = draw("beta", kOptions.with_query, c) / 2;
       negatives.push_back(slow_unit(beta * q[i] + (1 - beta) * row("partner", kOptions.with_query, c)));
     }
@@ -113,7 +117,7 @@ TEST(MoCHi, LeavesOutEntriesOfTheQuerysOwnSampleWhenAsked) {
   // A query whose sample fills the queue has nothing to be told from but what is mixed; without mixing,
   // nothing at all.
   input.queue[0].index.fill_(0);
-  options.start_epoch = 5;
+  options.mixing_start_epoch = 5;
   input.index.fill_(0);
   EXPECT_EQ(MoCHi(options).forward(input).item<double>(), 0);
 }

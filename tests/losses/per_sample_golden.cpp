@@ -51,15 +51,18 @@ Tensors run_per_sample(
   return all;
 }
 
+// The published rates weigh what is new, our momenta what was before.
+double momentum(const nlohmann::json& rate) { return 1 - rate.get<double>(); }
+
 // LibAUC anneals its rate by the epoch, or takes the first estimate of a batch of new samples only.
 nlohmann::json libauc_options(const nlohmann::json& p) {
   nlohmann::json options{{"temperature", p.at("tau")},
-                         {"update_rate", p.at("gamma")},
+                         {"estimate_momentum", momentum(p.at("gamma"))},
                          {"smallest_estimate", p.at("eps")},
                          {"directions", "sum"}};
   if (p.at("gamma_schedule") == "cosine") {
-    options["rate_schedule"] = "cosine";
-    options["rate_epochs"] = p.at("gamma_decay_epochs");
+    options["momentum_schedule"] = "cosine";
+    options["momentum_epochs"] = p.at("gamma_decay_epochs");
     options["first_visit"] = "none";
   } else {
     options["first_visit"] = "batch";
@@ -79,28 +82,33 @@ std::map<std::string, std::string> libauc_left_out() {
 
 // ---- sogclr: the published code, iSogCLR's copy, and LibAUC's GCLoss_v1.
 
-const std::vector<State> u{{"u", "log_u", true}};
-
-Mapping sogclr_variant(const nlohmann::json& differs) {
-  return {"sogclr", [differs](const Case& test) {
-            nlohmann::json options{{"temperature", test.params.at("temperature")},
-                                   {"update_rate", test.params.at("gamma")},
-                                   {"directions", "sum"}};
-            options.update(differs);
-            return run_per_sample(test, *make_loss("sogclr", options), u);
-          }};
+Tensors sogclr_steps(const Case& test, const nlohmann::json& options) {
+  return run_per_sample(test, *make_loss("sogclr", options), {{"u", "log_u", true}});
 }
 
-const Register sogclr("sogclr", sogclr_variant({{"first_visit", "batch"}}));
-const Register sogclr_isorepo("sogclr_isorepo",
-                              sogclr_variant({{"first_visit", "none"}, {"history", "sum"}}));
-const Register sogclr_libauc("sogclr_libauc", {"sogclr",
-                                               [](const Case& test) {
-                                                 return run_per_sample(
-                                                     test, *make_loss("sogclr", libauc_options(test.params)),
-                                                     u);
-                                               },
-                                               libauc_left_out()});
+nlohmann::json sogclr_options(const nlohmann::json& p) {
+  return {{"temperature", p.at("temperature")},
+          {"estimate_momentum", momentum(p.at("gamma"))},
+          {"directions", "sum"}};
+}
+
+Tensors sogclr(const Case& test) {
+  nlohmann::json options = sogclr_options(test.params);
+  options["first_visit"] = "batch";
+  return sogclr_steps(test, options);
+}
+
+Tensors sogclr_isorepo(const Case& test) {
+  nlohmann::json options = sogclr_options(test.params);
+  options.update({{"first_visit", "none"}, {"history", "sum"}});
+  return sogclr_steps(test, options);
+}
+
+Tensors sogclr_libauc(const Case& test) { return sogclr_steps(test, libauc_options(test.params)); }
+
+const Register of_sogclr("sogclr", {"sogclr", sogclr});
+const Register of_sogclr_isorepo("sogclr_isorepo", {"sogclr", sogclr_isorepo});
+const Register of_sogclr_libauc("sogclr_libauc", {"sogclr", sogclr_libauc, libauc_left_out()});
 
 // ---- isogclr: both unimodal losses of the published code, and LibAUC's GCLoss_v1 with learnable
 // temperatures.
@@ -110,14 +118,14 @@ nlohmann::json isogclr_options(const nlohmann::json& p) {
           {"smallest_temperature", p.at("tau_min")},
           {"largest_temperature", p.at("tau_max")},
           {"robustness", p.at("rho")},
-          {"update_rate", p.at("gamma")},
-          {"gradient_rate", p.at("beta_u")},
+          {"estimate_momentum", momentum(p.at("gamma"))},
+          {"gradient_momentum", momentum(p.at("beta_u"))},
           {"gradient_clip", p.at("grad_clip")},
           {"temperature_learning_rate", p.at("eta_init")},
           {"directions", "sum"}};
 }
 
-Tensors isogclr_published(const Case& test, const nlohmann::json& options) {
+Tensors isogclr_steps(const Case& test, const nlohmann::json& options) {
   const std::vector<State> states{
       {"s", "log_u", true}, {"tau", "temperature"}, {"u", "temperature_momentum"}};
   return run_per_sample(test, *make_loss("isogclr", options), states,
@@ -128,49 +136,45 @@ Tensors isogclr_published(const Case& test, const nlohmann::json& options) {
                         });
 }
 
-const Register isogclr("isogclr", {"isogclr", [](const Case& test) {
-                                     nlohmann::json options = isogclr_options(test.params);
-                                     options["first_visit"] = "epoch_zero";
-                                     return isogclr_published(test, options);
-                                   }});
+Tensors isogclr(const Case& test) {
+  nlohmann::json options = isogclr_options(test.params);
+  options["first_visit"] = "epoch_zero";
+  return isogclr_steps(test, options);
+}
 
-const Register isogclr_sqh("isogclr_sqh",
-                           {"isogclr", [](const Case& test) {
-                              const std::map<std::string, std::string> schedules{
-                                  {"const", "constant"},
-                                  {"cosine", "cosine"},
-                                  {"exp", "exponential_from_epoch_one"}};
-                              const nlohmann::json& p = test.params;
-                              nlohmann::json options = isogclr_options(p);
-                              options.update({{"surrogate", "squared_hinge"},
-                                              {"margin", p.at("c")},
-                                              {"first_visit", "none"},
-                                              {"temperature_of", "negative"},
-                                              {"positive_among_negatives", true},
-                                              {"smallest_learning_rate", p.at("eta_min")},
-                                              {"temperature_schedule", schedules.at(p.at("eta_sched"))},
-                                              {"schedule_epochs", p.at("max_epoch")}});
-                              if (p.contains("eta_exp_gamma"))
-                                options["schedule_decay"] = p.at("eta_exp_gamma");
-                              return isogclr_published(test, options);
-                            }});
+Tensors isogclr_sqh(const Case& test) {
+  const std::map<std::string, std::string> schedules{
+      {"const", "constant"}, {"cosine", "cosine"}, {"exp", "exponential_from_epoch_one"}};
+  const nlohmann::json& p = test.params;
+  nlohmann::json options = isogclr_options(p);
+  options.update({{"surrogate", "squared_hinge"},
+                  {"margin", p.at("c")},
+                  {"first_visit", "none"},
+                  {"temperature_of", "negative"},
+                  {"positive_among_negatives", true},
+                  {"smallest_learning_rate", p.at("eta_min")},
+                  {"temperature_schedule", schedules.at(p.at("eta_sched"))},
+                  {"schedule_epochs", p.at("max_epoch")}});
+  if (p.contains("eta_exp_gamma")) options["schedule_decay"] = p.at("eta_exp_gamma");
+  return isogclr_steps(test, options);
+}
 
-const Register isogclr_libauc("isogclr_libauc",
-                              {"isogclr",
-                               [](const Case& test) {
-                                 const nlohmann::json& p = test.params;
-                                 nlohmann::json options = libauc_options(p);
-                                 options.update({{"smallest_temperature", p.at("tau_min")},
-                                                 {"largest_temperature", p.at("tau_max")},
-                                                 {"robustness", p.at("rho")},
-                                                 {"gradient_rate", p.at("beta")},
-                                                 {"gradient_clip", 0},
-                                                 {"temperature_learning_rate", p.at("eta")}});
-                                 return run_per_sample(test, *make_loss("isogclr", options),
-                                                       {{"u", "log_u", true},
-                                                        {"learnable_tau", "temperature"},
-                                                        {"grad_tau", "temperature_momentum"}});
-                               },
-                               libauc_left_out()});
+Tensors isogclr_libauc(const Case& test) {
+  const nlohmann::json& p = test.params;
+  nlohmann::json options = libauc_options(p);
+  options.update({{"smallest_temperature", p.at("tau_min")},
+                  {"largest_temperature", p.at("tau_max")},
+                  {"robustness", p.at("rho")},
+                  {"gradient_momentum", momentum(p.at("beta"))},
+                  {"gradient_clip", 0},
+                  {"temperature_learning_rate", p.at("eta")}});
+  return run_per_sample(
+      test, *make_loss("isogclr", options),
+      {{"u", "log_u", true}, {"learnable_tau", "temperature"}, {"grad_tau", "temperature_momentum"}});
+}
+
+const Register of_isogclr("isogclr", {"isogclr", isogclr});
+const Register of_isogclr_sqh("isogclr_sqh", {"isogclr", isogclr_sqh});
+const Register of_isogclr_libauc("isogclr_libauc", {"isogclr", isogclr_libauc, libauc_left_out()});
 
 }  // namespace

@@ -9,6 +9,8 @@ constexpr int64_t dataset_size = 12;
 
 Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
 
+using FirstVisit = SogCLR::FirstVisit;
+
 // Algorithm 1 sample by sample, on u itself; returns the loss and moves u. First visits by sample, or as an
 // option says.
 double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<double>& u,
@@ -20,8 +22,9 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<
   for (int64_t i = 0; i < n; ++i) seen += u[static_cast<size_t>(index[i].item<int64_t>())];
   for (int64_t i = 0; i < n; ++i) {
     const size_t id = static_cast<size_t>(index[i].item<int64_t>());
-    const bool whole = (o.first_visit == "sample" && u[id] == 0) || (o.first_visit == "batch" && seen == 0);
-    const double rate = whole ? 1 : o.update_rate;
+    const bool whole = (o.first_visit == FirstVisit::sample && u[id] == 0) ||
+                       (o.first_visit == FirstVisit::batch && seen == 0);
+    const double rate = whole ? 1 : 1 - o.estimate_momentum;
     double kept = 0;
     for (int v = 0; v < 2; ++v) {
       double g = 0, weighted = 0;
@@ -35,12 +38,12 @@ double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<
       const double moved = (1 - rate) * u[id] + rate * g;
       loss += (weighted / std::max(moved, o.smallest_estimate) - foil::dot(z[0][i], z[1][i])) /
               static_cast<double>(n);
-      kept += o.history == "sum" ? moved : moved / 2;
+      kept += o.history == SogCLR::History::sum ? moved : moved / 2;
     }
     next[id] = kept;
   }
   u = next;
-  return o.directions == "mean" ? loss / 2 : loss;
+  return o.directions == SogCLR::Directions::mean ? loss / 2 : loss;
 }
 
 std::shared_ptr<SogCLR> sogclr(const SogCLR::Options& options) {
@@ -69,22 +72,28 @@ void expect_steps_equal_the_loop(const SogCLR::Options& options) {
 }
 
 TEST(SogCLR, EqualsTheLoopOverThreeSteps) {
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6});
+  expect_steps_equal_the_loop({.temperature = 0.3, .estimate_momentum = 0.4});
 }
 
 TEST(SogCLR, ThePublishedVariantsEqualTheirLoops) {
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .first_visit = "batch"});
   expect_steps_equal_the_loop(
-      {.temperature = 0.3, .update_rate = 0.6, .first_visit = "none", .history = "sum"});
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .smallest_estimate = 3});
-  expect_steps_equal_the_loop({.temperature = 0.3, .update_rate = 0.6, .directions = "sum"});
+      {.temperature = 0.3, .estimate_momentum = 0.4, .first_visit = FirstVisit::batch});
+  expect_steps_equal_the_loop({.temperature = 0.3,
+                               .estimate_momentum = 0.4,
+                               .first_visit = FirstVisit::none,
+                               .history = SogCLR::History::sum});
+  expect_steps_equal_the_loop({.temperature = 0.3, .estimate_momentum = 0.4, .smallest_estimate = 3});
+  expect_steps_equal_the_loop(
+      {.temperature = 0.3, .estimate_momentum = 0.4, .directions = SogCLR::Directions::sum});
 }
 
-TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {
-  // At its end the rate is update_rate; at epoch 0 it is 1: a seen sample forgets everything.
+TEST(SogCLR, TheMomentumGoesFromZeroToItsValueByACosine) {
+  // At epoch 0 a seen sample forgets everything.
   for (const int64_t epoch : {0, 2, 9}) {
-    const auto loss =
-        sogclr({.update_rate = 0.4, .rate_schedule = "cosine", .rate_epochs = 4, .first_visit = "none"});
+    const auto loss = sogclr({.estimate_momentum = 0.6,
+                              .momentum_schedule = SogCLR::Schedule::cosine,
+                              .momentum_epochs = 4,
+                              .first_visit = FirstVisit::none});
     loss->named_buffers()["log_u"].zero_();  // u = 1
     LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
     input.epoch = epoch;
@@ -93,8 +102,8 @@ TEST(SogCLR, TheCosineScheduleGoesFromTheNewEstimateToTheRate) {
     const auto whole = sogclr({});
     whole->forward(input);
     whole->after_step(input);
-    const double rate = epoch == 0 ? 1 : epoch == 2 ? 0.7 : 0.4;
-    const Tensor expected = (1 - rate) + rate * estimates(*whole).slice(0, 0, 5);
+    const double momentum = epoch == 0 ? 0 : epoch == 2 ? 0.3 : 0.6;
+    const Tensor expected = momentum + (1 - momentum) * estimates(*whole).slice(0, 0, 5);
     EXPECT_TRUE(torch::allclose(estimates(*loss).slice(0, 0, 5), expected, 1e-12, 0)) << "epoch " << epoch;
   }
 }

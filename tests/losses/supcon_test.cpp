@@ -5,6 +5,10 @@
 
 namespace {
 
+using Positives = SupCon::Positives;
+using Anchors = SupCon::Anchors;
+using Without = SupCon::WithoutPositives;
+
 // Two classes of several samples, one of a single one.
 Tensor labels() { return torch::tensor({4, 1, 4, 4, 2, 1, 4}, torch::kLong); }
 
@@ -12,7 +16,7 @@ Tensor labels() { return torch::tensor({4, 1, 4, 4, 2, 1, 4}, torch::kLong); }
 double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Options& o) {
   const int64_t views = static_cast<int64_t>(z.size()), n = z[0].size(0);
   double sum = 0, anchors = 0;
-  for (int64_t v = 0; v < (o.anchors == "all" ? views : 1); ++v) {
+  for (int64_t v = 0; v < (o.anchors == Anchors::all ? views : 1); ++v) {
     for (int64_t b = 0; b < n; ++b) {
       double denominator = 0, positives = 0, count = 0;
       for (int64_t u = 0; u < views; ++u) {
@@ -26,7 +30,7 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
         }
       }
       if (count > 0) sum += std::log(denominator) - positives / count;
-      if (count > 0 || o.without_positives == "zero") anchors += 1;
+      if (count > 0 || o.without_positives == Without::zero) anchors += 1;
     }
   }
   return sum / anchors * o.temperature / o.base_temperature;
@@ -34,10 +38,10 @@ double slow(const std::vector<Tensor>& z, const Tensor& label, const SupCon::Opt
 
 Tensor forward(const std::vector<Tensor>& z, const SupCon::Options& options, const Tensor& label = labels()) {
   return std::make_shared<SupCon>(options)->forward(
-      foil::input_of(z, options.positives == "label" ? label : Tensor()));
+      foil::input_of(z, options.positives == Positives::label ? label : Tensor()));
 }
 
-SupCon::Options of(const std::string& positives, const std::string& anchors, const std::string& without) {
+SupCon::Options of(Positives positives, Anchors anchors, Without without) {
   return {.temperature = 0.2,
           .base_temperature = 0.1,
           .positives = positives,
@@ -48,11 +52,12 @@ SupCon::Options of(const std::string& positives, const std::string& anchors, con
 TEST(SupCon, EqualsTheLoopOverAllPairs) {
   for (int64_t views : {1, 2, 3}) {
     const auto z = foil::unit_views(views, 7, 5);
-    for (const char* anchors : {"all", "one"}) {
-      for (const char* without : {"zero", "leave_out"}) {
-        const auto options = of("label", anchors, without);
+    for (const auto anchors : {Anchors::all, Anchors::one}) {
+      for (const auto without : {Without::zero, Without::leave_out}) {
+        const auto options = of(Positives::label, anchors, without);
         EXPECT_NEAR(forward(z, options).item<double>(), slow(z, labels(), options), 1e-12)
-            << views << anchors << without;
+            << views << " views, anchors " << static_cast<int>(anchors) << ", without positives "
+            << static_cast<int>(without);
       }
     }
   }
@@ -60,8 +65,8 @@ TEST(SupCon, EqualsTheLoopOverAllPairs) {
 
 TEST(SupCon, WithoutLabelsEqualsTheLoopOverViews) {
   const auto z = foil::unit_views(3, 7, 5);
-  EXPECT_NEAR(forward(z, of("view", "all", "zero")).item<double>(), slow(z, {}, of("view", "all", "zero")),
-              1e-12);
+  const auto options = of(Positives::view, Anchors::all, Without::zero);
+  EXPECT_NEAR(forward(z, options).item<double>(), slow(z, {}, options), 1e-12);
 }
 
 TEST(SupCon, ASampleWithoutALabelIsAlikeToItsOwnViewsOnly) {
@@ -69,24 +74,27 @@ TEST(SupCon, ASampleWithoutALabelIsAlikeToItsOwnViewsOnly) {
                none = torch::full({7}, -1, torch::kLong);
   for (int64_t views : {1, 3}) {
     const auto z = foil::unit_views(views, 7, 5);
-    const auto options = of("label", "all", "zero");
+    const auto options = of(Positives::label, Anchors::all, Without::zero);
     EXPECT_NEAR(forward(z, options, some).item<double>(), slow(z, some, options), 1e-12) << views;
-    const double alone = views == 1 ? 0 : forward(z, of("view", "all", "zero")).item<double>();
+    const double alone =
+        views == 1 ? 0 : forward(z, of(Positives::view, Anchors::all, Without::zero)).item<double>();
     EXPECT_NEAR(forward(z, options, none).item<double>(), alone, 1e-12) << views;
   }
 }
 
 TEST(SupCon, AnchorsWithoutPositivesCountOrAreLeftOut) {
   const auto z = foil::unit_views(1, 7, 5);  // one view: the single sample of class 2 has no positive
-  const double zero = forward(z, of("label", "all", "zero")).item<double>();
-  EXPECT_NEAR(forward(z, of("label", "all", "leave_out")).item<double>(), zero * 7 / 6, 1e-12);
+  const auto value = [&](Without without) {
+    return forward(z, of(Positives::label, Anchors::all, without)).item<double>();
+  };
+  EXPECT_NEAR(value(Without::leave_out), value(Without::zero) * 7 / 6, 1e-12);
 }
 
 TEST(SupCon, KeepsTheGradientOfSeparatedClassesInFloat) {
   // One positive at cosine 1, negatives at 0, temperature 0.05: each term is 4 exp(-20); LSE - s in float
   // would give 0.
   std::vector<Tensor> z(2, torch::eye(3, torch::kFloat));
-  const SupCon::Options options{.temperature = 0.05, .base_temperature = 0.05, .positives = "view"};
+  const SupCon::Options options{.temperature = 0.05, .base_temperature = 0.05, .positives = Positives::view};
   EXPECT_NEAR(forward(z, options).item<double>() / (4 * std::exp(-20.0)), 1, 1e-5);
 }
 

@@ -24,7 +24,7 @@ double slow(const LossInput& input, const Tensor& prototypes, const SwAV::Option
     Tensor rows = torch::matmul(input.z[i].detach(), prototypes.t());
     const bool stacked = i < input.queue.size() && input.queue[i].filled == o.queue_length;
     if (stacked) rows = torch::cat({torch::matmul(input.queue[i].data, prototypes.t()), rows});
-    Tensor code = (rows / o.epsilon).exp().t();  // [K, B]
+    Tensor code = (rows / o.assignment_temperature).exp().t();  // [K, B]
     code = code / code.sum();
     for (int64_t t = 0; t < o.iterations; ++t) {
       code = code / code.sum(1, true) / static_cast<double>(code.size(0));
@@ -41,14 +41,15 @@ double slow(const LossInput& input, const Tensor& prototypes, const SwAV::Option
   return sum / (2 * static_cast<double>(input.z.size() - 1));
 }
 
-const SwAV::Options kOptions{.epsilon = 0.2, .prototypes = 6, .queue_length = 9, .queue_start_epoch = 0};
+const SwAV::Options kOptions{
+    .assignment_temperature = 0.2, .prototypes = 6, .queue_length = 9, .queue_start_epoch = 0};
 
 TEST(SwAV, EqualsThePublishedLoopForTwoViewsAndForCrops) {
   for (const int64_t views : {2, 5}) {
     const LossInput input = foil::input_of(foil::unit_views(views, 7, 4));
-    const auto loss = made({.epsilon = 0.2, .prototypes = 6}, 4);
+    const auto loss = made({.assignment_temperature = 0.2, .prototypes = 6}, 4);
     EXPECT_NEAR(loss->forward(input).item<double>(),
-                slow(input, loss->parameters()[0].detach(), {.epsilon = 0.2}), 1e-12);
+                slow(input, loss->parameters()[0].detach(), {.assignment_temperature = 0.2}), 1e-12);
   }
 }
 

@@ -210,7 +210,7 @@ class Class(unittest.TestCase):
 
     def test_targets_queue_and_epoch_reach_the_loss(self):
         z, target, (queue,) = embeddings(2, 7, 5), embeddings(2, 7, 5, seed=4), embeddings(1, 9, 5, seed=5)
-        options = "temperature = 0.2\nqueue_length = 9\nhardest = 4\npairs = 3\nwith_query = 2\nstart_epoch = 3"
+        options = "temperature = 0.2\nqueue_length = 9\nhardest = 4\npairs = 3\nwith_query = 2\nmixing_start_epoch = 3"
         loss = torch.classes.foil.Loss("mochi", options, {"z_dim": 5, "views": 2})
         before, mixing = (loss.forward(z, target=target, queue=[queue], epoch=epoch) for epoch in (2, 3))
         torch.testing.assert_close(before, moco(z[0], target[1], queue, 0.2), rtol=0, atol=1e-12)

@@ -17,7 +17,7 @@ const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
 // the full views.
 const char* const kMomentum =
     "[[loss]]\nname = \"nnclr\"\nqueue_length = 100\n[[loss]]\nname = \"byol\"\n"
-    "[[loss]]\nname = \"moco\"\nqueue_length = 150\nsymmetric = true\n[momentum]\nvalue = "
+    "[[loss]]\nname = \"moco\"\nqueue_length = 150\ndirections = \"mean\"\n[momentum]\nvalue = "
     "0.9\n[predictor]\nhidden = [12]\n";
 const char* const kCrops =
     "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\nvalue = "
