@@ -4,6 +4,7 @@
 #pragma once
 
 #include "run/safetensors.h"
+#include "tests/support/error_of.h"
 
 #include <foil/plugin.h>
 
@@ -70,17 +71,6 @@ class Ranges final : public Fields {
  private:
   std::map<std::string, Range> allowed_;
 };
-
-template <class F>
-std::string refusal(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Exit::usage);
-    return error.what();
-  }
-  return "nothing was refused";
-}
 
 // The same bits for a sample alone, at another position, in another batch size, with one thread and with two.
 inline void expect_only_the_sample_matters(Augmentation& augmentation, const Tensor& images) {

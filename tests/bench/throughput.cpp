@@ -7,6 +7,7 @@
 #include "plugins/loader.h"
 #include "program/environment.h"
 #include "ranks/in_process.h"
+#include "tests/support/temp_folder.h"
 #include "train.h"
 
 #include <foil/batch_norm.h>
@@ -18,14 +19,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 
 namespace foil {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Settings {
   std::string file;
@@ -36,21 +34,6 @@ struct Settings {
   int ranks = 0;
   bool memory = false;
   bool plain = false;
-};
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (fs::temp_directory_path() / "foil_bench_XXXXXX").string();
-    if (!::mkdtemp(pattern.data()))
-      fail(Exit::failure, "no temporary folder can be made in ", fs::temp_directory_path().string());
-    path = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  std::string path;
 };
 
 // The sampler of the experiment, asking somebody to look at each step before it is taken.
@@ -103,8 +86,8 @@ Experiment make(const Settings& settings) {
 // Steps a training with `x` takes from the start; its weights go on from where they are.
 TrainResult train_steps(Experiment& x, const std::shared_ptr<World>& world, const SignalScope& signals,
                         int64_t steps) {
-  const TemporaryFolder folder;
-  Recorder record(world->rank() == 0 ? folder.path : "", x.plan.checkpoint.keep, /*quiet=*/true);
+  const test::TempFolder folder;
+  Recorder record(world->rank() == 0 ? folder.path() : "", x.plan.checkpoint.keep, /*quiet=*/true);
   x.total_steps = steps;
   TrainResult result = train(x, world, record, signals);
   if (result.exit != Exit::ok) fail(result.exit, "stopped after step ", result.step);
@@ -227,8 +210,7 @@ void measure_ranks(const Settings& settings) {
   }
   fmt::print(
       "  {} ranks in this process, one thread each: {:.1f} ms a step; its collectives alone, not overlapped: "
-      "{:.2f} ms = {:.1f} "
-      "%\n",
+      "{:.2f} ms = {:.1f} %\n",
       settings.ranks, 1e3 * step, 1e3 * communication, 100 * communication / step);
 }
 

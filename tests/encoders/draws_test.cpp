@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The draws that an encoder may make: dropout and stochastic depth, keyed by the sample.
+#include "tests/support/error_of.h"
+
 #include <foil/encoder.h>
 
 #include <gtest/gtest.h>
@@ -87,14 +89,8 @@ TEST(Dropout, KeepsLayoutAndTypeAndDrawsAlikeInAny) {
 }
 
 TEST(Dropout, RefusesAProbabilityOfOneAndKeysThatDoNotFit) {
-  const auto refused = [](const Tensor& x, double p, const Tensor& key) -> std::string {
-    try {
-      foil::dropout(x, p, key, "a");
-    } catch (const foil::Error& error) {
-      EXPECT_EQ(error.code(), foil::Exit::usage);
-      return error.what();
-    }
-    return "accepted";
+  const auto refused = [](const Tensor& x, double p, const Tensor& key) {
+    return foil::test::refusal([&] { foil::dropout(x, p, key, "a"); });
   };
   const Tensor x = torch::rand({64, 3});
   EXPECT_EQ(refused(x, 1, kKeys), "dropout: probability = 1, allowed: 0 <= probability < 1.");

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "encoders/mlp.cpp"
 
+#include "tests/support/error_of.h"
+
 #include <gtest/gtest.h>
 
 namespace {
 
 using at::Tensor;
+using foil::test::error_of;
 
 TEST(MLP, EqualsLinearNormReluWrittenOut) {
   torch::manual_seed(1);
@@ -41,12 +44,10 @@ TEST(MLP, WithoutBatchNormHasBiases) {
 TEST(MLP, RefusesAViewOfAnotherWidth) {
   MLP net({{4}, true});
   net.setup({6, 0, 0});
-  try {
-    net.forward({"vector", torch::zeros({3, 5}), {}, {}, {}});
-    FAIL() << "no error";
-  } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(), "mlp: the view is [3, 5], allowed: 6 numbers for each sample.");
-  }
+  EXPECT_EQ(error_of([&] {
+              net.forward({"vector", torch::zeros({3, 5}), {}, {}, {}});
+            }),
+            "1 mlp: the view is [3, 5], allowed: 6 numbers for each sample.");
 }
 
 TEST(MLP, RefusesNoWidths) { EXPECT_THROW(MLP({{}, true}), foil::Error); }

@@ -5,16 +5,16 @@
 
 #include "model/weights.h"
 #include "run/safetensors.h"
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 namespace {
 
-namespace fs = std::filesystem;
+using foil::test::error_of;
 
 constexpr const char* kExport = R"(
 import sys, torch, torchvision
@@ -42,17 +42,16 @@ for depth in (18, 34, 50):
 class ResNetTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = fs::temp_directory_path() / ("foil_resnet_test_" + std::to_string(getpid()));
-    fs::create_directories(folder_);
-    std::ofstream(folder_ / "export.py") << kExport;
+    folder_ = std::make_unique<foil::test::TempFolder>();
+    const std::string program = folder_->write("export.py", kExport);
     const char* python = std::getenv("FOIL_PYTHON");
-    const std::string command = std::string(python ? python : FOIL_PYTHON) + " " +
-                                (folder_ / "export.py").string() + " " + folder_.string();
+    const std::string command =
+        std::string(python ? python : FOIL_PYTHON) + " " + program + " " + folder_->path();
     ASSERT_EQ(std::system(command.c_str()), 0)
         << "Python with torchvision and safetensors is needed (make setup): " << command;
   }
-  static void TearDownTestSuite() { fs::remove_all(folder_); }
-  static inline fs::path folder_;
+  static void TearDownTestSuite() { folder_.reset(); }
+  static inline std::unique_ptr<foil::test::TempFolder> folder_;
 };
 
 std::shared_ptr<ResNet> encoder(int64_t depth, bool small_images = false) {
@@ -70,11 +69,11 @@ TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
   for (const int64_t depth : {18, 34, 50}) {
     const auto net = encoder(depth);
     const foil::TensorFile file =
-        foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors"));
+        foil::load_tensors(*folder_ / ("resnet" + std::to_string(depth) + ".safetensors"));
     const std::vector<std::string> left_out = foil::load_weights(*net, file.tensors, "resnet.safetensors");
     EXPECT_EQ(left_out, (std::vector<std::string>{"fc.bias", "fc.weight"}));
     const auto truth =
-        foil::load_tensors(folder_ / ("features" + std::to_string(depth) + ".safetensors")).tensors;
+        foil::load_tensors(*folder_ / ("features" + std::to_string(depth) + ".safetensors")).tensors;
     const torch::NoGradGuard no_grad;
     net->eval();
     const foil::Features out = net->forward({"image", truth.at("image"), {}, {}, {}});
@@ -95,7 +94,7 @@ TEST_F(ResNetTest, HasTorchvisionsParametersInItsOrder) {
     std::string names;
     for (const auto& item : encoder(depth)->named_parameters())
       names += (names.empty() ? "" : ",") + item.key();
-    EXPECT_EQ(names, foil::load_tensors(folder_ / ("resnet" + std::to_string(depth) + ".safetensors"))
+    EXPECT_EQ(names, foil::load_tensors(*folder_ / ("resnet" + std::to_string(depth) + ".safetensors"))
                          .metadata.at("names"));
   }
 }
@@ -126,19 +125,11 @@ TEST(ResNet, TrainsEveryParameter) {
 }
 
 TEST(ResNet, RefusesOtherDepthsAndOtherChannels) {
-  const auto message = [](const std::function<void()>& act) -> std::string {
-    try {
-      act();
-    } catch (const foil::Error& e) {
-      return e.what();
-    }
-    return "no error";
-  };
-  EXPECT_EQ(message([] { ResNet({20, false}); }), "depth = 20, allowed: 18, 34, 50.");
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(error_of([] { ResNet({20, false}); }), "2 depth = 20, allowed: 18, 34, 50.");
+  EXPECT_EQ(error_of([] {
               encoder(18)->forward({"image", torch::zeros({2, 1, 8, 8}), {}, {}, {}});
             }),
-            "resnet: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
+            "1 resnet: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
 }
 
 }  // namespace

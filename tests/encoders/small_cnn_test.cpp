@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "encoders/small_cnn.cpp"
 
+#include "tests/support/error_of.h"
+
 #include <gtest/gtest.h>
 
 namespace {
+
+using foil::test::error_of;
 
 using at::Tensor;
 
@@ -58,12 +62,10 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
 
 TEST(SmallCNN, RefusesAViewOfOtherChannels) {
   const auto net = encoder({4}, 3);
-  try {
-    net->forward({"image", torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}, {}});
-    FAIL() << "no error";
-  } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(), "small_cnn: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
-  }
+  EXPECT_EQ(error_of([&] {
+              net->forward({"image", torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}, {}});
+            }),
+            "1 small_cnn: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
 }
 
 TEST(SmallCNN, RefusesNoWidths) { EXPECT_THROW(SmallCNN(SmallCNN::Options{{}}), foil::Error); }

@@ -20,6 +20,7 @@
 #include "run/text.h"
 #include "study/store.h"
 #include "tests/fire/mutate.h"
+#include "tests/support/temp_folder.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -286,18 +287,13 @@ int run(int argc, char** argv) {
   Registry& registry = Registry::instance();
   registry.enter("built in", register_builtin_data);
   load_plugins(plugin_folders({}), registry);
-  Fire fire{argv[1],
-            argv[2],
-            fs::temp_directory_path() / ("foil_fire_" + std::to_string(::getpid())),
-            std::stoull(argv[3]),
-            std::stoll(argv[4]),
-            argv[5]};
+  const test::TempFolder home;
+  Fire fire{argv[1], argv[2], home / "work", std::stoull(argv[3]), std::stoll(argv[4]), argv[5]};
   for (const auto& entry : fs::recursive_directory_iterator(fire.folder))
     if (entry.is_regular_file()) fire.files.push_back(fs::relative(entry.path(), fire.folder));
   std::sort(fire.files.begin(), fire.files.end());
   Counts counts;
   for (int64_t next = 0; next < fire.count;) next = follow(fire, next, counts);
-  fs::remove_all(fire.work);
   std::printf("%s %ld %ld %ld %ld %ld %ld\n", argv[1], counts.inputs, counts.refused, counts.accepted,
               counts.signals, counts.hangs, counts.raw);
   return 0;

@@ -4,6 +4,8 @@
 #include "plugins/folders.h"
 #include "plugins/loader.h"
 #include "plugins/scan.h"
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 #include <elf.h>
 #include <grp.h>
@@ -28,13 +30,7 @@ std::string bytes_of(const fs::path& file) {
 
 class Loader : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string path = (fs::temp_directory_path() / "foil_loader_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(path.data()), nullptr);
-    folder_ = path;
-    ::setenv("FOIL_TEST_MARKER", marker().c_str(), 1);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { ::setenv("FOIL_TEST_MARKER", marker().c_str(), 1); }
 
   fs::path marker() const { return folder_ / "loaded"; }
   bool something_ran() const { return fs::exists(marker()); }
@@ -52,13 +48,8 @@ class Loader : public ::testing::Test {
 
   // The whole message of the refusal, the folder's name cut off.
   std::string refusal(const std::string& path, bool trust = false) {
-    try {
-      foil::load_plugin(path, registry_, trust);
-    } catch (const foil::Error& error) {
-      EXPECT_EQ(error.code(), foil::Exit::plugin);
-      return without_folder(error.what());
-    }
-    return "loaded";
+    return without_folder(
+        foil::test::refusal([&] { foil::load_plugin(path, registry_, trust); }, foil::Exit::plugin));
   }
   std::string without_folder(std::string text) const {
     const std::string prefix = folder_.string() + "/";
@@ -66,7 +57,8 @@ class Loader : public ::testing::Test {
     return text;
   }
 
-  fs::path folder_;
+  const foil::test::TempFolder home_;
+  const fs::path folder_ = home_.path();
   foil::Registry registry_;
 };
 
@@ -76,7 +68,7 @@ TEST_F(Loader, ReadsTheNoteOfAPluginWithoutLoadingIt) {
 }
 
 TEST_F(Loader, LoadsAPluginWhichLeavesTheMarkThatRefusedOnesMustNot) {
-  EXPECT_EQ(refusal(copy("good")), "loaded");
+  EXPECT_EQ(refusal(copy("good")), "no error");
   EXPECT_TRUE(something_ran());
 }
 
@@ -136,11 +128,11 @@ TEST_F(Loader, RefusesSectionHeadersPastTheEnd) {
 TEST_F(Loader, LoadsAStrippedPluginAndOneWithoutSectionHeaders) {
   const std::string stripped = copy("good");
   ASSERT_EQ(std::system(("strip --strip-all " + stripped).c_str()), 0);
-  EXPECT_EQ(refusal(stripped), "loaded");
+  EXPECT_EQ(refusal(stripped), "no error");
   std::string bytes = bytes_of(fs::path(FOIL_TEST_BAD) / "good.so");
   auto* header = reinterpret_cast<Elf64_Ehdr*>(bytes.data());
   header->e_shoff = header->e_shnum = header->e_shstrndx = 0;
-  EXPECT_EQ(refusal(write("without.so", bytes)), "loaded");
+  EXPECT_EQ(refusal(write("without.so", bytes)), "no error");
 }
 
 TEST_F(Loader, RefusesAFileThatOthersMayWriteUnlessTrusted) {
@@ -148,7 +140,7 @@ TEST_F(Loader, RefusesAFileThatOthersMayWriteUnlessTrusted) {
   fs::permissions(path, fs::perms::others_write, fs::perm_options::add);
   EXPECT_EQ(refusal(path), "good.so: others may write this file. chmod o-w it, or say --trust.");
   EXPECT_FALSE(something_ran());
-  EXPECT_EQ(refusal(path, true), "loaded");
+  EXPECT_EQ(refusal(path, true), "no error");
 }
 
 TEST_F(Loader, RefusesAFileThatItsGroupMayWriteUnlessTrusted) {
@@ -159,7 +151,7 @@ TEST_F(Loader, RefusesAFileThatItsGroupMayWriteUnlessTrusted) {
   EXPECT_EQ(refusal(path),
             "good.so: the group " + group + " may write this file. chmod g-w it, or say --trust.");
   EXPECT_FALSE(something_ran());
-  EXPECT_EQ(refusal(path, true), "loaded");
+  EXPECT_EQ(refusal(path, true), "no error");
 }
 
 TEST_F(Loader, RefusesAFileInAFolderThatOthersMayWriteUnlessItIsSticky) {
@@ -174,7 +166,7 @@ TEST_F(Loader, RefusesAFileInAFolderThatOthersMayWriteUnlessItIsSticky) {
       << "by a link";
   EXPECT_FALSE(something_ran());
   fs::permissions(folder_ / "open", fs::perms::all | fs::perms::sticky_bit);
-  EXPECT_EQ(refusal(path), "loaded") << "sticky, and the file is ours";
+  EXPECT_EQ(refusal(path), "no error") << "sticky, and the file is ours";
   fs::permissions(folder_ / "open", fs::perms::owner_all);
   fs::permissions(folder_ / "open/plugins", fs::perms::all);
   const std::string other = write("open/plugins/throws.so", bytes_of(fs::path(FOIL_TEST_BAD) / "throws.so"));
@@ -196,7 +188,7 @@ TEST_F(Loader, RefusesWhatBelongsToAnotherUserUnlessTrusted) {
   ASSERT_EQ(::lchown((folder_ / "link.so").c_str(), 54321, static_cast<gid_t>(-1)), 0);
   EXPECT_NE(refusal((folder_ / "link.so").string()).find("belongs to the user 54321."), std::string::npos);
   EXPECT_FALSE(something_ran());
-  EXPECT_EQ(refusal((folder_ / "link.so").string(), true), "loaded");
+  EXPECT_EQ(refusal((folder_ / "link.so").string(), true), "no error");
 }
 
 TEST_F(Loader, RefusesWhatIsNoRegularFileAndWaitsForNothing) {
@@ -247,7 +239,7 @@ TEST_F(Loader, RefusesARegistrationThatThrows) {
 
 TEST_F(Loader, RefusesANameThatIsTakenNamingBothLibraries) {
   const std::string infonce = bytes_of(FOIL_TEST_PLUGIN);
-  EXPECT_EQ(refusal(write("first.so", infonce)), "loaded");
+  EXPECT_EQ(refusal(write("first.so", infonce)), "no error");
   EXPECT_EQ(refusal(write("second.so", infonce)),
             "second.so: the loss 'infonce' is already registered by first.so.");
 }
@@ -256,16 +248,10 @@ TEST_F(Loader, RefusesANameThatALibraryRegistersTwice) {
   foil::Component twice;
   twice.kind = "loss";
   twice.name = "mine";
-  EXPECT_THROW(
-      {
-        try {
-          registry_.add("two.so", {twice, twice});
-        } catch (const foil::Error& error) {
-          EXPECT_STREQ(error.what(), "two.so: registers the loss 'mine' twice.");
-          throw;
-        }
-      },
-      foil::Error);
+  EXPECT_EQ(foil::test::error_of([&] {
+              registry_.add("two.so", {twice, twice});
+            }),
+            "3 two.so: registers the loss 'mine' twice.");
   EXPECT_TRUE(registry_.all().empty());
 }
 
@@ -339,10 +325,9 @@ TEST_F(Loader, ARunBringsNoCodeOfItsOwn) {
   EXPECT_TRUE(allowed(mine));
   EXPECT_FALSE(allowed(mine, false)) << "foil records absolute paths";
   EXPECT_FALSE(allowed((folder_ / "run/inside").string()));
-  EXPECT_EQ(refused.at(0).reason,
-            "PLACE: plugins are not loaded from " + folder_.string() +
-                "/run/inside: a run must not bring its own code. Name the folder in FOIL_PLUGIN_PATH, or say "
-                "--trust.");
+  EXPECT_EQ(refused.at(0).reason, "PLACE: plugins are not loaded from " + folder_.string() +
+                                      "/run/inside: a run must not bring its own code. "
+                                      "Name the folder in FOIL_PLUGIN_PATH, or say --trust.");
   EXPECT_FALSE(allowed((folder_ / "mine/../run/inside").string()));
   EXPECT_TRUE(allowed((folder_ / "run/inside").string(), false, true)) << "trusted";
   EXPECT_FALSE(allowed((folder_ / "gone").string()));

@@ -71,11 +71,10 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:3:8: not valid TOML: Error while parsing key-value pair: expected value, saw '\\n'."},
         Case{"UnknownKeyAtTheTop",
              {{"e.toml", good + "[optimiser]\nname = \"sgd\"\n"}},
-             "e.toml:11:2: unknown key optimiser. Known keys: run, data, sampler, views, augment, encoder, "
-             "head, predictor, "
-             "momentum, model, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, "
-             "sweep. Did you mean "
-             "'optimizer'?"},
+             "e.toml:11:2: unknown key optimiser. "
+             "Known keys: run, data, sampler, views, augment, encoder, head, predictor, momentum, model, "
+             "loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. "
+             "Did you mean 'optimizer'?"},
         Case{"UnknownKeyInRun",
              {{"e.toml", "[run]\nsteps = 1\nsede = 3\n" + data_table + encoder_table + loss_table}},
              "e.toml:3:1: unknown key run.sede. Known keys: name, seed, epochs, steps, output, precision, "
@@ -83,9 +82,8 @@ INSTANTIATE_TEST_SUITE_P(
              "timeout. Did you mean 'seed'?"},
         Case{"UnknownKeyInLoss",
              {{"e.toml", good + "temprature = 0.1\n"}},
-             "e.toml:11:1: unknown key loss.temprature. Known keys: name, weight, learning_rate_factor, "
-             "temperature. Did you mean "
-             "'temperature'?"},
+             "e.toml:11:1: unknown key loss.temprature. "
+             "Known keys: name, weight, learning_rate_factor, temperature. Did you mean 'temperature'?"},
         Case{"WrongType",
              {{"e.toml", good + "temperature = \"0.1\"\n"}},
              "e.toml:11:15: loss.temperature = \"0.1\" (a text), allowed: a number > 0."},
@@ -97,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:2:9: run.steps = 1.5 (a number), allowed: an integer >= -1."},
         Case{"NoneOfTheChoices",
              {{"e.toml", "[run]\nprecision = \"fp23\"\n" + data_table + encoder_table + loss_table}},
-             "e.toml:2:13: run.precision = \"fp23\", allowed: \"fp32\", \"bf16\", \"fp64\". Did you mean "
-             "'fp32'?"},
+             "e.toml:2:13: run.precision = \"fp23\", allowed: \"fp32\", \"bf16\", \"fp64\". "
+             "Did you mean 'fp32'?"},
         Case{"StepsAndEpochs",
              {{"e.toml", "[run]\nsteps = 1\nepochs = 1\n" + data_table + encoder_table + loss_table}},
              "e.toml:2:1: run.steps and run.epochs are both given; give one."},
@@ -116,12 +114,12 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:8:8: unknown encoder 'small_cn'. Known names: ENCODERS. Did you mean 'small_cnn'?"},
         Case{"UnknownDataSet",
              {{"e.toml", run_table + "[data]\nname = \"fashion-mnist\"\n" + encoder_table + loss_table}},
-             "e.toml:4:8: unknown data set 'fashion-mnist'. Known names: DATA_SETS. Did you mean "
-             "'fashion_mnist'?"},
+             "e.toml:4:8: unknown data set 'fashion-mnist'. Known names: DATA_SETS. "
+             "Did you mean 'fashion_mnist'?"},
         Case{"UnknownAugmentation",
              {{"e.toml", good + "[[augment]]\nname = \"solarise\"\n"}},
-             "e.toml:12:8: unknown augmentation 'solarise'. Known names: AUGMENTATIONS. Did you mean "
-             "'solarize'?"},
+             "e.toml:12:8: unknown augmentation 'solarise'. Known names: AUGMENTATIONS. "
+             "Did you mean 'solarize'?"},
         Case{"ATableThatIsAValue",
              {{"e.toml", "encoder = \"small_cnn\"\n" + run_table + data_table + loss_table}},
              "e.toml:1:11: encoder must be a table: [encoder]."},
@@ -141,8 +139,8 @@ INSTANTIATE_TEST_SUITE_P(
              "base.toml:2:17: optimizer.learning_rate = -1, allowed: a number > 0."},
         Case{"AnOptionOfAnotherOptimizer",
              {{"e.toml", good + "[optimizer]\nname = \"adamw\"\nmomentum = 0.9\n"}},
-             "e.toml:13:12: optimizer.momentum = 0.9, allowed: where optimizer.name is \"sgd\", \"lars\"; it "
-             "is \"adamw\"."},
+             "e.toml:13:12: optimizer.momentum = 0.9, allowed: where optimizer.name is \"sgd\", \"lars\"; "
+             "it is \"adamw\"."},
         Case{"AnOptionOfAnotherOptimizerInTheBase",
              {{"e.toml", "extends = \"base.toml\"\n" + good},
               {"base.toml", "[optimizer]\nbetas = [0.9, 0.95]\n"}},
@@ -157,9 +155,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SweepOfUnequalLengths",
              {{"e.toml",
                good + "[sweep]\nzip = { \"loss.temperature\" = [0.1, 0.2], \"run.steps\" = [1] }\n"}},
-             "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; lists in "
-             "zip have equal lengths: zip = { "
-             "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
+             "e.toml:12:56: sweep.zip.run.steps has 1 value but sweep.zip.loss.temperature has 2; "
+             "lists in zip have equal lengths: "
+             "zip = { \"loss.name\" = [\"infonce\", \"dcl\"], "
+             "\"loss.temperature\" = [0.1, 0.5] } is two variants."},
         Case{"SweepOfNoSeeds",
              {{"e.toml", good + "[sweep]\nseeds = 0\n"}},
              "e.toml:12:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},

@@ -103,8 +103,8 @@ TEST(Fault, ANanGradientUnderAFiniteLossNamesTheParameterAndSavesTheBatch) {
   const Ended ended = train_with(on_rank(2, "nan_gradient"));
   EXPECT_EQ(ended.outcome.code, 4);
   expect_one_line(ended.outcome,
-                  "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; its batch is in "
-                  ".*/non_finite-step5-rank0.safetensors");
+                  "(rank 0: )?step 5: non-finite gradient of tower\\.\\S+ on rank 0; "
+                  "its batch is in .*/non_finite-step5-rank0.safetensors");
   ASSERT_EQ(ended.run.checkpoints().back().filename(), "step-00000005.json") << "no update after the nan";
   EXPECT_EQ(files_ending(ended.run.folder, ".safetensors").size(), 3u)
       << "gradients are averaged: any rank's batch may be to blame";

@@ -93,9 +93,9 @@ TEST_F(GoingOn, RowsThatWereLostAreNamedInTheLogAndInTheResults) {
   const Outcome again = train({}, {"--quiet"});
   ASSERT_EQ(again.code, 0);
   EXPECT_EQ(again.err,
-            "runs/small/seed0/metrics.jsonl: 5 of 15 rows up to step 15 are missing, those of the steps 3 to "
-            "6, 9; the training goes "
-            "on without them\n");
+            "runs/small/seed0/metrics.jsonl: "
+            "5 of 15 rows up to step 15 are missing, those of the steps 3 to 6, 9; "
+            "the training goes on without them\n");
   const nlohmann::json missing = nlohmann::json::parse("[[3, 6], [9, 9]]");
   EXPECT_EQ(run_.results()["missing_rows"], missing);
   EXPECT_EQ(run_.rows(), 15);
@@ -151,9 +151,8 @@ TEST_F(GoingOn, ToMoreStepsEndsWhereARunOfAsManyEndsAndSaysWhatTheScheduleDoes) 
   ASSERT_EQ(more.code, 0) << more.err;
   EXPECT_NE(more.err.find("runs/small/seed0: goes on with run.steps: 20 -> 32\n"), std::string::npos)
       << more.err;
-  EXPECT_NE(more.err.find("goes on to 32 steps instead of 20: from here on the constant schedule is that of "
-                          "32 steps: learning rate "
-                          "0.05\n"),
+  EXPECT_NE(more.err.find("goes on to 32 steps instead of 20: "
+                          "from here on the constant schedule is that of 32 steps: learning rate 0.05\n"),
             std::string::npos)
       << more.err;
   const auto weights = run_.state();
@@ -170,9 +169,9 @@ TEST_F(GoingOn, ToMoreStepsOnACosineSaysBothRates) {
   ASSERT_EQ(train().code, 0);
   const Outcome more = train({"run.epochs=10"});  // of four steps
   ASSERT_EQ(more.code, 0) << more.err;
-  EXPECT_NE(more.err.find("goes on to 40 steps instead of 20: from here on the cosine schedule is that of 40 "
-                          "steps: learning rate "
-                          "0.025 at this step instead of 0\n"),
+  EXPECT_NE(more.err.find("goes on to 40 steps instead of 20: "
+                          "from here on the cosine schedule is that of 40 steps: "
+                          "learning rate 0.025 at this step instead of 0\n"),
             std::string::npos)
       << more.err;
   EXPECT_EQ(run_.results()["step"], 40);

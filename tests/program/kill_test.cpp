@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A run that is killed, damaged or out of disk, and started again by the same command, ends with the bits of
 // the uninterrupted one.
-#include "tests/core/run/scratch_folder.h"
+#include "tests/core/run/run_test.h"
 #include "tests/support/watched_run.h"
 
 namespace foil {
@@ -25,9 +25,9 @@ Recipe dcl_with_momentum() { return {"dcl", {}}; }
 Recipe queues_and_targets() {
   return {"nnclr",
           {"--set", "loss.0.queue_length=100"},
-          "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\nqueue_length = 150\n[[loss]]\nname = "
-          "\"swav\"\nprototypes = 9\n"
-          "queue_length = 90\nqueue_start_epoch = 1\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n"};
+          "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\nqueue_length = 150\n[[loss]]\n"
+          "name = \"swav\"\nprototypes = 9\nqueue_length = 90\nqueue_start_epoch = 1\n[momentum]\n"
+          "value = 0.9\n[predictor]\nhidden = [12]\n"};
 }
 
 // An encoder that draws, with keys that must be the same after a resume.
@@ -232,8 +232,8 @@ TEST(OtherWorldSize, ContinuesFromTheMiddleOfAnEpochAndSaysWhatIsLost) {
   ASSERT_TRUE(other.killed_after_rows(2 * kEvery + 1));
   const Outcome outcome = other.finish({"--nproc", "2"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE(outcome.err.find("resumed with another setting of world size: 1 -> 2; results stay right, but "
-                             "bits may differ from an uninterrupted run"),
+  EXPECT_NE(outcome.err.find("resumed with another setting of world size: 1 -> 2; "
+                             "results stay right, but bits may differ from an uninterrupted run"),
             std::string::npos)
       << outcome.err;
   expect_same_losses(other.losses(), whole.losses(), 1e-9);

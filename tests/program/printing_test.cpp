@@ -142,9 +142,8 @@ TEST(Stderr, AnErrorWithATextThatIsNotUtf8KeepsItsCodeAndItsStatus) {
   const std::string png = "data/train/a/caf\xe9.png";
   place.write(png, "\x89PNG\r\n\x1a\n and no more");
   place.write("e.toml",
-              "[run]\nsteps = 1\n[data]\nname = \"image_folder\"\npath = \"data\"\nbatch_size = "
-              "1\n[encoder]\nname = \"small_cnn\"\n"
-              "[[loss]]\nname = \"infonce\"\n");
+              "[run]\nsteps = 1\n[data]\nname = \"image_folder\"\npath = \"data\"\nbatch_size = 1\n"
+              "[encoder]\nname = \"small_cnn\"\n[[loss]]\nname = \"infonce\"\n");
   const Outcome outcome = place.foil({"train", "e.toml", "--quiet"},
                                      {"TORCHELASTIC_ERROR_FILE=" + (place.folder / "error.json").string()});
   EXPECT_EQ(outcome.code, 5) << outcome.err;

@@ -16,13 +16,11 @@ const std::vector<std::string> kThreeViews = {"--set", "views.count=3"};
 // Targets, predictions and three queues, two of which split a batch at their end; with two small crops beside
 // the full views.
 const char* const kMomentum =
-    "[[loss]]\nname = \"nnclr\"\nqueue_length = 100\n[[loss]]\nname = \"byol\"\n"
-    "[[loss]]\nname = \"moco\"\nqueue_length = 150\ndirections = \"mean\"\n[momentum]\nvalue = "
-    "0.9\n[predictor]\nhidden = [12]\n";
+    "[[loss]]\nname = \"nnclr\"\nqueue_length = 100\n[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"moco\"\n"
+    "queue_length = 150\ndirections = \"mean\"\n[momentum]\nvalue = 0.9\n[predictor]\nhidden = [12]\n";
 const char* const kCrops =
-    "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\nvalue = "
-    "0.9\n"
-    "[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
+    "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\n"
+    "value = 0.9\n[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
 std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision,
@@ -162,9 +160,9 @@ Experiment built(const std::string& tables) {
 TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
   at::set_num_threads(1);
   const Experiment x = built(
-      "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = "
-      "\"gaussian_blur\"\nprobability = 0.5\n"
-      "[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\nname = \"normalize\"\n");
+      "[[augment]]\nname = \"grayscale\"\nprobability = 0.5\n[[augment]]\nname = \"gaussian_blur\"\n"
+      "probability = 0.5\n[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\n"
+      "name = \"normalize\"\n");
   const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
     return x.pipeline->training_view(x.dataset->read(Split::train, index).at(0), index, step, v).data;
   };

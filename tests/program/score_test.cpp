@@ -194,16 +194,16 @@ TEST(Score, GivesFeaturesAndTheLabelsAndIndicesOfAQueue) {
   }
   tensors["h.1"] = tensors["h.1"].slice(1, 0, 2).contiguous();
   EXPECT_EQ(score.refused(5, "wants", tensors),
-            "in.safetensors: h.1 is CPUDoubleType [2, 2], allowed: CPUDoubleType [2, 3], features before the "
-            "head.\n");
+            "in.safetensors: h.1 is CPUDoubleType [2, 2], allowed: "
+            "CPUDoubleType [2, 3], features before the head.\n");
 }
 
 TEST(Score, RefusesIdsOutOfRangeBeforeAnythingIsMadeForThem) {
   const Scoring score;
   auto tensors = two_samples();
   EXPECT_EQ(score.refused(5, "sogclr", tensors),
-            "in.safetensors: index is missing: this loss keeps state per sample, int64 [2], rows of the data "
-            "set.\n");
+            "in.safetensors: index is missing: "
+            "this loss keeps state per sample, int64 [2], rows of the data set.\n");
   tensors["index"] = ids({0, -1});
   EXPECT_EQ(
       score.refused(5, "sogclr", tensors),

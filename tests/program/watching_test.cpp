@@ -52,8 +52,8 @@ Sets operator+(Sets a, const Sets& b) {
 // Two losses with state, batch norm by view, a momentum tower and a predictor.
 std::string watched_experiment() {
   return small_experiment("", "nnclr") +
-         "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"sogclr\"\n[model]\nbatch_norm = "
-         "\"per_view\"\n[predictor]\nhidden = [12]\n";
+         "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"sogclr\"\n[model]\nbatch_norm = \"per_view\"\n"
+         "[predictor]\nhidden = [12]\n";
 }
 const Sets kOnline = {"evaluate.every_epochs=2", "evaluate.online_samples=60", "collapse.every=3"};
 
@@ -108,15 +108,14 @@ TEST(Cautions, OneSampleABatchAndAQueueLongerThanTheDataAreSaidOnce) {
   const Ended alone = train(small_experiment(), {"run.steps=2", "data.batch_size=1", "data.subset=8"});
   EXPECT_EQ(alone.outcome.code, 0);
   EXPECT_EQ(alone.outcome.err,
-            "small.toml:32:8: data.batch_size = 1: the loss 'infonce' has no other sample in the batch to "
-            "tell one from.\n"
+            "small.toml:32:8: data.batch_size = 1: "
+            "the loss 'infonce' has no other sample in the batch to tell one from.\n"
             "step 0: the gradient is 0 in every parameter: nothing is learned.\n");
   const Ended queue = train(small_experiment("", "moco"), {"run.steps=2", "loss.queue_length=300"});
   EXPECT_EQ(queue.outcome.code, 0);
   EXPECT_EQ(queue.outcome.err,
-            "small.toml:32:8: the queue of the loss 'moco', 300 rows (queue_length = 300), is longer than "
-            "the training set, 257 "
-            "samples: a sample meets earlier rows of its own in it.\n");
+            "small.toml:32:8: the queue of the loss 'moco', 300 rows (queue_length = 300), "
+            "is longer than the training set, 257 samples: a sample meets earlier rows of its own in it.\n");
   const Outcome again = trained(*queue.place, {"run.steps=2", "loss.queue_length=300"});
   EXPECT_EQ(again.err, "");
   EXPECT_EQ(train(small_experiment("", "moco"), {"run.steps=2", "loss.queue_length=257"}).outcome.err, "");

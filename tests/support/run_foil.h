@@ -2,6 +2,8 @@
 // Runs the built program as a user does, in a folder of its own. FOIL_PROGRAM is its path.
 #pragma once
 
+#include "tests/support/temp_folder.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -31,21 +33,13 @@ inline std::string slurp(const std::filesystem::path& path) {
   return text.str();
 }
 
-// A temporary folder, in which programs run and files are written; removed at the end.
+// A temporary folder, in which programs run and files are written.
 class Workplace {
+  const test::TempFolder home_;
+
  public:
-  Workplace() {
-    std::string path = (std::filesystem::temp_directory_path() / "foil_test_XXXXXX").string();
-    if (!::mkdtemp(path.data())) throw std::runtime_error("mkdtemp failed");
-    folder = path;
-  }
-  ~Workplace() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
   std::string write(const std::string& name, const std::string& text) const {
-    std::filesystem::create_directories((folder / name).parent_path());
-    std::ofstream(folder / name, std::ios::binary) << text;
+    home_.write(name, text);
     return name;
   }
 
@@ -103,7 +97,7 @@ class Workplace {
     std::filesystem::remove(folder / "hold" / (place + ".here"));
   }
 
-  std::filesystem::path folder;
+  const std::filesystem::path folder = home_.path();
 };
 
 inline const std::string kHold = "[[augment]]\nname = \"hold\"\n";
@@ -111,17 +105,13 @@ inline const std::string kHold = "[[augment]]\nname = \"hold\"\n";
 // A small experiment that trains in a second, on synthetic images: BatchNorm, momentum, three augmentations.
 inline std::string small_experiment(const std::string& more_run = "", const std::string& loss = "infonce") {
   return "[run]\nname = \"small\"\nsteps = 20\nthreads = 1\ndeterministic = true\n" + more_run +
-         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\nsize "
-         "= 12\nbatch_size = "
-         "64\n"
-         "\n[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n[[augment]]\nname = "
-         "\"horizontal_flip\"\n[[augment]]\nname = \"color_jitter\"\n"
-         "\n[encoder]\nname = \"small_cnn\"\nwidths = [8, 16]\n\n[head]\ndims = [16, 8]\n"
-         "\n[[loss]]\nname = \"" +
+         "\n[data]\nname = \"synthetic\"\nsamples = 257\ntest_samples = 101\nclasses = 3\nchannels = 3\n"
+         "size = 12\nbatch_size = 64\n\n[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n"
+         "[[augment]]\nname = \"horizontal_flip\"\n[[augment]]\nname = \"color_jitter\"\n\n[encoder]\n"
+         "name = \"small_cnn\"\nwidths = [8, 16]\n\n[head]\ndims = [16, 8]\n\n[[loss]]\nname = \"" +
          loss +
-         "\"\ntemperature = 0.2\n"
-         "\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\n\n[evaluate]\nlinear = false\nneighbours = "
-         "5\n";
+         "\"\ntemperature = 0.2\n\n[optimizer]\nname = \"sgd\"\nlearning_rate = 0.05\n\n[evaluate]\n"
+         "linear = false\nneighbours = 5\n";
 }
 
 }  // namespace foil

@@ -2,13 +2,14 @@
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/parse.h"
-#include "tests/core/config/folder.h"
+#include "tests/support/error_of.h"
+#include "tests/support/in_temp_folder.h"
 
 namespace foil {
 namespace {
 
 using test::refusal;
-struct LoadExperiment : test::InFolder {};
+struct LoadExperiment : test::InTempFolder {};
 
 std::string place(const Node& root, const std::string& path) { return at_path(root, path)->origin.text(); }
 std::string value(const Node& root, const std::string& path) {
@@ -39,8 +40,8 @@ TEST_F(LoadExperiment, KeepsTheOrderOfTheFile) {
 
 TEST_F(LoadExperiment, MergesTablesReplacesListsAndKeepsEveryOrigin) {
   write("base/base.toml",
-        "[run]\nname = \"base\"\nseed = 3\n[head]\ndims = [1, 2, 3]\n[[loss]]\nname = \"a\"\n[[loss]]\nname "
-        "= \"b\"\n");
+        "[run]\nname = \"base\"\nseed = 3\n[head]\ndims = [1, 2, 3]\n[[loss]]\nname = \"a\"\n[[loss]]\n"
+        "name = \"b\"\n");
   write(
       "exp/own.toml",
       "extends = \"../base/base.toml\"\n[run]\nname = \"own\"\n[head]\ndims = [9]\n[[loss]]\nname = \"c\"\n");
@@ -65,14 +66,14 @@ TEST_F(LoadExperiment, LetsLaterBasesWinOverEarlierOnes) {
 
 TEST_F(LoadExperiment, NamesAnAbsoluteFileAbsolutely) {
   write("a.toml", "[run]\nseed = 1\n");
-  const std::string path = (folder_ / "a.toml").string();
+  const std::string path = folder_ / "a.toml";
   EXPECT_EQ(place(load_experiment(path), "run.seed"), path + ":2:8");
 }
 
 TEST_F(LoadExperiment, OverridesEachKindOfValue) {
   write("a.toml",
-        "[run]\nname = \"x\"\n[[loss]]\ntemperature = 0.1\n[[augment]]\nname = \"a\"\n[[augment]]\nname = "
-        "\"b\"\n");
+        "[run]\nname = \"x\"\n[[loss]]\ntemperature = 0.1\n[[augment]]\nname = \"a\"\n[[augment]]\n"
+        "name = \"b\"\n");
   const struct {
     std::string set, path, expected;
   } cases[] = {
@@ -156,11 +157,11 @@ TEST_F(LoadExperiment, RefusesBadFilesNamingThePlace) {
       {"syntax.toml",
        "syntax.toml:2:8: not valid TOML: Error while parsing value: could not determine value type."},
       {"twice.toml",
-       "twice.toml:3:8: not valid TOML: Error while parsing key-value pair: cannot redefine existing integer "
-       "'seed'."},
+       "twice.toml:3:8: not valid TOML: Error while parsing key-value pair: "
+       "cannot redefine existing integer 'seed'."},
       {"date.toml",
-       "date.toml:2:8: a date or time, allowed: a number, a text, true or false, a list, a table. Put it in "
-       "quotes."},
+       "date.toml:2:8: a date or time, allowed: a number, a text, true or false, a list, a table. "
+       "Put it in quotes."},
       {"utf.toml", "utf.toml:2:8: not valid TOML: Encountered invalid utf-8 sequence."},
   };
   for (const auto& test : cases) EXPECT_EQ(refusal([&] { load_experiment(test.file); }), test.message);
@@ -202,17 +203,15 @@ TEST_F(LoadExperiment, FindsBasesInTheHomeFolder) {
   ::setenv("HOME", (folder_ / "home").c_str(), 1);
   EXPECT_EQ(value(load_experiment("a.toml"), "run.seed"), "3");
   EXPECT_EQ(refusal([] { load_experiment("b.toml"); }),
-            "b.toml:1:11: extends = \"~root/base.toml\", allowed: of '~' only \"~/\", the own home; a folder "
-            "of that name is "
-            "\"./~root/base.toml\".");
+            "b.toml:1:11: extends = \"~root/base.toml\", allowed: of '~' only \"~/\", the own home; "
+            "a folder of that name is \"./~root/base.toml\".");
   ::setenv("HOME", before.c_str(), 1);
 }
 
 TEST_F(LoadExperiment, RefusesBadOverridesNamingTheArgument) {
   write("a.toml",
-        "[run]\nname = \"x\"\n[data]\n[[loss]]\nname = \"a\"\n[[augment]]\nname = \"a\"\n[[augment]]\nname = "
-        "\"b\"\n[head]\ndims = "
-        "[]\n");
+        "[run]\nname = \"x\"\n[data]\n[[loss]]\nname = \"a\"\n[[augment]]\nname = \"a\"\n[[augment]]\n"
+        "name = \"b\"\n[head]\ndims = []\n");
   std::string many = "a";
   for (int i = 0; i < 60'000; ++i) many += ".a";
   const struct {

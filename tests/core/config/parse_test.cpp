@@ -3,7 +3,7 @@
 #include "config/parse.h"
 
 #include "config/dump.h"
-#include "tests/core/config/folder.h"
+#include "tests/support/error_of.h"
 
 #include <foil/random.h>
 
@@ -79,9 +79,9 @@ TEST(ParseToml, RefusesMoreThanAnyoneWrites) {
 // at a place.
 TEST(ParseToml, GivesATreeOrRefusesAtAPlaceForAnyChangeOfAFile) {
   const std::string whole =
-      "extends = \"b.toml\" # c\n[run]\nname = 'x'\nsteps = 1_0\n[a.\"b.c\"]\nd.e = {f = [1, 2.5e3, true], "
-      "g.h = \"\"\"\n\\u00e9\"\"\"}\n[[loss]]\nname = '''y'''\nt = -inf\n[[loss]]\nw = 0x1F\nwhen = "
-      "\"1979-05-27\"\n";
+      "extends = \"b.toml\" # c\n[run]\nname = 'x'\nsteps = 1_0\n[a.\"b.c\"]\n"
+      "d.e = {f = [1, 2.5e3, true], g.h = \"\"\"\n\\u00e9\"\"\"}\n[[loss]]\nname = '''y'''\nt = -inf\n"
+      "[[loss]]\nw = 0x1F\nwhen = \"1979-05-27\"\n";
   const std::vector<std::string> pieces = {"[",
                                            "[[",
                                            "]",

@@ -5,7 +5,8 @@
 #include "config/load.h"
 #include "config/override.h"
 #include "config/parse.h"
-#include "tests/core/config/folder.h"
+#include "tests/support/error_of.h"
+#include "tests/support/in_temp_folder.h"
 
 namespace foil {
 namespace {
@@ -51,8 +52,8 @@ TEST(Sweep, CountsSeedsFromTheRunsOwnOrTakesAList) {
 TEST(Sweep, WalksTheGridFirstKeySlowestThenZipThenSeeds) {
   const Node root =
       parse_toml(kBase +
-                     "seeds = [1, 2]\ngrid = { \"loss.temperature\" = [0.1, 1], \"loss.name\" = "
-                     "[\"infonce\", \"dcl\"] }\n"
+                     "seeds = [1, 2]\ngrid = { \"loss.temperature\" = [0.1, 1], "
+                     "\"loss.name\" = [\"infonce\", \"dcl\"] }\n"
                      "zip = { \"data.batch_size\" = [64, 128], \"optimizer.learning_rate\" = [0.3, 0.6] }\n",
                  "a.toml");
   const auto trials = expand(root);
@@ -83,8 +84,8 @@ TEST(Sweep, NamesASingleTextByItself) {
 
 TEST(Sweep, UsesTheShortestTailsThatTellKeysApart) {
   const std::string toml =
-      "[[loss]]\n[[loss]]\n[sweep.grid]\n\"loss.0.weight\" = [1]\n\"loss.1.weight\" = [2]\n\"head.dims\" = "
-      "[[8, 4]]\n";
+      "[[loss]]\n[[loss]]\n[sweep.grid]\n\"loss.0.weight\" = [1]\n\"loss.1.weight\" = [2]\n"
+      "\"head.dims\" = [[8, 4]]\n";
   const auto trials = expand(parse_toml(toml, "a.toml"));
   ASSERT_EQ(trials.size(), 1u);
   EXPECT_EQ(trials[0].variant, "0.weight=1 1.weight=2 dims=[8, 4]");
@@ -107,8 +108,8 @@ TEST(Sweep, LetsTheCommandLineWin) {
       kBase +
       "seeds = 2\ngrid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.2] }\n";
   EXPECT_EQ(names(grid, {"loss.name=\"dcl\""}),
-            "dcl-temperature=0.1-seed4\ndcl-temperature=0.1-seed5\ndcl-temperature=0.2-seed4\ndcl-"
-            "temperature=0.2-seed5\n");
+            "dcl-temperature=0.1-seed4\ndcl-temperature=0.1-seed5\ndcl-temperature=0.2-seed4\n"
+            "dcl-temperature=0.2-seed5\n");
   EXPECT_EQ(names(grid, {"loss.0.name=\"dcl\"", "loss.temperature=0.7", "run.seed=8"}),
             "dcl-temperature=0.7-seed8\n");
   EXPECT_EQ(names(grid, {"loss={name = \"dcl\"}"}), "dcl-seed4\ndcl-seed5\n");
@@ -160,9 +161,9 @@ TEST(Sweep, RefusesNamingThePlace) {
        "a.toml:7:10: sweep.grid.run.seed: seeds are listed in sweep.seeds."},
       {"grid = { \"loss.3.name\" = [1, 2] }", "a.toml:7:27: loss has 1 element, allowed: loss.0."},
       {"zip = { \"a.b\" = [1, 2], \"c.d\" = [1] }",
-       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths: zip "
-       "= { "
-       "\"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] } is two variants."},
+       "a.toml:7:33: sweep.zip.c.d has 1 value but sweep.zip.a.b has 2; lists in zip have equal lengths: "
+       "zip = { \"loss.name\" = [\"infonce\", \"dcl\"], "
+       "\"loss.temperature\" = [0.1, 0.5] } is two variants."},
       {"grid = { \"loss.temperature\" = [1, 1.0] }",
        "a.toml:7:31: sweep.grid.loss.temperature lists a value twice."},
       {"grid = { \"head.dims\" = [[8, 4], [8.0, 4]] }",
@@ -193,8 +194,8 @@ TEST(Sweep, RefusesAProductBeyondTheLimitBeforeItExpands) {
   for (const char* key : {"a", "b", "c", "d", "e"}) grid += std::string(key) + " = " + ten + "], ";
   grid.replace(grid.size() - 2, 2, " }");
   EXPECT_EQ(refusal([&] { expand(parse_toml(kBase + grid + "\nseeds = 100\n", "a.toml")); }),
-            "a.toml:6:1: [sweep] asks for 10 x 10 x 10 x 10 x 10 x 100 seeds = 10000000 trials, allowed: at "
-            "most 10000.");
+            "a.toml:6:1: [sweep] asks for 10 x 10 x 10 x 10 x 10 x 100 seeds = 10000000 trials, allowed: "
+            "at most 10000.");
   EXPECT_EQ(
       expand(parse_toml(kBase + "grid = { a = " + ten + "], b = " + ten + "] }\nseeds = 100\n", "a.toml"))
           .size(),
@@ -205,8 +206,8 @@ TEST(Sweep, RefusesToCountSeedsBeyondTheLargestInteger) {
   EXPECT_EQ(refusal([] {
               expand(parse_toml("[run]\nseed = 9223372036854775807\n[sweep]\nseeds = 2\n", "a.toml"));
             }),
-            "a.toml:4:9: sweep.seeds = 2, allowed: a list, as run.seed = 9223372036854775807 leaves no room "
-            "to count.");
+            "a.toml:4:9: sweep.seeds = 2, allowed: "
+            "a list, as run.seed = 9223372036854775807 leaves no room to count.");
   EXPECT_EQ(expand(parse_toml("[run]\nseed = 9223372036854775807\n", "a.toml"))[0].seed,
             std::numeric_limits<int64_t>::max());
 }
@@ -218,7 +219,7 @@ TEST(Sweep, ShowsAVariantWithoutWhatATerminalWouldObey) {
   EXPECT_EQ(trials[1].variant, "b");
 }
 
-using Files = test::InFolder;
+using Files = test::InTempFolder;
 
 TEST_F(Files, RunsEachListedFileUnderItsOwnNameAndTheListingFileWins) {
   write("b/one.toml",

@@ -3,13 +3,14 @@
 #include "config/load.h"
 #include "config/parse.h"
 #include "config/reader.h"
-#include "tests/core/config/folder.h"
+#include "tests/support/error_of.h"
+#include "tests/support/in_temp_folder.h"
 
 namespace foil {
 namespace {
 
 using test::refusal;
-struct TableReaderFiles : test::InFolder {};
+struct TableReaderFiles : test::InTempFolder {};
 
 struct Options {
   std::string name = "x";
@@ -53,10 +54,9 @@ Options read(const std::string& toml) {
 
 TEST(TableReader, AssignsEveryTypeAndTakesIntegersForNumbers) {
   const Options got = read(
-      "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\nweighting = "
-      "\"von_mises_fisher\"\nform = \"joint\"\nscales = [3, "
-      "0.25]\n"
-      "dims = [5, 6]\ntags = [\"a\", \"b\"]\nany = -3\n");
+      "[loss]\nname = \"dcl\"\ntemperature = 2\nsteps = 7\nsymmetric = false\n"
+      "weighting = \"von_mises_fisher\"\nform = \"joint\"\nscales = [3, 0.25]\ndims = [5, 6]\n"
+      "tags = [\"a\", \"b\"]\nany = -3\n");
   EXPECT_EQ(got.name, "dcl");
   EXPECT_EQ(got.temperature, 2.0);
   EXPECT_EQ(got.steps, 7);
@@ -113,8 +113,8 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
       {"name = 3", "exp/a.toml:2:8: loss.name = 3 (an integer), allowed: a text."},
       {"name = { a = 1 }", "exp/a.toml:2:8: loss.name = {a = 1} (a table), allowed: a text."},
       {"weighting = \"vonmises\"",
-       "exp/a.toml:2:13: loss.weighting = \"vonmises\", allowed: \"none\", \"von_mises_fisher\". Did you "
-       "mean 'von_mises_fisher'?"},
+       "exp/a.toml:2:13: loss.weighting = \"vonmises\", allowed: \"none\", \"von_mises_fisher\". "
+       "Did you mean 'von_mises_fisher'?"},
       {"weighting = \"linear\"",
        "exp/a.toml:2:13: loss.weighting = \"linear\", allowed: \"none\", \"von_mises_fisher\"."},
       {"weighting = false",
@@ -124,9 +124,8 @@ TEST(TableReader, RefusesNamingPlaceValueAndWhatIsAllowed) {
       {"dims = [1, 2, 3.0]", "exp/a.toml:2:15: loss.dims[2] = 3.0 (a number), allowed: an integer >= 1."},
       {"tags = [\"a\", 1]", "exp/a.toml:2:14: loss.tags[1] = 1 (an integer), allowed: a text."},
       {"name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\"]",
-       "exp/a.toml:2:8: loss.name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", ... (a "
-       "list), allowed: a "
-       "text."},
+       "exp/a.toml:2:8: loss.name = [\"0123456789\", \"0123456789\", \"0123456789\", \"0123456789\", ... "
+       "(a list), allowed: a text."},
   };
   for (const auto& test : cases)
     EXPECT_EQ(refusal([&] { read("[loss]\n" + test.line + "\n"); }), test.message);
@@ -164,10 +163,9 @@ TEST(TableReader, NotesFinalValuesWithTheirOrigins) {
   options.describe(reader);
   reader.finish();
   EXPECT_EQ(dump(reader.resolved(), true),
-            "name = \"x\"  # default\ntemperature = 2.0  # a.toml:3:15\nshare = 0.5  # default\nany = 0.0  # "
-            "default\n"
-            "half_open = 0.0  # default\nsteps = 100  # default\nsymmetric = true  # default\nweighting = "
-            "\"none\"  # default\nform = \"apart\"  # default\n"
+            "name = \"x\"  # default\ntemperature = 2.0  # a.toml:3:15\nshare = 0.5  # default\n"
+            "any = 0.0  # default\nhalf_open = 0.0  # default\nsteps = 100  # default\n"
+            "symmetric = true  # default\nweighting = \"none\"  # default\nform = \"apart\"  # default\n"
             "scales = [1.0]  # a.toml:2:10\ndims = [128]  # default\ntags = []  # default\n");
 }
 
@@ -220,8 +218,8 @@ TEST_F(TableReaderFiles, ExpandTheHomeFolderAndRefuseWhatIsNoPath) {
   EXPECT_EQ(path_in("path = \"~\""), "/home/me");
   EXPECT_EQ(path_in("path = \"x/~\""), "x/~");
   EXPECT_EQ(refusal([] { path_in("path = \"~you/x\""); }),
-            "a.toml:2:8: data.path = \"~you/x\", allowed: of '~' only \"~/\", the own home; a folder of that "
-            "name is \"./~you/x\".");
+            "a.toml:2:8: data.path = \"~you/x\", allowed: of '~' only \"~/\", the own home; "
+            "a folder of that name is \"./~you/x\".");
   ::unsetenv("HOME");
   EXPECT_EQ(refusal([] { path_in("path = \"~/x\""); }),
             "a.toml:2:8: data.path = \"~/x\", allowed: a path without '~', as HOME is not set.");
@@ -252,8 +250,8 @@ TEST_F(TableReaderFiles, PointAtTheArgumentForAValueOfTheCommandLine) {
   EXPECT_EQ(refusal([&] { read_with("loss.temperature=-1"); }),
             "--set loss.temperature=-1: loss.temperature = -1, allowed: a number > 0.");
   EXPECT_EQ(refusal([&] { read_with("loss.temprature=1"); }),
-            "--set loss.temprature=1: unknown key loss.temprature. Known keys: temperature. Did you mean "
-            "'temperature'?");
+            "--set loss.temprature=1: unknown key loss.temprature. Known keys: temperature. "
+            "Did you mean 'temperature'?");
 }
 
 TEST(Describe, ListsOptionsWithDefaultsAndWhatIsAllowed) {

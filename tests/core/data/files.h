@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of the readers share: a folder that goes away, files made byte by byte, the expected error.
+// What the tests of the readers share: files made byte by byte, in a folder that goes away.
 #pragma once
 
-#include <foil/error.h>
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
-#include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -19,32 +19,12 @@ namespace foil::test {
 
 using Bytes = std::vector<uint8_t>;
 
-// A new folder under the system's temporary one; removed with what is in it.
-class Folder {
+// A folder of such files.
+class Folder : public TempFolder {
  public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "foil_data_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string path(const std::string& name = "") const {
-    return name.empty() ? path_.string() : (path_ / name).string();
-  }
-  // Writes a file, and the folders that lead to it; returns its path.
   std::string write(const std::string& name, const Bytes& bytes) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    return path(name);
+    return TempFolder::write(name, {bytes.begin(), bytes.end()});
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 inline Bytes gzip(const Bytes& plain) {
@@ -79,16 +59,6 @@ inline Bytes noise(size_t count, uint32_t seed = 1) {
     byte = static_cast<uint8_t>(seed >> 24);
   }
   return out;
-}
-
-// What `work` threw: "EXIT CODE message"; "nothing thrown" when it did not.
-inline std::string error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
-  }
-  return "nothing thrown";
 }
 
 // An environment variable for the length of a scope; null = not set.

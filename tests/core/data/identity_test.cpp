@@ -145,18 +145,18 @@ TEST(DataRecord, ARunRefusesOtherDataThanItsRecordNames) {
   const auto check = [&](const nlohmann::json& now) {
     return test::error_of([&] { check_same_data(folder.path(), now); });
   };
-  EXPECT_EQ(check(record("crc32:1", 64)), "nothing thrown") << "no record yet";
-  write_atomically(folder.path("data.json"), record("crc32:1", 64).dump());
-  EXPECT_EQ(check(record("crc32:1", 64)), "nothing thrown");
-  EXPECT_EQ(check(record("", 32)), "nothing thrown") << "not known";
+  EXPECT_EQ(check(record("crc32:1", 64)), "no error") << "no record yet";
+  write_atomically(folder / "data.json", record("crc32:1", 64).dump());
+  EXPECT_EQ(check(record("crc32:1", 64)), "no error");
+  EXPECT_EQ(check(record("", 32)), "no error") << "not known";
   EXPECT_EQ(check(record("crc32:2", 32)), "2 " + folder.path() +
-                                              ": the data differs: was crc32:1 (64 training samples, 2 test "
-                                              "samples, 1 class), is crc32:2 (32 training samples, 2 "
-                                              "test samples, 1 class). Put the old data back, choose another "
-                                              "run.name, or --restart to keep the old folder aside "
-                                              "and begin anew.");
-  write_atomically(folder.path("data.json"), "[1");
-  EXPECT_TRUE(check(record("crc32:2", 32)).starts_with("5 " + folder.path("data.json") + ": not JSON: "));
+                                              ": the data differs: "
+                                              "was crc32:1 (64 training samples, 2 test samples, 1 class), "
+                                              "is crc32:2 (32 training samples, 2 test samples, 1 class). "
+                                              "Put the old data back, choose another run.name, "
+                                              "or --restart to keep the old folder aside and begin anew.");
+  write_atomically(folder / "data.json", "[1");
+  EXPECT_TRUE(check(record("crc32:2", 32)).starts_with("5 " + (folder / "data.json") + ": not JSON: "));
 }
 
 }  // namespace

@@ -221,7 +221,7 @@ TEST(ImageFolder, OneThreadAndManyReadTheSame) {
 
 TEST(ImageFolder, AFlatTreeIsAllTraining) {
   const Tree tree("test", true);
-  const ImageFolder data(ImageFolder::Options{tree.folder.path("train"), true, 2});
+  const ImageFolder data(ImageFolder::Options{tree.folder / "train", true, 2});
   EXPECT_EQ(data.size(Split::train), 4);
   EXPECT_EQ(data.size(Split::test), 0);
 }
@@ -245,12 +245,12 @@ TEST(ImageFolder, NamesWhatItLeavesOut) {
   folder.write("train/__MACOSX/Zebra/a.png", {1});
   folder.write("train/lost.png", {1});
   folder.write("eval/ape/e.png", {1});
-  std::filesystem::create_symlink("..", folder.path("train/ape/up"));
-  std::filesystem::create_symlink("../Zebra", folder.path("train/ape/other"));
-  std::filesystem::create_symlink("../../validation/ape", folder.path("train/ape/test"));
-  std::filesystem::create_symlink("gone.png", folder.path("train/ape/e.png"));
-  std::filesystem::create_symlink("f.png", folder.path("train/ape/f.png"));  // to itself
-  ASSERT_EQ(::mkfifo(folder.path("train/ape/g.png").c_str(), 0600), 0);
+  std::filesystem::create_symlink("..", folder / "train/ape/up");
+  std::filesystem::create_symlink("../Zebra", folder / "train/ape/other");
+  std::filesystem::create_symlink("../../validation/ape", folder / "train/ape/test");
+  std::filesystem::create_symlink("gone.png", folder / "train/ape/e.png");
+  std::filesystem::create_symlink("f.png", folder / "train/ape/f.png");  // to itself
+  ASSERT_EQ(::mkfifo((folder / "train/ape/g.png").c_str(), 0600), 0);
   const ImageFolder data(ImageFolder::Options{folder.path()});
   EXPECT_EQ(data.size(Split::train), 4);
   EXPECT_EQ(data.size(Split::test), 1);
@@ -271,10 +271,10 @@ TEST(ImageFolder, FollowsALinkOutOfTheDataOnce) {
   const Tree tree("test", true);
   const Folder elsewhere;
   elsewhere.write("deep/x.png", test::png(4, 6, PNG_COLOR_TYPE_RGB, 8, noise(72)));
-  std::filesystem::create_directory_symlink(".", elsewhere.path("self"));
-  std::filesystem::create_directory_symlink(tree.folder.path(), elsewhere.path("back"));
+  std::filesystem::create_directory_symlink(".", elsewhere / "self");
+  std::filesystem::create_directory_symlink(tree.folder.path(), elsewhere / "back");
   for (const char* name : {"one", "two"}) {
-    std::filesystem::create_directory_symlink(elsewhere.path(), tree.folder.path("train/ape/") + name);
+    std::filesystem::create_directory_symlink(elsewhere.path(), (tree.folder / "train/ape/") + name);
   }
   const ImageFolder data(ImageFolder::Options{tree.folder.path()});
   EXPECT_EQ(data.size(Split::train), 5);
@@ -326,13 +326,13 @@ TEST(ImageFolder, IsKnownByItsNamesAndBytesWhereverItLies) {
   const auto changed = [&](const Folder& folder) { return all.insert(identity(folder)).second; };
   tree.folder.write("train/Zebra/a.png", test::png(4, 6, PNG_COLOR_TYPE_RGB, 8, noise(72, 99)));
   EXPECT_TRUE(changed(tree.folder)) << "other pixels";
-  std::filesystem::rename(tree.folder.path("train/Zebra/a.png"), tree.folder.path("train/Zebra/c.png"));
+  std::filesystem::rename(tree.folder / "train/Zebra/a.png", tree.folder / "train/Zebra/c.png");
   EXPECT_TRUE(changed(tree.folder)) << "another name";
-  std::filesystem::rename(tree.folder.path("train/Zebra/c.png"), tree.folder.path("train/ape/c.png"));
+  std::filesystem::rename(tree.folder / "train/Zebra/c.png", tree.folder / "train/ape/c.png");
   EXPECT_TRUE(changed(tree.folder)) << "another class";
-  std::filesystem::rename(tree.folder.path("train/ape/c.png"), tree.folder.path("val/ape/c.png"));
+  std::filesystem::rename(tree.folder / "train/ape/c.png", tree.folder / "val/ape/c.png");
   EXPECT_TRUE(changed(tree.folder)) << "another split";
-  std::filesystem::remove(tree.folder.path("val/ape/c.png"));
+  std::filesystem::remove(tree.folder / "val/ape/c.png");
   EXPECT_TRUE(changed(tree.folder)) << "an image less";
 }
 

@@ -7,6 +7,7 @@
 #include "data/memory.h"
 #include "experiment/experiment.h"
 #include "plugins/registry.h"
+#include "tests/support/error_of.h"
 
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
@@ -14,6 +15,8 @@
 
 namespace foil {
 namespace {
+
+using test::refusal;
 
 // A loss with a conflict between two options, and with a queue.
 struct Spread final : Loss {
@@ -159,32 +162,21 @@ Plan checked(const std::string& toml, const std::vector<std::string>& sets = {})
 
 // 8 lines: [run] is line 1, [data] 3, [encoder] 5, [[loss]] 7.
 const std::string kGood =
-    "[run]\nsteps = 1\n[data]\nname = \"synthetic\"\n[encoder]\nname = \"line\"\n[[loss]]\nname = "
-    "\"spread\"\n";
+    "[run]\nsteps = 1\n[data]\nname = \"synthetic\"\n[encoder]\nname = \"line\"\n[[loss]]\n"
+    "name = \"spread\"\n";
 const std::vector<std::string> kSmall = {"data.samples=32", "data.test_samples=32", "data.features=4",
                                          "data.batch_size=8"};
 
-template <class Call>
-std::string message(Call call, Exit code = Exit::usage) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  return "no error";
-}
-
 // What check() says of the good file with more lines.
 std::string refused(const std::string& lines) {
-  return message([&] { checked(kGood + lines); });
+  return refusal([&] { checked(kGood + lines); });
 }
 
 // What build() says of the good file with more lines and values.
 std::string not_built(const std::string& lines, std::vector<std::string> sets = {}, Exit code = Exit::usage) {
   sets.insert(sets.begin(), kSmall.begin(), kSmall.end());
   Plan plan = checked(kGood + lines, sets);
-  return message([&] { build(std::move(plan), at::kCPU); }, code);
+  return refusal([&] { build(std::move(plan), at::kCPU); }, code);
 }
 
 TEST(Check, AcceptsWhatBuildCanMake) { EXPECT_EQ(not_built(""), "no error"); }
@@ -195,7 +187,7 @@ TEST(Check, RefusesOptionsThatContradictEachOtherAtTheirPlaceWhateverHasThem) {
             "e.toml:11:11: loss.hardest = 9, allowed: at most length = 4.");
   EXPECT_EQ(refused("[encoder.widths]\n"),
             "e.toml:9:1: encoder.widths = {} (a table), allowed: a list of integers >= 1.");
-  EXPECT_EQ(message([] { checked(kGood, {"encoder.widths=[]"}); }),
+  EXPECT_EQ(refusal([] { checked(kGood, {"encoder.widths=[]"}); }),
             "--set encoder.widths=[]: encoder.widths = [], allowed: a list of one width.");
   EXPECT_EQ(refused("[[augment]]\nname = \"shift\"\nrange = [1, 0]\n"),
             "e.toml:11:9: augment.range = [1, 0], allowed: [low, high] with low <= high.");
@@ -213,11 +205,11 @@ TEST(Check, RefusesOptionsThatContradictEachOtherAtTheirPlaceWhateverHasThem) {
 
 TEST(Check, RefusesTablesThatNoLossHasAUseFor) {
   EXPECT_EQ(refused("[momentum]\nvalue = 0.9\n"),
-            "e.toml:9:2: [momentum] is given, allowed: where a loss needs targets (`foil describe LOSS` says "
-            "what it needs).");
+            "e.toml:9:2: [momentum] is given, allowed: "
+            "where a loss needs targets (`foil describe LOSS` says what it needs).");
   EXPECT_EQ(refused("[predictor]\n"),
-            "e.toml:9:2: [predictor] is given, allowed: where a loss needs predictions (`foil describe LOSS` "
-            "says what it needs).");
+            "e.toml:9:2: [predictor] is given, allowed: "
+            "where a loss needs predictions (`foil describe LOSS` says what it needs).");
   const Plan plan = checked(kGood);
   EXPECT_EQ(plan.resolved.find("momentum"), nullptr);  // what is printed can be read again
 }
@@ -229,16 +221,16 @@ TEST(Check, RefusesNumbersThatCannotBeMeant) {
       {"[schedule]\nwarmup_epochs = inf\n",
        "e.toml:10:17: schedule.warmup_epochs = inf, allowed: a finite number from 0 to 1000000000."},
       {"[schedule]\nwarmup_steps = 9223372036854775807\n",
-       "e.toml:10:16: schedule.warmup_steps = 9223372036854775807, allowed: an integer from 0 to "
-       "1000000000."},
+       "e.toml:10:16: schedule.warmup_steps = 9223372036854775807, allowed: "
+       "an integer from 0 to 1000000000."},
       {"[optimizer]\nlearning_rate = inf\n",
        "e.toml:10:17: optimizer.learning_rate = inf, allowed: a finite number > 0."},
       {"weight = -inf\n", "e.toml:9:10: loss.weight = -inf, allowed: a finite number."},
       {"[views]\ncount = 100000000\n",
        "e.toml:10:9: views.count = 100000000, allowed: an integer from 1 to 1000."},
       {"[evaluate]\nevery_epochs = 4611686018427387904\n",
-       "e.toml:10:16: evaluate.every_epochs = 4611686018427387904, allowed: an integer from 0 to "
-       "1000000000."},
+       "e.toml:10:16: evaluate.every_epochs = 4611686018427387904, allowed: "
+       "an integer from 0 to 1000000000."},
       {"length = 4294967297\n",
        "e.toml:9:10: loss.length = 4294967297, allowed: an integer from 1 to 1000000000."},
   };
@@ -256,7 +248,7 @@ TEST(Check, RefusesNumbersThatCannotBeMeant) {
       {"run.timeout=1e300", "a number from 1 to 1000000."},
   };
   for (const auto& test : of_run) {
-    const std::string got = message([&] { checked(kGood, {test.set}); });
+    const std::string got = refusal([&] { checked(kGood, {test.set}); });
     EXPECT_EQ(got.substr(got.find("allowed: ")), "allowed: " + test.allowed) << test.set;
     EXPECT_TRUE(got.starts_with("--set " + test.set + ": run.")) << got;
   }
@@ -264,15 +256,15 @@ TEST(Check, RefusesNumbersThatCannotBeMeant) {
 
 TEST(Check, RefusesARunNameThatIsNoFolderOfItsOwn) {
   const std::string allowed =
-      ", allowed: the name of a folder: at most 100 bytes, the first a letter, digit or '_', without '/' and "
-      "control characters.";
+      ", allowed: the name of a folder: "
+      "at most 100 bytes, the first a letter, digit or '_', without '/' and control characters.";
   for (const char* name : {"", ".", "..", "../../x", "a/b", "/x", "-x", "~", ".x", " x", "a\\nb",
                            "a\\u001b[31m", "a\\u0000b", "a\\u009bb", "a\\u202eb"}) {
     const std::string got =
-        message([&] { checked("[run]\nname = \"" + std::string(name) + "\"\n" + kGood.substr(6)); });
+        refusal([&] { checked("[run]\nname = \"" + std::string(name) + "\"\n" + kGood.substr(6)); });
     EXPECT_TRUE(got.starts_with("e.toml:2:8: run.name = \"") && got.ends_with(allowed)) << got;
   }
-  const std::string got = message([] { checked(kGood, {"run.name=" + std::string(101, 'x')}); });
+  const std::string got = refusal([] { checked(kGood, {"run.name=" + std::string(101, 'x')}); });
   EXPECT_TRUE(got.ends_with(allowed)) << got;
   for (const char* name : {"x", "_x", "0.1 and more", "gr\xc3\xb6\xc3\x9f\x65", "a=b+c-d", "x..y"}) {
     EXPECT_EQ(checked(kGood, {"run.name=\"" + std::string(name) + "\""}).run.name, name);
@@ -281,8 +273,8 @@ TEST(Check, RefusesARunNameThatIsNoFolderOfItsOwn) {
 
 TEST(Build, RefusesAProductThatCannotBeMeantAtItsPlace) {
   EXPECT_EQ(not_built("", {"run.epochs=1000000000"}),
-            "--set run.epochs=1000000000: run.epochs = 1000000000, allowed: 0 to 250000000, as an epoch has "
-            "4 steps.");
+            "--set run.epochs=1000000000: run.epochs = 1000000000, allowed: "
+            "0 to 250000000, as an epoch has 4 steps.");
   const std::string queue = not_built("queue = true\nlength = 1000000000\n", {"head.dims=[1000000]"});
   EXPECT_TRUE(
       queue.starts_with("e.toml:8:8: the loss 'spread' asks for a queue of 1000000000 rows (length = "
@@ -303,8 +295,8 @@ TEST(Build, NamesTheOptionOfWhatNoMemoryHolds) {
 
 TEST(Build, RefusesWhatTheEvaluationCannotMeasureBeforeTheTraining) {
   EXPECT_EQ(not_built("[evaluate]\nneighbours = 33\n"),
-            "e.toml:10:14: evaluate.neighbours = 33, allowed: 1 to 32, the samples with a label in the train "
-            "split.");
+            "e.toml:10:14: evaluate.neighbours = 33, allowed: "
+            "1 to 32, the samples with a label in the train split.");
   EXPECT_EQ(
       not_built("", {"data.samples=8"}),
       "e.toml:1:1: evaluate.neighbours = 20, allowed: 1 to 8, the samples with a label in the train split.");
@@ -332,14 +324,13 @@ TEST(Build, RefusesAtItsPlaceWhatDoesNotFitTheData) {
 std::string odd(const std::string& data, const std::string& more, Exit code = Exit::usage) {
   const std::string toml = "[run]\nsteps = 1\n[data]\nname = \"odd\"\nbatch_size = 2\n" + data +
                            "[encoder]\nname = \"line\"\n[[loss]]\nname = \"spread\"\n" + more;
-  return message([&] { build(checked(toml), at::kCPU); }, code);
+  return refusal([&] { build(checked(toml), at::kCPU); }, code);
 }
 
 TEST(Build, RefusesOddDataNamingTheDataSet) {
   EXPECT_EQ(odd("", "[[augment]]\nname = \"shift\"\n"),
-            "e.toml:11:8: the augmentation 'shift' is given images of different sizes, allowed: behind one "
-            "that brings them to one size "
-            "(random_resized_crop).");
+            "e.toml:11:8: the augmentation 'shift' is given images of different sizes, allowed: "
+            "behind one that brings them to one size (random_resized_crop).");
   EXPECT_EQ(odd("samples = 0\n", "", Exit::data), "e.toml:4:8: the data set 'odd' has no training sample.");
   EXPECT_EQ(odd("label = 7\n", "", Exit::data),
             "the data set 'odd' has 4 labels from 7 to 7 for 4 samples of 2 classes.");
@@ -352,7 +343,7 @@ TEST(Build, HoldsASamplerToItsPromiseByName) {
   const auto first_batch = [](const std::string& fault) {
     Experiment x = build(
         checked(kGood + "[sampler]\nname = \"careless\"\nfault = \"" + fault + "\"\n", kSmall), at::kCPU);
-    return message([&] { x.sampler->batch(3); }, Exit::failure);
+    return refusal([&] { x.sampler->batch(3); }, Exit::failure);
   };
   EXPECT_EQ(first_batch("none"), "no error");
   EXPECT_EQ(first_batch("short"),

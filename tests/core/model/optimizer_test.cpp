@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/optimizer.h"
 
+#include "tests/support/error_of.h"
+
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/optim/adam.h>
@@ -13,6 +15,7 @@
 namespace {
 
 using at::Tensor;
+using foil::test::error_of;
 using Named = std::vector<std::pair<std::string, Tensor>>;
 
 // A convolution in channels-last layout, a matrix, a bias and a scalar.
@@ -283,44 +286,35 @@ TEST(Optimizer, OnlyMeasuresTheNormWhenClippingIsOff) {
   EXPECT_TRUE(torch::equal(w.grad(), torch::tensor({30.0f, 40.0f})));
 }
 
-std::string message(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const foil::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Optimizer, RefusesAStateOfAnotherOptimizerAndKeepsItsOwn) {
   const Tensor w = torch::ones({2}).requires_grad_(true);
   foil::Optimizer sgd(named("sgd"), {{{{"w", w}}, 1}});
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               sgd.load_state({{"w.momentum_bufer", torch::ones({2})}});
             }),
-            "optimizer state: the tensors do not fit:\n  missing: w.momentum_buffer [2]\n  unexpected: "
-            "w.momentum_bufer [2]. "
-            "Did you mean 'w.momentum_buffer'?");
-  EXPECT_EQ(message([&] {
-              sgd.load_state({{"w.momentum_buffer", torch::ones({2}, torch::kDouble)}});
-            }),
-            "optimizer state: the tensors do not fit:\n  dtype: w.momentum_buffer is Double, allowed: Float");
+            "5 optimizer state: the tensors do not fit:\n  missing: w.momentum_buffer [2]\n"
+            "  unexpected: w.momentum_bufer [2]. Did you mean 'w.momentum_buffer'?");
+  EXPECT_EQ(
+      error_of([&] {
+        sgd.load_state({{"w.momentum_buffer", torch::ones({2}, torch::kDouble)}});
+      }),
+      "5 optimizer state: the tensors do not fit:\n  dtype: w.momentum_buffer is Double, allowed: Float");
   EXPECT_EQ(sgd.state().at("w.momentum_buffer").abs().max().item<float>(), 0);
 }
 
 TEST(Optimizer, RefusesTwoParametersOfOneName) {
   const Tensor w = torch::ones({2});
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               foil::Optimizer(named("sgd"), {{{{"w", w}}, 1}, {{{"w", w}}, 1}});
             }),
-            "optimizer: two parameters are called w.");
+            "1 optimizer: two parameters are called w.");
 }
 
 TEST(Optimizer, RefusesOtherThanTwoBetas) {
   foil::OptimizerOptions options = named("adam");
   options.betas = {0.9};
-  EXPECT_EQ(message([&] { foil::Optimizer(options, {}); }),
-            "optimizer.betas = [0.9], allowed: a list of 2 numbers.");
+  EXPECT_EQ(error_of([&] { foil::Optimizer(options, {}); }),
+            "2 optimizer.betas = [0.9], allowed: a list of 2 numbers.");
 }
 
 TEST(Optimizer, GroupsTheParametersThatWantAGradient) {

@@ -3,6 +3,8 @@
 
 #include "model/weights.h"
 #include "run/safetensors.h"
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 #include <foil/batch_norm.h>
 #include <foil/loss.h>
@@ -14,8 +16,6 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
-
-#include <filesystem>
 
 namespace {
 
@@ -289,8 +289,8 @@ TEST(Tower, AFrozenEncoderKeepsWeightsAndRunningStatistics) {
 }
 
 TEST(Tower, LoadsTheEncoderOfASavedTower) {
-  const std::string path = std::filesystem::temp_directory_path() /
-                           ("foil_tower_test_" + std::to_string(getpid()) + ".safetensors");
+  const foil::test::TempFolder folder;
+  const std::string path = folder / "tower.safetensors";
   torch::manual_seed(6);
   const auto trained = std::make_shared<Pool>(), fresh = std::make_shared<Pool>();
   foil::Tower saved(trained, {}, {});
@@ -303,7 +303,6 @@ TEST(Tower, LoadsTheEncoderOfASavedTower) {
     EXPECT_TRUE(torch::equal(tensor, foil::named_tensors(*trained).at(name))) << name;
   }
   EXPECT_EQ(tower.weights_left_out().size(), 8u);  // head.0.weight, head.1.* (5), head.3.weight, head.3.bias
-  std::filesystem::remove(path);
 }
 
 TEST(Unit, HasNormOneInFp32OrWiderAndKeepsZero) {
@@ -334,14 +333,9 @@ TEST(ShareRanks, ReachesEveryBatchNormOfATower) {
 
 TEST(ShareRanks, RefusesLibTorchsBatchNormByName) {
   torch::nn::Sequential net(torch::nn::Linear(2, 2), torch::nn::BatchNorm1d(2));
-  try {
-    foil::share_ranks(*net, nullptr);
-    FAIL() << "no error";
-  } catch (const foil::Error& error) {
-    EXPECT_STREQ(error.what(),
-                 "1 is a torch::nn::BatchNorm1dImpl, allowed: foil::BatchNorm, whose statistics are those of "
-                 "all ranks.");
-  }
+  EXPECT_EQ(foil::test::refusal([&] { foil::share_ranks(*net, nullptr); }),
+            "1 is a torch::nn::BatchNorm1dImpl, allowed: "
+            "foil::BatchNorm, whose statistics are those of all ranks.");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/weights.h"
 
+#include "tests/support/error_of.h"
+
 #include <gtest/gtest.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -28,13 +30,8 @@ Tensors published(const std::string& prefix) {
 }
 
 std::string refusal(torch::nn::Module& module, const Tensors& weights) {
-  try {
-    foil::load_weights(module, weights, "net.safetensors");
-  } catch (const foil::Error& error) {
-    EXPECT_EQ(error.code(), foil::Exit::data);
-    return error.what();
-  }
-  return "no error";
+  return foil::test::refusal([&] { foil::load_weights(module, weights, "net.safetensors"); },
+                             foil::Exit::data);
 }
 
 TEST(Weights, LoadUnderTheirOwnNamesAndUnderEveryKnownPrefix) {

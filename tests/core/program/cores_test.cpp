@@ -3,7 +3,7 @@
 // for the test.
 #include "program/cores.h"
 
-#include "scratch_folder.h"
+#include "tests/core/run/run_test.h"
 
 #include <sched.h>
 
@@ -23,7 +23,7 @@ struct Root {
     write_plainly(scratch / name, text);
   }
   int cores() const { return usable_cores(scratch.path()); }
-  ScratchFolder scratch;
+  TempFolder scratch;
 };
 
 int mask() {
@@ -32,7 +32,7 @@ int mask() {
 }
 
 TEST(UsableCores, AreThoseOfTheMaskWithoutAQuota) {
-  EXPECT_EQ(usable_cores((ScratchFolder() / "nothing/here")), mask());
+  EXPECT_EQ(usable_cores((TempFolder() / "nothing/here")), mask());
   EXPECT_EQ(Root("0::/a\n", {{"a/cpu.max", "max 100000\n"}, {"cpu.max", "not a number\n"}}).cores(), mask());
   EXPECT_EQ(Root("4:cpu,cpuacct:/a\n",
                  {{"cpu/a/cpu.cfs_quota_us", "-1\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}})

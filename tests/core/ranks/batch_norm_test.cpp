@@ -2,6 +2,7 @@
 // Batch norm over ranks equals PyTorch's on the whole batch: value, gradients, running statistics.
 #include "ranks/in_process.h"
 #include "ranks/reducer.h"
+#include "tests/support/error_of.h"
 
 #include <foil/batch_norm.h>
 
@@ -17,6 +18,7 @@ namespace {
 using at::Tensor;
 using foil::in_process_ranks;
 using foil::World;
+using foil::test::error_of;
 
 Tensor random(at::IntArrayRef shape, uint64_t seed) {
   return torch::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kDouble);
@@ -150,17 +152,12 @@ TEST(SyncBatchNorm, RefusesAGlobalBatchOfOneValue) {
       foil::BatchNorm norm(2);
       norm.set_ranks(world.shared_from_this());
       const bool last = world.rank() == world_size - 1;
-      try {
-        norm.forward(torch::zeros({last ? 1 : 0, 2}));
-        ADD_FAILURE() << "no error";
-      } catch (const foil::Error& e) {
-        EXPECT_EQ(
-            std::string(e.what()),
-            std::string(
-                "BatchNorm: the global batch has one value a channel, allowed in training: at least two; "
-                "the input is [") +
-                (last ? "1" : "0") + ", 2].");
-      }
+      EXPECT_EQ(error_of([&] {
+                  norm.forward(torch::zeros({last ? 1 : 0, 2}));
+                }),
+                std::string("1 BatchNorm: the global batch has one value a channel, "
+                            "allowed in training: at least two; the input is [") +
+                    (last ? "1" : "0") + ", 2].");
       EXPECT_EQ(norm.running_mean.abs().sum().item<double>(), 0.0);
     });
   }
@@ -180,12 +177,10 @@ TEST(SyncBatchNorm, LeavesItsStatisticsOnAnEmptyGlobalBatch) {
 
 TEST(SyncBatchNorm, RefusesAnotherNumberOfChannels) {
   foil::BatchNorm norm(3);
-  try {
-    norm.forward(torch::zeros({4, 2}));
-    FAIL() << "no error";
-  } catch (const foil::Error& e) {
-    EXPECT_EQ(std::string(e.what()), "BatchNorm: the input is [4, 2], allowed: [B, 3, ...].");
-  }
+  EXPECT_EQ(error_of([&] {
+              norm.forward(torch::zeros({4, 2}));
+            }),
+            "1 BatchNorm: the input is [4, 2], allowed: [B, 3, ...].");
 }
 
 namespace {
@@ -308,11 +303,9 @@ TEST(BatchNormOnTheCPU, RefusesASecondDerivative) {
   const Tensor x = random({5, 2}, 1).requires_grad_();
   foil::BatchNorm norm(2);
   norm.to(torch::kDouble);
-  try {
-    torch::autograd::grad({norm.forward(x).square().sum()}, {x}, {}, /*retain_graph=*/true,
-                          /*create_graph=*/true);
-    FAIL() << "no error";
-  } catch (const foil::Error& e) {
-    EXPECT_EQ(std::string(e.what()), "BatchNorm: a second derivative is asked for, allowed: the first.");
-  }
+  EXPECT_EQ(error_of([&] {
+              torch::autograd::grad({norm.forward(x).square().sum()}, {x}, {}, /*retain_graph=*/true,
+                                    /*create_graph=*/true);
+            }),
+            "1 BatchNorm: a second derivative is asked for, allowed: the first.");
 }

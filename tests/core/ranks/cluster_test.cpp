@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "evaluate/clustering.h"
 #include "ranks/in_process.h"
+#include "tests/support/error_of.h"
 
 #include <foil/cluster.h>
 
@@ -157,12 +158,10 @@ TEST(KMeans, KeepsEmptyClustersWhereRowsAreEqual) {
 }
 
 TEST(KMeans, RefusesMoreClustersThanRows) {
-  try {
-    k_means(torch::ones({3, 2}), 4, {}, *World::single());
-    FAIL() << "accepted";
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "k-means: 4 clusters of 3 rows, allowed: 1 to the number of rows.");
-  }
+  EXPECT_EQ(test::error_of([] {
+              k_means(torch::ones({3, 2}), 4, {}, *World::single());
+            }),
+            "1 k-means: 4 clusters of 3 rows, allowed: 1 to the number of rows.");
 }
 
 }  // namespace

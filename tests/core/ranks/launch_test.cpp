@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ranks/launch.h"
 
-#include <foil/error.h>
+#include "tests/support/error_of.h"
 
 #include <gtest/gtest.h>
 
@@ -25,12 +25,7 @@ std::string text(const foil::Launch& l) {
 }
 
 std::string message(const Variables& variables) {
-  try {
-    return "no error: " + text(read(variables));
-  } catch (const foil::Error& e) {
-    EXPECT_EQ(e.code(), foil::Exit::usage);
-    return e.what();
-  }
+  return foil::test::refusal([&] { read(variables); });
 }
 
 const Variables kTorchrun = {{"RANK", "5"},

@@ -3,6 +3,7 @@
 #include "ranks/reducer.h"
 
 #include "ranks/in_process.h"
+#include "tests/support/error_of.h"
 
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -14,6 +15,7 @@ using at::Tensor;
 using foil::GradientReducer;
 using foil::in_process_ranks;
 using foil::World;
+using foil::test::error_of;
 using Parameters = std::vector<std::pair<std::string, Tensor>>;
 
 Parameters three() {
@@ -98,17 +100,13 @@ TEST(GradientReducer, TakesSharedFrozenAndNoParameters) {
 }
 
 TEST(GradientReducer, NamesTheRankWhoseParametersDiffer) {
-  try {
+  const std::string error = error_of([] {
     in_process_ranks(3, [](World& world) {
       GradientReducer({{"w", torch::ones({world.rank() == 2 ? 3 : 2}).requires_grad_()}},
                       world.shared_from_this());
     });
-    FAIL() << "no error";
-  } catch (const foil::Error& e) {
-    EXPECT_NE(std::string(e.what()).find("rank 2: the parameters are not those of rank 0."),
-              std::string::npos)
-        << e.what();
-  }
+  });
+  EXPECT_NE(error.find("rank 2: the parameters are not those of rank 0."), std::string::npos) << error;
 }
 
 // The other ranks wait inside the reducer; they must hear of the failure, not of a timeout.
@@ -120,7 +118,7 @@ TEST(GradientReducer, ARankThatFailsInBackwardEndsTheOthers) {
       throw foil::Error("no gradient today", foil::Exit::non_finite);
     }
   };
-  try {
+  const std::string error = error_of([] {
     in_process_ranks(3, [](World& world) {
       const Parameters p = three();
       GradientReducer reducer(p, world.shared_from_this());
@@ -129,9 +127,6 @@ TEST(GradientReducer, ARankThatFailsInBackwardEndsTheOthers) {
       reducer.prepare(loss);
       loss.backward();
     });
-    FAIL() << "no error";
-  } catch (const foil::Error& e) {
-    EXPECT_EQ(std::string(e.what()), "rank 1: no gradient today");
-    EXPECT_EQ(e.code(), foil::Exit::non_finite);
-  }
+  });
+  EXPECT_EQ(error, "4 rank 1: no gradient today");
 }

@@ -2,6 +2,7 @@
 // Collectives of 1, 2 and 3 ranks as threads, against the same computation on the concatenated batch.
 #include "ranks/in_process.h"
 #include "ranks/process_groups.h"
+#include "tests/support/error_of.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@ namespace {
 using at::Tensor;
 using foil::in_process_ranks;
 using foil::World;
+using foil::test::error_of;
 
 Tensor random(at::IntArrayRef shape, uint64_t seed) {
   return torch::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::kDouble);
@@ -32,15 +34,6 @@ Tensor shard(const Tensor& all, const std::vector<int64_t>& sizes, int64_t r) {
 
 const std::vector<std::vector<int64_t>> kShards = {{7},       {4, 3},    {0, 7},   {3, 2, 2},
                                                    {0, 5, 2}, {7, 0, 0}, {1, 0, 6}};
-
-void expect_error(const std::function<void()>& run, const std::string& expected) {
-  try {
-    run();
-    FAIL() << "no error, expected: " << expected;
-  } catch (const foil::Error& e) {
-    EXPECT_EQ(std::string(e.what()), expected);
-  }
-}
 
 }  // namespace
 
@@ -184,23 +177,22 @@ TEST(World, AnAgreedErrorIsReportedAsItIs) {
       throw foil::Error("step 7: " + error, foil::Exit::non_finite);
     });
   };
-  expect_error(run, "step 7: rank 2: loss is nan");
+  EXPECT_EQ(error_of(run), "4 step 7: rank 2: loss is nan");
 }
 
 TEST(World, RefusesRowsThatDiffer) {
   in_process_ranks(2, [](World& world) {
-    expect_error(
-        [&] {
-          world.gather(torch::zeros({2, 3 + world.rank()}));
-        },
-        "gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
+    EXPECT_EQ(error_of([&] {
+                world.gather(torch::zeros({2, 3 + world.rank()}));
+              }),
+              "1 gather: a row has 12 bytes on rank 0 and 16 on rank 1; rows must agree in shape and type.");
   });
 }
 
 TEST(World, RefusesToGatherAScalar) {
   const auto world = World::single();
-  expect_error([&] { world->gather(torch::zeros({})); },
-               "gather: a scalar has no rows; unsqueeze(0) makes it one.");
+  EXPECT_EQ(error_of([&] { world->gather(torch::zeros({})); }),
+            "1 gather: a scalar has no rows; unsqueeze(0) makes it one.");
 }
 
 TEST(World, ReportsTheFailingRankToThoseThatWait) {
@@ -220,7 +212,7 @@ TEST(World, ReportsTheFailingRankToThoseThatWait) {
       }
     });
   };
-  expect_error(run, "rank 1: bad data");
+  EXPECT_EQ(error_of(run), "5 rank 1: bad data");
   EXPECT_EQ(speakers, 1);
 }
 
@@ -238,11 +230,10 @@ TEST(World, NamesTheLateRank) {
         told.wait(lock, [&] { return waiting == 0; });
         return;
       }
-      expect_error(
-          [&] {
-            world->gather(torch::ones({2, 2}));
-          },
-          "gathering counts: rank 1 did not come within 15 s, the other ranks wait.");
+      EXPECT_EQ(error_of([&] {
+                  world->gather(torch::ones({2, 2}));
+                }),
+                "1 gathering counts: rank 1 did not come within 15 s, the other ranks wait.");
       std::lock_guard lock(mutex);
       --waiting;
       told.notify_all();

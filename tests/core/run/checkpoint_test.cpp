@@ -3,7 +3,7 @@
 #include "run/checkpoint.h"
 
 #include "run/json.h"
-#include "scratch_folder.h"
+#include "run_test.h"
 
 #include <torch/types.h>
 
@@ -59,7 +59,7 @@ class CheckpointsTest : public ::testing::Test {
                 warnings[0].ends_with("; falling back to step-00000001"))
         << what << ": " << warnings[0];
   }
-  ScratchFolder scratch_;
+  TempFolder scratch_;
 };
 
 TEST_F(CheckpointsTest, ReadBackWhatWasSaved) {
@@ -126,10 +126,11 @@ TEST_F(CheckpointsTest, WarnInWords) {
   ASSERT_EQ(warnings.size(), 3u);
   EXPECT_EQ(warnings[0], "checkpoints/step-00000003: checksum differs; falling back to step-00000002");
   EXPECT_EQ(warnings[1],
-            "checkpoints/step-00000002.safetensors: cannot read: No such file or directory; falling back to "
-            "step-00000001");
-  EXPECT_TRUE(std::regex_match(warnings[2], std::regex("checkpoints/step-00000001: tensors are 5 bytes, \\d+ "
-                                                       "were written; no older one to fall back to")));
+            "checkpoints/step-00000002.safetensors: cannot read: No such file or directory; "
+            "falling back to step-00000001");
+  EXPECT_TRUE(std::regex_match(warnings[2], std::regex("checkpoints/step-00000001: "
+                                                       "tensors are 5 bytes, \\d+ were written; "
+                                                       "no older one to fall back to")));
 }
 
 TEST_F(CheckpointsTest, AForeignOrRenamedFileIsNoCheckpoint) {
@@ -238,9 +239,8 @@ TEST_F(CheckpointsTest, AFullDiskKeepsTheOldOneAndLeavesNoRubbish) {
         checkpoints.save(made(1));
         const std::string error = error_of([&] { checkpoints.save(made(2, 40'000)); });
         const std::regex expected(
-            "1 .*/checkpoints/step-00000002.safetensors: cannot write 480 kB \\(free: .*\\): (No space left "
-            "on device|File "
-            "too large)");
+            "1 .*/checkpoints/step-00000002.safetensors: cannot write 480 kB \\(free: .*\\): "
+            "(No space left on device|File too large)");
         if (!std::regex_match(error, expected)) throw std::runtime_error(error);
         if (names_in(folder()).size() != 2) throw std::runtime_error("rubbish is left");
         if (checkpoints.load_newest([](const std::string& text) { throw std::runtime_error(text); })->step !=
@@ -263,8 +263,8 @@ TEST_F(CheckpointsTest, SpaceIsToldAndRequired) {
   EXPECT_TRUE(std::regex_match(require_space(folder() + "/not/there/yet", size, 3),
                                std::regex("checkpoints: 3 x 12 kB, free .*")));
   const std::regex refusal(
-      "1 .*/checkpoints: checkpoints: 3 x 1.0 EB, free .*: too little: .* 4.0 EB are needed. Free some "
-      "space, or keep fewer.");
+      "1 .*/checkpoints: checkpoints: 3 x 1.0 EB, free .*: too little: .* 4.0 EB are needed. "
+      "Free some space, or keep fewer.");
   const std::string error = error_of([&] { require_space(folder(), 1'000'000'000'000'000'000, 3); });
   EXPECT_TRUE(std::regex_match(error, refusal)) << error;
 }

@@ -4,7 +4,7 @@
 
 #include "run/json.h"
 #include "run/temporary.h"
-#include "scratch_folder.h"
+#include "run_test.h"
 
 #include <regex>
 
@@ -17,7 +17,7 @@ int files_in(const std::string& folder) {
 }
 
 TEST(File, ReadsBackWhatWasWrittenAndLeavesNothingElse) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   const std::string bytes("a\0b\n\xff", 5);
   write_atomically(scratch / "x", "older and longer");
   write_atomically(scratch / "x", bytes);
@@ -30,7 +30,7 @@ TEST(File, ReadsFilesThatSayTheyAreEmpty) {
 }
 
 TEST(File, NamesThePathAndTheReasonWhenItCannotRead) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   EXPECT_EQ(error_of([&] { read_file(scratch / "none"); }),
             "5 " + (scratch / "none") + ": cannot read: No such file or directory");
   EXPECT_EQ(error_of([&] { read_file(scratch.path()); }),
@@ -38,14 +38,14 @@ TEST(File, NamesThePathAndTheReasonWhenItCannotRead) {
 }
 
 TEST(File, NamesThePathWhenTheFolderIsMissing) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   const std::regex expected(
       "1 .*/none/x: cannot write 3 bytes \\(free: .* [kMGTP]B\\): No such file or directory");
   EXPECT_TRUE(std::regex_match(error_of([&] { write_atomically(scratch / "none/x", "abc"); }), expected));
 }
 
 TEST(File, KeepsTheOldContentWhenTheDiskIsFull) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
               make_small(scratch.path(), 65536);
               write_atomically(scratch / "x", "old");
@@ -60,7 +60,7 @@ TEST(File, KeepsTheOldContentWhenTheDiskIsFull) {
 }
 
 TEST(File, WritesThroughNoLinkThatSomebodyPlanted) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   write_plainly(scratch / "precious", "precious");
   std::filesystem::create_directory(scratch / "run");
   // The names that can be guessed: the file's own, and temporary ones of this process.
@@ -81,7 +81,7 @@ TEST(File, WritesThroughNoLinkThatSomebodyPlanted) {
 }
 
 TEST(AppendFile, TakesBackHalfARecordWhenTheDiskIsFull) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
               make_small(scratch.path(), 65536);
               AppendFile file(scratch / "x");

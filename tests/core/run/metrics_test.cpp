@@ -3,7 +3,7 @@
 #include "run/metrics.h"
 
 #include "run/json.h"
-#include "scratch_folder.h"
+#include "run_test.h"
 
 #include <cmath>
 #include <limits>
@@ -12,7 +12,7 @@ namespace foil {
 namespace {
 
 TEST(Metrics, ReadsBackEveryNumberBitForBit) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   Metrics metrics(scratch / "m.jsonl", -1);
   metrics.write({{"step", 1}, {"loss", 0.1 + 0.2}, {"tiny", 5e-324}});
   metrics.write({{"step", 2}, {"loss", std::nan("")}, {"top", -std::numeric_limits<double>::infinity()}});
@@ -27,7 +27,7 @@ TEST(Metrics, ReadsBackEveryNumberBitForBit) {
 }
 
 TEST(Metrics, ARowIsOnDiskAsSoonAsItIsWritten) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   EXPECT_EQ(exit_code_of_child([&] {
               Metrics metrics(scratch / "m.jsonl", -1);
               metrics.write({{"step", 7}});
@@ -39,7 +39,7 @@ TEST(Metrics, ARowIsOnDiskAsSoonAsItIsWritten) {
 }
 
 TEST(Metrics, ResumeDropsLaterRowsAndTheTornLineAndKeepsTheOthersBytes) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   const std::string kept = "{\"step\": 1,  \"loss\": 2.50}\n{\"step\":3}\n{\"step\":2,\"kind\":\"late\"}\n";
   write_plainly(scratch / "m.jsonl", kept + "{\"step\":4}\n{\"step\":5}\n{\"step\":2,\"lo");
   Metrics metrics(scratch / "m.jsonl", 3);
@@ -49,7 +49,7 @@ TEST(Metrics, ResumeDropsLaterRowsAndTheTornLineAndKeepsTheOthersBytes) {
 }
 
 TEST(Metrics, ResumeForgivesATornLineBehindTheRowsThatStayOnly) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   write_plainly(scratch / "m.jsonl",
                 std::string("{\"step\":1}\n") + std::string("\0\0\0\n", 4) + "{\"step\":2}\n");
   EXPECT_TRUE(error_of([&] {
@@ -60,7 +60,7 @@ TEST(Metrics, ResumeForgivesATornLineBehindTheRowsThatStayOnly) {
 }
 
 TEST(Metrics, CountsTheRowsThatStayedAndThoseWrittenSince) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"step\":2}\n{\"step\":4}\n");
   Metrics metrics(scratch / "m.jsonl", 2);
   EXPECT_EQ(metrics.rows(), 2);
@@ -78,14 +78,14 @@ TEST(Metrics, NameTheStepsWithoutARowAsRanges) {
 }
 
 TEST(Metrics, ABeginningDropsEverything) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   write_plainly(scratch / "m.jsonl", "{\"step\":0}\n{\"step\":1}\n");
   Metrics(scratch / "m.jsonl", -1);
   EXPECT_EQ(read_file(scratch / "m.jsonl"), "");
 }
 
 TEST(Metrics, RefusesARowWithoutAnIntegerStep) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   Metrics metrics(scratch / "m.jsonl", -1);
   EXPECT_EQ(error_of([&] {
               metrics.write({{"step", 1.5}});
@@ -97,7 +97,7 @@ TEST(Metrics, RefusesARowWithoutAnIntegerStep) {
 }
 
 TEST(Metrics, AReaderLeavesOutTheLineThatIsBeingWrittenAndNamesADamagedOne) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"step\":2}");
   EXPECT_EQ(read_metrics(scratch / "m.jsonl").size(), 1u);
   write_plainly(scratch / "m.jsonl", "{\"step\":1}\n{\"loss\":2}\n");

@@ -2,7 +2,7 @@
 // safetensors against the Python package, both ways, and against files that break each rule of the format.
 #include "run/safetensors.h"
 
-#include "scratch_folder.h"
+#include "run_test.h"
 
 #include <torch/types.h>
 
@@ -39,7 +39,7 @@ void expect_same(const std::map<std::string, at::Tensor>& got,
 }
 
 TEST(Safetensors, ReadsBackEveryDtype) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   save_tensors(scratch / "a.safetensors", every_dtype(), {{"loss", "x"}, {"params", "{\"a\": 1}"}});
   const TensorFile file = load_tensors(scratch / "a.safetensors");
   expect_same(file.tensors, every_dtype());
@@ -47,7 +47,7 @@ TEST(Safetensors, ReadsBackEveryDtype) {
 }
 
 TEST(Safetensors, ReadsWhatPythonWritesAndWritesTheSameBytes) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   save_tensors(scratch / "ours.safetensors", every_dtype(), {{"kind", "t\xc3\xa9st\n"}});
   run_python(scratch, R"(
 import sys
@@ -122,8 +122,8 @@ TEST(Safetensors, RefusesEveryBrokenRuleByName) {
       {one(R"({"dtype":"F32","data_offsets":[0,4]})", 4), "tensor 'a' has no shape"},
       {one(R"({"dtype":"F32","shape":[1]})", 4), "tensor 'a' has no data_offsets"},
       {one(R"({"dtype":"F23","shape":[1],"data_offsets":[0,4]})", 4),
-       "tensor 'a' has dtype \"F23\". Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL. Did "
-       "you mean 'F32'?"},
+       "tensor 'a' has dtype \"F23\". Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL. "
+       "Did you mean 'F32'?"},
       {one(R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})", 4),
        "tensor 'a' has dtype 7. Known dtypes: I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL."},
       {one(R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})", 4),

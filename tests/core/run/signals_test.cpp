@@ -2,7 +2,7 @@
 // Signals as requests.
 #include "run/signals.h"
 
-#include "scratch_folder.h"
+#include "run_test.h"
 
 namespace foil {
 namespace {

@@ -3,7 +3,7 @@
 #include "run/tensorboard.h"
 
 #include "run/json.h"
-#include "scratch_folder.h"
+#include "run_test.h"
 
 #include <fmt/format.h>
 
@@ -26,7 +26,7 @@ print(json.dumps({
     "plugins": {tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in tags["tensors"]}}))
 )";
 
-nlohmann::json read_by_tensorboard(const ScratchFolder& scratch, const std::string& folder) {
+nlohmann::json read_by_tensorboard(const TempFolder& scratch, const std::string& folder) {
   return parse_json(run_python(scratch, kReader, folder), "TensorBoard");
 }
 
@@ -44,7 +44,7 @@ TEST(EventWriter, Crc32cEqualsThePublishedValues) {  // RFC 3720, appendix B.4
 }
 
 TEST(EventWriter, TensorBoardReadsTheSameScalarsAndTexts) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   const std::string folder = scratch / "run";
   std::filesystem::create_directory(folder);
   nlohmann::json loss = nlohmann::json::array();
@@ -75,7 +75,7 @@ TEST(EventWriter, TensorBoardReadsTheSameScalarsAndTexts) {
 }
 
 TEST(EventWriter, ResumeDropsLaterEventsAndATornEndInTheSameFile) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   const std::string folder = scratch / "run";
   std::filesystem::create_directory(folder);
   {
@@ -91,7 +91,7 @@ TEST(EventWriter, ResumeDropsLaterEventsAndATornEndInTheSameFile) {
 }
 
 TEST(EventWriter, AFreshStartKeepsTheVersionOnly) {
-  const ScratchFolder scratch;
+  const TempFolder scratch;
   { EventWriter(scratch.path(), -1).scalar("loss", 1, 0); }
   const std::string path = only_file(scratch.path());
   const size_t whole = read_file(path).size();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of the run's files share: an empty folder that goes with the test, a full file system,
-// messages of errors, Python.
+// What the tests of the run's files share: a full file system, a child process, Python.
 #pragma once
 
 #include "run/file.h"
-
-#include <foil/error.h>
+#include "tests/support/error_of.h"
+#include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -22,37 +21,15 @@
 
 namespace foil {
 
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "foil-test-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::error_of;
+using test::TempFolder;
 
 inline void write_plainly(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// The message and code of the Error that `action` must throw, as "CODE MESSAGE".
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
-  }
-  return "no error";
-}
-
 // Standard output of a Python program with its arguments; its failure, or a missing Python, fails the test.
-inline std::string run_python(const ScratchFolder& scratch, const std::string& program,
+inline std::string run_python(const TempFolder& scratch, const std::string& program,
                               const std::string& arguments) {
   const char* python = std::getenv("FOIL_PYTHON");
   if (!python) {
