@@ -45,6 +45,7 @@ function(_foil_add_plugin folder name)
     foil_own(${name})
     target_include_directories(${name} PRIVATE ${FOIL_PLUGIN_INCLUDE})
     set_property(GLOBAL APPEND PROPERTY FOIL_PLUGINS ${name})
+    set_property(GLOBAL APPEND PROPERTY FOIL_PLUGINS_OF_${folder} ${name})  # tests/${folder} builds the test of each
     if(FOIL_TESTS AND NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${folder}/${name}_test.cpp)
       message(FATAL_ERROR "${folder}/${name}.cpp has no test: tests/${folder}/${name}_test.cpp")
     endif()
