@@ -118,9 +118,10 @@ LossInput named_input(const std::map<std::string, Tensor>& tensors) {
     const std::string number = name.substr(name.find('.') + 1);
     size_t i = 0;
     while (i < tensors.size() && std::to_string(i) != number) ++i;
-    for (size_t before = 0; before < i; ++before) {
-      if (tensors.count(kind.name_of(before)) == 0)
-        fail(Exit::usage, name, " is there, but ", kind.name_of(before), " is missing.");
+    const std::string counted = kind.per == Kind::Per::queue ? "queue." : kind.name + std::string(".");
+    for (size_t before = 0; before < i; ++before) {  // a label of the second queue needs none of the first
+      if (const std::string other = counted + std::to_string(before); tensors.count(other) == 0)
+        fail(Exit::usage, name, " is there, but ", other, " is missing.");
     }
     kind.resize(input, std::max(kind.count(input), i + 1));
     kind.at(input, i) = tensor;
