@@ -223,10 +223,10 @@ TEST(FirstBad, NamesTheFirstTensorOfTheForwardPassThatIsNotFinite) {
   EXPECT_EQ(first_bad(views, input, losses), "target[0]");
   input.p[0] = bad;
   EXPECT_EQ(first_bad(views, input, losses), "prediction p[0]");
-  input.h[1] = bad / 0;
-  EXPECT_EQ(first_bad(views, input, losses), "features h[1]");
   input.z[1] = torch::full({3, 2}, std::numeric_limits<double>::infinity());
   EXPECT_EQ(first_bad(views, input, losses), "projection z[1]");
+  input.h[1] = bad / 0;
+  EXPECT_EQ(first_bad(views, input, losses), "features h[1]");
   Views broken = views;
   broken[1].data = bad;
   EXPECT_EQ(first_bad(broken, input, losses), "view 1");

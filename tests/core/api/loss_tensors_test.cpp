@@ -16,7 +16,7 @@ using Tensors = std::map<std::string, Tensor>;
 Tensors everything() {
   torch::manual_seed(3);
   Tensors all;
-  for (const char* name : {"z.0", "z.1", "h.0", "h.1", "p.0", "p.1", "target.0", "queue.0", "queue.1"})
+  for (const char* name : {"h.0", "h.1", "z.0", "z.1", "p.0", "p.1", "target.0", "queue.0", "queue.1"})
     all[name] = 3 * torch::randn({4, 2}, torch::kDouble);
   for (const char* name : {"queue_label.1", "queue_index.0", "label", "index"}) all[name] = torch::arange(4);
   return all;
@@ -34,7 +34,7 @@ TEST(LossTensors, AreListedByKindAndFoundAgainUnderTheirNames) {
   const Tensors given = everything();
   LossInput input = named_input(given);
   EXPECT_EQ(names(input),
-            (std::vector<std::string>{"z.0", "z.1", "h.0", "h.1", "p.0", "p.1", "target.0", "queue.0",
+            (std::vector<std::string>{"h.0", "h.1", "z.0", "z.1", "p.0", "p.1", "target.0", "queue.0",
                                       "queue.1", "queue_label.1", "queue_index.0", "label", "index"}));
   for (const NamedTensor& one : tensors_of(input)) {
     EXPECT_TRUE(one.tensor->is_same(given.at(one.name))) << one.name;
@@ -88,7 +88,7 @@ TEST(LossTensors, RefuseANumberThatLeavesAGap) {
 
 TEST(LossTensors, RefuseAnUnknownNameWithTheKnownOnes) {
   const std::string known =
-      " is none of a loss's input. Known tensors: z.0, h.0, p.0, target.0, queue.0, queue_label.0, "
+      " is none of a loss's input. Known tensors: h.0, z.0, p.0, target.0, queue.0, queue_label.0, "
       "queue_index.0, label, index.";
   for (const std::string name : {"zebra", "z", "z.", "z.x", "label.0", ""}) {
     const std::string error = error_of([&] { named_input({{name, torch::ones({1})}}); });
@@ -139,7 +139,7 @@ TEST(Selected, LeavesWhatTheNeedsAskForAndTheIndex) {
   EXPECT_EQ(names(selected({.labels = true, .target = true}, all)),
             (std::vector<std::string>{"z.0", "z.1", "target.0", "label", "index"}));
   EXPECT_EQ(names(selected({.features = true, .predictor = true}, all)),
-            (std::vector<std::string>{"z.0", "z.1", "h.0", "h.1", "p.0", "p.1", "index"}));
+            (std::vector<std::string>{"h.0", "h.1", "z.0", "z.1", "p.0", "p.1", "index"}));
   const Needs queues{.queues = {{.length = 4}, {.length = 4, .label = true}}};
   EXPECT_EQ(names(selected(queues, all)),
             (std::vector<std::string>{"z.0", "z.1", "queue.0", "queue.1", "queue_label.1", "index"}));
