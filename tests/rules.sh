@@ -26,4 +26,9 @@ includes losses augment encoders | grep -vE '#include <(foil/plugin\.h|torch/|AT
 for name in $(ls losses/*.cpp losses/graph/*.cpp encoders/*.cpp augment/*.cpp 2>/dev/null | xargs -n1 basename | sed 's/\.cpp$//'); do
   grep -rn --include='*.h' --include='*.cpp' --include='*.cu' "\"$name\"" core plugins | grep -vE '^[^:]+:[0-9]+: *//' | grep -vE "//.*\"$name\""
 done | rule 5 'no quoted method name in the code of core or plugins'
+for file in $(ls core/*.cpp core/*/*.cpp plugins/*.cpp plugins/*/*.cpp losses/*.cpp encoders/*.cpp augment/*.cpp); do
+  [ "$(wc -l < "$file")" -le 60 ] || sed -n '1,2p' "$file" | grep -v SPDX | grep -q '^//' || echo "$file"
+done | rule 6 'a source of more than 60 lines opens with what it is'
+wc -l $(find core plugins losses augment encoders tests -name '*.cpp' -o -name '*.h' -o -name '*.cu') | awk '$1 > 400 && $2 != "total"' |
+  rule 7 'no file of more than 400 lines'
 exit $broken
