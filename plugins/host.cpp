@@ -212,7 +212,7 @@ void set_up(Loss& loss, const Sizes& sizes) {
   }
 }
 
-LossInput make_input(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes) {
+LossInput input_from(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes) {
   const NoAutocast guard;
   const Needs needs = loss.needs();
   LossInput given = named_input(tensors);
@@ -236,7 +236,7 @@ LossInput make_input(const Loss& loss, const NamedTensors& tensors, const Sizes&
 
 LossInput make_input(const Loss& loss, const std::vector<Tensor>& z, NamedTensors more, const Sizes& sizes) {
   for (size_t v = 0; v < z.size(); ++v) more["z." + std::to_string(v)] = z[v];
-  return make_input(loss, more, sizes);
+  return input_from(loss, more, sizes);
 }
 
 }  // namespace foil

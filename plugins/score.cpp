@@ -90,7 +90,7 @@ int score_command(const Registry& registry, const ScoreOptions& options) {
 
   const NamedTensors tensors = of_file(options, [&] { return read_input(options, device); });
   LossInput input =
-      of_file(options, [&] { return make_input(*loss, tensors, {.dataset_size = options.dataset_size}); });
+      of_file(options, [&] { return input_from(*loss, tensors, {.dataset_size = options.dataset_size}); });
   const std::vector<NamedTensor> seen = tensors_of(input);
   const auto given = [&](const NamedTensor& one) {
     return tensors.count(one.name) ? tensors.at(one.name) : Tensor();

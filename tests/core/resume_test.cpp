@@ -159,6 +159,9 @@ TEST_F(Resume, AnotherNumberOfStepsIsSaidWithItsLearningRate) {
   save(Training(2).captured({5, {}, {}}));
   Training longer(1);
   longer.experiment.total_steps = 20;
+  Node schedule;
+  schedule.set("name", {std::string("cosine"), {}, {}});
+  longer.experiment.plan.resolved.set("schedule", schedule);
   EXPECT_EQ(restored(longer).step, 5);
   EXPECT_TRUE(
       said("goes on to 20 steps instead of 10: from here on the cosine schedule is that of 20 steps: "

@@ -169,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
              {"ablate", "e.toml"}},
         Case{"TooFewViews",
              {{"e.toml", good + "[views]\ncount = 1\n"}},
-             "e.toml:10:8: the loss 'infonce' needs at least 2 views, views.count = 1."},
+             "e.toml:10:8: the loss 'infonce' needs 2 or more views, views.count = 1."},
         Case{"TooManyViews",
              {{"e.toml",
                run_table + data_table + encoder_table + "[[loss]]\nname = \"dcl\"\n[views]\ncount = 3\n"}},

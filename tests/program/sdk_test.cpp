@@ -173,7 +173,7 @@ TEST(Describe, PrintsFormulaPaperNeedsAndOptions) {
   const foil::Outcome out = foil::Workplace().foil({"describe", "infonce"});
   EXPECT_EQ(out.code, 0) << out.err;
   for (const std::string part :
-       {"l(v,b,u) = -s(v,b; u,b) + log sum", "Chen et al.", "needs: 2 views or more\n", "a number > 0"}) {
+       {"l(v,b,u) = -s(v,b; u,b) + log sum", "Chen et al.", "needs: 2 or more views\n", "a number > 0"}) {
     EXPECT_TRUE(contains(out.out, part)) << part << " in\n" << out.out;
   }
 }

@@ -51,7 +51,7 @@ using NamedTensors = std::map<std::string, Tensor>;
 // the largest index and label ask for, 2^24 at most. Throws Error (Exit::usage) naming the tensor, as
 // "target.1", that is missing, that no loss has a use for, or whose shape, type or range does not fit, and
 // what is allowed.
-FOIL_API LossInput make_input(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes = {});
+FOIL_API LossInput input_from(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes = {});
 // The same with z in the order of views, and `more` by name.
 FOIL_API LossInput make_input(const Loss& loss, const std::vector<Tensor>& z, NamedTensors more = {},
                               const Sizes& sizes = {});

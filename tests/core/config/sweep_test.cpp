@@ -255,7 +255,7 @@ TEST_F(Files, LieInTheFolderOfTheListingFile) {
 }
 
 TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
-  const auto refused = [](const std::string& files) {
+  const auto refused = [&](const std::string& files) {
     write("all.toml", "[sweep]\nfiles = " + files + "\n");
     return refusal([] { load_trials("all.toml", {}); });
   };

@@ -158,7 +158,7 @@ TEST(KMeans, KeepsEmptyClustersWhereRowsAreEqual) {
 }
 
 TEST(KMeans, RefusesMoreClustersThanRows) {
-  EXPECT_EQ(test::error_of([] {
+  EXPECT_EQ(foil::test::error_of([] {
               k_means(torch::ones({3, 2}), 4, {}, *World::single());
             }),
             "1 k-means: 4 clusters of 3 rows, allowed: 1 to the number of rows.");
