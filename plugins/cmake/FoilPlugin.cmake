@@ -18,6 +18,9 @@ function(_foil_quicken target)
       target_link_libraries(foil_plugin_header PRIVATE foil::foil)
       target_compile_options(foil_plugin_header PRIVATE -fPIC -fpch-preprocess)
       target_precompile_headers(foil_plugin_header PRIVATE <torch/types.h> <torch/nn/module.h>)
+      # ccache hashes this line instead of the header's 500 MB.
+      file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/foil_plugin_header.dir/cmake_pch.hxx.gch.sum CONTENT
+        "foil ${foil_VERSION} at ${FOIL_PREFIX} | ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} | ${CMAKE_BUILD_TYPE} ${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_RELEASE}")
     endif()
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
     target_precompile_headers(${target} REUSE_FROM foil_plugin_header)
@@ -25,7 +28,7 @@ function(_foil_quicken target)
   find_program(FOIL_CCACHE ccache)
   if(FOIL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${FOIL_CCACHE}")
+      "${CMAKE_COMMAND};-E;env;CCACHE_PCH_EXTSUM=1;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${FOIL_CCACHE}")
   endif()
 endfunction()
 function(_foil_add_plugin folder name)
