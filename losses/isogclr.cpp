@@ -33,6 +33,8 @@
 //   [[loss]]
 //   name = "isogclr"
 //   robustness = 0.4
+#include "estimate_momentum.h"
+
 #include <foil/plugin.h>
 
 namespace {
@@ -222,11 +224,8 @@ class ISogCLR final : public foil::Loss {
   // The weight of the new estimate for each local sample: [B].
   Tensor rates(const LossInput& input, const Tensor& before) const {
     double momentum = options_.estimate_momentum;
-    if (options_.momentum_schedule == Schedule::cosine) {
-      const double part =
-          std::min(1.0, static_cast<double>(input.epoch) / static_cast<double>(options_.momentum_epochs));
-      momentum *= 0.5 * (1 - std::cos(M_PI * part));
-    }
+    if (options_.momentum_schedule == Schedule::cosine)
+      momentum = raised_momentum(momentum, input.epoch, options_.momentum_epochs);
     const Tensor rate = torch::full_like(before, 1 - momentum), first = before.isneginf();
     if (options_.first_visit == FirstVisit::sample) return rate.masked_fill(first, 1);
     if (options_.first_visit == FirstVisit::batch) return rate.masked_fill(input.gather(first).all(), 1);

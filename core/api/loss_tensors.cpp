@@ -138,14 +138,12 @@ LossInput scaled(LossInput input, bool raw) {
 
 LossInput selected(const Needs& needs, const LossInput& input) {
   LossInput seen = input.anew();
-  for (const Kind& kind : kKinds) {
-    const bool always = kind.columns == Kind::Columns::index;
-    if (kind.per_sample() && !always && !kind.asked(needs, 0)) kind.resize(seen, 0);
-  }
   seen.queue.resize(std::min(seen.queue.size(), needs.queues.size()));
-  for (size_t q = 0; q < seen.queue.size(); ++q) {
-    if (!needs.queues[q].label) seen.queue[q].label = Tensor();
-    if (!needs.queues[q].index) seen.queue[q].index = Tensor();
+  for (const Kind& kind : kKinds) {
+    const bool always = kind.per == Kind::Per::batch && kind.columns == Kind::Columns::index;
+    if (kind.per_sample() && !always && !kind.asked(needs, 0)) kind.resize(seen, 0);
+    for (size_t q = 0; !kind.per_sample() && q < seen.queue.size(); ++q)
+      if (!kind.asked(needs, q)) kind.at(seen, q) = Tensor();
   }
   return seen;
 }

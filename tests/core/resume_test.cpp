@@ -5,33 +5,17 @@
 #include "model/weights.h"
 #include "ranks/in_process.h"
 #include "run/checkpoint.h"
+#include "tests/core/line_tower.h"
 #include "tests/support/error_of.h"
 #include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
 namespace foil {
 namespace {
 
 using Tensors = std::map<std::string, Tensor>;
-
-struct Line final : Encoder {
-  void setup(const EncoderSizes& sizes) override {
-    layer_ = register_module("layer", torch::nn::Linear(sizes.channels, 3));
-  }
-  Features forward(const View& view) override { return {layer_->forward(view.data), {}, {}}; }
-  int64_t feature_dim() const override { return 3; }
-  torch::nn::Linear layer_{nullptr};
-};
-
-std::shared_ptr<Tower> tower(int64_t width) {
-  const auto encoder = std::make_shared<Line>();
-  encoder->setup({4, 0, 0});
-  return std::make_shared<Tower>(encoder, HeadOptions{.kind = HeadOptions::Kind::linear, .dims = {width}},
-                                 ModelOptions{});
-}
 
 // A loss with a parameter and a state per sample.
 struct Remembers final : Loss {
@@ -46,8 +30,8 @@ struct Remembers final : Loss {
 // step.
 struct Training {
   explicit Training(double value, int64_t width = 2) {
-    experiment.tower = tower(width);
-    experiment.momentum = tower(width);
+    experiment.tower = test::line_tower(width);
+    experiment.momentum = test::line_tower(width);
     const auto loss = std::make_shared<Remembers>();
     loss->setup({});
     const QueueNeed need{.length = 4, .label = true};

@@ -4,11 +4,11 @@
 
 #include "ranks/in_process.h"
 #include "run/safetensors.h"
+#include "tests/core/line_tower.h"
 #include "tests/support/error_of.h"
 #include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
 #include <filesystem>
@@ -18,22 +18,6 @@ namespace foil {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-struct Line final : Encoder {
-  void setup(const EncoderSizes& sizes) override {
-    layer_ = register_module("layer", torch::nn::Linear(sizes.channels, 3));
-  }
-  Features forward(const View& view) override { return {layer_->forward(view.data), {}, {}}; }
-  int64_t feature_dim() const override { return 3; }
-  torch::nn::Linear layer_{nullptr};
-};
-
-std::shared_ptr<Tower> tower() {
-  const auto encoder = std::make_shared<Line>();
-  encoder->setup({4, 0, 0});
-  return std::make_shared<Tower>(encoder, HeadOptions{.kind = HeadOptions::Kind::linear, .dims = {2}},
-                                 ModelOptions{});
-}
 
 Views random_views(int64_t count, int64_t samples = 5) {
   Views views;
@@ -76,7 +60,7 @@ LossInput heads(int64_t samples = 3) {
 }
 
 TEST(TargetEmbeddings, AreTheMomentumTowersZOfTheFullViewsWithoutGradient) {
-  const auto momentum = tower();
+  const auto momentum = test::line_tower(2);
   const Views views = random_views(3);
   const std::vector<Tensor> got = target_embeddings(momentum.get(), views, 2, false);
   const std::vector<Tensor> want = momentum->forward({views[0], views[1]}).z;
