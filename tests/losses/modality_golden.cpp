@@ -41,4 +41,33 @@ Tensors clip(const Case& test) {
 
 const Register of_clip("clip", {"clip", clip});
 
+// ---- siglip: open_clip's SigLipLoss, on one rank and as each of several ranks sees it.
+
+Tensor of_each_rank(foil::Loss& loss, const std::vector<Tensor>& views, int ranks) {
+  std::vector<Tensor> values(static_cast<size_t>(ranks));
+  foil::in_process_ranks(ranks, [&](foil::World& world) {
+    foil::LossInput input;
+    for (const Tensor& view : views)
+      input.z.push_back(foil::unit(view).chunk(ranks)[static_cast<size_t>(world.rank())]);
+    input.index = torch::arange(input.z[0].size(0));
+    input.ranks = world.shared_from_this();
+    torch::NoGradGuard no_grad;
+    values[static_cast<size_t>(world.rank())] = loss(input);
+  });
+  return torch::stack(values);
+}
+
+Tensors siglip(const Case& test) {
+  const auto loss = scaled_loss(test, "siglip");
+  Tensors all;
+  if (test.params.contains("world_size"))
+    all["out.per_rank"] = of_each_rank(*loss, image_text(test), test.params.at("world_size"));
+  const Result r = run(*loss, image_text(test));
+  all.merge(image_and_text(test, r));
+  all["grad.logit_bias"] = r.parameter_gradients.at("logit_bias");
+  return all;
+}
+
+const Register of_siglip("siglip", {"siglip", siglip});
+
 }  // namespace
