@@ -70,4 +70,23 @@ Tensors siglip(const Case& test) {
 
 const Register of_siglip("siglip", {"siglip", siglip});
 
+// ---- cwcl: the paper's formula.
+
+Tensors cwcl(const Case& test) {
+  const nlohmann::json& p = test.params;
+  const auto loss =
+      make_loss("cwcl", {{"temperature", p.at("temperature")},
+                         {"learn_temperature", false},
+                         {"directions", "sum"},
+                         {"reverse", p.at("reverse_direction") == "cl" ? "sample" : "weighted"}});
+  const Result r = run(*loss, {test.inputs.at("in.p"), test.inputs.at("in.q")});
+  return {{"out.loss", r.loss},
+          {"out.loss_p2q", r.reports.at("loss_1_2")},
+          {"out.loss_q2p", r.reports.at("loss_2_1")},
+          {"grad.p", r.gradients[0]},
+          {"grad.q", r.gradients[1]}};
+}
+
+const Register of_cwcl("cwcl", {"cwcl", cwcl});
+
 }  // namespace
