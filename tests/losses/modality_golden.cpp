@@ -89,4 +89,32 @@ Tensors cwcl(const Case& test) {
 
 const Register of_cwcl("cwcl", {"cwcl", cwcl});
 
+// ---- mw: the Mann-Whitney statistic with in-batch negatives (mw) and with explicit ones alone
+// (mw_explicit).
+
+// {queries, documents, hard negatives [N, H, D] or undefined} -> views, and their gradients back.
+Tensors of_pairs(const Case& test, const std::string& pairing, const std::string& document) {
+  std::vector<Tensor> views{test.inputs.at("in.q"), test.inputs.at("in." + document)};
+  if (test.inputs.contains("in.neg"))
+    for (const Tensor& hard : test.inputs.at("in.neg").unbind(1)) views.push_back(hard);
+  const auto loss = make_loss("mw", {{"temperature", test.params.at("temperature")}, {"pairing", pairing}});
+  const Result r = run(*loss, views);
+  Tensors all{{"out.loss", r.loss},
+              {"out.auc", r.reports.at("auc")},
+              {"grad.q", r.gradients[0]},
+              {"grad." + document, r.gradients[1]}};
+  if (views.size() > 2) all["grad.neg"] = torch::stack(at::TensorList(r.gradients).slice(2), 1);
+  return all;
+}
+
+Tensors mw(const Case& test) { return of_pairs(test, test.params.at("pairing"), "d"); }
+
+Tensors mw_explicit(const Case& test) {
+  const bool cross = test.params.at("pairing").get<std::string>().starts_with("i != j");
+  return of_pairs(test, cross ? "explicit_cross" : "explicit_all", "pos");
+}
+
+const Register of_mw("mw", {"mw", mw});
+const Register of_mw_explicit("mw_explicit", {"mw", mw_explicit});
+
 }  // namespace
