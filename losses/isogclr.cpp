@@ -6,6 +6,7 @@
 //   minimised over the t_i in [smallest_temperature, largest_temperature]:
 //            mean over i of t_i log mean over c of exp(h_ic/t_i) + t_i robustness
 //   h_ic   = the cosine of anchor and negative (surrogate = "exponential"),
+//            or that less the positive's ("difference"),
 //            or max(0, its excess over the positive's + margin)^2 ("squared_hinge")
 //   g_v(i) = mean of exp(h_ic/t_i) over the 2N - 2 rows c of other samples
 //   u_v(i) = estimate_momentum u[i] + (1 - estimate_momentum) g_v(i)
@@ -30,24 +31,29 @@
 // as a negative (positive_among_negatives) and divides by the negative's temperature (temperature_of =
 // "negative"); its exponential schedule begins above the learning rate ("exponential_from_epoch_one").
 //
+// Two modalities: with candidates = "other_view" an anchor meets the N - 1 rows of other samples in the other
+// view alone, and each direction has a state and reports of its own (temperature_1_2: anchors of view 1). The
+// published codes of two modalities do so with surrogate = "difference": iSogCLR's counts the positive as a
+// negative (positive_among_negatives, first_visit = "none"); LibAUC's adds over the negatives in place of a
+// mean: N - 1 times L.
+//
 //   [[loss]]
 //   name = "isogclr"
 //   robustness = 0.4
-#include "estimate_momentum.h"
+#include "estimates.h"
 
 #include <foil/plugin.h>
 
 namespace {
 
+using estimates::Candidates, estimates::Directions, estimates::FirstVisit;
 using foil::LossInput;
 using foil::Tensor;
 
 class ISogCLR final : public foil::Loss {
  public:
   enum class Schedule { constant, cosine, exponential, exponential_from_epoch_one };
-  enum class Surrogate { exponential, squared_hinge };
-  enum class Directions { mean, sum };
-  enum class FirstVisit { sample, epoch_zero, batch, none };
+  enum class Surrogate { exponential, difference, squared_hinge };
   enum class TemperatureOf { anchor, negative };
   struct Options {
     double temperature = 0.1;
@@ -71,6 +77,7 @@ class ISogCLR final : public foil::Loss {
     double smallest_estimate = 0;
     TemperatureOf temperature_of = TemperatureOf::anchor;
     bool positive_among_negatives = false;
+    Candidates candidates = Candidates::both_views;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "of every sample at the start", foil::above(0));
       f.number("smallest_temperature", smallest_temperature, "lower bound of the temperatures",
@@ -102,11 +109,17 @@ class ISogCLR final : public foil::Loss {
       f.number("schedule_decay", schedule_decay, "factor of the exponential schedule each epoch",
                foil::above_up_to(0, 1));
       f.choice("surrogate", surrogate,
-               {{"exponential", Surrogate::exponential}, {"squared_hinge", Surrogate::squared_hinge}},
-               "what of a negative goes into the exponential");
+               {{"exponential", Surrogate::exponential},
+                {"difference", Surrogate::difference},
+                {"squared_hinge", Surrogate::squared_hinge}},
+               "what of a negative goes into the exponential: its cosine, that less the positive's, or the "
+               "hinge");
       f.number("margin", margin, "of the squared hinge", foil::at_least(0));
       f.choice("directions", directions, {{"mean", Directions::mean}, {"sum", Directions::sum}},
                "how the two views are joined; sum as published");
+      f.choice("candidates", candidates,
+               {{"both_views", Candidates::both_views}, {"other_view", Candidates::other_view}},
+               "which rows an anchor meets; other_view for two modalities");
       // What reproduces published code:
       f.choice("first_visit", first_visit,
                {{"sample", FirstVisit::sample},
@@ -119,7 +132,8 @@ class ISogCLR final : public foil::Loss {
       f.choice("temperature_of", temperature_of,
                {{"anchor", TemperatureOf::anchor}, {"negative", TemperatureOf::negative}},
                "negative reproduces the published squared hinge");
-      f.flag("positive_among_negatives", positive_among_negatives, "as the published squared hinge");
+      f.flag("positive_among_negatives", positive_among_negatives,
+             "as the published squared hinge and code of two modalities");
       f.renamed("update_rate", "estimate_momentum (1 - update_rate)");
       f.renamed("gradient_rate", "gradient_momentum (1 - gradient_rate)");
       f.renamed("rate_schedule", "momentum_schedule");
@@ -138,99 +152,94 @@ class ISogCLR final : public foil::Loss {
 
   void setup(const foil::Sizes& sizes) override {
     const auto every = [&](double value) { return torch::full({sizes.dataset_size}, value, torch::kDouble); };
-    log_u_ = register_buffer("log_u", foil::unseen_logs(sizes.dataset_size));
-    temperature_ = register_buffer("temperature", every(options_.temperature));
-    momentum_ = register_buffer("temperature_momentum", every(0));
+    for (const std::string& ending : estimates::endings(options_.candidates))
+      states_.push_back({ending, register_buffer("log_u" + ending, foil::unseen_logs(sizes.dataset_size)),
+                         register_buffer("temperature" + ending, every(options_.temperature)),
+                         register_buffer("temperature_momentum" + ending, every(0))});
   }
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1, true);  // [B, 1]
-    const Tensor candidates = input.everyone();                      // [2N, D]
-    const double count = static_cast<double>(std::max<int64_t>(compared(input), 1));
-    const Tensor before = foil::read_logs(log_u_, input.index, positive.scalar_type());  // log u: [B]
-    const Tensor t = local(temperature_, input).to(positive.dtype());                    // [B]
-    const Tensor divisor = divisors(input, t);                                           // over [B, 2N]
-    const Tensor rate = rates(input, before);                                            // [B]
+    const auto met = estimates::rows(input, options_.candidates, options_.positive_among_negatives);
 
-    std::vector<Tensor> terms, estimates, gradients;  // by view, [B]
+    std::vector<Tensor> terms, moved, gradients;  // by view, [B]
     for (size_t v = 0; v < 2; ++v) {
-      const Tensor negative = negatives(input, v);                                     // [B, 2N]
-      const Tensor h = exponent(torch::matmul(input.z[v], candidates.t()), positive);  // [B, 2N]
-      const Tensor scaled = h.detach() / divisor;                                      // [B, 2N]
-      const Tensor g = foil::masked_logsumexp(scaled, negative) - std::log(count);     // log g_v: [B]
-      const Tensor u = foil::moved_logs(before, g, rate);                              // log u_v: [B]
-      const Tensor bound =
-          options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
-      const Tensor w =
-          (scaled - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp() / count;
-      terms.push_back(weighted(w, h, positive, g, bound));
-      estimates.push_back(u);
-      gradients.push_back(u + options_.robustness - (w * scaled).sum(1));
+      const State& state = states_[v % states_.size()];
+      const estimates::Rows& rows = met[v];
+      const Tensor before = foil::read_logs(state.log_u, input.index, positive.scalar_type());  // [B]
+      const Tensor t = local(state.temperature, input).to(positive.dtype());                    // [B]
+      const Tensor h = exponent(torch::matmul(input.z[v], rows.data.t()), positive);            // [B, C]
+      const Tensor scaled = h.detach() / divisors(input, rows, t);                              // [B, C]
+      const estimates::Estimate u = estimates::estimate(
+          scaled, rows, before, estimates::rates(input, before, momentum(input), options_.first_visit),
+          options_.smallest_estimate);
+      const Tensor w = u.weights / rows.count();
+      terms.push_back(weighted(w, h, positive, u));
+      moved.push_back(u.moved);
+      gradients.push_back(u.moved + options_.robustness - (w * scaled).sum(1));
     }
-    keep_state(input, t, estimates, (gradients[0] + gradients[1]) / 2);
+    input.report("temperature_learning_rate",
+                 torch::full({}, learning_rate(input.epoch), positive.options()));
+    if (options_.candidates == Candidates::both_views) {
+      keep_state(input, states_[0], torch::logaddexp(moved[0], moved[1]) - std::log(2.0),
+                 (gradients[0] + gradients[1]) / 2);
+    } else {
+      for (size_t v = 0; v < 2; ++v) keep_state(input, states_[v], moved[v], gradients[v]);
+    }
     const Tensor sum = terms[0] + terms[1];
     return input.mean(options_.directions == Directions::mean ? sum / 2 : sum);
   }
 
   void after_step(const LossInput& input) override {
-    if (compared(input) == 0) return;
+    if (others(input) == 0) return;
     const Tensor index = input.gather(input.index);  // [N]
-    foil::write_logs(log_u_, index, input.gather(input.kept("log_u")));
-    for (const auto& [name, buffer] :
-         {std::pair("temperature", temperature_), std::pair("temperature_momentum", momentum_)})
-      foil::scatter_rows(buffer, index, input.gather(input.kept(name)), foil::Duplicates::last);
+    for (const State& state : states_) {
+      const auto kept = [&](const char* name) { return input.gather(input.kept(name + state.ending)); };
+      foil::write_logs(state.log_u, index, kept("log_u"));
+      foil::scatter_rows(state.temperature, index, kept("temperature"), foil::Duplicates::last);
+      foil::scatter_rows(state.momentum, index, kept("temperature_momentum"), foil::Duplicates::last);
+    }
   }
 
  private:
-  static constexpr double lowest = -std::numeric_limits<double>::infinity();
+  // Of both directions, or of one: [data set] each.
+  struct State {
+    std::string ending;
+    Tensor log_u, temperature, momentum;
+  };
 
   static Tensor local(const Tensor& state, const LossInput& input) {
     return state.index_select(0, input.index);
   }
 
-  // How many rows an anchor is told from; 0 for the only sample of a batch.
-  int64_t compared(const LossInput& input) const {
-    return 2 * input.global_batch() - (options_.positive_among_negatives ? 1 : 2);
+  int64_t others(const LossInput& input) const {
+    return estimates::count_others(input, options_.candidates, options_.positive_among_negatives);
   }
 
-  // The rows that anchors of view v are told from: [B, 2N].
-  Tensor negatives(const LossInput& input, size_t v) const {
-    if (!options_.positive_among_negatives) return input.other_samples(2);
-    const Tensor other = input.other_samples(), everyone = torch::ones_like(other);
-    return v == 0 ? torch::cat({other, everyone}, 1) : torch::cat({everyone, other}, 1);
-  }
-
-  // h from the cosines of anchors and candidates: [B, 2N].
+  // h from the cosines of anchors and candidates: [B, C].
   Tensor exponent(const Tensor& cosine, const Tensor& positive) const {
     if (options_.surrogate == Surrogate::exponential) return cosine;
+    if (options_.surrogate == Surrogate::difference) return cosine - positive;
     return (cosine - positive + options_.margin).clamp_min(0).square();
   }
 
-  // The temperatures that divide h: [B, 1] or [1, 2N].
-  Tensor divisors(const LossInput& input, const Tensor& t) const {
+  // The temperatures that divide h: [B, 1] or [1, C].
+  Tensor divisors(const LossInput& input, const estimates::Rows& rows, const Tensor& t) const {
     if (options_.temperature_of == TemperatureOf::anchor) return t.unsqueeze(1);
-    return input.gather(t).repeat({2}).unsqueeze(0);
+    return input.gather(t).repeat({rows.data.size(0) / input.global_batch()}).unsqueeze(0);
   }
 
   // The sum of w h, less the positive's cosine where h is one: [B].
-  Tensor weighted(const Tensor& w, const Tensor& h, const Tensor& positive, const Tensor& g,
-                  const Tensor& bound) const {
-    if (options_.surrogate == Surrogate::squared_hinge) return (w * h).sum(1);
+  Tensor weighted(const Tensor& w, const Tensor& h, const Tensor& positive,
+                  const estimates::Estimate& u) const {
+    if (options_.surrogate != Surrogate::exponential) return (w * h).sum(1);
     // The cosines less the positive's: no cancellation where pairs are aligned. The weights' sum is g / u_v.
-    const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
-    return (w * (h - positive)).sum(1) + excess * positive.squeeze(1);
+    return (w * (h - positive)).sum(1) + u.excess() * positive.squeeze(1);
   }
 
-  // The weight of the new estimate for each local sample: [B].
-  Tensor rates(const LossInput& input, const Tensor& before) const {
-    double momentum = options_.estimate_momentum;
-    if (options_.momentum_schedule == Schedule::cosine)
-      momentum = raised_momentum(momentum, input.epoch, options_.momentum_epochs);
-    const Tensor rate = torch::full_like(before, 1 - momentum), first = before.isneginf();
-    if (options_.first_visit == FirstVisit::sample) return rate.masked_fill(first, 1);
-    if (options_.first_visit == FirstVisit::batch) return rate.masked_fill(input.gather(first).all(), 1);
-    const bool whole = options_.first_visit == FirstVisit::epoch_zero && input.epoch == 0;
-    return whole ? torch::ones_like(rate) : rate;
+  double momentum(const LossInput& input) const {
+    if (options_.momentum_schedule == Schedule::constant) return options_.estimate_momentum;
+    return estimates::raised_momentum(options_.estimate_momentum, input.epoch, options_.momentum_epochs);
   }
 
   double learning_rate(int64_t epoch) const {
@@ -249,24 +258,25 @@ class ISogCLR final : public foil::Loss {
     return options_.temperature_learning_rate;
   }
 
-  // What after_step writes of this rank's samples, from log u_v and the gradient of the temperatures.
-  void keep_state(const LossInput& input, const Tensor& t, const std::vector<Tensor>& u, Tensor gradient) {
-    const double step = learning_rate(input.epoch), stays = options_.gradient_momentum;
-    input.report("temperature", input.mean(t));
-    input.report("temperature_learning_rate", torch::full({}, step, t.options()));
-    if (compared(input) == 0) return;
+  // What after_step writes of this rank's samples, from log u and the gradient of the temperatures.
+  void keep_state(const LossInput& input, const State& state, const Tensor& log_u, Tensor gradient) const {
+    const Tensor t = local(state.temperature, input).to(log_u.dtype());  // [B]
+    input.report("temperature" + state.ending, input.mean(t));
+    if (others(input) == 0) return;
     if (options_.gradient_clip > 0)
       gradient = gradient.clamp(-options_.gradient_clip, options_.gradient_clip);
-    input.report("temperature_gradient", input.mean(gradient));
-    const Tensor momentum = stays * local(momentum_, input).to(t.dtype()) + (1 - stays) * gradient;
-    input.keep("log_u", torch::logaddexp(u[0], u[1]) - std::log(2.0));
-    input.keep("temperature_momentum", momentum);
-    input.keep("temperature",
-               (t - step * momentum).clamp(options_.smallest_temperature, options_.largest_temperature));
+    input.report("temperature_gradient" + state.ending, input.mean(gradient));
+    const double stays = options_.gradient_momentum;
+    const Tensor momentum = stays * local(state.momentum, input).to(t.dtype()) + (1 - stays) * gradient;
+    const Tensor moved = t - learning_rate(input.epoch) * momentum;
+    input.keep("log_u" + state.ending, log_u);
+    input.keep("temperature_momentum" + state.ending, momentum);
+    input.keep("temperature" + state.ending,
+               moved.clamp(options_.smallest_temperature, options_.largest_temperature));
   }
 
   Options options_;
-  Tensor log_u_, temperature_, momentum_;  // [data set]
+  std::vector<State> states_;  // one, or one of each direction
 };
 
 }  // namespace

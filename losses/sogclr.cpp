@@ -21,25 +21,32 @@
 // sum of both views (history = "sum"), twice the average. All of them add L over both views (directions =
 // "sum").
 //
+// Two modalities (the paper's bimodal objective): with candidates = "other_view" an anchor meets the N - 1
+// rows of other samples in the other view alone, and each direction has a u of its own (log_u_1_2: anchors of
+// view 1). With surrogate = "difference" s is less that of the positive, in the exponential and in L, and
+// neither L nor `objective` has a term of the positive. iSogCLR's code does both and counts the positive as a
+// negative (positive_among_negatives, first_visit = "none"); LibAUC's does both and adds over the negatives
+// in place of a mean: N - 1 times L.
+//
 //   [[loss]]
 //   name = "sogclr"
 //   temperature = 0.1
 //   estimate_momentum = 0.1
-#include "estimate_momentum.h"
+#include "estimates.h"
 
 #include <foil/plugin.h>
 
 namespace {
 
+using estimates::Candidates, estimates::Directions, estimates::FirstVisit;
 using foil::LossInput;
 using foil::Tensor;
 
 class SogCLR final : public foil::Loss {
  public:
   enum class Schedule { constant, cosine };
-  enum class Directions { mean, sum };
-  enum class FirstVisit { sample, batch, none };
   enum class History { mean, sum };
+  enum class Surrogate { exponential, difference };
   struct Options {
     double temperature = 0.1;
     double estimate_momentum = 0.1;
@@ -49,6 +56,9 @@ class SogCLR final : public foil::Loss {
     FirstVisit first_visit = FirstVisit::sample;
     double smallest_estimate = 0;
     History history = History::mean;
+    Candidates candidates = Candidates::both_views;
+    Surrogate surrogate = Surrogate::exponential;
+    bool positive_among_negatives = false;
     void describe(foil::Fields& f) {
       f.number("temperature", temperature, "divides the similarities", foil::above(0));
       f.number("estimate_momentum", estimate_momentum, "share of u that stays in a step (1 - gamma)",
@@ -59,6 +69,12 @@ class SogCLR final : public foil::Loss {
       f.integer("momentum_epochs", momentum_epochs, "epochs that the cosine takes", foil::at_least(1));
       f.choice("directions", directions, {{"mean", Directions::mean}, {"sum", Directions::sum}},
                "how the two views are joined; sum as published");
+      f.choice("candidates", candidates,
+               {{"both_views", Candidates::both_views}, {"other_view", Candidates::other_view}},
+               "which rows an anchor meets; other_view for two modalities");
+      f.choice("surrogate", surrogate,
+               {{"exponential", Surrogate::exponential}, {"difference", Surrogate::difference}},
+               "what of a negative goes into the exponential: its cosine, or that less the positive's");
       // What reproduces published code:
       f.choice("first_visit", first_visit,
                {{"sample", FirstVisit::sample}, {"batch", FirstVisit::batch}, {"none", FirstVisit::none}},
@@ -66,6 +82,7 @@ class SogCLR final : public foil::Loss {
       f.number("smallest_estimate", smallest_estimate, "lower bound of u in the weights", foil::at_least(0));
       f.choice("history", history, {{"mean", History::mean}, {"sum", History::sum}},
                "what is kept of both views; sum reproduces iSogCLR's repository");
+      f.flag("positive_among_negatives", positive_among_negatives, "as iSogCLR's code of two modalities");
       f.renamed("update_rate", "estimate_momentum (1 - update_rate)");
       f.renamed("rate_schedule", "momentum_schedule");
       f.renamed("rate_epochs", "momentum_epochs");
@@ -76,62 +93,67 @@ class SogCLR final : public foil::Loss {
   foil::Needs needs() const override { return {.index = true}; }
 
   void setup(const foil::Sizes& sizes) override {
-    log_u_ = register_buffer("log_u", foil::unseen_logs(sizes.dataset_size));
+    for (const std::string& ending : estimates::endings(options_.candidates))
+      log_u_.push_back(register_buffer("log_u" + ending, foil::unseen_logs(sizes.dataset_size)));
   }
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1);  // [B]
-    const Tensor candidates = input.everyone();                // [2N, D]
-    const Tensor negative = input.other_samples(2);            // [B, 2N]
-    const double negatives = static_cast<double>(std::max<int64_t>(2 * input.global_batch() - 2, 1));
-    const Tensor before = foil::read_logs(log_u_, input.index, positive.scalar_type());  // log u: [B]
-    const Tensor rate = rates(input, before);                                            // [B]
+    const auto met = estimates::rows(input, options_.candidates, options_.positive_among_negatives);
+    const bool difference = options_.surrogate == Surrogate::difference;
 
-    std::vector<Tensor> terms, estimates;  // by view, [B]
-    for (const Tensor& anchor : input.z) {
-      const Tensor cosine = torch::matmul(anchor, candidates.t());                          // [B, 2N]
-      const Tensor similarity = cosine.detach() / options_.temperature;                     // [B, 2N]
-      const Tensor g = foil::masked_logsumexp(similarity, negative) - std::log(negatives);  // log g: [B]
-      const Tensor u = foil::moved_logs(before, g, rate);                                   // log u_v: [B]
-      const Tensor bound =
-          options_.smallest_estimate > 0 ? u.clamp_min(std::log(options_.smallest_estimate)) : u;
-      const Tensor weight =
-          (similarity - bound.unsqueeze(1)).masked_fill(negative.logical_not(), lowest).exp();
+    std::vector<Tensor> terms, moved;  // by view, [B]
+    for (size_t v = 0; v < 2; ++v) {
+      const estimates::Rows& rows = met[v];
+      const Tensor before =
+          foil::read_logs(log_u_[v % log_u_.size()], input.index, positive.scalar_type());  // log u: [B]
+      const Tensor cosine = torch::matmul(input.z[v], rows.data.t());                       // [B, C]
+      const Tensor s = difference ? cosine - positive.unsqueeze(1) : cosine;                // [B, C]
+      const estimates::Estimate u = estimates::estimate(
+          s.detach() / options_.temperature, rows, before,
+          estimates::rates(input, before, momentum(input), options_.first_visit), options_.smallest_estimate);
       // The cosines less the positive's: no cancellation where pairs are aligned. The weights' mean is
       // g / u_v.
-      const Tensor excess = torch::where(g.isneginf(), torch::full_like(g, -1), torch::expm1(g - bound));
-      terms.push_back((weight * (cosine - positive.unsqueeze(1))).sum(1) / negatives + excess * positive);
-      estimates.push_back(u);
+      terms.push_back(difference ? (u.weights * s).sum(1) / rows.count()
+                                 : (u.weights * (s - positive.unsqueeze(1))).sum(1) / rows.count() +
+                                       u.excess() * positive);
+      moved.push_back(u.moved);
     }
-    const Tensor u = torch::stack(estimates);  // [2, B]
-    input.keep("log_u",
-               torch::logaddexp(u[0], u[1]) - (options_.history == History::mean ? std::log(2.0) : 0.0));
-    input.report("objective", input.mean(options_.temperature * u - positive.detach(), u.isfinite()));
+    keep_state(input, moved);
+    const Tensor objective = options_.temperature * torch::stack(moved);  // [2, B]
+    input.report("objective",
+                 input.mean(difference ? objective : objective - positive.detach(), objective.isfinite()));
     const Tensor sum = terms[0] + terms[1];
     return input.mean(options_.directions == Directions::mean ? sum / 2 : sum);
   }
 
   void after_step(const LossInput& input) override {
-    if (input.global_batch() > 1)
-      foil::write_logs(log_u_, input.gather(input.index), input.gather(input.kept("log_u")));
+    if (estimates::count_others(input, options_.candidates, options_.positive_among_negatives) == 0) return;
+    const Tensor index = input.gather(input.index);  // [N]
+    const std::vector<std::string> endings = estimates::endings(options_.candidates);
+    for (size_t i = 0; i < endings.size(); ++i)
+      foil::write_logs(log_u_[i], index, input.gather(input.kept("log_u" + endings[i])));
   }
 
  private:
-  static constexpr double lowest = -std::numeric_limits<double>::infinity();
+  double momentum(const LossInput& input) const {
+    if (options_.momentum_schedule == Schedule::constant) return options_.estimate_momentum;
+    return estimates::raised_momentum(options_.estimate_momentum, input.epoch, options_.momentum_epochs);
+  }
 
-  // The weight of the new estimate for each local sample: [B].
-  Tensor rates(const LossInput& input, const Tensor& before) const {
-    double momentum = options_.estimate_momentum;
-    if (options_.momentum_schedule == Schedule::cosine)
-      momentum = raised_momentum(momentum, input.epoch, options_.momentum_epochs);
-    const Tensor rate = torch::full_like(before, 1 - momentum), first = before.isneginf();
-    if (options_.first_visit == FirstVisit::sample) return rate.masked_fill(first, 1);
-    if (options_.first_visit == FirstVisit::batch) return rate.masked_fill(input.gather(first).all(), 1);
-    return rate;
+  // What after_step writes, from log u_v of both views.
+  void keep_state(const LossInput& input, const std::vector<Tensor>& u) const {
+    if (options_.candidates == Candidates::both_views) {
+      input.keep("log_u",
+                 torch::logaddexp(u[0], u[1]) - (options_.history == History::mean ? std::log(2.0) : 0.0));
+      return;
+    }
+    const std::vector<std::string> endings = estimates::endings(options_.candidates);
+    for (size_t v = 0; v < 2; ++v) input.keep("log_u" + endings[v], u[v]);
   }
 
   Options options_;
-  Tensor log_u_;  // [data set]
+  std::vector<Tensor> log_u_;  // [data set]: one, or one of each direction
 };
 
 }  // namespace

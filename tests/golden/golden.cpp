@@ -50,7 +50,7 @@ double relative_error(const Tensor& ours, const Tensor& theirs) {
 }
 
 Errors compare(const Tensors& file, const Tensors& ours, const foil::golden::Mapping& mapping,
-               double tolerance) {
+               const std::function<double(const std::string& name)>& tolerance) {
   Errors errors;
   for (const auto& [name, theirs] : file) {
     if (is_input(name) || mapping.left_out.count(name)) continue;
@@ -62,7 +62,7 @@ Errors compare(const Tensors& file, const Tensors& ours, const foil::golden::Map
     kind = std::max(kind, error);
     if (found == ours.end()) {
       errors.problems.push_back(name + " is not computed");
-    } else if (!(error <= tolerance)) {
+    } else if (!(error <= tolerance(name))) {
       errors.problems.push_back(fmt::format("{} differs by {:.3g}", name, error));
     }
   }
@@ -129,9 +129,12 @@ int main(int argc, char** argv) {
       }
       Errors errors;
       const auto type = file.metadata.find("dtype");
+      const bool single = type != file.metadata.end() && type->second == "float32";
+      const auto tolerance = [&, &of = mapping->second.tolerance](const std::string& name) {
+        return single ? 2e-5 : of ? of(name, test.params) : 1e-9;
+      };
       try {
-        errors = compare(file.tensors, mapping->second.run(test), mapping->second,
-                         type != file.metadata.end() && type->second == "float32" ? 2e-5 : 1e-9);
+        errors = compare(file.tensors, mapping->second.run(test), mapping->second, tolerance);
       } catch (const std::exception& error) {
         errors.problems.push_back(error.what());
       }

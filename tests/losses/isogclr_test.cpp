@@ -9,7 +9,6 @@ constexpr int64_t dataset_size = 12;
 
 Tensor ids(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
 
-using FirstVisit = ISogCLR::FirstVisit;
 using Surrogate = ISogCLR::Surrogate;
 using TemperatureOf = ISogCLR::TemperatureOf;
 using Schedule = ISogCLR::Schedule;
@@ -18,47 +17,81 @@ struct State {
   std::vector<double> u, temperature, momentum;
 };
 
-// Algorithm 1 sample by sample; `eta` is the step of the temperatures. Returns the loss and moves the state.
-double slow_step(const std::vector<Tensor>& z, const Tensor& index, State& state, const ISogCLR::Options& o,
-                 double eta) {
+// What the loops of one anchor give.
+struct Anchor {
+  double u = 0, loss = 0, gradient = 0;
+};
+
+// Of anchor i of view v, whose estimate moves by `rate` from `old`.
+Anchor slow_anchor(const std::vector<Tensor>& z, const std::vector<double>& temperatures, double old,
+                   double rate, int64_t i, size_t v, const ISogCLR::Options& o) {
   const int64_t n = z[0].size(0);
-  const double count = static_cast<double>(2 * n - (o.positive_among_negatives ? 1 : 2));
-  double loss = 0, seen = 0;
-  const State old = state;
-  const auto id = [&](int64_t i) { return static_cast<size_t>(index[i].item<int64_t>()); };
-  for (int64_t i = 0; i < n; ++i) seen += old.u[id(i)];
-  for (int64_t i = 0; i < n; ++i) {
-    const bool whole = (o.first_visit == FirstVisit::sample && old.u[id(i)] == 0) ||
-                       (o.first_visit == FirstVisit::batch && seen == 0);
-    const double rate = whole ? 1 : 1 - o.estimate_momentum, positive = foil::dot(z[0][i], z[1][i]);
-    double kept = 0, gradient = 0;
-    for (size_t v = 0; v < 2; ++v) {
-      double g = 0, sum_h = 0, sum_scaled = 0;
-      for (size_t w = 0; w < 2; ++w) {
-        for (int64_t j = 0; j < n; ++j) {
-          if (j == i && (w == v || !o.positive_among_negatives)) continue;
-          const double s = foil::dot(z[v][i], z[w][j]);
-          const double h = o.surrogate == Surrogate::squared_hinge
-                               ? std::pow(std::max(0.0, s - positive + o.margin), 2)
-                               : s;
-          const double scaled = h / old.temperature[id(o.temperature_of == TemperatureOf::negative ? j : i)];
-          g += std::exp(scaled) / count;
-          sum_h += std::exp(scaled) * h / count;
-          sum_scaled += std::exp(scaled) * scaled / count;
-        }
-      }
-      const double u = (1 - rate) * old.u[id(i)] + rate * g;
-      loss += (sum_h / u - (o.surrogate == Surrogate::exponential ? positive : 0)) / static_cast<double>(n);
-      gradient += (std::log(u) + o.robustness - sum_scaled / u) / 2;
-      kept += u / 2;
+  const bool both = o.candidates == Candidates::both_views;
+  const double count = static_cast<double>((both ? 2 : 1) * (n - 1) + (o.positive_among_negatives ? 1 : 0));
+  const double positive = foil::dot(z[0][i], z[1][i]);
+  double g = 0, sum_h = 0, sum_scaled = 0;
+  for (size_t w = both ? 0 : 1 - v; w < (both ? 2 : 2 - v); ++w) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (j == i && (w == v || !o.positive_among_negatives)) continue;
+      const double s = foil::dot(z[v][i], z[w][j]);
+      const double h = o.surrogate == Surrogate::squared_hinge
+                           ? std::pow(std::max(0.0, s - positive + o.margin), 2)
+                       : o.surrogate == Surrogate::difference ? s - positive
+                                                              : s;
+      const double scaled =
+          h / temperatures[static_cast<size_t>(o.temperature_of == TemperatureOf::negative ? j : i)];
+      g += std::exp(scaled) / count;
+      sum_h += std::exp(scaled) * h / count;
+      sum_scaled += std::exp(scaled) * scaled / count;
     }
-    if (o.gradient_clip > 0) gradient = std::clamp(gradient, -o.gradient_clip, o.gradient_clip);
-    state.u[id(i)] = kept;
-    state.momentum[id(i)] = o.gradient_momentum * old.momentum[id(i)] + (1 - o.gradient_momentum) * gradient;
-    state.temperature[id(i)] = std::clamp(old.temperature[id(i)] - eta * state.momentum[id(i)],
-                                          o.smallest_temperature, o.largest_temperature);
   }
-  return o.directions == ISogCLR::Directions::mean ? loss / 2 : loss;
+  const double u = (1 - rate) * old + rate * g;
+  return {u, sum_h / u - (o.surrogate == Surrogate::exponential ? positive : 0),
+          std::log(u) + o.robustness - sum_scaled / u};
+}
+
+// Algorithm 1 sample by sample; `eta` is the step of the temperatures. Returns the loss and moves the states:
+// one of both directions, or one of each.
+double slow_step(const std::vector<Tensor>& z, const Tensor& index, std::vector<State>& states,
+                 const ISogCLR::Options& o, double eta) {
+  const size_t n = static_cast<size_t>(z[0].size(0));
+  const std::vector<State> old = states;
+  const auto id = [&](size_t i) {
+    return static_cast<size_t>(index[static_cast<int64_t>(i)].item<int64_t>());
+  };
+  double loss = 0;
+  std::vector<std::vector<Anchor>> anchors(2, std::vector<Anchor>(n));
+  for (size_t v = 0; v < 2; ++v) {
+    const State& before = old[v % old.size()];
+    std::vector<double> temperatures;
+    double seen = 0;
+    for (size_t i = 0; i < n; ++i) {
+      seen += before.u[id(i)];
+      temperatures.push_back(before.temperature[id(i)]);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      const double u = before.u[id(i)];
+      const bool whole = (o.first_visit == FirstVisit::sample && u == 0) ||
+                         (o.first_visit == FirstVisit::batch && seen == 0);
+      anchors[v][i] =
+          slow_anchor(z, temperatures, u, whole ? 1 : 1 - o.estimate_momentum, static_cast<int64_t>(i), v, o);
+      loss += anchors[v][i].loss / static_cast<double>(n);
+    }
+  }
+  for (size_t k = 0; k < states.size(); ++k) {
+    for (size_t i = 0; i < n; ++i) {
+      const Anchor &a = anchors[k][i], &b = anchors[states.size() == 1 ? 1 : k][i];
+      double gradient = (a.gradient + b.gradient) / 2;
+      if (o.gradient_clip > 0) gradient = std::clamp(gradient, -o.gradient_clip, o.gradient_clip);
+      State& state = states[k];
+      state.u[id(i)] = (a.u + b.u) / 2;
+      state.momentum[id(i)] =
+          o.gradient_momentum * old[k].momentum[id(i)] + (1 - o.gradient_momentum) * gradient;
+      state.temperature[id(i)] = std::clamp(old[k].temperature[id(i)] - eta * state.momentum[id(i)],
+                                            o.smallest_temperature, o.largest_temperature);
+    }
+  }
+  return o.directions == Directions::mean ? loss / 2 : loss;
 }
 
 std::shared_ptr<ISogCLR> isogclr(const ISogCLR::Options& options) {
@@ -74,21 +107,25 @@ const std::vector<std::vector<int64_t>> visits{{0, 1, 2, 3, 4}, {3, 4, 5, 6, 7},
 void expect_steps_equal_the_loop(const ISogCLR::Options& options) {
   const auto loss = isogclr(options);
   const auto start = [](double value) { return std::vector<double>(dataset_size, value); };
-  State state{start(0), start(options.temperature), start(0)};
+  const bool both = options.candidates == Candidates::both_views;
+  std::vector<State> states(both ? 1 : 2, {start(0), start(options.temperature), start(0)});
   for (size_t step = 0; step < visits.size(); ++step) {
     const auto z = foil::unit_views(2, 5, 4, step);
     const LossInput input = foil::input_of(z, {}, ids(visits[step]));
     const double value = loss->forward(input).item<double>();
     loss->after_step(input);
-    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), state, options, options.temperature_learning_rate),
+    EXPECT_NEAR(value, slow_step(z, ids(visits[step]), states, options, options.temperature_learning_rate),
                 1e-11)
         << step;
     const auto same = [&](const Tensor& ours, const std::vector<double>& theirs) {
       return torch::allclose(ours, torch::tensor(theirs, torch::kDouble), 1e-11, 1e-13);
     };
-    EXPECT_TRUE(same(buffer(*loss, "log_u").exp(), state.u)) << step;
-    EXPECT_TRUE(same(buffer(*loss, "temperature"), state.temperature)) << step;
-    EXPECT_TRUE(same(buffer(*loss, "temperature_momentum"), state.momentum)) << step;
+    for (size_t v = 0; v < states.size(); ++v) {
+      const std::string ending = both ? "" : v == 0 ? "_1_2" : "_2_1";
+      EXPECT_TRUE(same(buffer(*loss, "log_u" + ending).exp(), states[v].u)) << step << ending;
+      EXPECT_TRUE(same(buffer(*loss, "temperature" + ending), states[v].temperature)) << step << ending;
+      EXPECT_TRUE(same(buffer(*loss, "temperature_momentum" + ending), states[v].momentum)) << step << ending;
+    }
   }
 }
 
@@ -101,10 +138,40 @@ TEST(ISogCLR, ThePublishedVariantsEqualTheirLoops) {
       {.temperature = 0.3, .estimate_momentum = 0.4, .gradient_clip = 0, .first_visit = FirstVisit::batch});
   expect_steps_equal_the_loop({.temperature = 0.3,
                                .surrogate = Surrogate::squared_hinge,
-                               .directions = ISogCLR::Directions::sum,
+                               .directions = Directions::sum,
                                .first_visit = FirstVisit::none,
                                .temperature_of = TemperatureOf::negative,
                                .positive_among_negatives = true});
+}
+
+TEST(ISogCLR, OfTwoModalitiesEqualsTheLoopInEachDirection) {
+  ISogCLR::Options options{
+      .temperature = 0.3, .estimate_momentum = 0.4, .candidates = Candidates::other_view};
+  expect_steps_equal_the_loop(options);
+  options.surrogate = Surrogate::difference;
+  for (const bool positive : {false, true}) {
+    options.positive_among_negatives = positive;
+    for (const FirstVisit first_visit : {FirstVisit::sample, FirstVisit::batch, FirstVisit::none}) {
+      options.first_visit = first_visit;
+      expect_steps_equal_the_loop(options);
+    }
+  }
+  options.temperature_of = TemperatureOf::negative;
+  expect_steps_equal_the_loop(options);
+}
+
+TEST(ISogCLR, OfTwoModalitiesReportsEachDirection) {
+  const LossInput input = foil::input_of(foil::unit_views(2, 5, 4));
+  isogclr({.temperature = 0.3, .candidates = Candidates::other_view})->forward(input);
+  for (const char* name : {"temperature_1_2", "temperature_2_1"})
+    EXPECT_NEAR(input.reports().at(name).item<double>(), 0.3, 1e-15);
+  EXPECT_NE(input.reports().at("temperature_gradient_1_2").item<double>(),
+            input.reports().at("temperature_gradient_2_1").item<double>());
+  EXPECT_EQ(input.reports().count("temperature"), 0);
+}
+
+TEST(ISogCLR, TheDifferenceEqualsItsLoopInBothViews) {
+  expect_steps_equal_the_loop({.temperature = 0.3, .surrogate = Surrogate::difference});
 }
 
 TEST(ISogCLR, TheSquaredHingeEqualsItsLoop) {

@@ -28,6 +28,9 @@ struct Mapping {
   std::string component;                    // the loss that is checked, for --require
   std::function<Tensors(const Case&)> run;  // everything the file may expect, by the file's own names
   std::map<std::string, std::string> left_out = {};  // a name -> the reason why it is not compared
+  // Where the file's own number is no better than this, or has in it what ours has not; 1e-9 without. float32
+  // files have one of their own.
+  std::function<double(const std::string& name, const nlohmann::json& params)> tolerance = {};
 };
 
 // All mappings by metadata `loss`.
