@@ -27,9 +27,7 @@ struct KnnOptions {
 // whole tensors, works on its block of the queries and gets the same result. Working memory: a few times
 // `chunk_bytes`, and the neighbours of this rank's queries.
 //
-// Similarity: rows are L2-normalised in fp64 and rounded to multiples of 2^-24 (the step of fp32 just below
-// 1). Products and sums of such numbers are exact in fp64, so a similarity has the same bits however it is
-// computed, and equal rows tie exactly. An all-zero row has similarity 0 to everything.
+// Similarity: the cosines of exact_cosine.h, which are the same however they are computed.
 //
 // Vote "weighted": exp(similarity / temperature), Wu et al., "Unsupervised Feature Learning via
 // Non-Parametric Instance Discrimination", CVPR 2018, section 3.4; "majority": 1 each. Of equal similarities
