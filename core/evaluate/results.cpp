@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <map>
+#include <set>
 
 namespace foil {
 
@@ -20,7 +21,10 @@ nlohmann::json results_of(const MeasuredData& data, const nlohmann::json& measur
       headline[measure->column] = entry["protocol"];
   }
   std::string protocol = data.name;
-  for (const auto& [column, how] : headline) protocol += " " + how;
+  std::set<std::string> named;  // several measures of one search share theirs
+  for (const auto& [column, how] : headline) {
+    if (named.insert(how).second) protocol += " " + how;
+  }
   nlohmann::json results = {
       {"protocol", protocol}, {"metrics", metrics}, {"measured", measured}, {"step", step}};
   if (!data.identity.empty()) results["data"] = data.identity;

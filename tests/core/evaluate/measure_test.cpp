@@ -99,5 +99,11 @@ TEST(Results, TakeTheHeadlineNamesAndTheProtocolFromTheEntries) {
   EXPECT_FALSE(results_of({"pairs", ""}, measured, 20, {}).contains("data"));
 }
 
+TEST(Results, NameAProtocolOfSeveralHeadlinesOnce) {
+  nlohmann::json measured = {{"z.mrr", entry_of(kMrr, 0.5, "search/v1")},
+                             {"z.rank", entry_of(kRank, 3, "search/v1")}};
+  EXPECT_EQ(results_of({"pairs", ""}, measured, 20, {})["protocol"], "pairs search/v1");
+}
+
 }  // namespace
 }  // namespace foil
