@@ -69,6 +69,17 @@ Spread std_per_dimension(const Tensor& z) {
   return {deviation.mean().item<double>(), deviation.min().item<double>()};
 }
 
+double modality_gap(const Tensor& x, const Tensor& y) {
+  torch::NoGradGuard no_grad;
+  check_embeddings("modality gap, first", x);
+  check_embeddings("modality gap, second", y);
+  if (x.size(1) != y.size(1)) {
+    fail(Exit::failure, "modality gap: the embeddings are ", x.sizes(), " and ", y.sizes(),
+         "; last sizes must agree.");
+  }
+  return (unit_rows(x).mean(0) - unit_rows(y).mean(0)).norm().item<double>();
+}
+
 void measure_geometry(Measuring& of) {
   const auto id = [&](const char* what) { return of.id(what, of.split, of.rows.size(0)); };
   if (of.first_view.defined()) {
@@ -84,6 +95,13 @@ void measure_geometry(Measuring& of) {
   const Spread spread = std_per_dimension(of.rows);
   of.add("std", {"standard deviation", "", 4, Better::neither}, spread.mean, id("std-per-dimension"),
          {{"min", spread.min}, {"dimensions", of.rows.size(1)}});
+}
+
+void measure_gap(Measuring& of, const std::string& x_name, const Tensor& x, const std::string& y_name,
+                 const Tensor& y) {
+  const std::string pair = x_name + "+" + y_name;
+  of.add(pair + ".gap", {pair + " modality gap", "", 3, Better::neither}, modality_gap(x, y),
+         of.id("modality-gap/" + pair, of.split, x.size(0)));
 }
 
 }  // namespace foil

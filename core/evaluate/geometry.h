@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How embeddings lie in space, without labels: alignment, uniformity, effective rank, standard deviation per
-// dimension. All in fp64.
+// dimension, the gap between two modalities. All in fp64.
 #pragma once
 
 #include <foil/view.h>
+
+#include <string>
 
 namespace foil {
 
@@ -35,7 +37,17 @@ struct Spread {
 };
 Spread std_per_dimension(const Tensor& z);
 
+// || mean_i x_i - mean_j y_j || of x [N, D] and y [M, D], the embeddings of two modalities, normalised to the
+// unit sphere here: 0 = the same centre, 2 = one point each, opposite. Liang et al., "Mind the Gap:
+// Understanding the Modality Gap in Multi-modal Contrastive Representation Learning", NeurIPS 2022.
+double modality_gap(const Tensor& x, const Tensor& y);
+
 // "alignment" where there are two views, "uniformity" of two rows or more, "effective_rank", "std".
 void measure_geometry(Measuring& of);
+
+// "image+text.gap", the modality gap of x and y, under the protocol "modality-gap/...": a diagnosis, of which
+// neither direction is better.
+void measure_gap(Measuring& of, const std::string& x_name, const Tensor& x, const std::string& y_name,
+                 const Tensor& y);
 
 }  // namespace foil

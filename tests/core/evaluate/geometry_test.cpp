@@ -139,5 +139,23 @@ TEST(Geometry, RejectsNonFiniteEmbeddings) {
   EXPECT_THROW(std_per_dimension(z), Error);
 }
 
+TEST(ModalityGap, IsTheDistanceOfTheCentresOnTheSphere) {
+  torch::manual_seed(7);
+  const Tensor x = torch::randn({13, 5}) + 1, y = torch::randn({8, 5});
+  double square = 0;
+  for (int64_t j = 0; j < 5; ++j) {
+    double difference = 0;
+    for (int64_t i = 0; i < 13; ++i)
+      difference += x[i][j].item<double>() / x[i].to(torch::kDouble).norm().item<double>() / 13;
+    for (int64_t i = 0; i < 8; ++i)
+      difference -= y[i][j].item<double>() / y[i].to(torch::kDouble).norm().item<double>() / 8;
+    square += difference * difference;
+  }
+  EXPECT_NEAR(modality_gap(x, y), std::sqrt(square), 1e-12);
+  EXPECT_NEAR(modality_gap(x, 8 * x), 0, 1e-12);
+  EXPECT_NEAR(modality_gap(torch::ones({3, 2}), -torch::ones({4, 2})), 2, 1e-12);
+  EXPECT_THROW(modality_gap(x, torch::ones({2, 4})), Error);
+}
+
 }  // namespace
 }  // namespace foil
