@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# newcomer.sh BUILD: plays someone who has an installed foil and nothing else: installs from BUILD into a temporary prefix, moves it, writes a loss with
-# `foil new`, and there builds, tests (conformance included), trains, ablates against InfoNCE and compares. Prints what each step took.
+# newcomer.sh BUILD: plays someone who has an installed foil and nothing else: installs from BUILD into a temporary prefix, moves it, writes a loss, a
+# data set and a sampler with `foil new`, and for each builds, tests (conformance included), trains, ablates and compares. Prints what each step took.
 # Then builds the example in C++ against the same prefix. No path of the source tree is used once the installation is there.
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -24,18 +24,25 @@ fi
 cp -r "$(dirname "$0")/../examples" "$work/example"
 cd "$work"
 foil/bin/foil doctor > doctor.txt || { cat doctor.txt; exit 1; }
-step "foil new loss" foil/bin/foil new loss my_loss my_loss
-cd my_loss
-step "build" make build
-step "conformance and test" make test
-grep -q 'conformance_my_loss .* Passed' "$work/log" || { echo "FAIL: the conformance test did not run"; cat "$work/log"; exit 1; }
-step "train 50 steps" "$work/foil/bin/foil" train my_loss.toml
-step "ablate against infonce" make ablate
-step "compare" "$work/foil/bin/foil" compare runs/my_loss_ablation --format markdown
-table=$(tr -d "\\" < "$work/log")  # markdown escapes the underscore
-for variant in infonce my_loss; do
-  grep -q "^| *$variant *|" <<< "$table" || { echo "FAIL: no row for $variant in the table"; echo "$table"; exit 1; }
-done
+newcomer() {  # newcomer KIND VARIANT...: those that its ablation compares; the last table is left in $table
+  local name=my_$1 variant
+  cd "$work"
+  step "foil new $1" foil/bin/foil new "$1" "$name" "$name"
+  cd "$name"
+  step "$1: build" make build
+  step "$1: conformance and test" make test
+  grep -q "conformance_$name .* Passed" "$work/log" || { echo "FAIL: the conformance test of $name did not run"; cat "$work/log"; exit 1; }
+  step "$1: train 50 steps" "$work/foil/bin/foil" train "$name.toml"
+  step "$1: ablate" make ablate
+  step "$1: compare" "$work/foil/bin/foil" compare "runs/${name}_ablation" --format markdown
+  table=$(tr -d '\\' < "$work/log")  # markdown escapes the underscore
+  for variant in "${@:2}"; do
+    grep -q "^| *$variant *|" <<< "$table" || { echo "FAIL: no row for $variant in the table"; echo "$table"; exit 1; }
+  done
+}
+newcomer dataset temperature=0.1 temperature=0.5
+newcomer sampler uniform my_sampler
+newcomer loss infonce my_loss
 cd "$work/example"
 step "example in C++, built" bash -c 'cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$0/foil" && cmake --build build' "$work"
 step "example in C++, run" build/differentiate
