@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The keys: failed = "CODE text", alarm = somebody is in trouble, alive/R = R's watcher saw the alarm,
 // stopped/R = R's collective ended in an error, late = one of these errors was a timeout, heard/R = R knows
-// the reason, speaker = the rank that prints it. Of waits that take long: waits/R = which of its waits R is
-// in, roll = somebody asks who is there, here/R = R's answer to that.
+// the reason, speaker = the rank that prints it, end = all have come to the end of the run. Of waits that
+// take long: waits/R = which of its waits R is in, roll = somebody asks who is there, here/R = R's answer to
+// that.
 #include "ranks/failure.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -40,6 +41,15 @@ void post_failure(c10d::Store& store, const std::string& message, int code) {
 }
 
 bool failure_was_spoken(c10d::Store& store) { return store.check({"speaker"}); }
+
+void note_end(c10d::Store& store) {
+  try {
+    store.set("end", "1");
+  } catch (const std::exception&) {  // who would read it is gone, and nothing is lost
+  }
+}
+
+bool end_was_noted(c10d::Store& store) { return store.check({"end"}); }
 
 c10::intrusive_ptr<c10d::Store> keys_of_launch(const c10::intrusive_ptr<c10d::Store>& store,
                                                const std::string& run_id, int restart_count) {
@@ -131,8 +141,7 @@ void Failure::speak_of_wait(c10d::Store& store) {
     if (waits && r < rank_) return;  // that one speaks
     if (!waits) late.push_back(r);
   }
-  if (late.empty()) return;
-  if (spoken_.called.empty()) {
+  if (!late.empty() && spoken_.called.empty()) {
     spoken_.called = std::to_string(rank_) + "." + std::to_string(wait) + "." +
                      std::to_string(now.time_since_epoch().count());
     store.set("roll", spoken_.called);
@@ -144,12 +153,14 @@ void Failure::speak_of_wait(c10d::Store& store) {
     const std::string key = with_rank("here", r);
     if (!store.check({key}) || store.get_to_str(key) != spoken_.called) silent.push_back(r);
   }
+  std::string whom = ", which every rank is in";  // nobody is late, and nothing arrives
+  if (!late.empty()) whom = " for " + rank_names(late);
+  if (!silent.empty()) whom += " (" + rank_names(silent) + " without an answer)";
   const auto whole = [](auto time) {
     return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(time).count());
   };
-  std::fprintf(stderr, "waiting in %s for %s%s, %ld s of at most %ld\n", what, rank_names(late).c_str(),
-               silent.empty() ? "" : (" (" + rank_names(silent) + " without an answer)").c_str(),
-               whole(now - since), static_cast<long>(timeout_.count()));
+  std::fprintf(stderr, "waiting in %s%s, %ld s of at most %ld\n", what, whom.c_str(), whole(now - since),
+               static_cast<long>(timeout_.count()));
   spoken_.called.clear();
   spoken_.due = now + (now - since);
 }

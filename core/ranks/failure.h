@@ -35,7 +35,8 @@ class Failure {
   void stop_watching();
 
   // While it lives, this rank waits for the others in `what`, which every rank enters in the same order. When
-  // that takes long, the lowest rank that waits says for whom, on stderr, again and again.
+  // that takes long, the lowest rank that waits says for whom, or that every rank waits, on stderr, again and
+  // again.
   class Wait {
    public:
     Wait(Failure& failure, const char* what) : failure_(failure) { failure_.begin_wait(what); }
@@ -86,6 +87,10 @@ class Failure {
 void post_failure(c10d::Store& store, const std::string& message, int code);
 // Whether a rank has taken it upon itself to print the failure.
 bool failure_was_spoken(c10d::Store& store);
+// Says that every rank has come to the end of the run and has nothing left to do but to go; whether that was
+// said.
+void note_end(c10d::Store& store);
+bool end_was_noted(c10d::Store& store);
 // "rank 2", "ranks 0 and 2", "ranks 0, 1 and 2".
 std::string rank_names(const std::vector<int>& ranks);
 // The keys of one launch in a store that may serve several.

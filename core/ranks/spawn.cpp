@@ -114,24 +114,26 @@ class Family {
       } else if (const int code = signal != 0 ? 128 + signal : WEXITSTATUS(status); code != 0 && code_ == 0) {
         failed(it->second, code, signal);
       }
-      if (first_end_ == Clock::time_point{}) first_end_ = due_ = Clock::now();
+      note_end_of_run();
       ranks_.erase(it);
       if (options == 0) return;
     }
   }
-  // Names the ranks that have not ended though others have, again and again; past `patience` they have
+  void note_end_of_run() {
+    if (end_ == Clock::time_point{}) end_ = due_ = Clock::now();
+  }
+  // Names the ranks that have not ended though the run has, again and again; past `patience` they have
   // failed.
   void speak_of_late_ends(std::chrono::milliseconds patience) {
-    if (first_end_ == Clock::time_point{} || (code_ != 0 && !is_agreed_stop(code_)) || ranks_.empty()) return;
-    const auto since = Clock::now() - first_end_;
+    if (end_ == Clock::time_point{} || (code_ != 0 && !is_agreed_stop(code_)) || ranks_.empty()) return;
+    const auto since = Clock::now() - end_;
     if (Clock::now() < due_ + std::min<Clock::duration>(kSilence, patience)) return;
     due_ = Clock::now();
     std::vector<int> late;
     for (const auto& [process, rank] : ranks_) late.push_back(rank);
     std::sort(late.begin(), late.end());
-    const std::string text =
-        fmt::format("{} did not end within {} s of the first rank that did", rank_names(late),
-                    std::chrono::duration_cast<std::chrono::seconds>(since).count());
+    const std::string text = fmt::format("{} did not end within {} s of the end of the run", rank_names(late),
+                                         std::chrono::duration_cast<std::chrono::seconds>(since).count());
     const bool by_force = since > patience;
     if (by_force) code_ = static_cast<int>(Exit::failure);
     std::cerr << "foil: " << text << (by_force ? ": ended by force." : ", still waiting.") << std::endl;
@@ -153,7 +155,7 @@ class Family {
   std::set<int> asked_;  // signals
   int code_ = 0;
   std::string killed_;
-  Clock::time_point first_end_{}, due_{};  // of a rank; when late ones were last spoken of
+  Clock::time_point end_{}, due_{};  // of the run; when late ranks were last spoken of
 };
 
 }  // namespace
@@ -195,6 +197,7 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
     const int signal = sigtimedwait(&handled, nullptr, &quarter);
     if (signal > 0 && signal != SIGCHLD) family.ask(signal);
     family.reap(WNOHANG);
+    if (end_was_noted(*store)) family.note_end_of_run();
     family.speak_of_late_ends(patience);
     if (family.code() == 0 || is_agreed_stop(family.code())) continue;
     if (failed_at == Clock::time_point{}) failed_at = Clock::now();

@@ -14,9 +14,9 @@ namespace foil {
 // Runs this program `nproc` times as ranks 0 ... nproc-1, each with `argv` (argv[0] and a `--nproc N` in it
 // are left out) and the variables that read_launch() knows. Forwards SIGINT, SIGTERM and SIGUSR1; when a rank
 // fails, the others get `grace` to end by themselves, then SIGTERM, after as long again SIGKILL; no rank
-// outlives this process. A rank that has not ended `patience` after another ended well has failed, too; it is
-// named before. Returns 0, or the exit code of the rank that failed first (128 + signal when it was killed).
-// Call it before any other thread exists.
+// outlives this process. A rank that has not ended `patience` after the end of the run, which is when all
+// have come there or one has ended well, has failed, too; it is named before. Returns 0, or the exit code of
+// the rank that failed first (128 + signal when it was killed). Call it before any other thread exists.
 int spawn_ranks(int nproc, const std::vector<std::string>& argv,
                 std::chrono::milliseconds grace = std::chrono::seconds(8),
                 std::chrono::milliseconds patience = std::chrono::seconds(600));

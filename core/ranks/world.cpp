@@ -105,8 +105,18 @@ World::~World() {
 void World::close() {
   if (!links_) return;
   barrier();
-  links_->failure->stop_watching();
-  for (const auto& group : links_->groups) group->shutdown();
+  if (rank_ == 0) note_end(*links_->store);  // where rank 0 keeps the store, it is gone with rank 0
+  {
+    // A group ends when what it has been given is done: while that lasts, the watcher says so. It does not
+    // see the groups any more: a rank that has gone, and with it the store, aborts nothing of what is left.
+    const Failure::Wait waiting(*links_->failure, "closing the connections");
+    std::vector<c10::intrusive_ptr<c10d::ProcessGroup>> groups;
+    {
+      const std::lock_guard lock(links_->mutex);
+      groups.swap(links_->groups);
+    }
+    for (const auto& group : groups) group->shutdown();
+  }
   links_.reset();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ranks as real processes: a program of tests is also the parent (`--parent GRACE_MS SCENE NPROC
 // PATIENCE_MS`) and the rank (`--rank SCENE`) that its tests start. What a rank does is called a scene.
+#include "ranks/failure.h"
 #include "ranks/reducer.h"
 #include "ranks/spawn.h"
 #include "ranks/world.h"
@@ -8,6 +9,8 @@
 #include <c10/util/Logging.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/types.h>
 #include <unistd.h>
 
@@ -45,6 +48,25 @@ void one_step(World& world, bool fails) {
   world.barrier();
 }
 
+// A group with a collective that rank 0 has begun and rank 1 begins when it is told to, both after the end of
+// the run.
+c10::intrusive_ptr<c10d::ProcessGroup> left_work;
+
+void begin_left_work() {
+  std::vector<Tensor> one = {torch::ones({1})};
+  left_work->allreduce(one);
+  left_work.reset();  // which waits for it
+}
+
+// Two ranks in one collective that brings them nothing.
+int stuck() {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  foil::Failure first(store, 0, 2, false, 60s, [] {}), second(store, 1, 2, false, 60s, [] {});
+  const foil::Failure::Wait first_waits(first, "gather"), second_waits(second, "gather");
+  sleep_for_ever();
+  return 0;
+}
+
 int play(const std::string& scene, World& world) {
   const int64_t rank = world.rank();
   if (scene == "trains") {
@@ -66,6 +88,10 @@ int play(const std::string& scene, World& world) {
     while (!got_signal) std::this_thread::sleep_for(10ms);
     one_step(world, false);
     std::cout << "trained\n" << std::flush;
+  } else if (scene == "leaves_work") {
+    std::signal(SIGUSR1, [](int s) { got_signal = s; });
+    left_work = world.new_group("work");
+    if (rank == 0) begin_left_work();
   } else if (scene == "late") {
     if (rank == 2) sleep_for_ever();
     world.barrier();
@@ -84,6 +110,7 @@ int rank_main(const std::string& scene) {
   c10::initLogging();  // reads TORCH_CPP_LOG_LEVEL: LibTorch warns of a store that closes while it is watched
   const foil::Launch launch = foil::read_launch();
   // Scenes without a world: processes alone.
+  if (scene == "stuck") return stuck();
   if (scene == "unprepared") {
     std::cout << "ready\n" << std::flush;
     sleep_for_ever();
@@ -117,6 +144,11 @@ int rank_main(const std::string& scene) {
     const int code = play(scene, *world);
     world->close();
     if (scene == "never_ends" && launch.rank == 1) raise(SIGSTOP);
+    if (scene == "none_ends") sleep_for_ever();
+    if (scene == "leaves_work" && launch.rank == 1) {
+      while (!got_signal) std::this_thread::sleep_for(10ms);
+      begin_left_work();
+    }
     return code;
   } catch (const std::exception& e) {
     const foil::Error reason = world ? world->explain(e) : foil::Error(e.what());

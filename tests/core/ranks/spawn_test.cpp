@@ -74,11 +74,33 @@ TEST(Spawn, ALongWaitNamesWhoIsLateAndWhoDoesNotEvenAnswer) {
 }
 
 TEST(Spawn, ARankThatDoesNotEndIsNamedAndEndedByForce) {
-  const Process parent = start_parent("never_ends", "100", "3", "1500");
+  const Process parent = start_parent("never_ends", "100", "3", "5000");
   EXPECT_EQ(parent.wait(), 1);
   EXPECT_NE(parent.read().find("foil: rank 1 did not end within "), std::string::npos) << parent.read();
-  EXPECT_NE(parent.read().find(" s of the first rank that did: ended by force.\n"), std::string::npos)
+  EXPECT_NE(parent.read().find(" s of the end of the run: ended by force.\n"), std::string::npos)
       << parent.read();
+}
+
+TEST(Spawn, WhereNoRankEndsAllAreNamedToo) {
+  const Process parent = start_parent("none_ends", "100", "3", "1500");
+  EXPECT_EQ(parent.wait(), 1);
+  EXPECT_NE(parent.read().find("foil: ranks 0, 1 and 2 did not end within "), std::string::npos)
+      << parent.read();
+}
+
+TEST(Spawn, AWaitThatEveryRankIsInIsSpokenOf) {
+  const Process ranks = start({"--rank", "stuck"});
+  ranks.wait_for("waiting in gather, which every rank is in, ", 1);
+  kill(ranks.id, SIGKILL);
+  ranks.wait();
+}
+
+TEST(Spawn, WhoClosesAGroupThatIsNotDoneSaysSo) {
+  const Process parent = start_parent("leaves_work", "100", "2");
+  parent.wait_for("waiting in closing the connections for rank 1 (rank 1 without an answer), ", 1);
+  parent.wait_for("foil: ranks 0 and 1 did not end within ", 1);
+  kill(parent.id, SIGUSR1);
+  EXPECT_EQ(parent.wait(), 0) << parent.read();
 }
 
 TEST(Spawn, NamesTheRankThatNeverComes) {
