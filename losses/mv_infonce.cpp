@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// MV-InfoNCE: one softmax a sample over all pairs of its views.
+// MV-InfoNCE: one softmax per sample over all pairs of its views.
 // Koromilas et al., "Multi-view contrastive learning" (arXiv:2507.06979), 2025.
 //
 //   l(i) = -log [ sum over l != l' of exp s(i,l; i,l') / sum over l and (j,m) != (i,l) of exp s(i,l; j,m) ]

@@ -16,8 +16,8 @@
 namespace foil {
 namespace {
 
-// Rows of a data set, or classes, that are believed without being told: what is kept for each of them stays
-// small.
+// So many rows of a data set, or classes, are believed where their number is not given: what a loss keeps for
+// each of them stays small.
 constexpr int64_t kMostRows = int64_t{1} << 24;
 
 std::string shown(const Tensor& x) {
@@ -44,7 +44,7 @@ void check_views(const Needs& needs, const std::vector<Tensor>& z) {
   }
 }
 
-// What the tensors of an input are held to, kind by kind.
+// Checks the tensors of an input, kind by kind.
 class Check {
  public:
   Check(const Needs& needs, const Sizes& sizes, LossInput& input)
@@ -69,7 +69,7 @@ class Check {
     if (kind.per == TensorKind::Per::batch) return 1;
     return kind.per == TensorKind::Per::queue ? needs_.queues.size() : input_.z.size();
   }
-  // Of targets a host may give those of the first views only.
+  // The least number of tensors of a kind. A host may give the targets of the first views only.
   size_t least(const TensorKind& kind) const {
     if (kind.per != TensorKind::Per::full_view) return number(kind);
     return static_cast<size_t>(std::max<int64_t>(needs_.min_views, 1));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a library is, is read from the file; who may have made it so, is ownership.h's question; only then it
-// is loaded.
+// The file says what a library is and what it was built for; ownership.h says who may have changed it. Only
+// then it is loaded.
 #include "loader.h"
 
 #include "name_taken.h"
@@ -32,8 +32,8 @@ namespace fs = std::filesystem;
   fail(Exit::plugin, file, ": damaged: it ends before its own headers say.");
 }
 
-// A regular file, open for reading parts of it: its size is believed for nothing that is larger than what is
-// asked for.
+// A regular file, open for reading parts of it. No memory is taken for a part that the file is too short
+// for.
 class Reader {
  public:
   explicit Reader(const std::string& file)

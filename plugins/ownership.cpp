@@ -25,7 +25,7 @@ std::string name_of(uid_t user) {
   return std::to_string(user) + (entry ? std::string(" (") + entry->pw_name + ")" : "");
 }
 
-// In a container that knows only some of the host's users, all others, root among them, are shown as one, the
+// A container may know only some of the host's users. All others, root among them, are then shown as one: the
 // overflow user.
 bool stands_for_root(uid_t user) {
   uint64_t inside = 0, outside = 0, count = 0;
@@ -35,7 +35,7 @@ bool stands_for_root(uid_t user) {
          user == overflow;
 }
 
-// Who installed this program for all, not as root, is trusted with it already.
+// Whoever installed this program, though not root, is trusted already: its code is what runs.
 bool owns_this_program(uid_t user) {
   struct stat status {};
   return ::stat((library_folder() + "/libfoil.so").c_str(), &status) == 0 && status.st_uid == user;
@@ -45,7 +45,7 @@ bool is_ours(uid_t user) {
   return user == 0 || user == ::geteuid() || owns_this_program(user) || stands_for_root(user);
 }
 
-// As many systems set users up: a group of the user's own name that nobody else is in.
+// Many systems give each user a group of the user's name that nobody else is in.
 bool is_own_group(gid_t group) {
   if (::geteuid() == 0) return false;
   const passwd* user = ::getpwuid(::geteuid());
@@ -59,7 +59,7 @@ bool is_own_group(gid_t group) {
   return true;
 }
 
-// Who else may write to `what`: itself, and so change it.
+// Who else may change `what` by writing to it, and what to do; empty for nobody.
 std::string writers(const struct stat& status, const std::string& what) {
   if (!is_ours(status.st_uid))
     return what + " belongs to the user " + name_of(status.st_uid) + ". chown it, or say --trust.";

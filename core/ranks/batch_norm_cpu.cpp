@@ -87,7 +87,7 @@ FOIL_INLINE void block_gradient(const T* __restrict dy, const T* __restrict x, i
   }
 }
 
-// A clone cannot be a template: one function a type.
+// A clone cannot be a template: one function per type.
 #define FOIL_BLOCKS(T)                                                                                     \
   FOIL_CLONES void moments_of(const T* x, int64_t rows, int64_t channels, T* out) {                        \
     block_moments(x, rows, channels, out);                                                                 \

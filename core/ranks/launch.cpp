@@ -62,7 +62,7 @@ Launch torchrun(const Environment& env) {
   if (env.has("LOCAL_RANK") || env.has("LOCAL_WORLD_SIZE"))
     env.place("LOCAL_RANK", "LOCAL_WORLD_SIZE", launch.local_rank, launch.local_world_size);
   else
-    launch.source = "the environment";  // one rank a host
+    launch.source = "the environment";  // one rank per host
   if (launch.local_world_size > launch.world_size || launch.local_rank > launch.rank) {
     fail(Exit::usage, launch.source, ": LOCAL_RANK = ", launch.local_rank,
          " of LOCAL_WORLD_SIZE = ", launch.local_world_size, " does not fit into RANK = ", launch.rank,
@@ -126,7 +126,7 @@ std::string first_host(const std::string& node_list) {
 
 Launch read_launch(const std::function<const char*(const char*)>& env) {
   const Environment any(env, "");
-  int of_torchrun = 0;  // one alone is a stray; the four that need no torchrun are one rank a host
+  int of_torchrun = 0;  // one alone is a leftover; RANK and WORLD_SIZE are enough, for one rank per host
   for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"})
     of_torchrun += any.has(name);
   if (of_torchrun > 1) {

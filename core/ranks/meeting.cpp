@@ -118,7 +118,7 @@ c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, const std::string&
   }
 }
 
-// A secret that rank 0 makes up, in a file that only this user can read; where it is, anybody may know.
+// A secret that rank 0 makes up, in a file that only this user can read. Anybody may know the file's name.
 class SecretFile {
  public:
   SecretFile(c10d::Store& store, const Launch& launch) {

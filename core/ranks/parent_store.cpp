@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One packet a question, one an answer, each a list of texts. Waiting is the asker's: the parent answers at
-// once, so that a rank that is stopped holds up nobody.
+// One packet per question and one per answer, each a list of texts. The parent answers at once. A rank that
+// waits asks again and again, so that one that is stopped holds up nobody.
 #include "ranks/parent_store.h"
 
 #include <foil/error.h>

@@ -52,9 +52,9 @@ std::set<Connection> connections(int store_port) {
 
 // Gloo has no abort: closing a pair from this end leaves this end's waiting operations asleep. Shutting its
 // sockets down for reading wakes them with "Connection closed by peer", and the other end when this one then
-// closes. For reading only: an operation that is taken from its queue because the other end is ready, and
-// then cannot be written, is never woken. The sockets are those that appeared while the group connected, but
-// for the store's: a rank's own watcher may be connecting to it just then, and must live to tell why the
+// closes. They stay open for writing: an operation that has left its queue because the other end is ready,
+// and then cannot be written, is never woken. The sockets are those that appeared while the group connected,
+// but for the store's: a rank's own watcher may be connecting to it just then, and must live to tell why the
 // group was aborted.
 class AbortableGloo final : public c10d::ProcessGroupGloo {
  public:
@@ -131,7 +131,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   group->setBackend(at::kCPU, ProcessGroup::GLOO, gloo);
   group->setDefaultBackend(ProcessGroup::GLOO);
   if (settings.device.is_cuda()) {
-    // Ranks of one machine that a launcher took for one a machine each all use its first device.
+    // Where a launcher counts one rank per machine though all are on this one, all use its first device.
     const bool counted = !settings.one_machine || settings.local_world_size == settings.world_size;
     const bool own_device =
         counted && static_cast<int>(torch::cuda::device_count()) >= settings.local_world_size;

@@ -55,7 +55,7 @@ GradientReducer::GradientReducer(const std::vector<std::pair<std::string, at::Te
   if (tensors.empty()) return;
   const std::vector<size_t> limits = {c10d::kDefaultFirstBucketBytes, c10d::kDefaultBucketBytesCap};
   auto [buckets, sizes] =
-      c10d::compute_bucket_assignment_by_size(tensors, limits);  // one dtype and device a bucket
+      c10d::compute_bucket_assignment_by_size(tensors, limits);  // one dtype and device per bucket
   std::reverse(buckets.begin(), buckets.end());
   constexpr bool find_unused = true, gradient_as_view = false, skip_unused = false, python = false;
   buckets_ = std::make_unique<Buckets>();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A value is stored with the seal of its key and itself behind it: it fits at no other key. Seals hold
-// nothing that varies, so that compareSet, which the store does by itself, compares what is meant.
+// Behind each value stands a seal made of its key and itself: the value counts at no other key. Equal values
+// at one key have equal seals, because compareSet is left to the store below, which compares bytes.
 #include "ranks/sealed_store.h"
 
 #include <foil/error.h>
@@ -55,8 +55,8 @@ class SealedStore final : public c10d::Store {
                       "the store of the ranks holds a value that no rank of this run wrote: " + key);
     return *value;
   }
-  // The number, and behind it what tells two equal sums apart: of two ranks that add at once, one tries
-  // again.
+  // Stores the sum with random digits behind it. When two ranks add at once, their texts differ: the one
+  // whose text is not there tries again.
   int64_t add(const std::string& key, int64_t value) override {
     std::random_device random;
     for (;;) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// metrics.jsonl, the truth about a run: one JSON object a line, each with an integer "step". Plots and tables
-// derive from it.
+// metrics.jsonl, the truth about a run: one JSON object per line, each with an integer "step". Plots and
+// tables derive from it.
 #pragma once
 
 #include "run/file.h"

@@ -31,12 +31,12 @@ void create_folder(const std::string& path) {
   if (error) fail(Exit::failure, path, ": cannot create the folder: ", error.message());
 }
 
-// A run is what can go on or has come to its end.
+// A folder holds a run when it has a result, or a checkpoint to go on from.
 bool holds_run(const std::string& path) {
   return fs::exists(path + kResults) || !Checkpoints(path + kCheckpoints, 1).list().empty();
 }
 
-// What the run goes on with from here; throws when its past is another.
+// The changes with which the run goes on; throws when the steps that it has made depend on one.
 std::vector<std::string> check_past(const std::string& path, const std::string& resolved_toml,
                                     const RunFolder::OpenOptions& options) {
   const std::string old_toml = read_record(path + kConfig);

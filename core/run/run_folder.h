@@ -20,9 +20,9 @@ namespace foil {
 
 enum class RunState { running, finished, failed, interrupted, again };
 
-// In what an experiment differs from that of a run that is to go on as it: "run.epochs: 2 -> 3". `past`: what
-// the steps that were made depend on, which refuses it; `rest`: what only those to come depend on, or the
-// evaluation.
+// How an experiment differs from the one that a folder's run was made with: "run.epochs: 2 -> 3". `past`:
+// what the steps that were made depend on; a run with such a difference does not go on. `rest`: what only the
+// steps to come or the evaluation depend on.
 struct Differences {
   std::vector<std::string> past, rest;
 };
@@ -55,7 +55,7 @@ class RunFolder {
     bool restart = false;  // keep an existing run aside and begin anew
     // Compares two resolved experiments; none = they are the same run. Without it, texts are compared.
     std::function<Differences(const std::string& old_toml, const std::string& new_toml)> differences;
-    // Hears of a lock taken over, of a folder kept aside, and of what a run that goes on does so with.
+    // Is told of a lock taken over, of a folder kept aside, and of each change with which a run goes on.
     std::function<void(const std::string&)> say;
     // Asked of a run of the same past: throws where something else, such as its data, has changed.
     std::function<void(const std::string& folder)> check = {};

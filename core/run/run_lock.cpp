@@ -147,8 +147,8 @@ milliseconds time_of(const timespec& time) {
 }
 
 // When the file was modified, and how long ago that was by the clock of its file system, whatever the clocks
-// of the machines say. Opened anew: what is known of a file on another machine's disk is then asked for
-// again.
+// of the machines say. The file is opened anew, so that another machine, where its disk is there, is
+// asked again.
 struct Sign {
   milliseconds time{0}, age{0};
 };
@@ -187,8 +187,8 @@ void wait_for_silence(const Holder& holder, const std::string& path, millisecond
   }
 }
 
-// Throws when the holder that `path` names may be alive; says so when it is dead. `locks`: the kernel keeps
-// them here, and it holds nobody's for a run that lives.
+// Throws when the holder that `path` names may be alive; says so when it is dead. `locks`: this file
+// system has locks of the kernel, and no run that lives holds this one.
 void check_holder(const Holder& own, const std::string& path, bool locks, milliseconds silence,
                   const Say& say) {
   const Holder holder = holder_in(text_of(path), path);

@@ -17,11 +17,11 @@ class RunLock {
   struct Pace {
     std::chrono::milliseconds beat{5000};  // between two signs of life of the holder
     std::chrono::milliseconds silence{
-        60000};  // without one after which a holder that cannot be asked counts as dead
+        60000};  // without a sign for so long, a holder that cannot be asked counts as dead
   };
-  // Takes `path`. A holder that lives throws and is named. A process of this machine that is dead is replaced
-  // at once, one that cannot be asked when it has been silent: this waits for that. say() hears of the wait
-  // and of who was replaced.
+  // Takes `path`; throws, naming the holder, where it lives. A dead process of this machine is replaced at
+  // once. One that cannot be asked is replaced when it has given no sign of life for `silence`, and this
+  // waits until then. say() is told of the wait and of who was replaced.
   RunLock(const std::string& path, const std::function<void(const std::string&)>& say, Pace pace);
   RunLock(const std::string& path, const std::function<void(const std::string&)>& say)
       : RunLock(path, say, Pace()) {}

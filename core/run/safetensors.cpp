@@ -42,7 +42,7 @@ struct Entry {
   uint64_t end;
 };
 
-// The beginning of what a file says, for a message: a file may say much.
+// The beginning of what a file says, for a message: the whole may be long.
 std::string excerpt(std::string text) {
   constexpr size_t kMost = 200;
   if (text.size() > kMost) text = text.substr(0, kMost) + "...";

@@ -158,8 +158,8 @@ std::vector<Found> find_runs(const std::string& given, const ReadConfig& read_co
 void add(Comparison& comparison, const Found& found, const std::string& name, const ReadConfig& read_config) {
   const std::string protocol = found.results ? found.results->protocol : "",
                     data = found.results ? found.results->data : "";
-  // What is not known differs from nothing: a trial without results stands in any row of its name, and the
-  // row takes the protocol and the data of the first that has them.
+  // What is not known counts as equal: a trial without results goes into any row of its name. The row takes
+  // the protocol and the data of the first trial that has them.
   const auto differ = [](const std::string& a, const std::string& b) {
     return !a.empty() && !b.empty() && a != b;
   };

@@ -95,7 +95,7 @@ std::string line_style(size_t index) {
                      dashes[index / std::size(colours) % std::size(dashes)]);
 }
 
-// The strip of one column: its axis below, then a line of dots a row.
+// The strip of one column: its axis below, then one line of dots per row.
 void draw_strip(Svg& svg, const DotColumn& column, double left, double width, double top, double row_height) {
   double low = INFINITY, high = -INFINITY;
   for (const auto& cell : column.cells) {

@@ -44,7 +44,7 @@ struct DotColumn {
 struct DotTable {
   std::string title;
   std::vector<std::string> names;  // of the rows
-  std::vector<DotColumn> columns;  // a cell a row
+  std::vector<DotColumn> columns;  // one cell per row
 };
 
 std::string dot_table(const DotTable& table);

@@ -23,8 +23,8 @@ constexpr int64_t schema_version = 1;
 constexpr const char* states[] = {"waiting", "running", "complete", "failed"};
 constexpr const char* now = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
 
-// The statements are ours: one that the database cannot make sense of, or whose rules it breaks, says that
-// the file is not ours.
+// The statements are known to be right. Where the database can make no sense of one, or refuses its values,
+// the file is none of ours.
 [[noreturn]] void fail_database(const std::string& path, sqlite3* database) {
   static constexpr int kDamage[] = {SQLITE_NOTADB,     SQLITE_CORRUPT,  SQLITE_ERROR,
                                     SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG};
@@ -52,8 +52,8 @@ class Statement {
     if (code != SQLITE_ROW && code != SQLITE_DONE) fail_database(path_, database_);
     return code == SQLITE_ROW;
   }
-  // The values of a row. SQLite keeps any type in any column: what is of another is named by `who`, which is
-  // what the row is about.
+  // The values of a row. SQLite keeps any type in any column, so the type is checked. `who` is what the row
+  // is about, for the message.
   int64_t integer(int column, const std::string& who) {
     if (type(column) != SQLITE_INTEGER) refuse(column, who, "an integer");
     return sqlite3_column_int64(statement_, column);

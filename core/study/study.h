@@ -23,8 +23,9 @@ using RunTrial = std::function<int(const PlannedTrial& trial, const std::string&
 int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, TrialStore& store,
               std::ostream& log);
 
-// What run_study would do: a line a trial with its state, then how much is left. A time only when a complete
-// trial of `known` (the store's records, empty when there is no store yet) tells the steps per second.
+// What run_study would do: one line per trial with its state, then how much is left. A time only when a
+// complete trial of `known` (the store's records, empty when there is no store yet) tells the steps per
+// second.
 std::string dry_run(const std::vector<PlannedTrial>& trials, const std::vector<TrialRecord>& known);
 
 }  // namespace foil
