@@ -216,9 +216,8 @@ class ColorJitter final : public foil::Augmentation {
   };
   explicit ColorJitter(Options options) : options_(options) {}
 
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    if (before.at(0) != 1 && before.at(0) != 3)
-      foil::fail(foil::Exit::usage, "color_jitter: images have ", before[0], " channels, allowed: 1, 3.");
+  foil::Shape shape_after(const foil::Shape& before) const override {
+    check_channels(before.sizes.at(0));
     return before;
   }
 
@@ -238,7 +237,7 @@ class ColorJitter final : public foil::Augmentation {
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {
     foil::View out = view;
     const Tensor x = foil::as_float_image(view.data);
-    shape_after({x.size(1)});
+    check_channels(x.size(1));
     std::vector<Jitter> jitter;
     for (int64_t b = 0; b < x.size(0); ++b) jitter.push_back(draw(context.draws(b)));
     out.data = x.device().is_cpu() ? jitter_by_loops(x, jitter) : jitter_by_tensors(x, jitter);
@@ -246,6 +245,11 @@ class ColorJitter final : public foil::Augmentation {
   }
 
  private:
+  static void check_channels(int64_t channels) {
+    if (channels != 1 && channels != 3)
+      foil::fail(foil::Exit::usage, "color_jitter: images have ", channels, " channels, allowed: 1, 3.");
+  }
+
   Options options_;
 };
 

@@ -123,14 +123,8 @@ class GaussianBlur final : public foil::Augmentation {
     if (options_.kernel_size % 2 == 0) foil::refuse("kernel_size", options_.kernel_size, "an odd number");
   }
 
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    if (before.size() != 3)
-      foil::fail(foil::Exit::usage, "gaussian_blur: the data is vectors of ", before.at(0),
-                 ", allowed: images.");
-    const int64_t side = std::min(before[1], before[2]);
-    if (side >= 0 && side <= options_.kernel_size / 2)
-      foil::refuse("kernel_size", options_.kernel_size,
-                   "an odd number below " + std::to_string(2 * side) + ", twice the image side");
+  foil::Shape shape_after(const foil::Shape& before) const override {
+    check_side(std::min(before.sizes.at(1), before.sizes.at(2)));
     return before;
   }
 
@@ -148,7 +142,7 @@ class GaussianBlur final : public foil::Augmentation {
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {
     foil::View out = view;
     const Tensor x = foil::as_float_image(view.data);
-    shape_after(x.sizes().slice(1).vec());
+    check_side(std::min(x.size(2), x.size(3)));
     const std::vector<int64_t> rows = context.chosen(options_.probability);
     const std::vector<double> sigma = draw_sigma(rows, context);
     out.data = foil::on_rows(x, rows,
@@ -157,6 +151,13 @@ class GaussianBlur final : public foil::Augmentation {
   }
 
  private:
+  // The shorter side of the images; -1: not known yet.
+  void check_side(int64_t side) const {
+    if (side >= 0 && side <= options_.kernel_size / 2)
+      foil::refuse("kernel_size", options_.kernel_size,
+                   "an odd number below " + std::to_string(2 * side) + ", twice the image side");
+  }
+
   Options options_;
 };
 

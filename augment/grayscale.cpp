@@ -25,21 +25,25 @@ class Grayscale final : public foil::Augmentation {
   };
   explicit Grayscale(Options options) : options_(options) {}
 
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    if (before.at(0) != 1 && before.at(0) != 3)
-      foil::fail(foil::Exit::usage, "grayscale: images have ", before[0], " channels, allowed: 1, 3.");
+  foil::Shape shape_after(const foil::Shape& before) const override {
+    check_channels(before.sizes.at(0));
     return before;
   }
 
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {
     foil::View out = view;
     out.data = foil::as_float_image(view.data);
-    shape_after({out.data.size(1)});
+    check_channels(out.data.size(1));
     if (out.data.size(1) == 3) out.data = foil::on_rows(out.data, context.chosen(options_.probability), gray);
     return out;
   }
 
  private:
+  static void check_channels(int64_t channels) {
+    if (channels != 1 && channels != 3)
+      foil::fail(foil::Exit::usage, "grayscale: images have ", channels, " channels, allowed: 1, 3.");
+  }
+
   Options options_;
 };
 

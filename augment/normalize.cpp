@@ -23,9 +23,8 @@ class Normalize final : public foil::Augmentation {
   };
   explicit Normalize(Options options) : options_(std::move(options)) {}
 
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    check("mean", options_.mean, before.at(0));
-    check("std", options_.std, before.at(0));
+  foil::Shape shape_after(const foil::Shape& before) const override {
+    check_channels(before.sizes.at(0));
     return before;
   }
 
@@ -33,7 +32,7 @@ class Normalize final : public foil::Augmentation {
   foil::View evaluate(const foil::View& view) override {
     foil::View out = view;
     const Tensor x = foil::as_float_image(view.data);
-    shape_after({x.size(1)});
+    check_channels(x.size(1));
     const auto channel = [&](const std::vector<double>& value) {
       return at::tensor(value).to(x.options()).view({1, -1, 1, 1});
     };
@@ -43,6 +42,10 @@ class Normalize final : public foil::Augmentation {
   std::string evaluation_name() const override { return "normalised"; }
 
  private:
+  void check_channels(int64_t channels) const {
+    check("mean", options_.mean, channels);
+    check("std", options_.std, channels);
+  }
   static void check(const char* option, const std::vector<double>& value, int64_t channels) {
     const auto count = static_cast<int64_t>(value.size());
     if (count != 1 && count != channels)

@@ -193,7 +193,7 @@ class RandomResizedCrop final : public foil::Augmentation {
       f.integers("size", size, "height and width of the result in pixels; one number for a square",
                  foil::between(1, 1 << 14));
       f.numbers("scale", scale, "area of the crop as a part of the image: lowest, highest",
-                foil::Range{0, 1, true, false});
+                foil::above_up_to(0, 1));
       f.numbers("ratio", ratio, "width / height of the crop: lowest, highest", foil::above(0));
     }
   };
@@ -208,11 +208,8 @@ class RandomResizedCrop final : public foil::Augmentation {
   }
 
   bool accepts_ragged() const override { return true; }
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    if (before.size() != 3)
-      foil::fail(foil::Exit::usage, "random_resized_crop: the data is vectors of ", before.at(0),
-                 ", allowed: images.");
-    return {before[0], height_, width_};
+  foil::Shape shape_after(const foil::Shape& before) const override {
+    return {before.kind, {before.sizes.at(0), height_, width_}, before.range};
   }
 
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {

@@ -8,9 +8,11 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 namespace foil {
 
-std::vector<Tensor> target_embeddings(Tower* momentum, const Views& views, int64_t full_views, bool bf16) {
+std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16) {
   if (!momentum) return {};
   torch::NoGradGuard no_grad;
   return momentum->forward(Views(views.begin(), views.begin() + full_views), bf16).z;
@@ -33,12 +35,32 @@ LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>&
   return input;
 }
 
+namespace {
+
+// The views that a loss sees, as its views 0, 1, ...
+LossInput seen_by(const LossTerm& term, LossInput input) {
+  if (term.views.empty()) return input;
+  const auto pick = [&](std::vector<Tensor>& all) {
+    std::vector<Tensor> seen;
+    for (const int64_t v : term.views)
+      if (static_cast<size_t>(v) < all.size()) seen.push_back(all[static_cast<size_t>(v)]);
+    all = std::move(seen);
+  };
+  const auto full = [&](int64_t v) { return v < input.sizes.full_views; };
+  input.sizes.full_views = std::count_if(term.views.begin(), term.views.end(), full);
+  input.sizes.views = static_cast<int64_t>(term.views.size());
+  for (std::vector<Tensor>* all : {&input.z, &input.h, &input.p, &input.target}) pick(*all);
+  return input;
+}
+
+}  // namespace
+
 std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads) {
   const LossInput unit = scaled(heads);
   std::vector<LossInput> inputs;
   for (const LossTerm& term : losses) {
     const Needs needs = term.loss->needs();
-    LossInput input = selected(needs, needs.raw_z ? heads : unit);
+    LossInput input = seen_by(term, selected(needs, needs.raw_z ? heads : unit));
     input.slot = inputs.size();
     for (const auto& queue : term.queues) input.queue.push_back(queue->look());
     inputs.push_back(std::move(input));

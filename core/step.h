@@ -13,8 +13,8 @@
 
 namespace foil {
 
-// z of the momentum tower on the first `full_views` views, without gradient: V' x [B, D]; empty without one.
-std::vector<Tensor> target_embeddings(Tower* momentum, const Views& views, int64_t full_views, bool bf16);
+// z of the momentum model on the first `full_views` views, without gradient: V' x [B, D]; empty without one.
+std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16);
 
 // All that any loss may see of this step, as the heads give it; but for queues.
 LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,

@@ -36,8 +36,9 @@ void make_equal(const NamedModules& modules, const std::shared_ptr<World>& world
 }
 
 std::vector<ParameterGroup> parameter_groups(const Experiment& experiment) {
-  std::vector<ParameterGroup> groups{
-      parameter_group(*experiment.tower, "tower.", experiment.plan.model.learning_rate_factor)};
+  std::vector<ParameterGroup> groups;
+  for (const auto& [prefix, tower] : experiment.model->named("tower."))
+    groups.push_back(parameter_group(*tower, prefix, tower->learning_rate_factor()));
   for (size_t i = 0; i < experiment.losses.size(); ++i) {
     const LossTerm& term = experiment.losses[i];
     groups.push_back(parameter_group(*term.loss, fmt::format("loss.{}.", i), term.learning_rate_factor));
@@ -86,15 +87,16 @@ void check_start(Recorder& record, const Experiment& experiment, const Checkpoin
 TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, Recorder& record,
                   const SignalScope& signals) {
   const Plan& plan = experiment.plan;
-  Tower& tower = *experiment.tower;
-  Tower* const momentum = experiment.momentum.get();  // of the targets, where a loss needs them
+  Model& model = *experiment.model;
+  Model* const momentum = experiment.momentum.get();  // of the targets, where a loss needs them
   const std::vector<LossTerm>& losses = experiment.losses;
   const int64_t total_steps = experiment.total_steps, steps_per_epoch = experiment.steps_per_epoch;
 
   // 1. The model and the losses, equal on every rank, and what moves them.
   make_equal(experiment.modules(), world);
-  const NamedParameters parameters = parameters_of(parameter_groups(experiment));
-  Optimizer optimizer(plan.optimizer, parameter_groups(experiment));
+  const std::vector<ParameterGroup> groups = parameter_groups(experiment);
+  const NamedParameters parameters = parameters_of(groups);
+  Optimizer optimizer(plan.optimizer, groups);
   GradientReducer reducer(parameters, world);
 
   // 2. From the newest checkpoint, or from the start.
@@ -111,11 +113,11 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
     // 3. This rank's block of the global batch, and its views.
     const Batch batch = loader.next();
     result.time.mark("data");
-    const Views views = experiment.pipeline->training_views(batch.raw.at(0), batch.index, step);
+    const Views views = experiment.pipeline->training_views(batch.raw, batch.index, step);
     result.time.mark("augment");
 
     // 4. Embeddings, the targets of the momentum tower, and the losses on them.
-    const Tower::Output out = tower.forward(views, plan.run.bf16());
+    const Tower::Output out = model.forward(views, plan.run.bf16());
     const std::vector<Tensor> targets =
         target_embeddings(momentum, views, plan.views.full_views(), plan.run.bf16());
     result.time.mark("encoder");
@@ -130,7 +132,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
     optimizer.zero_grad();
     reducer.prepare(values.total);
     if (values.total.requires_grad()) values.total.backward();
-    if (step / steps_per_epoch < plan.head.frozen_epochs) tower.freeze_last_layer();
+    model.freeze_last_layers(step / steps_per_epoch);
     const double gradient_norm = optimizer.clip();
     if (step == 0 && gradient_norm == 0)
       record.warn("step 0: the gradient is 0 in every parameter: nothing is learned.");
@@ -147,7 +149,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
         learning_rate(plan.schedule, plan.optimizer.learning_rate, step, total_steps, steps_per_epoch);
     optimizer.step(rate);
     after_step(losses, inputs);
-    if (momentum) follow(tower, *momentum, momentum_at(plan.momentum, step, total_steps));
+    if (momentum) follow(model, *momentum, momentum_at(plan.momentum, step, total_steps));
     enqueue(losses, inputs, batch.label);
     result.step = step + 1;
     result.loss = numbers.loss();

@@ -35,6 +35,9 @@ class MLP final : public foil::Encoder {
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
+    if (sizes.channels == 0)
+      foil::fail(foil::Exit::usage, "mlp: the data is ", foil::name_of(sizes.kind), " of length ",
+                 sizes.length, ", allowed: vectors, images, spectrograms.");
     inputs_ = sizes.channels * std::max<int64_t>(sizes.height, 1) *
               std::max<int64_t>(sizes.width, 1);  // vectors have no height
     layers_ = register_module("layers", torch::nn::Sequential());

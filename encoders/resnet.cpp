@@ -93,6 +93,7 @@ class ResNet final : public foil::Encoder {
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
+    foil::require_images("resnet", sizes);
     channels_ = sizes.channels;
     conv1_ = register_module(
         "conv1", options_.small_images ? convolution(channels_, 64, 3, 1) : convolution(channels_, 64, 7, 2));

@@ -39,6 +39,7 @@ class SmallCNN final : public foil::Encoder {
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
+    foil::require_images("small_cnn", sizes);
     channels_ = sizes.channels;
     int64_t in = channels_;
     for (size_t i = 0; i < options_.widths.size(); ++i) {

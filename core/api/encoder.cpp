@@ -45,6 +45,13 @@ Tensor without(const Tensor& x, const Tensor& dropped, double probability) {
 
 }  // namespace
 
+void require_images(const char* encoder, const EncoderSizes& sizes) {
+  if (sizes.channels > 0 && sizes.height > 0) return;
+  const int64_t length = sizes.channels + sizes.length;
+  fail(Exit::usage, encoder, ": the data is ", name_of(sizes.kind), " of length ", length,
+       ", allowed: images or spectrograms [C, H, W].");
+}
+
 Tensor dropout(const Tensor& x, double probability, const Tensor& key, std::string_view name) {
   check_draw("dropout", x, probability, key);
   if (probability == 0 || !key.defined()) return x;

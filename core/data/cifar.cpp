@@ -41,8 +41,8 @@ Table read_records(const std::string& folder, const std::vector<std::string>& na
     parts.push_back(std::move(part));
   }
   const Tensor all = torch::cat(parts);
-  return {all.narrow(1, label_bytes, kPixels).reshape({-1, 3, 32, 32}).contiguous(),
-          all.select(1, label_at).to(torch::kLong)};
+  return table_of(all.narrow(1, label_bytes, kPixels).reshape({-1, 3, 32, 32}).contiguous(),
+                  all.select(1, label_at).to(torch::kLong));
 }
 
 Contents read_cifar10(const Cifar10::Options& options) {
@@ -54,7 +54,10 @@ Contents read_cifar10(const Cifar10::Options& options) {
                        {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
                         "data_batch_5.bin"},
                        1, 0, 10),
-          read_records(folder, {"test_batch.bin"}, 1, 0, 10), class_names(folder, "batches.meta.txt", 10)};
+          read_records(folder, {"test_batch.bin"}, 1, 0, 10),
+          class_names(folder, "batches.meta.txt", 10),
+          {},
+          {}};
 }
 
 Contents read_cifar100(const Cifar100::Options& options) {
@@ -65,7 +68,9 @@ Contents read_cifar100(const Cifar100::Options& options) {
   const int64_t label_at = options.coarse ? 0 : 1, classes = options.coarse ? 20 : 100;
   return {read_records(folder, {"train.bin"}, 2, label_at, classes),
           read_records(folder, {"test.bin"}, 2, label_at, classes),
-          class_names(folder, options.coarse ? "coarse_label_names.txt" : "fine_label_names.txt", classes)};
+          class_names(folder, options.coarse ? "coarse_label_names.txt" : "fine_label_names.txt", classes),
+          {},
+          {}};
 }
 
 }  // namespace

@@ -121,11 +121,9 @@ Table read_table(const std::string& images, const std::string& labels) {
            image_file.sizes()[0], " images.");
     }
   }
-  Table table;
-  table.data = image_file.read();
-  if (table.data.dim() == 3) table.data = table.data.unsqueeze(1);
-  if (label_file) table.label = label_file->read().to(torch::kLong);
-  return table;
+  Tensor data = image_file.read();
+  if (data.dim() == 3) data = data.unsqueeze(1);
+  return table_of(data, label_file ? label_file->read().to(torch::kLong) : Tensor());
 }
 
 Contents read_idx_folder(const Idx::Options& options) {

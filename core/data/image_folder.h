@@ -38,7 +38,9 @@ class ImageFolder : public Dataset, public Remarks {
   std::vector<std::string> classes() const override { return classes_; }
   Tensor labels(Split split) const override { return part(split).label; }
   Views read(Split split, const Tensor& index) const override;
-  std::vector<int64_t> shape() const override { return {3, height_, width_}; }
+  std::vector<Modality> modalities() const override {
+    return {{"image", {Kind::image, {3, height_, width_}, 0}}};
+  }
   // Of the names and sizes of all files; of every byte where that is at most 256 MiB, else of the first and
   // last 4 KiB of at most 16,384 files, evenly spaced. Takes that much reading, once.
   std::string identity() const override { return scan().identity; }
@@ -55,7 +57,10 @@ class ImageFolder : public Dataset, public Remarks {
     int64_t looked_at = 0,
             turned = 0;  // files; of these, JPEG files whose EXIF orientation is another than upright
   };
-  const Part& part(Split split) const { return split == Split::train ? train_ : test_; }
+  const Part& part(Split split) const {
+    static const Part none;
+    return split == Split::train ? train_ : split == Split::test ? test_ : none;
+  }
   const std::string& file(int64_t i) const;  // of both splits, the training files first
   void find_common_size();
   const Scan& scan() const;  // made when first asked for

@@ -52,7 +52,10 @@ Views Loader::read(const Tensor& index) const {
   }
   Views views = resident_;
   const Tensor rows = index.to(device_);
-  for (View& view : views) view.data = view.data.index_select(0, rows);
+  for (View& view : views) {
+    view.data = view.data.index_select(0, rows);
+    if (view.length.defined()) view.length = view.length.index_select(0, index);
+  }
   return views;
 }
 

@@ -60,21 +60,27 @@ Tensor draw_rows(int64_t size, int64_t count, uint64_t key) {
   return std::get<0>(permutation(key, size).slice(0, 0, count).sort());
 }
 
-SelectedDataset::SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows)
-    : all_(std::move(all)), train_rows_(std::move(train_rows)), test_rows_(std::move(test_rows)) {
-  check_index(train_rows_, all_->size(Split::train));
-  if (test_rows_.defined()) check_index(test_rows_, all_->size(Split::test));
+SelectedDataset::SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows,
+                                 Tensor validation_rows)
+    : all_(std::move(all)),
+      train_rows_(std::move(train_rows)),
+      test_rows_(std::move(test_rows)),
+      validation_rows_(std::move(validation_rows)) {
+  for (const Split split : {Split::train, Split::test, Split::validation})
+    if (rows(split).defined()) check_index(rows(split), all_->size(split));
 }
 
-Tensor SelectedDataset::labels(Split split) const {
-  const Tensor labels = all_->labels(split);
-  return labels.defined() && rows(split).defined() ? labels.index_select(0, rows(split)) : labels;
+Tensor SelectedDataset::selected(Split split, const Tensor& of_all) const {
+  return of_all.defined() && rows(split).defined() ? of_all.index_select(0, rows(split)) : of_all;
 }
+
+Tensor SelectedDataset::labels(Split split) const { return selected(split, all_->labels(split)); }
+Tensor SelectedDataset::groups(Split split) const { return selected(split, all_->groups(split)); }
 
 std::string SelectedDataset::identity() const {
   std::string identity = all_->identity();
   if (identity.empty()) return identity;
-  for (const Tensor& rows : {train_rows_, test_rows_}) {
+  for (const Tensor& rows : {train_rows_, test_rows_, validation_rows_}) {
     if (!rows.defined()) continue;
     const Tensor bytes = rows.contiguous();
     identity += "/" + checksum({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});

@@ -31,25 +31,30 @@ Tensor select_training(const Tensor& labels, int64_t size, const SelectionOption
 // `count` of `size` rows, all when there are no more, ascending: a pure function of its arguments.
 Tensor draw_rows(int64_t size, int64_t count, uint64_t key);
 
-// A data set whose splits are these rows of another's: index i means row `rows[i]`. Undefined test rows are
+// A data set whose splits are these rows of another's: index i means row `rows[i]`. Undefined rows are
 // all of them.
 class SelectedDataset : public Dataset {
  public:
-  SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows = {});
+  SelectedDataset(std::shared_ptr<const Dataset> all, Tensor train_rows, Tensor test_rows = {},
+                  Tensor validation_rows = {});
   int64_t size(Split split) const override {
     return rows(split).defined() ? rows(split).size(0) : all_->size(split);
   }
   std::vector<std::string> classes() const override { return all_->classes(); }
   Tensor labels(Split split) const override;
   Views read(Split split, const Tensor& index) const override;
-  std::vector<int64_t> shape() const override { return all_->shape(); }
+  std::vector<Modality> modalities() const override { return all_->modalities(); }
+  Tensor groups(Split split) const override;
   std::string identity() const override;  // of the other and of the rows; empty when that of the other is
   bool in_memory() const override { return all_->in_memory(); }
 
  private:
-  const Tensor& rows(Split split) const { return split == Split::train ? train_rows_ : test_rows_; }
+  const Tensor& rows(Split split) const {
+    return split == Split::train ? train_rows_ : split == Split::test ? test_rows_ : validation_rows_;
+  }
+  Tensor selected(Split split, const Tensor& of_all) const;  // those of the rows, of an entry per sample
   std::shared_ptr<const Dataset> all_;
-  Tensor train_rows_, test_rows_;
+  Tensor train_rows_, test_rows_, validation_rows_;  // undefined: all
 };
 
 }  // namespace foil

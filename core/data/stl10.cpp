@@ -61,14 +61,15 @@ Contents read_stl10(const Stl10::Options& options) {
   const int64_t test = images_in(file("test_X.bin"));
 
   Contents contents;
-  contents.train.data = torch::empty({labelled + unlabelled, 3, kSide, kSide}, torch::kByte);
+  contents.train = table_of(torch::empty({labelled + unlabelled, 3, kSide, kSide}, torch::kByte), {});
+  const Tensor images = contents.train.columns[0].data;
   contents.train.label = torch::full({labelled + unlabelled}, -1, torch::kLong);
   contents.train.label.slice(0, 0, labelled).copy_(read_labels(file("train_y.bin"), labelled));
-  read_images(file("train_X.bin"), contents.train.data.slice(0, 0, labelled));
-  if (unlabelled > 0) read_images(file("unlabeled_X.bin"), contents.train.data.slice(0, labelled));
-  contents.test.data = torch::empty({test, 3, kSide, kSide}, torch::kByte);
-  contents.test.label = read_labels(file("test_y.bin"), test);
-  read_images(file("test_X.bin"), contents.test.data);
+  read_images(file("train_X.bin"), images.slice(0, 0, labelled));
+  if (unlabelled > 0) read_images(file("unlabeled_X.bin"), images.slice(0, labelled));
+  contents.test =
+      table_of(torch::empty({test, 3, kSide, kSide}, torch::kByte), read_labels(file("test_y.bin"), test));
+  read_images(file("test_X.bin"), contents.test.columns[0].data);
   contents.classes = class_names(folder, "class_names.txt", 10);
   return contents;
 }

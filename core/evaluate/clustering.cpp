@@ -53,9 +53,9 @@ void measure_clustering(Measuring& of) {
   const std::string how = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}", of.classes,
                                       options.restarts, options.max_iterations, options.seed);
   of.add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, of.queries.label),
-         of.id("nmi-" + how, "test", count));
+         of.id("nmi-" + how, of.split, count));
   of.add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, of.queries.label),
-         of.id("ari-" + how, "test", count));
+         of.id("ari-" + how, of.split, count));
 }
 
 }  // namespace foil

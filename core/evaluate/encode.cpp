@@ -59,16 +59,31 @@ Labelled Encodings::labelled(size_t place) const {
   return {rows[place].index_select(0, known.to(rows[place].device())), label.index_select(0, known)};
 }
 
-Encodings encode_split(const Subject& subject, const Dataset& data, Split split, int64_t batch_size,
-                       Ranks& ranks, const EvaluationProgress& progress) {
+std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const Dataset& data, Split split,
+                                    int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress) {
+  std::vector<size_t> places(subjects.size());  // how many embeddings each subject gives
   const auto encode_rows = [&](const Tensor& index) {
-    return listed(subject.encode(subject.prepare(data.read(split, index))));
+    const Views raw = data.read(split, index);
+    std::vector<Tensor> rows;
+    for (size_t m = 0; m < subjects.size(); ++m) {
+      const std::vector<Tensor> own = listed(subjects[m].encode(subjects[m].prepare(raw)));
+      places[m] = own.size();
+      rows.insert(rows.end(), own.begin(), own.end());
+    }
+    return rows;
   };
-  const std::string what = split == Split::train ? "encode train" : "encode test";
-  Encodings all{encode_all(data.size(split), batch_size, encode_rows, what, ranks, progress),
-                data.labels(split)};
-  if (all.label.defined() && (all.label.numel() == 0 || all.label.max().item<int64_t>() < 0))
-    all.label = Tensor();
+  const std::string what = "encode " + std::string(name_of(split));
+  const std::vector<Tensor> rows =
+      encode_all(data.size(split), batch_size, encode_rows, what, ranks, progress);
+  Tensor label = data.labels(split);
+  if (label.defined() && (label.numel() == 0 || label.max().item<int64_t>() < 0)) label = Tensor();
+  std::vector<Encodings> all;
+  auto begin = rows.begin();
+  for (const size_t count : places) {
+    const auto end = begin + static_cast<std::ptrdiff_t>(count);
+    all.push_back({{begin, end}, label});
+    begin = end;
+  }
   return all;
 }
 

@@ -22,25 +22,27 @@ constexpr int64_t kPairs = 2048;  // samples of the alignment
 // What evaluate() encodes before it measures.
 struct Embedded {
   Split measured = Split::test;
-  Encodings train, test;      // train is left out where nothing is learned from it
-  std::vector<Tensor> views;  // as encode_pairs returns them; empty: none
-  bool with_labels = false;   // in both splits
+  std::vector<Encodings> train, test;      // by subject; train is left out where nothing is learned from it
+  std::vector<std::vector<Tensor>> views;  // by subject, as encode_pairs returns them; empty: none
+  bool with_labels = false;                // in both splits
 
-  const Encodings& rows() const { return measured == Split::test ? test : train; }
+  const std::vector<Encodings>& rows() const { return measured == Split::train ? train : test; }
 };
 
-Embedded embed(const Subject& subject, const Dataset& data, const EvaluateOptions& options, Ranks& ranks,
-               const EvaluationProgress& progress) {
+Embedded embed(const std::vector<Subject>& subjects, const Dataset& data, const EvaluateOptions& options,
+               Ranks& ranks, const EvaluationProgress& progress) {
   Embedded all;
-  const bool with_test = data.size(Split::test) > 0, supervised = with_test && !data.classes().empty();
-  all.measured = with_test ? Split::test : Split::train;
+  const bool with_test = data.size(options.split) > 0, supervised = with_test && !data.classes().empty();
+  all.measured = with_test ? options.split : Split::train;
   if (supervised || !with_test)
-    all.train = encode_split(subject, data, Split::train, options.batch_size, ranks, progress);
-  if (with_test) all.test = encode_split(subject, data, Split::test, options.batch_size, ranks, progress);
-  all.with_labels = supervised && all.train.label.defined() && all.test.label.defined();
-  if (options.geometry && subject.encode_pair) {
-    all.views = encode_pairs(subject, all.measured, std::min(kPairs, data.size(all.measured)),
-                             options.batch_size, ranks, progress);
+    all.train = encode_split(subjects, data, Split::train, options.batch_size, ranks, progress);
+  if (with_test) all.test = encode_split(subjects, data, options.split, options.batch_size, ranks, progress);
+  all.with_labels = supervised && all.train[0].label.defined() && all.test[0].label.defined();
+  for (const Subject& subject : subjects) {
+    all.views.emplace_back();
+    if (options.geometry && subject.encode_pair)
+      all.views.back() = encode_pairs(subject, all.measured, std::min(kPairs, data.size(all.measured)),
+                                      options.batch_size, ranks, progress);
   }
   return all;
 }
@@ -79,6 +81,8 @@ void EvaluateOptions::describe(Fields& fields) {
                  "also kNN on a part of the data every so many epochs of training; 0 = never", at_least(0));
   fields.integer("online_samples", online_samples, "so many rows of each split at most while training",
                  at_least(1));
+  fields.choice("split", split, {{"test", Split::test}, {"validation", Split::validation}},
+                "what is measured; choices are made on validation");
   fields.texts("on", on, "what is measured: features (before the head), projections");
 }
 
@@ -95,36 +99,45 @@ void EvaluateOptions::check() const {
   }
 }
 
-Encoded raw_pixels(const Tensor& images) { return {images.flatten(1), {}}; }
+Encoded raw_pixels(const View& images) { return {images.data.flatten(1), {}}; }
 
-nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
-                        Ranks& ranks, const EvaluationProgress& progress) {
+const char* name_of(Split split) {
+  return split == Split::train ? "train" : split == Split::test ? "test" : "validation";
+}
+
+nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
+                        const EvaluateOptions& options, Ranks& ranks, const EvaluationProgress& progress) {
   torch::NoGradGuard no_grad;
   options.check();
   if (options.batch_size < 1) refuse("evaluate.batch_size", options.batch_size, "an integer >= 1");
   if (data.size(Split::train) == 0)
     fail(Exit::data, "evaluation: the data set has no samples in its train split.");
-  const Embedded embedded = embed(subject, data, options, ranks, progress);
+  const Embedded embedded = embed(subjects, data, options, ranks, progress);
+  const bool several = subjects.size() > 1;
   nlohmann::json result = nlohmann::json::object();
-  for (size_t place = 0; place < embedded.rows().rows.size(); ++place) {
-    if (std::find(options.on.begin(), options.on.end(), kPlaces[place]) == options.on.end()) continue;
-    Measuring of(ranks, progress, result);
-    of.place = kPlaces[place];
-    of.heads = place == 0;  // the headline numbers are those of the features
-    of.preparation = subject.preparation;
-    of.classes = static_cast<int64_t>(data.classes().size());
-    of.split = embedded.measured == Split::test ? "test" : "train";
-    of.rows = embedded.rows().rows[place];
-    if (embedded.with_labels) {
-      of.bank = embedded.train.labelled(place);
-      of.queries = embedded.test.labelled(place);
+  for (size_t m = 0; m < subjects.size(); ++m) {
+    const std::vector<Tensor>& rows = embedded.rows()[m].rows;
+    for (size_t place = 0; place < rows.size(); ++place) {
+      if (std::find(options.on.begin(), options.on.end(), kPlaces[place]) == options.on.end()) continue;
+      Measuring of(ranks, progress, result);
+      of.place = (several ? subjects[m].modality + "." : "") + kPlaces[place];
+      // The headline numbers are those of the features, of several modalities those between them.
+      of.heads = place == 0 && !several;
+      of.preparation = subjects[m].preparation;
+      of.classes = static_cast<int64_t>(data.classes().size());
+      of.split = name_of(embedded.measured);
+      of.rows = rows[place];
+      if (embedded.with_labels) {
+        of.bank = embedded.train[m].labelled(place);
+        of.queries = embedded.test[m].labelled(place);
+      }
+      if (const std::vector<Tensor>& views = embedded.views[m]; !views.empty()) {
+        of.first_view = views.at(place);
+        of.second_view = views.at(views.size() / 2 + place);
+        of.augmentation = subjects[m].augmentation;
+      }
+      measure_place(of, options);
     }
-    if (!embedded.views.empty()) {
-      of.first_view = embedded.views.at(place);
-      of.second_view = embedded.views.at(embedded.views.size() / 2 + place);
-      of.augmentation = subject.augmentation;
-    }
-    measure_place(of, options);
   }
   return result;
 }

@@ -8,13 +8,16 @@
 
 #include <foil/dataset.h>
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 #include <functional>
 #include <string>
 #include <vector>
 
 namespace foil {
+
+// "train", "test", "validation".
+const char* name_of(Split split);
 
 // kNN is always measured; the rest can be left out. evaluate() does not read the last two, which are for
 // evaluation while training.
@@ -26,6 +29,7 @@ struct EvaluateOptions {
   bool geometry = true;
   bool baselines = false;
   int64_t batch_size = 512;
+  Split split = Split::test;
   std::vector<std::string> on = {"features", "projections"};
   int64_t every_epochs = 0;
   int64_t online_samples = 2000;
@@ -39,24 +43,25 @@ struct Encoded {
   Tensor z;  // [B, D]; undefined where there is no projection
 };
 
-// What is evaluated. The functions run without gradient; whether the encoder is in evaluation mode is the
-// caller's business.
+// What is evaluated: one modality of the samples. The functions run without gradient; whether the encoder is
+// in evaluation mode is the caller's business.
 struct Subject {
-  // Float images [B, C, H, W] as `prepare` made them -> embeddings. Must treat every row by itself (no batch
-  // statistics).
-  std::function<Encoded(const Tensor&)> encode;
-  // A raw batch -> float images [B, C, H, W], without randomness. Images of different sizes are its business.
-  std::function<Tensor(const Views&)> prepare;
+  // A view as `prepare` made it -> embeddings. Must treat every row by itself (no batch statistics).
+  std::function<Encoded(const View&)> encode;
+  // A raw batch -> a view as an encoder takes it, without randomness. Images of different sizes are its
+  // business.
+  std::function<View(const Views&)> prepare;
   // Names what `prepare` does, for the protocol ids: "resize-none", "resize32-crop28".
   std::string preparation;
   // Optional: the embeddings of two augmented views of these samples (int64 [B] on the CPU). Without it there
   // is no alignment.
   std::function<std::pair<Encoded, Encoded>(Split, const Tensor&)> encode_pair;
   std::string augmentation;  // names the augmentation of encode_pair
+  std::string modality;      // leads its entries where there are several subjects: "image.features.knn"
 };
 
 // `encode` for raw pixels: h is the flattened image, z is undefined.
-Encoded raw_pixels(const Tensor& images);
+Encoded raw_pixels(const View& images);
 
 // What is done, how much of it, of how much.
 using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
@@ -76,7 +81,12 @@ using EvaluationProgress = std::function<void(const std::string& what, int64_t d
 // 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every batch is the same for any
 // world size, and gather the rows without duplicates; each rank returns the same result. `progress(what,
 // done, all)` may be empty.
-nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
-                        Ranks& ranks, const EvaluationProgress& progress = {});
+nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
+                        const EvaluateOptions& options, Ranks& ranks,
+                        const EvaluationProgress& progress = {});
+inline nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
+                               Ranks& ranks, const EvaluationProgress& progress = {}) {
+  return evaluate(std::vector{subject}, data, options, ranks, progress);
+}
 
 }  // namespace foil

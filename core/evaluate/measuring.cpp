@@ -7,7 +7,7 @@
 namespace foil {
 
 std::string Measuring::learned_id(const std::string& what) const {
-  return fmt::format("{}/{}/train{}/test{}/{}/v1", what, place, bank.rows.size(0), queries.rows.size(0),
+  return fmt::format("{}/{}/train{}/{}{}/{}/v1", what, place, bank.rows.size(0), split, queries.rows.size(0),
                      preparation);
 }
 

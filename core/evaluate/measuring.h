@@ -28,7 +28,7 @@ struct Measuring {
   bool heads = false;       // whether a headline measure of this place heads the tables
   std::string preparation;  // names what was done to the images, for protocol ids
   int64_t classes = 0;
-  std::string split;                 // what is measured: "test", or "train" where there is no test
+  std::string split;                 // what is measured: "test", "validation"; "train" where there is neither
   Tensor rows;                       // all of it [N, F]
   Labelled bank, queries;            // samples with a label of train and test; without labels no tensors
   Tensor first_view, second_view;    // two views of the first samples of the split [P, F]; undefined: none

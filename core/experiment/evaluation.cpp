@@ -13,36 +13,47 @@
 namespace foil {
 namespace {
 
-// The tower in evaluation mode on `prepare`d batches. The caller sets the mode.
-Subject tower_subject(Experiment& experiment) {
-  Subject subject;
-  subject.encode = [&experiment, bf16 = experiment.plan.run.bf16()](const Tensor& images) {
-    View view;
-    view.data = images;
-    const Tower::Output out = experiment.tower->forward({view}, bf16);
-    return Encoded{out.h[0], out.z[0]};
-  };
-  subject.prepare = [pipeline = experiment.pipeline](const Views& raw) {
-    return pipeline->evaluation_view(raw.at(0)).data;
-  };
-  subject.preparation = experiment.pipeline->preparation();
-  return subject;
+// Each modality through its tower, in evaluation mode on `prepare`d batches. The caller sets the mode.
+std::vector<Subject> model_subjects(Experiment& experiment) {
+  std::vector<Subject> subjects;
+  const std::vector<Pipeline::Seen>& modalities = experiment.pipeline->modalities();
+  for (size_t m = 0; m < modalities.size(); ++m) {
+    Subject subject;
+    subject.modality = modalities[m].name;
+    subject.encode = [&experiment, bf16 = experiment.plan.run.bf16()](const View& view) {
+      const Tower::Output out = experiment.model->forward({view}, bf16);
+      return Encoded{out.h[0], out.z[0]};
+    };
+    subject.prepare = [pipeline = experiment.pipeline, m](const Views& raw) {
+      return pipeline->evaluation_view(raw, m);
+    };
+    subject.preparation = modalities[m].preparation;
+    subjects.push_back(std::move(subject));
+  }
+  return subjects;
 }
 
-// `subject` with pairs of views, and everything that EvaluateOptions asks for.
-nlohmann::json evaluate_whole(Experiment& experiment, World& world, Subject subject,
+// `subjects` with pairs of views, and everything that EvaluateOptions asks for.
+nlohmann::json evaluate_whole(Experiment& experiment, World& world, std::vector<Subject> subjects,
                               const EvaluationProgress& progress) {
   torch::NoGradGuard no_grad;
-  if (experiment.pipeline->augments()) {
+  const Pipeline& pipeline = *experiment.pipeline;
+  for (size_t m = 0; m < subjects.size() && pipeline.augments(); ++m) {
     // Two views of a sample as in training, keyed by a step that training never has.
-    subject.encode_pair = [&](Split split, const Tensor& index) {
-      const View raw = experiment.dataset->read(split, index).at(0);
-      return std::pair{subject.encode(experiment.pipeline->training_view(raw, index, -1, 0).data),
-                       subject.encode(experiment.pipeline->training_view(raw, index, -1, 1).data)};
+    const Pipeline::Seen& seen = pipeline.modalities()[m];
+    const auto one = [&experiment, encode = subjects[m].encode](const Views& raw, const Tensor& index,
+                                                                int64_t v) {
+      View view = experiment.pipeline->training_view(raw, index, -1, v);
+      view.key.reset();  // an encoder draws nothing in evaluation
+      return encode(view);
     };
-    subject.augmentation = "training-views";
+    subjects[m].encode_pair = [&experiment, &seen, one](Split split, const Tensor& index) {
+      const Views raw = experiment.dataset->read(split, index);
+      return std::pair{one(raw, index, seen.view), one(raw, index, seen.other)};
+    };
+    subjects[m].augmentation = "training-views";
   }
-  return evaluate(subject, *experiment.dataset, experiment.plan.evaluate, world, progress);
+  return evaluate(subjects, *experiment.dataset, experiment.plan.evaluate, world, progress);
 }
 
 // By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
@@ -88,30 +99,31 @@ EvaluationProgress evaluation_progress(const World& world, bool quiet) {
 }
 
 nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress) {
-  experiment.tower->eval();
-  nlohmann::json result = evaluate_whole(experiment, world, tower_subject(experiment), progress);
+  experiment.model->eval();
+  nlohmann::json result = evaluate_whole(experiment, world, model_subjects(experiment), progress);
   if (experiment.plan.evaluate.class_frequency) add_sample_states(experiment, result);
   return result;
 }
 
 nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const EvaluationProgress& progress) {
-  Subject pixels = tower_subject(experiment);
-  pixels.encode = raw_pixels;
+  std::vector<Subject> pixels = model_subjects(experiment);
+  for (Subject& subject : pixels) subject.encode = raw_pixels;
   return evaluate_whole(experiment, world, pixels, progress);
 }
 
 nlohmann::json evaluate_online(Experiment& experiment, World& world) {
   EvaluateOptions options = experiment.plan.evaluate;
   options.linear = options.class_frequency = options.clustering = options.geometry = false;
-  const SelectedDataset part(
-      experiment.dataset,
-      draw_rows(experiment.dataset->size(Split::train), options.online_samples, name_key("online")),
-      draw_rows(experiment.dataset->size(Split::test), options.online_samples, name_key("online")));
-  Subject subject = tower_subject(experiment);
-  subject.preparation += "/drawn";
-  experiment.tower->eval();
-  const nlohmann::json measured = evaluate(subject, part, options, world);
-  experiment.tower->train();
+  const auto some = [&](Split split) {
+    return draw_rows(experiment.dataset->size(split), options.online_samples, name_key("online"));
+  };
+  const SelectedDataset part(experiment.dataset, some(Split::train), some(Split::test),
+                             some(Split::validation));
+  std::vector<Subject> subjects = model_subjects(experiment);
+  for (Subject& subject : subjects) subject.preparation += "/drawn";
+  experiment.model->eval();
+  const nlohmann::json measured = evaluate(subjects, part, options, world);
+  experiment.model->train();
   nlohmann::json row;
   for (const auto& [key, entry] : measured.items()) {
     const std::string name = metric_of(key, entry);

@@ -3,6 +3,7 @@
 #include "experiment/experiment.h"
 
 #include "experiment/needs.h"
+#include "experiment/tower_plan.h"
 #include "model/weights.h"
 
 #include <torch/types.h>
@@ -70,11 +71,16 @@ int64_t labelled(const Dataset& data, Split split, const std::string& name) {
 
 // What the evaluation needs of the data: known before the training, not after it.
 void require_evaluation(const EvaluateOptions& options, const Dataset& data, const std::string& name) {
-  const int64_t bank = labelled(data, Split::train, name), queries = labelled(data, Split::test, name);
+  const std::string split = name_of(options.split);
+  const bool measured = data.size(options.split) > 0;
+  if (options.split != Split::test && !measured)
+    refuse("evaluate.split", "\"" + split + "\"", "\"test\", as the data set has no " + split + " split");
+  const int64_t bank = labelled(data, Split::train, name), queries = labelled(data, options.split, name);
   const size_t classes = data.classes().size();
-  if (options.every_epochs > 0 && (classes == 0 || data.size(Split::test) == 0)) {
+  const bool without_labels = classes == 0 && data.modalities().size() == 1;
+  if (options.every_epochs > 0 && (without_labels || !measured)) {
     refuse("evaluate.every_epochs", options.every_epochs,
-           std::string("0, as the data set has no ") + (classes == 0 ? "labels" : "test split"));
+           "0, as the data set has no " + (without_labels ? std::string("labels") : split + " split"));
   }
   if (bank == 0 || queries == 0) return;
   const int64_t k = options.knn.neighbours;
@@ -88,20 +94,67 @@ void require_evaluation(const EvaluateOptions& options, const Dataset& data, con
   }
 }
 
-EncoderSizes encoder_sizes(const std::vector<int64_t>& shape) {
-  if (shape.size() == 1) return {shape[0], 0, 0};
-  return {shape.at(0), shape.at(1), shape.at(2)};
-}
-
 // Encoder and head, with random weights or those of the file that [model] names.
-std::shared_ptr<Tower> make_tower(const Plan& plan, const std::vector<int64_t>& shape) {
+std::shared_ptr<Tower> make_tower(const TowerPlan& plan, const Shape& shape) {
   auto encoder = plan.encoder.make<Encoder>();
   plan.encoder.placed([&] { encoder->setup(encoder_sizes(shape)); });
   try {
     return std::make_shared<Tower>(encoder, plan.head, plan.model);
   } catch (const std::exception& error) {
-    cannot_be_made("head.dims", error);
+    cannot_be_made(plan.name.empty() ? "head.dims" : "head." + plan.name + ".dims", error);
   }
+}
+
+// Which tables make the tower of each modality; refuses sub-tables of none, and plain ones that would be
+// those of several kinds.
+std::vector<const TowerPlan*> towers_of(const Plan& plan, const std::vector<Pipeline::Seen>& modalities) {
+  std::vector<const TowerPlan*> towers;
+  std::vector<std::string> names;
+  const Pipeline::Seen* plain = nullptr;
+  for (const Pipeline::Seen& one : modalities) {
+    towers.push_back(&tower_plan(plan, one.name, one.shape.kind));
+    names.push_back(one.name);
+    if (one.name != name_of(one.shape.kind)) names.emplace_back(name_of(one.shape.kind));
+    if (towers.back() != &plan.tower) continue;
+    if (!plan.tower.encoder.component || (plain && plain->shape.kind != one.shape.kind)) {
+      const std::string name = name_of(one.shape.kind);
+      fail(Exit::usage, plan.resolved.origin.text(), ": ",
+           plain ? "[encoder] would be that of '" + plain->name + "' (" + name_of(plain->shape.kind) +
+                       ") and of '" + one.name + "' (" + name + ")"
+                 : "there is no encoder for '" + one.name + "'",
+           ": write [encoder.", name, "]", name == one.name ? "." : " or [encoder." + one.name + "].");
+    }
+    plain = &one;
+  }
+  for (const TowerPlan& tower : plan.towers) {
+    if (std::find(towers.begin(), towers.end(), &tower) != towers.end()) continue;
+    fail(Exit::usage, tower.place, " is of no view: unknown modality or kind '", tower.name, "'.",
+         known_names("modalities and kinds", tower.name, names));
+  }
+  return towers;
+}
+
+std::shared_ptr<Model> make_model(const Plan& plan, const std::vector<Pipeline::Seen>& modalities) {
+  std::vector<Model::Part> parts;
+  std::map<std::string, size_t> part_of;
+  const std::vector<const TowerPlan*> towers = towers_of(plan, modalities);
+  for (size_t m = 0; m < towers.size(); ++m) {
+    const auto first =
+        static_cast<size_t>(std::find(towers.begin(), towers.end(), towers[m]) - towers.begin());
+    if (first < m) {
+      part_of[modalities[m].name] = part_of.at(modalities[first].name);
+      continue;
+    }
+    part_of[modalities[m].name] = parts.size();
+    const std::string name = towers[m]->name.empty() ? name_of(modalities[m].shape.kind) : towers[m]->name;
+    parts.push_back({name, make_tower(*towers[m], modalities[m].shape)});
+    const int64_t got = parts.back().tower->z_dim(), want = parts[0].tower->z_dim();
+    if (got != want)
+      refuse("head." + name + ".dims", got,
+             std::to_string(want) + ", the width of z of '" + parts[0].name + "'");
+  }
+  if (parts.size() == 1) parts[0].name.clear();
+  return std::make_shared<Model>(std::move(parts), std::move(part_of));
 }
 
 // The training set, the sampler of its batches, and how many steps that makes.
@@ -139,9 +192,13 @@ void add_loss(Experiment& experiment, const ChosenLoss& chosen, bool labelled) {
   auto loss = chosen.make<Loss>();
   const Needs needs = loss->needs();
   require_labels(needs, chosen, experiment.plan, labelled);
-  chosen.placed([&] { loss->setup(experiment.sizes); });
+  Sizes sizes = experiment.sizes;
+  const ViewOptions seen = views_of(chosen, experiment.plan.views);
+  sizes.views = seen.count;
+  sizes.full_views = seen.full_views();
+  chosen.placed([&] { loss->setup(sizes); });
   move_to(*loss, experiment.device, experiment.dtype);
-  LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}};
+  LossTerm term{chosen.component->name, loss, chosen.weight, chosen.learning_rate_factor, {}, chosen.views};
   const uint64_t seed = static_cast<uint64_t>(experiment.plan.run.seed);
   for (const QueueNeed& need : needs.queues) {
     const uint64_t key =
@@ -157,21 +214,35 @@ void add_loss(Experiment& experiment, const ChosenLoss& chosen, bool labelled) {
 void try_one_sample(Experiment& experiment) {
   torch::NoGradGuard no_grad;
   const Tensor index = torch::zeros({1}, torch::kLong);
-  const View raw =
-      experiment.plan.data.placed([&] { return experiment.dataset->read(Split::train, index).at(0); });
+  const Plan& plan = experiment.plan;
+  const Views raw = plan.data.placed([&] { return experiment.dataset->read(Split::train, index); });
   const Views views = experiment.pipeline->tried_views(raw, index);
-  const auto encoder =
-      std::dynamic_pointer_cast<Encoder>(experiment.tower->named_children()["encoder"]);  // before any head
-  experiment.tower->eval();
+  experiment.model->eval();
   for (const View& view : views) {
-    const Tensor h = experiment.plan.encoder.placed([&] { return encoder->forward(view).pooled; });
-    if (h.dim() != 2 || h.size(0) != 1 || h.size(1) != experiment.sizes.feature_dim) {
-      fail(Exit::usage, experiment.plan.encoder.place, ": the encoder '",
-           experiment.plan.encoder.component->name, "' gives ", h.sizes(), " of one sample, ",
-           "allowed: [1, ", experiment.sizes.feature_dim, "], as it says.");
+    const Chosen& chosen = tower_plan(plan, view.modality, view.kind).encoder;
+    Encoder& encoder = experiment.model->tower_of(view.modality).encoder();  // before any head
+    const Tensor h = chosen.placed([&] { return encoder.forward(view).pooled; });
+    if (h.dim() != 2 || h.size(0) != 1 || h.size(1) != encoder.feature_dim()) {
+      fail(Exit::usage, chosen.place, ": the encoder '", chosen.component->name, "' gives ", h.sizes(),
+           " of one sample, ", "allowed: [1, ", encoder.feature_dim(), "], as it says.");
     }
   }
-  experiment.tower->train();
+  experiment.model->train();
+}
+
+void add_predictors(const Plan& plan, const std::vector<Pipeline::Seen>& modalities, Model& model) {
+  std::vector<const Tower*> done;
+  for (const Pipeline::Seen& one : modalities) {
+    Tower& tower = model.tower_of(one.name);
+    if (std::find(done.begin(), done.end(), &tower) != done.end()) continue;
+    const TowerPlan& of = tower_plan(plan, one.name, one.shape.kind);
+    try {
+      tower.add_predictor(of.predictor);
+    } catch (const std::exception& error) {
+      cannot_be_made(of.name.empty() ? "predictor.hidden" : "predictor." + of.name + ".hidden", error);
+    }
+    done.push_back(&tower);
+  }
 }
 
 Experiment construct(Plan given, at::Device device) {
@@ -182,13 +253,14 @@ Experiment construct(Plan given, at::Device device) {
   experiment.dtype = plan.run.precision == RunOptions::Precision::fp64 ? at::kDouble : at::kFloat;
   open_data(experiment, plan);
   experiment.pipeline =
-      std::make_shared<Pipeline>(plan, experiment.dataset->shape(), device, experiment.dtype);
-  const std::vector<int64_t>& shape = experiment.pipeline->shape();
+      std::make_shared<Pipeline>(plan, experiment.dataset->modalities(), device, experiment.dtype);
+  const std::vector<Pipeline::Seen>& modalities = experiment.pipeline->modalities();
   torch::manual_seed(static_cast<uint64_t>(plan.run.seed));
-  experiment.tower = make_tower(plan, shape);
+  experiment.model = make_model(plan, modalities);
+  const Tower& first = *experiment.model->parts()[0].tower;
 
-  experiment.sizes = {.z_dim = experiment.tower->z_dim(),
-                      .feature_dim = experiment.tower->feature_dim(),
+  experiment.sizes = {.z_dim = first.z_dim(),
+                      .feature_dim = first.feature_dim(),
                       .dataset_size = experiment.dataset->size(Split::train),
                       .classes = static_cast<int64_t>(experiment.dataset->classes().size()),
                       .views = plan.views.count,
@@ -202,16 +274,13 @@ Experiment construct(Plan given, at::Device device) {
                        [&](const LossTerm& term) { return term.loss->needs().*need; });
   };
   if (any(&Needs::target)) {
-    experiment.momentum = make_tower(plan, shape);
-    copy_tower(*experiment.tower, *experiment.momentum);
-    move_to(*experiment.momentum, device, experiment.dtype);
+    experiment.momentum = make_model(plan, modalities);
+    copy_model(*experiment.model, *experiment.momentum);
+    for (const Model::Part& part : experiment.momentum->parts())
+      move_to(*part.tower, device, experiment.dtype);
   }
-  try {
-    if (any(&Needs::predictor)) experiment.tower->add_predictor(plan.predictor);
-  } catch (const std::exception& error) {
-    cannot_be_made("predictor.hidden", error);
-  }
-  move_to(*experiment.tower, device, experiment.dtype);
+  if (any(&Needs::predictor)) add_predictors(plan, modalities, *experiment.model);
+  for (const Model::Part& part : experiment.model->parts()) move_to(*part.tower, device, experiment.dtype);
   try_one_sample(experiment);
   return experiment;
 }
@@ -228,8 +297,10 @@ Experiment build(Plan plan, at::Device device) {
 }
 
 NamedModules Experiment::modules() const {
-  NamedModules all{{"tower.", tower}};
-  if (momentum) all.emplace_back("momentum.", momentum);
+  NamedModules all;
+  for (const auto& [prefix, tower] : model->named("tower.")) all.emplace_back(prefix, tower);
+  if (momentum)
+    for (const auto& [prefix, tower] : momentum->named("momentum.")) all.emplace_back(prefix, tower);
   for (size_t i = 0; i < losses.size(); ++i)
     all.emplace_back("loss." + std::to_string(i) + ".", losses[i].loss);
   for (size_t i = 0; i < losses.size(); ++i) {

@@ -3,8 +3,13 @@
 #pragma once
 
 #include "experiment/pipeline.h"
+#include "model/model.h"
 
 namespace foil {
+
+// Modules with state, under the prefix of their tensors' names in a checkpoint: "tower.", "tower.text.",
+// "momentum.", "loss.0.", "queue.0.1.".
+using NamedModules = std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>;
 
 struct LossTerm {
   std::string name;
@@ -12,11 +17,8 @@ struct LossTerm {
   double weight;
   double learning_rate_factor;
   std::vector<std::shared_ptr<QueueStore>> queues;  // in the order of Needs::queues
+  std::vector<int64_t> views = {};                  // that it sees, in its order; empty: all
 };
-
-// Modules with state, under the prefix of their tensors' names in a checkpoint: "tower.", "momentum.",
-// "loss.0.", "queue.0.1.".
-using NamedModules = std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>;
 
 // On `device`, with random weights drawn from the seed: equal on every rank.
 struct Experiment {
@@ -27,8 +29,8 @@ struct Experiment {
   std::shared_ptr<Dataset> dataset;      // the selected training split, the whole test split
   std::shared_ptr<Sampler> sampler;
   std::shared_ptr<const Pipeline> pipeline;
-  std::shared_ptr<Tower> tower;
-  std::shared_ptr<Tower> momentum;  // the tower of the targets; null when no loss needs them
+  std::shared_ptr<Model> model;
+  std::shared_ptr<Model> momentum;  // that of the targets; null when no loss needs them
   std::vector<LossTerm> losses;
   Sizes sizes;
   int64_t total_steps = 0;

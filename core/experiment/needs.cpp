@@ -24,11 +24,35 @@ std::string options_of_value(const Node& table, int64_t value) {
 
 }  // namespace
 
+ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all) {
+  if (chosen.views.empty()) return all;
+  ViewOptions seen{static_cast<int64_t>(chosen.views.size()), 0, {}};
+  int64_t full = 0;
+  for (size_t i = 0; i < chosen.views.size(); ++i) {
+    const int64_t v = chosen.views[i];
+    if (std::find(chosen.views.begin(), chosen.views.begin() + static_cast<std::ptrdiff_t>(i), v) !=
+        chosen.views.begin() + static_cast<std::ptrdiff_t>(i))
+      fail(Exit::usage, chosen.place, ": loss.views names view ", v, " twice, allowed: each once.");
+    if (v >= all.full_views()) continue;
+    if (full < static_cast<int64_t>(i))
+      fail(Exit::usage, chosen.place, ": loss.views names view ", v,
+           " behind a small crop, allowed: views at full size first.");
+    ++full;
+  }
+  if (full == 0)
+    fail(Exit::usage, chosen.place,
+         ": loss.views names no view at full size, allowed: one or more of the first ", all.full_views(),
+         ".");
+  seen.full = full;
+  return seen;
+}
+
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options) {
   const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
   const int64_t views = options.count;
   if (views < needs.min_views || (needs.max_views != any_number && views > needs.max_views)) {
-    fail(Exit::usage, what, views_text(needs), ", views.count = ", views, ".");
+    fail(Exit::usage, what, views_text(needs),
+         chosen.views.empty() ? ", views.count = " : ", loss.views names ", views, ".");
   }
   for (const QueueNeed& queue : needs.queues) {
     const bool online = queue.source == QueueNeed::Source::online;

@@ -6,8 +6,13 @@
 
 namespace foil {
 
+// How many views a loss sees, and how many of them, the first, are at full size. Throws Error (Exit::usage)
+// at the place of the loss for a view named twice and for a small crop before a full view.
+ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all);
+
 // Throw Error (Exit::usage) at the place of the loss for what it needs and the experiment has not: views,
-// which the file alone says; labels, which the data say. `labelled`: some training sample has a label.
+// which the file alone says; labels, which the data say. `options`: of the views that it sees. `labelled`:
+// some training sample has a label.
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options);
 void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pipeline: raw samples of a data set -> the views that the encoder sees, by the [[augment]] tables.
+// Pipeline: raw samples of a data set -> the views that the encoders see, by the [views] and [[augment]]
+// tables.
 #pragma once
 
 #include "experiment/plan.h"
@@ -8,29 +9,37 @@ namespace foil {
 
 class Pipeline {
  public:
-  // Makes the augmentations for samples of `shape`. Throws Error (Exit::usage), with the place in the file,
-  // for an augmentation that does not fit what the one before it gives, and for images that keep different
-  // sizes.
-  Pipeline(const Plan& plan, const std::vector<int64_t>& shape, at::Device device, at::ScalarType dtype);
+  // A modality of which there is a view.
+  struct Seen {
+    std::string name;
+    Shape shape;    // of its first view behind all augmentations
+    int64_t view;   // its first
+    int64_t other;  // its second; where it has none, one beyond those of training, made as the first
+    std::string preparation;  // names what evaluation_view does, for protocol ids: "resize-none"; else "none"
+  };
 
-  // Of view 0 behind all augmentations: [C, H, W] or [F].
-  const std::vector<int64_t>& shape() const { return shape_; }
-  // Names what evaluation_view does, for protocol ids: "resize-none"; "none" where it does nothing.
-  const std::string& preparation() const { return preparation_; }
+  // Makes the augmentations for samples of these modalities. Throws Error (Exit::usage), with the place in
+  // the file, for a modality that there is not, an augmentation that does not fit what it is given, and for
+  // images that keep different sizes.
+  Pipeline(const Plan& plan, const std::vector<Modality>& modalities, at::Device device,
+           at::ScalarType dtype);
+
+  // In the order of their first views.
+  const std::vector<Seen>& modalities() const { return seen_; }
   // Whether there is any augmentation.
   bool augments() const { return !steps_.empty(); }
 
-  // Raw samples as the encoder sees them in evaluation: floats in [0, 1] and the deterministic augmentations
-  // of view 0 (normalisation, sizes).
-  View evaluation_view(const View& raw) const;
+  // Raw samples of modalities()[m] as its encoder sees them in evaluation: numbers as as_input says, and the
+  // deterministic augmentations of its first view (normalisation, sizes, tokens).
+  View evaluation_view(const Views& raw, size_t m = 0) const;
   // View v of a training batch, `index` (int64 [B] on the CPU) its samples: every augmentation that applies
-  // to it, its draws keyed by (seed, step, sample, view, position). A view beyond those of training is made
-  // as view 0. View::key is that of (seed, step, sample, view).
-  View training_view(const View& raw, const Tensor& index, int64_t step, int64_t v) const;
+  // to it, its draws keyed by (seed, step, sample, view, position). View::key is that of (seed, step, sample,
+  // view). v: of training, or Seen::other.
+  View training_view(const Views& raw, const Tensor& index, int64_t step, int64_t v) const;
   // All views of a training batch.
-  Views training_views(const View& raw, const Tensor& index, int64_t step) const;
+  Views training_views(const Views& raw, const Tensor& index, int64_t step) const;
   // As training_views at step 0; what an augmentation throws gets the place of its table.
-  Views tried_views(const View& raw, const Tensor& index) const;
+  Views tried_views(const Views& raw, const Tensor& index) const;
 
  private:
   // One augmentation and the views that it applies to; its place among the steps keys its draws.
@@ -38,21 +47,22 @@ class Pipeline {
     ChosenAugmentation chosen;
     std::shared_ptr<Augmentation> augmentation;
     std::vector<bool> applies;  // by view
-    bool applies_to(int64_t v) const {
-      return applies[static_cast<size_t>(v) < applies.size() ? static_cast<size_t>(v) : 0];
-    }
   };
-  View on_device(View view) const;
+  void choose_views(const Plan& plan, const std::vector<Modality>& modalities);
+  Step step_of(const ChosenAugmentation& chosen, const std::vector<Modality>& modalities) const;
+  void apply_to_shapes(const Step& step, std::vector<Shape>& shapes) const;
+  View raw_view(const Views& raw, int64_t v) const;
   View as_input(View view) const;
-  View made(const View& raw, const Tensor& index, int64_t step, int64_t v, bool placed) const;
+  View made(const Views& raw, const Tensor& index, int64_t step, int64_t v, bool placed) const;
+  // The view of training whose augmentations make v.
+  int64_t made_as(int64_t v) const;
 
   uint64_t seed_;
-  int64_t views_;
   at::Device device_;
   at::ScalarType dtype_;
+  std::vector<size_t> modality_;  // by view: its place among the raw views
   std::vector<Step> steps_;
-  std::vector<int64_t> shape_;
-  std::string preparation_;
+  std::vector<Seen> seen_;
 };
 
 }  // namespace foil

@@ -9,6 +9,8 @@
 #include "experiment/experiment.h"
 #include "experiment/needs.h"
 #include "experiment/plugin_paths.h"
+#include "experiment/tables.h"
+#include "experiment/tower_plan.h"
 #include "run/text.h"
 
 #include <algorithm>
@@ -35,6 +37,7 @@ void ViewOptions::describe(Fields& f) {
   f.integer("count", count, "augmented views of each sample", between(1, 1000));
   f.integer("full", full, "the first so many views are at full size, the others small crops; 0 = all",
             at_least(0));
+  f.texts("of", of, "the modality of each view, instead of count; empty = count views of the only one");
 }
 
 void CheckpointOptions::describe(Fields& f) {
@@ -82,83 +85,6 @@ Error with_place(const Error& error, const Node& resolved) {
 }
 
 namespace {
-
-// Reads the tables of a file one by one; what no reader asked for is unknown.
-class Tables {
- public:
-  explicit Tables(const Node& root) : root_(root) {
-    resolved.value = Node::Table{};
-    resolved.origin = root.origin;
-  }
-
-  template <class Options>
-  void read(const std::string& name, Options& options) {
-    const Node* table = find(name);
-    TableReader reader(table, name);
-    options.describe(reader);
-    reader.finish();
-    resolved.set(name, reader.resolved());
-  }
-
-  // A table that chooses a component by its `name`. `host`: the keys that the host reads itself.
-  template <class Choice>
-  Node choose(const Node* table, const std::string& prefix, const std::string& kind, std::string fallback,
-              const FindComponent& find, Choice& choice, const std::function<void(Fields&)>& host = {}) {
-    TableReader reader(table, prefix);
-    reader.text("name", fallback, "what is chosen");
-    choice.prefix = prefix;
-    choice.place = reader.place("name").text();
-    if (fallback.empty())
-      fail(Exit::usage, table ? table->origin.text() : root_.origin.text(), ": ", prefix,
-           ".name is missing.");
-    choice.component = &find(kind, fallback, choice.place);
-    if (host) host(reader);
-    choice.component->describe(reader);
-    reader.finish();
-    choice.table = reader.resolved();
-    return choice.table;
-  }
-
-  const Node* find(const std::string& name) {
-    known_.push_back(name);
-    const Node* table = root_.find(name);
-    if (table && !table->is_table() && name != "loss" && name != "augment") {
-      fail(Exit::usage, table->origin.text(), ": ", name, " must be a table: [", name, "].");
-    }
-    return table;
-  }
-
-  // The tables of [[name]]; a single [name] is a list of one.
-  std::vector<const Node*> list(const std::string& name) {
-    std::vector<const Node*> items;
-    const Node* node = find(name);
-    if (!node) return items;
-    if (node->is_table()) return {node};
-    if (!node->is_array())
-      fail(Exit::usage, node->origin.text(), ": ", name, " must be tables: [[", name, "]].");
-    for (const Node& item : std::get<Node::Array>(node->value)) {
-      if (!item.is_table())
-        fail(Exit::usage, item.origin.text(), ": ", name, " must be tables: [[", name, "]].");
-      items.push_back(&item);
-    }
-    return items;
-  }
-
-  void finish() const {
-    for (const auto& [key, value] : std::get<Node::Table>(root_.value)) {
-      if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-        fail(Exit::usage, value.key_origin.text(), ": unknown key ", key, ".",
-             known_names("keys", key, known_));
-      }
-    }
-  }
-
-  Node resolved;
-
- private:
-  const Node& root_;
-  std::vector<std::string> known_;
-};
 
 struct PluginOptions {
   std::vector<std::string> path;
@@ -221,8 +147,20 @@ void read_data(Tables& tables, const FindComponent& find, Plan& plan) {
       "sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
 }
 
-void read_views(Tables& tables, const FindComponent& find, Plan& plan) {
+// `of` says how many views there are.
+void count_views(Tables& tables, const Node& root, ViewOptions& views) {
+  if (views.of.empty()) return;
+  const auto named = static_cast<int64_t>(views.of.size());
+  if (at_path(root, "views.count") && views.count != named)
+    refuse("views.count", views.count,
+           std::to_string(named) + ", as views.of names so many, or leave it out");
+  views.count = named;
+  tables.resolved.find("views")->erase("count");  // what is printed reads back
+}
+
+void read_views(Tables& tables, const Node& root, const FindComponent& find, Plan& plan) {
   tables.read("views", plan.views);
+  count_views(tables, root, plan.views);
   if (plan.views.full > plan.views.count) {
     refuse("views.full", plan.views.full,
            "an integer from 0 to " + std::to_string(plan.views.count) + ", the views of views.count");
@@ -232,7 +170,8 @@ void read_views(Tables& tables, const FindComponent& find, Plan& plan) {
     plan.augment.emplace_back();
     ChosenAugmentation& chosen = plan.augment.back();
     augment.push_back(tables.choose(item, "augment", "augmentation", "", find, chosen, [&](Fields& f) {
-      f.integers("views", chosen.views, "the views that it applies to, from 0; empty = all",
+      f.text("modality", chosen.modality, "the modality that it applies to; empty = all that it is for");
+      f.integers("views", chosen.views, "the views that it applies to, from 0; empty = all that it is for",
                  between(0, static_cast<double>(plan.views.count - 1)));
     }));
     chosen.make<Augmentation>();  // options that contradict each other
@@ -257,12 +196,14 @@ void read_losses(Tables& tables, const Node& root, const FindComponent& find, Pl
     plan.losses.emplace_back();
     ChosenLoss& loss = plan.losses.back();
     losses.push_back(tables.choose(item, "loss", "loss", "", find, loss, [&](Fields& f) {
+      f.integers("views", loss.views, "the views that it sees, from 0, in its order; empty = all",
+                 between(0, static_cast<double>(plan.views.count - 1)));
       f.number("weight", loss.weight, "factor of this loss in the sum");
       f.number("learning_rate_factor", loss.learning_rate_factor, "for the loss's own parameters",
                at_least(0));
     }));
     const Needs needs = loss.make<Loss>()->needs();
-    require_views(needs, loss, plan.views);
+    require_views(needs, loss, views_of(loss, plan.views));
     predictor = predictor || needs.predictor;
     target = target || needs.target;
   }
@@ -289,15 +230,9 @@ Plan check_all(Tables& tables, const Node& root, const FindComponent& find) {
   Plan plan;
   read_run(tables, root, plan.run);
   read_data(tables, find, plan);
-  read_views(tables, find, plan);
-  tables.resolved.set("encoder",
-                      tables.choose(tables.find("encoder"), "encoder", "encoder", "", find, plan.encoder));
-  plan.encoder.make<Encoder>();
-  tables.read("head", plan.head);
-  plan.head.check();
-  tables.read("predictor", plan.predictor);
+  read_views(tables, root, find, plan);
+  read_towers(tables, find, plan);
   tables.read("momentum", plan.momentum);
-  tables.read("model", plan.model);
   read_losses(tables, root, find, plan);
   read_optimizer(tables, root, plan.optimizer);
   tables.read("schedule", plan.schedule);

@@ -16,6 +16,8 @@
 
 #include <foil/component.h>
 
+#include <algorithm>
+
 namespace foil {
 
 struct RunOptions {
@@ -36,7 +38,11 @@ struct RunOptions {
 struct ViewOptions {
   int64_t count = 2;
   int64_t full = 0;
+  std::vector<std::string> of;  // the modality of each view; empty: all of the only one
   int64_t full_views() const { return full == 0 ? count : full; }
+  bool several_modalities() const {
+    return std::any_of(of.begin(), of.end(), [&](const std::string& name) { return name != of[0]; });
+  }
   void describe(Fields& f);
 };
 
@@ -82,12 +88,25 @@ struct Chosen {
 };
 
 struct ChosenAugmentation : Chosen {
-  std::vector<int64_t> views;  // that it applies to; empty = all
+  std::string modality;        // that it applies to; empty = all
+  std::vector<int64_t> views;  // of these; empty = all
 };
 
 struct ChosenLoss : Chosen {
+  std::vector<int64_t> views;  // that it sees, in its order; empty = all
   double weight = 1;
   double learning_rate_factor = 1;
+};
+
+// An encoder and its heads: the plain keys of [encoder], [head], [predictor] and [model], or these under what
+// the sub-tables of one name say otherwise ([encoder.text], [head.text]).
+struct TowerPlan {
+  std::string name;   // of the sub-tables: a modality or a kind; empty for the plain keys
+  std::string place;  // of the first of them in the file
+  Chosen encoder;     // of the plain keys maybe none
+  HeadOptions head;
+  PredictorOptions predictor;
+  ModelOptions model;
 };
 
 // The file, checked: every key known, every value in range, every name registered; nothing opened or created
@@ -97,17 +116,16 @@ struct Plan {
   RunOptions run;
   SelectionOptions selection;
   ViewOptions views;
-  HeadOptions head;
-  PredictorOptions predictor;
+  TowerPlan tower;                // of the plain keys
+  std::vector<TowerPlan> towers;  // of the sub-tables, in the order of the file
   MomentumOptions momentum;
-  ModelOptions model;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   EvaluateOptions evaluate;
   CollapseOptions collapse;
   CheckpointOptions checkpoint;
   LogOptions log;
-  Chosen data, sampler, encoder;
+  Chosen data, sampler;
   std::vector<ChosenAugmentation> augment;
   std::vector<ChosenLoss> losses;
 };
@@ -115,6 +133,9 @@ struct Plan {
 // Ends what could not be made of the option `key`: the words of LibTorch or the standard library, without
 // their trace.
 [[noreturn]] void cannot_be_made(const std::string& key, const std::exception& error);
+
+// The tower of a modality: that of its sub-tables, else of those of its kind, else of the plain keys.
+const TowerPlan& tower_plan(const Plan& plan, const std::string& modality, Kind kind);
 
 // What foil::refuse refused under a full key ("data.batch_size"), with its place in `resolved`; other errors
 // as they are. The place of a value that was not given is that of its table.

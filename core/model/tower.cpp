@@ -50,7 +50,8 @@ Tensor at_least_fp32(const Tensor& x) { return x.scalar_type() == at::kDouble ? 
 
 bool fit_together(const View& a, const View& b) {
   return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) &&
-         a.params.defined() == b.params.defined() && a.key.defined() == b.key.defined();
+         a.length.defined() == b.length.defined() && a.params.defined() == b.params.defined() &&
+         a.key.defined() == b.key.defined();
 }
 
 View concatenate(const Views& views, const std::vector<size_t>& which) {
@@ -62,7 +63,9 @@ View concatenate(const Views& views, const std::vector<size_t>& which) {
   };
   View all;
   all.modality = views[which[0]].modality;
+  all.kind = views[which[0]].kind;
   all.data = joined(&View::data);
+  all.length = joined(&View::length);
   all.params = joined(&View::params);
   all.key = joined(&View::key);
   return all;
@@ -98,6 +101,13 @@ int64_t add_layer(torch::nn::Sequential& layers, int64_t in, int64_t out, bool b
 
 }  // namespace
 
+EncoderSizes encoder_sizes(const Shape& shape) {
+  const auto at = [&](size_t i) { return i < shape.sizes.size() ? shape.sizes[i] : 0; };
+  if (shape.kind == Kind::text) return {.kind = shape.kind, .length = at(0), .vocabulary = shape.range};
+  if (shape.kind == Kind::audio && shape.sizes.size() == 1) return {.kind = shape.kind, .length = at(0)};
+  return {at(0), at(1), at(2), shape.kind};
+}
+
 void HeadOptions::describe(Fields& f) {
   f.choice("kind", kind,
            {{"nonlinear", Kind::nonlinear},
@@ -116,10 +126,10 @@ void HeadOptions::describe(Fields& f) {
             at_least(0));
 }
 
-void HeadOptions::check() const {
+void HeadOptions::check(const std::string& table) const {
   if (kind == Kind::none && frozen_epochs > 0)
-    refuse("head.frozen_epochs", frozen_epochs, "0 without a head");
-  if (kind != Kind::none && dims.empty()) refuse("head.dims", "[]", "a list of one or more widths");
+    refuse(table + ".frozen_epochs", frozen_epochs, "0 without a head");
+  if (kind != Kind::none && dims.empty()) refuse(table + ".dims", "[]", "a list of one or more widths");
 }
 
 void PredictorOptions::describe(Fields& f) {
@@ -140,7 +150,8 @@ void ModelOptions::describe(Fields& f) {
 Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model)
     : encoder_(register_module("encoder", std::move(encoder))),
       options_(std::move(model)),
-      z_dim_(encoder_->feature_dim()) {
+      z_dim_(encoder_->feature_dim()),
+      frozen_epochs_(head.frozen_epochs) {
   if (!options_.weights.empty())
     left_out_ = load_weights(*encoder_, load_tensors(options_.weights).tensors, options_.weights);
   head.check();

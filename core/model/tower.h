@@ -15,6 +15,9 @@
 
 namespace foil {
 
+// What an encoder of samples of this shape is built for.
+EncoderSizes encoder_sizes(const Shape& shape);
+
 struct HeadOptions {
   enum class Kind { nonlinear, linear, cosine, none };
   enum class Activation { relu, gelu };
@@ -25,8 +28,8 @@ struct HeadOptions {
   Activation activation = Activation::relu;
   int64_t frozen_epochs = 0;
   void describe(Fields& f);
-  // Throws Error (Exit::usage) for options that do not fit together.
-  void check() const;
+  // Throws Error (Exit::usage) for options that do not fit together, under the name of their table.
+  void check(const std::string& table = "head") const;
 };
 
 struct PredictorOptions {
@@ -71,9 +74,11 @@ class Tower : public torch::nn::Module {
   int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
   int64_t z_dim() const { return z_dim_; }                         // D
   double learning_rate_factor() const { return options_.learning_rate_factor; }
-  const std::vector<std::string>& weights_left_out() const {
-    return left_out_;
-  }  // names in ModelOptions::weights not loaded
+  int64_t frozen_epochs() const { return frozen_epochs_; }  // HeadOptions::frozen_epochs
+  // What of the file of ModelOptions::weights is not the encoder's, by name.
+  const std::vector<std::string>& weights_left_out() const { return left_out_; }
+  const std::string& weights() const { return options_.weights; }  // ModelOptions::weights
+  Encoder& encoder() const { return *encoder_; }
 
   // Between backward and the optimizer's step, where HeadOptions::frozen_epochs asks for it: the head's last
   // layer (of a cosine head its directions) gets no gradient, so that neither the step nor weight decay moves
@@ -90,7 +95,7 @@ class Tower : public torch::nn::Module {
   torch::nn::Sequential head_{nullptr}, predictor_{nullptr};
   std::vector<Tensor> last_layer_;  // the parameters of the head's last layer
   ModelOptions options_;
-  int64_t z_dim_;
+  int64_t z_dim_, frozen_epochs_;
   std::vector<std::string> left_out_;
 };
 

@@ -134,8 +134,8 @@ void evaluate_baseline(const std::string& folder, const std::string& hash, const
   write_atomically(file, results.dump(2) + "\n");
 }
 
-// Raw pixels once, and the untrained encoder of the first variant with each of its seeds: the same evaluator
-// as for the trials.
+// Raw pixels once, where there is one modality, and the untrained encoder of the first variant with each of
+// its seeds: the same evaluator as for the trials.
 void baselines(const AblateOptions& options, const std::vector<Trial>& trials, const std::string& study,
                const std::string& data) {
   const std::shared_ptr<World> alone = World::single();
@@ -153,7 +153,8 @@ void baselines(const AblateOptions& options, const std::vector<Trial>& trials, c
           pixels ? evaluate_pixels(experiment, *alone, {}) : evaluate_tower(experiment, *alone, {});
       return results_of(data_of(experiment), measured, 0, {});
     };
-    if (first) evaluate_baseline(study + "/baselines/raw-pixels", hash, data, [&] { return measure(true); });
+    if (first && !plan.views.several_modalities())
+      evaluate_baseline(study + "/baselines/raw-pixels", hash, data, [&] { return measure(true); });
     evaluate_baseline(fmt::format("{}/baselines/untrained-seed{}", study, trial.seed), hash, data,
                       [&] { return measure(false); });
     first = false;

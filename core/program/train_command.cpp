@@ -32,8 +32,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> plugin_files(const Plan& plan) {
-  std::vector<std::string> files{plan.encoder.component->origin, plan.data.component->origin,
-                                 plan.sampler.component->origin};
+  std::vector<std::string> files{plan.data.component->origin, plan.sampler.component->origin};
+  if (plan.tower.encoder.component) files.push_back(plan.tower.encoder.component->origin);
+  for (const TowerPlan& tower : plan.towers) files.push_back(tower.encoder.component->origin);
   for (const Chosen& chosen : plan.augment) files.push_back(chosen.component->origin);
   for (const Chosen& chosen : plan.losses) files.push_back(chosen.component->origin);
   return files;
@@ -98,13 +99,12 @@ bool results_are_there(const RunFolder& folder) {
   }
 }
 
-// What of the file of model.weights is not the encoder's; empty when all of it is.
-std::string left_out(const Experiment& experiment) {
-  const std::vector<std::string>& names = experiment.tower->weights_left_out();
+// What of the file of a tower's model.weights is not the encoder's; empty when all of it is.
+std::string left_out(const Tower& tower) {
+  const std::vector<std::string>& names = tower.weights_left_out();
   if (names.empty()) return "";
   std::string text =
-      fmt::format("{}: {} tensors are not the encoder's and were left out: ", experiment.plan.model.weights,
-                  names.size());
+      fmt::format("{}: {} tensors are not the encoder's and were left out: ", tower.weights(), names.size());
   for (size_t i = 0; i < std::min<size_t>(names.size(), 5); ++i) text += (i ? ", " : "") + names[i];
   return text + (names.size() > 5 ? ", ..." : "");
 }
@@ -132,7 +132,8 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
   run.folder->write_env(environment(plugin_files(experiment.plan)));
   write_atomically(run.folder->file("data.json"), dump_json(data, 2) + "\n");
   how.say(data_line(data));
-  if (const std::string line = left_out(experiment); !line.empty()) how.say(line);
+  for (const Model::Part& part : experiment.model->parts())
+    if (const std::string line = left_out(*part.tower); !line.empty()) how.say(line);
   return true;
 }
 

@@ -18,20 +18,43 @@ constexpr int64_t kSamples = 7;
 // What an augmentation is tried on: seven samples as a data set or an earlier augmentation delivers them.
 struct Data {
   std::string text;
-  std::vector<int64_t> shape;  // of a sample, [C, -1, -1] where they differ in size
+  Shape shape;  // of a sample, [C, -1, -1] where they differ in size
   View (*view)();
 };
 
-View view_of(const Tensor& data, const char* modality = "image") {
+View view_of(const Tensor& data, Kind kind = Kind::image) {
   View view;
-  view.modality = modality;
+  view.modality = name_of(kind);
+  view.kind = kind;
   view.data = data;
   return view;
 }
 
 View images() { return view_of(random_bytes({kSamples, 3, 24, 20}, 1)); }
 View grey_images() { return view_of(random_bytes({kSamples, 1, 24, 20}, 2)); }
-View vectors() { return view_of(random_numbers({kSamples, 6}, 3).to(at::kFloat), "vector"); }
+View vectors() { return view_of(random_numbers({kSamples, 6}, 3).to(at::kFloat), Kind::vector); }
+View waves() {
+  View view =
+      view_of((random_numbers({kSamples, 4000}, 5) * 8000).clamp(-32000, 32000).to(at::kShort), Kind::audio);
+  view.length = torch::arange(kSamples) * 500 + 1000;
+  view.data.masked_fill_(torch::arange(4000) >= view.length.unsqueeze(1), 0);
+  return view;
+}
+View texts() {
+  View view = view_of(torch::zeros({kSamples, 40}, at::kByte), Kind::text);
+  const char* const some[kSamples] = {"",          "a",
+                                      "two words", "gr\u00fc\u00df dich, \u4e16\u754c",
+                                      "a  b\tc",   "forty letters stand in this line of text",
+                                      "1234 5678"};
+  std::vector<int64_t> length;
+  for (int64_t b = 0; b < kSamples; ++b) {
+    const std::string text = some[b];
+    length.push_back(static_cast<int64_t>(std::min<size_t>(text.size(), 40)));
+    std::copy_n(text.data(), length.back(), view.data.mutable_data_ptr<uint8_t>() + b * 40);
+  }
+  view.length = torch::tensor(length);
+  return view;
+}
 View ragged_images() {
   View view;
   for (int64_t b = 0; b < kSamples; ++b)
@@ -39,10 +62,18 @@ View ragged_images() {
   return view;
 }
 
-const std::vector<Data> kData = {{"images [3, 24, 20]", {3, 24, 20}, images},
-                                 {"images [1, 24, 20]", {1, 24, 20}, grey_images},
-                                 {"vectors [6]", {6}, vectors},
-                                 {"images of different sizes", {3, -1, -1}, ragged_images}};
+const std::vector<Data> kData = {{"images [3, 24, 20]", {Kind::image, {3, 24, 20}}, images},
+                                 {"images [1, 24, 20]", {Kind::image, {1, 24, 20}}, grey_images},
+                                 {"vectors [6]", {Kind::vector, {6}}, vectors},
+                                 {"waves [4000]", {Kind::audio, {4000}, 8000}, waves},
+                                 {"text [40]", {Kind::text, {40}, 256}, texts},
+                                 {"images of different sizes", {Kind::image, {3, -1, -1}}, ragged_images}};
+
+// The samples as numbers, as behind another augmentation; of text its bytes.
+Tensor as_numbers(const View& view) {
+  if (view.kind == Kind::image) return as_float_image(view.data);
+  return view.kind == Kind::audio ? as_float_wave(view.data) : view.data;
+}
 
 AugmentContext place(const Tensor& index) { return {11, 3, 1, 2, index}; }
 Tensor all_samples() { return torch::arange(kSamples) * 1000003 + 17; }
@@ -50,6 +81,7 @@ Tensor all_samples() { return torch::arange(kSamples) * 1000003 + 17; }
 View rows(const View& view, const Tensor& positions) {
   View part = view;
   if (view.data.defined()) part.data = view.data.index_select(0, positions);
+  if (view.length.defined()) part.length = view.length.index_select(0, positions);
   part.ragged.clear();
   for (int64_t i = 0; !view.ragged.empty() && i < positions.size(0); ++i)
     part.ragged.push_back(view.ragged[static_cast<size_t>(positions[i].item<int64_t>())]);
@@ -66,13 +98,15 @@ struct Case {
   }
 };
 
-// Its own word of what it takes: shape_after and, for images of different sizes, accepts_ragged.
+// Its own word of what it takes: kinds, shape_after and, for images of different sizes, accepts_ragged.
 std::vector<Case> cases(const Subject& subject, std::vector<std::string>* refused = nullptr) {
   std::vector<Case> found;
   for (const OptionSet& set : subject.sets.single) {
     for (const Data& data : kData) {
       const auto augmentation = make<Augmentation>(subject.component, set);
-      const bool ragged = data.shape.back() == -1;
+      const bool ragged = data.shape.sizes.back() == -1;
+      const std::vector<Kind> kinds = augmentation->kinds();
+      if (std::find(kinds.begin(), kinds.end(), data.shape.kind) == kinds.end()) continue;
       if (ragged && !augmentation->accepts_ragged()) continue;
       const auto said = refusal([&] {
         augmentation->shape_after(data.shape);
@@ -113,7 +147,9 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
                 text + ", expected an Error that says what it takes");
   for (const Case& one : found) {
     const auto augmentation = one.make_one(subject);
-    const std::vector<int64_t> after = augmentation->shape_after(one.data.shape);
+    const Shape said = augmentation->shape_after(one.data.shape);
+    item.expect(said.kind == one.data.shape.kind, one.where(), "shape_after() changes the kind");
+    const std::vector<int64_t>& after = said.sizes;
     const View view = one.data.view();
     expect_shape(item, one.where(), apply(*augmentation, view, place(all_samples())), kSamples, after);
     const Tensor none = torch::empty({0}, torch::kLong);
@@ -146,7 +182,7 @@ void input_is_left_alone(const Subject& subject, Item& item) {
       std::vector<View> inputs = {view};
       if (view.data.defined() && !view.data.is_floating_point()) {
         inputs.push_back(view);
-        inputs.back().data = as_float_image(view.data);  // as behind another augmentation
+        inputs.back().data = as_numbers(view);
       }
       for (const View& input : inputs) {
         const Tensor data = input.data.defined() ? input.data.clone() : Tensor();
@@ -175,28 +211,29 @@ void types_are_alike(const Subject& subject, Item& item) {
   constexpr double kRounding = 2e-5;
   for (const Case& one : cases(subject)) {
     const View view = one.data.view();
-    if (!view.data.defined()) continue;
+    if (!view.data.defined() || view.kind == Kind::text) continue;
     const auto augmentation = one.make_one(subject);
-    const bool bytes = view.data.scalar_type() == at::kByte;
+    const bool raw = !view.data.is_floating_point();
     const auto given = [&](const Tensor& data) {
       View other = view;
       other.data = data;
       return apply(*augmentation, other, place(all_samples()));
     };
-    const Tensor single = bytes ? as_float_image(view.data) : view.data, want = given(single);
+    const Tensor single = as_numbers(view), want = given(single);
     const double allowed =
         kRounding * magnitude(one.set) * std::max(1.0, want.numel() ? want.abs().max().item<double>() : 0);
     item.expect(want.scalar_type() == at::kFloat, one.where(),
                 fmt::format("of fp32 it makes {}", c10::toString(want.scalar_type())));
-    if (bytes) {
+    if (raw) {
       const Tensor got = given(view.data);
-      item.expect(
-          got.scalar_type() == at::kFloat, one.where(),
-          fmt::format("of bytes it makes {}, allowed: floats in [0, 1]", c10::toString(got.scalar_type())));
-      item.expect_close(one.where() + ", from bytes", "the image", got, want, allowed);
+      item.expect(got.scalar_type() == at::kFloat, one.where(),
+                  fmt::format("of {} it makes {}, allowed: floats", view.data.toString(),
+                              c10::toString(got.scalar_type())));
+      item.expect_close(one.where() + ", as read", "the data", got, want, allowed);
+    }
+    if (single.dim() == 4)
       item.expect_close(one.where() + ", channels last", "the image",
                         given(single.contiguous(at::MemoryFormat::ChannelsLast)), want, allowed);
-    }
     const Tensor wide = given(single.to(at::kDouble));
     item.expect(wide.scalar_type() == at::kDouble, one.where(),
                 fmt::format("of fp64 it makes {}", c10::toString(wide.scalar_type())));
@@ -295,7 +332,7 @@ void evaluation_draws_nothing(const Subject& subject, Item& item) {
                            first.data.slice(0, 4, 5));
     if (!view.data.defined()) continue;
     View single = view;
-    if (!view.data.is_floating_point()) single.data = as_float_image(view.data);
+    single.data = as_numbers(view);
     const bool prepares = !torch::equal(augmentation->evaluate(single).data, single.data);
     item.expect(
         !prepares || !augmentation->evaluation_name().empty(), one.where(),
@@ -306,9 +343,9 @@ void evaluation_draws_nothing(const Subject& subject, Item& item) {
 void extremes_stay_finite(const Subject& subject, Item& item) {
   for (const Case& one : cases(subject)) {
     const View view = one.data.view();
-    if (!view.data.defined()) continue;
+    if (!view.data.defined() || view.kind == Kind::text) continue;
     const auto augmentation = one.make_one(subject);
-    const Tensor data = view.data.to(at::kFloat) / (view.data.is_floating_point() ? 1 : 255);
+    const Tensor data = as_numbers(view);
     for (const auto& [name, change] : {std::pair{"as it is", data},
                                        {"black", torch::zeros_like(data)},
                                        {"white", torch::ones_like(data)}}) {

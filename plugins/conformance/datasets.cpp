@@ -16,7 +16,10 @@ namespace {
 
 constexpr int64_t kMost = 48;  // samples that are read of a split
 
-const char* name(Split split) { return split == Split::train ? "train" : "test"; }
+constexpr Split kSplits[] = {Split::train, Split::validation, Split::test};
+const char* name(Split split) {
+  return split == Split::train ? "train" : split == Split::test ? "test" : "validation";
+}
 
 std::shared_ptr<Dataset> made(const Subject& subject, const OptionSet& set) {
   return make<Dataset>(subject.component, set);
@@ -60,7 +63,7 @@ template <class F>
 void for_each_split(const Subject& subject, F f) {
   for (const OptionSet& set : subject.sets.single) {
     const std::shared_ptr<Dataset> dataset = made(subject, set);
-    for (const Split split : {Split::train, Split::test}) {
+    for (const Split split : kSplits) {
       if (split == Split::train || dataset->size(split) != 0)
         f(set.text + ", " + name(split), split, *dataset);
     }
@@ -72,6 +75,10 @@ void labels_fit(const Subject& subject, Item& item) {
   for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
     const int64_t size = dataset.size(split), classes = static_cast<int64_t>(dataset.classes().size());
     item.expect(split == Split::train ? size > 0 : size >= 0, where, fmt::format("size() is {}", size));
+    const Tensor groups = dataset.groups(split);
+    item.expect(
+        !groups.defined() || (groups.scalar_type() == at::kLong && groups.sizes() == at::IntArrayRef({size})),
+        where, "groups() is neither undefined nor int64 [size]");
     const Tensor labels = dataset.labels(split);
     item.expect(labels.defined() == (classes > 0), where,
                 fmt::format("classes() names {} classes, and labels() are {}", classes,
@@ -90,26 +97,73 @@ void labels_fit(const Subject& subject, Item& item) {
   });
 }
 
+// How the samples of a kind are read: their axes, and their type in words.
+struct Raw {
+  size_t axes;
+  bool (*is)(const Tensor&);
+  const char* text;
+};
+Raw raw_form(Kind kind) {
+  switch (kind) {
+    case Kind::image:
+      return {3, [](const Tensor& x) { return x.scalar_type() == at::kByte; }, "uint8 images [C, H, W]"};
+    case Kind::audio:
+      return {1, [](const Tensor& x) { return x.scalar_type() == at::kShort; }, "int16 waves [T]"};
+    case Kind::text:
+      return {1, [](const Tensor& x) { return x.scalar_type() == at::kByte; }, "uint8 text [L]"};
+    case Kind::vector:
+      break;
+  }
+  return {1, [](const Tensor& x) { return x.is_floating_point(); }, "vectors [F] of floats"};
+}
+
+void expect_sample(Item& item, const std::string& where, const Tensor& sample, const Shape& shape) {
+  bool fits = sample.dim() == static_cast<int64_t>(shape.sizes.size());
+  for (int64_t d = 0; fits && d < sample.dim(); ++d) {
+    const int64_t said = shape.sizes[static_cast<size_t>(d)];
+    fits = said == -1 || said == sample.size(d);
+  }
+  item.expect(
+      fits, where,
+      fmt::format("a sample is {}, modalities() says {}", text_of(sample.sizes()), text_of(shape.sizes)));
+  const Raw raw = raw_form(shape.kind);
+  item.expect(raw.is(sample) && sample.device().is_cpu(), where,
+              fmt::format("a sample is {}, allowed: {} on the CPU", sample.toString(), raw.text));
+}
+
+// Entries of the last axis that count: int64 [B] on the CPU, behind them zeros.
+void expect_lengths(Item& item, const std::string& where, const View& view) {
+  if (!view.length.defined()) return;
+  const Tensor& length = view.length;
+  if (length.scalar_type() != at::kLong || length.sizes() != at::IntArrayRef({view.size()}) ||
+      !length.device().is_cpu())
+    return item.fail(where, fmt::format("the lengths are {} {}, allowed: int64 [{}] on the CPU",
+                                        length.toString(), text_of(length.sizes()), view.size()));
+  const Tensor beyond = torch::arange(view.data.size(-1)) >= length.unsqueeze(1);  // [B, last axis]
+  item.expect(!(view.data.ne(0) & beyond).any().item<bool>(), where, "what stands behind a length is not 0");
+}
+
 void shapes_are_as_said(const Subject& subject, Item& item) {
-  for_each_split(subject, [&](const std::string& where, Split split, const Dataset& dataset) {
-    const std::vector<int64_t> shape = dataset.shape();
-    item.expect(shape.size() == 1 || shape.size() == 3, where,
-                fmt::format("shape() is {}, allowed: [C, H, W], [C, -1, -1] or [F]", text_of(shape)));
+  for_each_split(subject, [&](const std::string& set, Split split, const Dataset& dataset) {
+    const std::vector<Modality> modalities = dataset.modalities();
     const Views views = dataset.read(split, some_rows(dataset.size(split)));
-    if (views.empty()) return item.fail(where, "read() gives no view");
-    const View& view = views[0];
-    item.expect(view.data.defined() == view.ragged.empty(), where, "a view has either data or ragged");
-    const auto read = samples(views);
-    for (const auto& sample : read[0]) {
-      bool fits = sample.dim() == static_cast<int64_t>(shape.size());
-      for (int64_t d = 0; fits && d < sample.dim(); ++d)
-        fits = shape[static_cast<size_t>(d)] == -1 || shape[static_cast<size_t>(d)] == sample.size(d);
-      item.expect(fits, where,
-                  fmt::format("a sample is {}, shape() says {}", text_of(sample.sizes()), text_of(shape)));
-      const bool right = shape.size() == 3 ? sample.scalar_type() == at::kByte : sample.is_floating_point();
-      item.expect(right && sample.device().is_cpu(), where,
-                  fmt::format("a sample is {}, allowed: {} on the CPU", sample.toString(),
-                              shape.size() == 3 ? "uint8 images" : "vectors of floats"));
+    if (modalities.empty()) return item.fail(set, "modalities() names none");
+    if (views.size() != modalities.size())
+      return item.fail(
+          set, fmt::format("read() gives {} views, modalities() names {}", views.size(), modalities.size()));
+    for (size_t m = 0; m < views.size(); ++m) {
+      const auto& [modality, shape] = modalities[m];
+      const std::string where = modalities.size() == 1 ? set : set + ", " + modality;
+      item.expect(shape.sizes.size() == raw_form(shape.kind).axes, where,
+                  fmt::format("modalities() says {} {}, allowed: {}", name_of(shape.kind),
+                              text_of(shape.sizes), raw_form(shape.kind).text));
+      item.expect(views[m].modality == modality && views[m].kind == shape.kind, where,
+                  fmt::format("the view is of '{}' ({}), modalities() says '{}' ({})", views[m].modality,
+                              name_of(views[m].kind), modality, name_of(shape.kind)));
+      item.expect(views[m].data.defined() == views[m].ragged.empty(), where,
+                  "a view has either data or ragged");
+      for (const Tensor& sample : samples({views[m]})[0]) expect_sample(item, where, sample, shape);
+      if (views[m].data.defined()) expect_lengths(item, where, views[m]);
     }
   });
 }
@@ -171,7 +225,7 @@ void threads_read_alike(const Subject& subject, Item& item) {
 std::string contents(const Dataset& dataset) {
   double sum = 0;
   std::string text;
-  for (const Split split : {Split::train, Split::test}) {
+  for (const Split split : kSplits) {
     const int64_t size = dataset.size(split);
     if (size == 0) continue;
     double place = 1;

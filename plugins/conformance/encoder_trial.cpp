@@ -19,24 +19,17 @@ constexpr double kLearningRate = 0.05;
 
 }  // namespace
 
-EncoderSizes DataShape::sizes() const {
-  return shape.size() == 1 ? EncoderSizes{shape[0], 0, 0} : EncoderSizes{shape[0], shape[1], shape[2]};
-}
-
 EncoderTrial::EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data,
                            at::ScalarType type, at::Device device)
     : encoder_(make<Encoder>(encoder, set)), shape_(data.shape), type_(type), device_(device) {
   torch::manual_seed(17);
-  encoder_->setup(data.sizes());
+  encoder_->setup(encoder_sizes(data.shape));
   move_to(*encoder_, device, type);
 }
 
 View EncoderTrial::view(int64_t step) const {
-  std::vector<int64_t> shape = shape_;
-  shape.insert(shape.begin(), kSamples);
-  View view;
-  view.modality = shape_.size() == 1 ? "vector" : "image";
-  view.data = random_numbers(shape, static_cast<uint64_t>(100 + step)).to(device_, type_);
+  View view = samples_of(shape_, static_cast<uint64_t>(100 + step));
+  view.data = view.data.is_floating_point() ? view.data.to(device_, type_) : view.data.to(device_);
   view.key = torch::empty({kSamples}, torch::kLong);
   for (int64_t b = 0; b < kSamples; ++b)
     view.key[b] =
@@ -85,10 +78,27 @@ void EncoderTrial::load(const Tensors& state) {
   copy_exactly(state, named_tensors(*encoder_), "conformance");
 }
 
+View samples_of(const Shape& shape, uint64_t seed) {
+  std::vector<int64_t> sizes = shape.sizes;
+  sizes.insert(sizes.begin(), kSamples);
+  View view;
+  view.modality = name_of(shape.kind);
+  view.kind = shape.kind;
+  view.data = random_numbers(sizes, seed);
+  if (shape.kind != Kind::text) return view;
+  // Tokens in [0, range): one text is empty, one as long as can be, zeros behind the others.
+  const int64_t length = shape.sizes.at(0);
+  view.data = (view.data.sigmoid() * static_cast<double>(shape.range)).floor().to(at::kLong);
+  view.length = torch::arange(kSamples, at::kLong) * length / (kSamples - 1);
+  view.data.masked_fill_(torch::arange(length) >= view.length.unsqueeze(1), 0);
+  return view;
+}
+
 View rows(const View& view, const Tensor& positions) {
   View part = view;
   part.data = view.data.index_select(0, positions);
   if (view.key.defined()) part.key = view.key.index_select(0, positions);
+  if (view.length.defined()) part.length = view.length.index_select(0, positions);
   return part;
 }
 
@@ -103,11 +113,14 @@ View without_key(View view) {
 
 std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet& set,
                                        std::vector<std::string>& refused) {
-  const std::vector<DataShape> small = {
-      {"images [3, 18, 13]", {3, 18, 13}}, {"images [1, 28, 28]", {1, 28, 28}}, {"vectors [12]", {12}}};
-  const std::vector<DataShape> usual = {{"images [3, 32, 32]", {3, 32, 32}},
-                                        {"images [3, 64, 64]", {3, 64, 64}},
-                                        {"images [3, 224, 224]", {3, 224, 224}}};
+  const std::vector<DataShape> small = {{"images [3, 18, 13]", {Kind::image, {3, 18, 13}}},
+                                        {"images [1, 28, 28]", {Kind::image, {1, 28, 28}}},
+                                        {"vectors [12]", {Kind::vector, {12}}},
+                                        {"tokens [9] of 50", {Kind::text, {9}, 50}},
+                                        {"waves [600]", {Kind::audio, {600}, 8000}}};
+  const std::vector<DataShape> usual = {{"images [3, 32, 32]", {Kind::image, {3, 32, 32}}},
+                                        {"images [3, 64, 64]", {Kind::image, {3, 64, 64}}},
+                                        {"images [3, 224, 224]", {Kind::image, {3, 224, 224}}}};
   std::vector<DataShape> accepted;
   const auto try_one = [&](const DataShape& data) {
     const auto said = refusal([&] {

@@ -12,11 +12,10 @@ namespace foil::conformance {
 
 constexpr int64_t kSamples = 7;
 
-// What an encoder is built for in a trial: "images [3, 18, 13]", "vectors [12]".
+// What an encoder is built for in a trial: "images [3, 18, 13]", "vectors [12]", "tokens [9]".
 struct DataShape {
   std::string text;
-  std::vector<int64_t> shape;  // of a sample
-  EncoderSizes sizes() const;
+  Shape shape;  // of a sample
 };
 
 // An encoder as an experiment builds it, and its steps. Trials of one option set and shape begin equal.
@@ -38,7 +37,7 @@ class EncoderTrial {
 
  private:
   std::shared_ptr<Encoder> encoder_;
-  std::vector<int64_t> shape_;
+  Shape shape_;
   at::ScalarType type_;
   at::Device device_;
 };
@@ -47,6 +46,9 @@ class EncoderTrial {
 View rows(const View& view, const Tensor& positions);
 View rows(const View& view, int64_t begin, int64_t count);
 View without_key(View view);
+
+// Seven samples of a shape as augmentations deliver them; `seed` says which.
+View samples_of(const Shape& shape, uint64_t seed);
 
 // The shapes among a few usual ones that the encoder takes under these options, by its setup and a forward in
 // evaluation; `refused` gets what it said to the others. Images of usual sizes are tried only where the small

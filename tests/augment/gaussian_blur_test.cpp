@@ -68,7 +68,7 @@ TEST(GaussianBlur, RefusesKernelsThatDoNotFit) {
               applied(wide, at::rand({1, 1, 5, 9}), place(1));
             }),
             "kernel_size = 11, allowed: an odd number below 10, twice the image side.");
-  EXPECT_EQ(wide.shape_after({1, 6, 6}), (std::vector<int64_t>{1, 6, 6}));
+  EXPECT_EQ(wide.shape_after({foil::Kind::image, {1, 6, 6}}).sizes, (std::vector<int64_t>{1, 6, 6}));
   auto ranges = Ranges::of<GaussianBlur>();
   EXPECT_FALSE(ranges["sigma"].contains(0) || ranges["kernel_size"].contains(0) ||
                ranges["probability"].contains(1.01));

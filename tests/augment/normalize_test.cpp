@@ -50,11 +50,11 @@ TEST(Normalize, RefusesListsThatDoNotFitTheChannels) {
             }),
             "mean = a list of 3, allowed: a list of 1 or 2, one per channel.");
   EXPECT_EQ(refusal([&] {
-              deviation.shape_after({3, 8, 8});
+              deviation.shape_after({foil::Kind::image, {3, 8, 8}});
             }),
             "std = a list of 2, allowed: a list of 1 or 3, one per channel.");
   EXPECT_EQ(refusal([&] {
-              none.shape_after({3, 8, 8});
+              none.shape_after({foil::Kind::image, {3, 8, 8}});
             }),
             "mean = a list of 0, allowed: a list of 1 or 3, one per channel.");
 }

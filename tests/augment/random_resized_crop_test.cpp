@@ -123,9 +123,10 @@ TEST(RandomResizedCrop, TakesBytesFloatAndDouble) {
 }
 
 TEST(RandomResizedCrop, OneNumberIsASquare) {
-  EXPECT_EQ(RandomResizedCrop({.size = {9}}).shape_after({3, -1, -1}), (std::vector<int64_t>{3, 9, 9}));
+  EXPECT_EQ(RandomResizedCrop({.size = {9}}).shape_after({foil::Kind::image, {3, -1, -1}}).sizes,
+            (std::vector<int64_t>{3, 9, 9}));
   RandomResizedCrop crop({.size = {9, 4}});
-  EXPECT_EQ(crop.shape_after({1, 28, 28}), (std::vector<int64_t>{1, 9, 4}));
+  EXPECT_EQ(crop.shape_after({foil::Kind::image, {1, 28, 28}}).sizes, (std::vector<int64_t>{1, 9, 4}));
   EXPECT_EQ(applied(crop, random_images({2, 1, 28, 28}, 4), place(2)).sizes(),
             (std::vector<int64_t>{2, 1, 9, 4}));
 }

@@ -112,15 +112,16 @@ double total(const std::map<std::string, double>& seconds) {
 // is not that of training.
 double encoder_seconds(Experiment& x, int64_t steps) {
   const Tensor index = x.sampler->batch(0);
-  const Views views = x.pipeline->training_views(x.dataset->read(Split::train, index).at(0), index, 0);
+  const Views views = x.pipeline->training_views(x.dataset->read(Split::train, index), index, 0);
   const Tensor gradient = torch::randn({x.plan.views.count * index.size(0), x.sizes.z_dim},
                                        at::TensorOptions(x.device).dtype(x.dtype));
-  x.tower->train();
+  Tower& tower = *x.model->parts()[0].tower;
+  tower.train();
   const bool bf16 = x.plan.run.bf16();
   const double begin = now(x.device);
   for (int64_t step = 0; step < steps; ++step) {
-    for (Tensor& parameter : x.tower->parameters()) parameter.mutable_grad().reset();
-    torch::cat(x.tower->forward(views, bf16).z).backward(gradient);
+    for (Tensor& parameter : tower.parameters()) parameter.mutable_grad().reset();
+    torch::cat(tower.forward(views, bf16).z).backward(gradient);
   }
   return now(x.device) - begin;
 }
@@ -176,9 +177,10 @@ void measure_ranks(const Settings& settings) {
     const TrainResult result = train_steps(x, shared, signals, settings.steps);
 
     std::vector<Tensor> gradients, sums;
-    for (const Tensor& parameter : x.tower->parameters())
+    const Tower& tower = *x.model->parts()[0].tower;
+    for (const Tensor& parameter : tower.parameters())
       gradients.push_back(torch::zeros_like(parameter).flatten());
-    for (const auto& module : x.tower->modules()) {
+    for (const auto& module : tower.modules()) {
       if (const auto* norm = dynamic_cast<BatchNorm*>(module.get())) {
         sums.push_back(torch::zeros({world.world_size(), 1 + 2 * norm->running_mean.numel()}));  // forward
         sums.push_back(torch::zeros({2, norm->running_mean.numel()}));                           // backward

@@ -30,8 +30,8 @@ struct Remembers final : Loss {
 // step.
 struct Training {
   explicit Training(double value, int64_t width = 2) {
-    experiment.tower = test::line_tower(width);
-    experiment.momentum = test::line_tower(width);
+    experiment.model = std::make_shared<Model>(test::line_tower(width));
+    experiment.momentum = std::make_shared<Model>(test::line_tower(width));
     const auto loss = std::make_shared<Remembers>();
     loss->setup({});
     const QueueNeed need{.length = 4, .label = true};
@@ -40,7 +40,7 @@ struct Training {
     experiment.total_steps = 10;
     optimizer = std::make_unique<Optimizer>(
         OptimizerOptions{},
-        std::vector{parameter_group(*experiment.tower, "tower.", 1), parameter_group(*loss, "loss.0.", 1)});
+        std::vector{parameter_group(*experiment.model->parts()[0].tower, "tower.", 1), parameter_group(*loss, "loss.0.", 1)});
     torch::NoGradGuard no_grad;
     for (const auto& [name, tensor] : state()) Tensor(tensor).fill_(value);
   }

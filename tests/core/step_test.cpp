@@ -21,7 +21,8 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Views random_views(int64_t count, int64_t samples = 5) {
   Views views;
-  for (int64_t v = 0; v < count; ++v) views.push_back({"vector", torch::randn({samples, 4}), {}, {}, {}});
+  for (int64_t v = 0; v < count; ++v)
+    views.push_back({"vector", Kind::vector, torch::randn({samples, 4}), {}, {}, {}, {}});
   return views;
 }
 
@@ -60,7 +61,7 @@ LossInput heads(int64_t samples = 3) {
 }
 
 TEST(TargetEmbeddings, AreTheMomentumTowersZOfTheFullViewsWithoutGradient) {
-  const auto momentum = test::line_tower(2);
+  const auto momentum = std::make_shared<Model>(test::line_tower(2));
   const Views views = random_views(3);
   const std::vector<Tensor> got = target_embeddings(momentum.get(), views, 2, false);
   const std::vector<Tensor> want = momentum->forward({views[0], views[1]}).z;
@@ -119,6 +120,20 @@ TEST(LossInputs, GiveEachLossWhatItAsksForInItsScale) {
   EXPECT_TRUE(inputs[2].queue[0].index.defined());
   EXPECT_EQ(inputs[2].queue[1].data.sizes(), (std::vector<int64_t>{6, 2}));
   EXPECT_FALSE(inputs[2].queue[1].index.defined());
+}
+
+TEST(LossInputs, OfALossWithViewsAreThoseViewsInItsOrder) {
+  LossInput given = heads();
+  given.sizes.full_views = 1;
+  std::vector<LossTerm> losses{term("some", {.features = true, .raw_z = true, .target = true})};
+  losses[0].views = {1, 0};
+  const LossInput seen = loss_inputs(losses, given).at(0);
+  ASSERT_EQ(seen.z.size(), 2u);
+  EXPECT_TRUE(torch::equal(seen.z[0], given.z[1]) && torch::equal(seen.z[1], given.z[0]));
+  EXPECT_TRUE(torch::equal(seen.h[0], given.h[1]));
+  EXPECT_EQ(seen.target.size(), 1u) << "view 1 has none";
+  EXPECT_EQ(seen.sizes.views, 2);
+  EXPECT_EQ(seen.sizes.full_views, 1);
 }
 
 TEST(EvaluateLosses, GivesEachValueAndTheirWeightedSum) {

@@ -43,11 +43,13 @@ class Planted final : public foil::Augmentation {
   };
   explicit Planted(Options options) : options_(options) {}
 
-  std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const override {
-    if (before.size() != 3 && bug != Bug::leaves_vectors_to_libtorch)
-      foil::fail(foil::Exit::usage, "planted: the data is [", before[0], "], allowed: images.");
+  std::vector<foil::Kind> kinds() const override {
+    if (bug == Bug::leaves_vectors_to_libtorch) return {foil::Kind::image, foil::Kind::vector};
+    return {foil::Kind::image};
+  }
+  foil::Shape shape_after(const foil::Shape& before) const override {
     if (bug == Bug::shape_after_is_the_shape_before) return before;
-    return {before.at(0), kSide, kSide};
+    return {before.kind, {before.sizes.at(0), kSide, kSide}, before.range};
   }
 
   foil::View apply(const foil::View& view, const foil::AugmentContext& context) override {

@@ -72,9 +72,11 @@ class Planted final : public foil::Dataset {
     return {view};
   }
 
-  std::vector<int64_t> shape() const override {
-    if (bug == Bug::shape_is_height_first) return {4, 5, 3};
-    return {3, 4, 5};
+  std::vector<foil::Modality> modalities() const override {
+    const bool height_first = bug == Bug::shape_is_height_first;
+    return {{"image",
+             {foil::Kind::image, height_first ? std::vector<int64_t>{4, 5, 3} : std::vector<int64_t>{3, 4, 5},
+              0}}};
   }
 
   std::string identity() const override {

@@ -164,7 +164,7 @@ TEST(View, HasTheSameBitsOnEveryRankAndAtEveryPositionOfTheBatch) {
       "probability = 0.5\n[[augment]]\nname = \"solarize\"\nprobability = 0.5\n[[augment]]\n"
       "name = \"normalize\"\n");
   const auto view_of = [&](const Tensor& index, int64_t step, int64_t v) {
-    return x.pipeline->training_view(x.dataset->read(Split::train, index).at(0), index, step, v).data;
+    return x.pipeline->training_view(x.dataset->read(Split::train, index), index, step, v).data;
   };
   for (const int64_t step : {0, 7}) {
     const Tensor index = x.sampler->batch(step);
@@ -193,7 +193,7 @@ TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluat
   const Experiment x = built("");
   const Tensor index = x.sampler->batch(3);
   const auto key = [&](const Tensor& rows, int64_t step, int64_t v) {
-    return x.pipeline->training_view(x.dataset->read(Split::train, rows).at(0), rows, step, v).key;
+    return x.pipeline->training_view(x.dataset->read(Split::train, rows), rows, step, v).key;
   };
   const Tensor keys = key(index, 3, 1);
   EXPECT_EQ(keys.sizes(), index.sizes());
@@ -201,7 +201,7 @@ TEST(View, CarriesTheKeysOfItsSamplesWhateverTheAugmentationsAreAndNoneInEvaluat
   for (const Tensor& other : {key(index, 3, 0), key(index, 4, 1)})
     EXPECT_FALSE((keys == other).any().item<bool>());
   EXPECT_EQ(std::get<0>(at::_unique(keys)).size(0), 64);
-  EXPECT_FALSE(x.pipeline->evaluation_view(x.dataset->read(Split::train, index).at(0)).key.defined());
+  EXPECT_FALSE(x.pipeline->evaluation_view(x.dataset->read(Split::train, index)).key.defined());
 }
 
 TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
@@ -210,7 +210,7 @@ TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
   EXPECT_EQ(x.sizes.views, 4);
   EXPECT_EQ(x.sizes.full_views, 2);
   const Tensor index = torch::arange(5);
-  const View raw = x.dataset->read(Split::train, index).at(0);
+  const Views raw = x.dataset->read(Split::train, index);
   Views views;
   for (int64_t v = 0; v < 4; ++v) views.push_back(x.pipeline->training_view(raw, index, 3, v));
   EXPECT_EQ(views[1].data.sizes(), (std::vector<int64_t>{5, 3, 12, 12}));
@@ -220,19 +220,20 @@ TEST(View, HasAPipelineOfItsOwnAndOnlyFullViewsHaveTargets) {
   // normalize.
   const Tensor before = plain.pipeline->training_view(raw, index, 3, 1).data;
   const Experiment normal = built("[[augment]]\nname = \"normalize\"\n");
-  EXPECT_TRUE(
-      torch::equal(views[1].data, normal.pipeline->evaluation_view({"image", before, {}, {}, {}}).data));
+  View as_before = raw[0];
+  as_before.data = before;
+  EXPECT_TRUE(torch::equal(views[1].data, normal.pipeline->evaluation_view({as_before}).data));
   EXPECT_GE(views[2].data.min().item<float>(), 0) << "small crops are not normalised";
   EXPECT_LT(views[1].data.min().item<float>(), 0);
   EXPECT_TRUE(
       torch::equal(x.pipeline->evaluation_view(raw).data, normal.pipeline->evaluation_view(raw).data));
-  EXPECT_EQ(x.pipeline->preparation(), normal.pipeline->preparation());
+  EXPECT_EQ(x.pipeline->modalities()[0].preparation, normal.pipeline->modalities()[0].preparation);
 
   const std::vector<Tensor> targets =
       target_embeddings(x.momentum.get(), views, x.sizes.full_views, /*bf16=*/false);
   ASSERT_EQ(targets.size(), 2u);
   EXPECT_FALSE(targets[0].requires_grad());
-  EXPECT_TRUE(torch::equal(targets[1], x.tower->forward({views[0], views[1]}).z[1]))
+  EXPECT_TRUE(torch::equal(targets[1], x.model->forward({views[0], views[1]}).z[1]))
       << "at the start it is a copy";
 }
 

@@ -44,10 +44,13 @@ struct AugmentContext {
 class FOIL_API Augmentation {
  public:
   virtual ~Augmentation() = default;
-  // The augmented view, B rows in the same order; must not write into its input. Images are float [B, C, H,
-  // W] in [0, 1], uint8 before the first augmentation (as_float_image widens them), vectors [B, F]. Throws
-  // Error (Exit::usage) for data it is not for. An augmentation that says accepts_ragged() may be the first
-  // of a pipeline over images of different sizes: it then gets View::ragged and returns `data`.
+  // What it is for: it applies to the views of these kinds, to all of them unless its table names some.
+  virtual std::vector<Kind> kinds() const { return {Kind::image}; }
+  // The augmented view, B rows in the same order; must not write into its input. Begin with a copy of it:
+  // what it does not change goes on. Images are float [B, C, H, W] in [0, 1], uint8 before the first
+  // augmentation (as_float_image widens them); View says what other kinds are. Throws Error (Exit::usage) for
+  // data it is not for. An augmentation that says accepts_ragged() may be the first of a pipeline over images
+  // of different sizes: it then gets View::ragged and returns `data`.
   virtual View apply(const View& view, const AugmentContext& context) = 0;
   virtual bool accepts_ragged() const { return false; }
   // The view in evaluation, without randomness; unchanged unless the augmentation also prepares
@@ -55,9 +58,9 @@ class FOIL_API Augmentation {
   // of every result.
   virtual View evaluate(const View& view) { return view; }
   virtual std::string evaluation_name() const { return {}; }
-  // Channels, height, width after this augmentation, from those before ([F] of vectors; height and width are
-  // -1 where images differ in size). Throws Error (Exit::usage) for shapes it cannot take.
-  virtual std::vector<int64_t> shape_after(const std::vector<int64_t>& before) const { return before; }
+  // The shape of a sample after this augmentation, from that before. Throws Error (Exit::usage) for shapes it
+  // cannot take.
+  virtual Shape shape_after(const Shape& before) const { return before; }
 };
 
 // Images [B, C, H, W] as the arithmetic wants them: uint8 divided by 255, half precision widened, float and
@@ -73,6 +76,17 @@ inline Tensor as_float_image(const Tensor& images) {
   if (type == at::kFloat || type == at::kDouble) return images;
   if (type == at::kHalf || type == at::kBFloat16) return images.to(at::kFloat);
   fail(Exit::usage, "an image augmentation got ", images.dtype(), ", allowed: uint8, float, double");
+}
+
+// Waves [B, T] as the arithmetic wants them: int16 divided by 32768, float and double as they are. Throws
+// Error (Exit::usage) for anything else.
+inline Tensor as_float_wave(const Tensor& waves) {
+  if (waves.dim() != 2)
+    fail(Exit::usage, "an augmentation of waves got data ", waves.sizes(), ", allowed: waves [B, T]");
+  const at::ScalarType type = waves.scalar_type();
+  if (type == at::kShort) return waves.to(at::kFloat).div_(32768);
+  if (type == at::kFloat || type == at::kDouble) return waves;
+  fail(Exit::usage, "an augmentation of waves got ", waves.dtype(), ", allowed: int16, float, double");
 }
 
 // `images` [B, C, H, W] with these rows of the batch replaced by f(rows), a function from [n, C, H, W] to the

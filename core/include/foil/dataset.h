@@ -6,8 +6,8 @@
 
 namespace foil {
 
-// What is trained on, and what results are measured on.
-enum class Split { train, test };
+// What is trained on, what choices are made by, and what results are measured on.
+enum class Split { train, validation, test };
 
 // Const throughout: once made, a data set does not change. Its constructor finds the files, and throws Error
 // (Exit::data) naming the one that is missing or damaged.
@@ -20,13 +20,15 @@ class FOIL_API Dataset {
   // int64 [size(split)] on the CPU, -1 where a sample has none: it is then of no class, also not of that of
   // another without one. Undefined for a data set without labels.
   virtual Tensor labels(Split split) const = 0;
+  // What a sample is made of, one or more, in the order in which read() gives their views.
+  virtual std::vector<Modality> modalities() const = 0;
   // The raw samples with these indices (int64 [B] on the CPU, any order, repeats allowed), one View per
-  // modality, uint8 images. Called from several threads at once. Throws Error (Exit::data) naming the file of
-  // a sample that cannot be read.
+  // modality, as View says of its kind. Called from several threads at once. Throws Error (Exit::data) naming
+  // the file of a sample that cannot be read.
   virtual Views read(Split split, const Tensor& index) const = 0;
-  // [C, H, W] of an image, [C, -1, -1] where images differ in size, [F] of vectors: what an encoder is sized
-  // from.
-  virtual std::vector<int64_t> shape() const = 0;
+  // What retrieval from one modality to another looks for: int64 [size(split)] on the CPU, rows of one group
+  // are relevant to each other, -1 is of none. Undefined: each row only to itself.
+  virtual Tensor groups(Split) const { return {}; }
   // What was read, as a short text that differs when the samples or labels do: a checksum of the files. It
   // enters the protocol of every result, and a run does not go on with other data. Empty: not known, and
   // neither is looked at.

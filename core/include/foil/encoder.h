@@ -20,10 +20,16 @@ struct Features {
 
 // What an encoder is built for.
 struct EncoderSizes {
-  int64_t channels = 0;  // of the image after augmentation; for vectors: the width
-  int64_t height = 0;    // pixels; 0 for vectors
-  int64_t width = 0;
+  int64_t channels = 0;  // of the image or spectrogram after augmentation; of vectors the width
+  int64_t height = 0;    // pixels, frequencies; 0 for vectors, waves and text
+  int64_t width = 0;     // pixels, frames
+  Kind kind = Kind::image;
+  int64_t length = 0;      // of a wave in samples, of a text in tokens; 0 otherwise
+  int64_t vocabulary = 0;  // how many tokens there are; 0 otherwise
 };
+
+// Throws Error (Exit::usage) unless it is images or spectrograms [C, H, W] that `encoder` is built for.
+FOIL_API void require_images(const char* encoder, const EncoderSizes& sizes);
 
 // The host moves, trains, averages over ranks, checkpoints and loads it by the names under which its parts
 // are registered. Batch norm is foil::BatchNorm: LibTorch's own, whose statistics are those of one rank, is
@@ -34,7 +40,8 @@ class FOIL_API Encoder : public torch::nn::Module {
   // registered here. Throws Error (Exit::usage) when it cannot be built for such data.
   virtual void setup(const EncoderSizes& sizes) = 0;
   // h of a view after augmentation: view.data is float [B, C, H, W] (images in [0, 1] unless an augmentation
-  // normalised them) or [B, F] (vectors), on the encoder's device. B is that of this rank, may be 0, and of
+  // normalised them, spectrograms), [B, T] (waves) or [B, F] (vectors), or int64 [B, L] (tokens, of which
+  // view.length count), on the encoder's device. B is that of this rank, may be 0, and of
   // several views when they run as one batch (model.batch_norm = "all_views"). Height and width may differ
   // from those of setup: crops of several sizes. Runs under bf16 autocast where the run asks for it; what it
   // returns is then widened. is_training() tells training from evaluation, in which it must not draw and its

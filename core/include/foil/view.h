@@ -13,10 +13,35 @@ namespace foil {
 
 using at::Tensor;
 
+// What a modality is made of. An augmentation never changes it: a spectrogram is audio, a row of tokens text.
+enum class Kind { image, audio, text, vector };
+// "image", "audio", ...
+FOIL_API const char* name_of(Kind kind);
+
+// One sample of a modality.
+struct Shape {
+  Kind kind = Kind::image;
+  // image [C, H, W], where images differ in size [C, -1, -1]; audio [T], [C, H, W] as a spectrogram; text
+  // [L]; vector [F].
+  std::vector<int64_t> sizes;
+  int64_t range = 0;  // audio: samples per second; text: how many tokens there are, 256 bytes before that
+};
+
+struct Modality {
+  std::string name;  // what an experiment calls it: "image", "query", "name_en"
+  Shape shape;
+};
+
 // The B samples of this rank in one modality. Exactly one of `data` and `ragged` is there.
 struct View {
   std::string modality = "image";
-  Tensor data;  // image [B, C, H, W]: uint8 as read, float in [0, 1] once augmented; vectors [B, F]
+  Kind kind = Kind::image;
+  // image [B, C, H, W]: uint8 as read, float in [0, 1] once augmented
+  // audio [B, T]: int16 as read, float in [-1, 1] once augmented; [B, C, H, W] as a spectrogram
+  // text [B, L]: uint8 as read, UTF-8; int64, tokens in [0, range), once cut into tokens
+  // vectors [B, F]: float
+  Tensor data;
+  Tensor length;  // int64 [B] on the CPU: entries of the last axis that count, zeros follow; undefined: all
   Tensor
       params;  // optional [B, P]: what an augmentation hands to the encoder or the loss (crop boxes, depths)
   Tensor key;  // int64 [B] on the CPU: what the draws of a row are keyed by; undefined in evaluation

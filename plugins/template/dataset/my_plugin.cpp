@@ -86,13 +86,16 @@ class MyPlugin final : public foil::Dataset {
     return names;
   }
   Tensor labels(Split split) const override { return table(split).label.clone(); }
-  std::vector<int64_t> shape() const override { return {train_.data.size(1)}; }
+  std::vector<foil::Modality> modalities() const override {
+    return {{"vector", {foil::Kind::vector, {train_.data.size(1)}, 0}}};
+  }
   bool in_memory() const override { return true; }
 
   // Called from several threads at once: it only reads.
   foil::Views read(Split split, const Tensor& index) const override {
     foil::View view;
     view.modality = "vector";
+    view.kind = foil::Kind::vector;
     view.data = table(split).data.index_select(0, index);  // [B, F]
     return {view};
   }

@@ -26,6 +26,7 @@ class MyPlugin final : public foil::Encoder {
   }
 
   void setup(const foil::EncoderSizes& sizes) override {
+    foil::require_images("my_plugin", sizes);
     channels_ = sizes.channels;
     int64_t in = channels_;
     for (const int64_t width : options_.widths) {

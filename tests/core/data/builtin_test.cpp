@@ -76,7 +76,7 @@ TEST(Builtin, MakesWhatWasAskedFor) {
   const auto data =
       std::static_pointer_cast<Dataset>(recorder.components.at("data set synthetic").make(fields));
   EXPECT_EQ(data->size(Split::train), 5);
-  EXPECT_EQ(data->shape(), (std::vector<int64_t>{3, 5, 5}));
+  EXPECT_EQ(data->modalities().at(0).shape.sizes, (std::vector<int64_t>{3, 5, 5}));
   const auto sampler =
       std::static_pointer_cast<Sampler>(recorder.components.at("sampler uniform").make(fields));
   sampler->setup(1, 2, 5, data->labels(Split::train));

@@ -42,7 +42,7 @@ TEST(Idx, ReadsPlainAndGzipAlike) {
     const Mnist data(Mnist::Options{files.folder.path()});
     EXPECT_EQ(data.size(Split::train), 5);
     EXPECT_EQ(data.size(Split::test), 3);
-    EXPECT_EQ(data.shape(), (std::vector<int64_t>{1, 2, 3}));
+    EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{1, 2, 3}));
     EXPECT_TRUE(data.labels(Split::train).equal(torch::tensor({9, 0, 3, 3, 1}, torch::kLong)));
     EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({2, 2, 7}, torch::kLong)));
     const Views all = data.read(Split::train, torch::arange(5));
@@ -86,7 +86,7 @@ TEST(Idx, TakesFourDimensionsAsChannelsFirst) {
   options.train_images = "pictures";
   options.train_labels = options.test_images = options.test_labels = "";
   const Idx data(options);
-  EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 4, 5}));
+  EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{3, 4, 5}));
   EXPECT_EQ(data.size(Split::test), 0);
   EXPECT_FALSE(data.labels(Split::train).defined());
   EXPECT_TRUE(data.classes().empty());
@@ -112,7 +112,7 @@ TEST(FashionMnist, IsTheRealOne) {
   const FashionMnist data(FashionMnist::Options{});
   ASSERT_EQ(data.size(Split::train), 60000);
   ASSERT_EQ(data.size(Split::test), 10000);
-  EXPECT_EQ(data.shape(), (std::vector<int64_t>{1, 28, 28}));
+  EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{1, 28, 28}));
   EXPECT_EQ(data.classes()[0], "T-shirt/top");
   EXPECT_EQ(data.classes()[9], "Ankle boot");
   EXPECT_TRUE(data.labels(Split::train).bincount().equal(torch::full({10}, 6000, torch::kLong)));

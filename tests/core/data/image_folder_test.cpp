@@ -190,7 +190,7 @@ TEST(ImageFolder, SortsClassesAndFilesByBytes) {
     EXPECT_EQ(data.classes(), (std::vector<std::string>{"Zebra", "ape"}));
     EXPECT_TRUE(data.labels(Split::train).equal(torch::tensor({0, 0, 1, 1}, torch::kLong)));
     EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({1}, torch::kLong)));
-    EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 6, 4}));
+    EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{3, 6, 4}));
     const Tensor got = data.read(Split::train, torch::tensor({3, 0, 1, 2, 0}, torch::kLong))[0].data;
     const int order[] = {2, 1, 0, 3, 1};  // a.png before b.png, ape/d.png before ape/deep/c.PNG
     for (int64_t b = 0; b < 5; ++b) EXPECT_TRUE(got[b].equal(tree.picture(order[b], true))) << b;
@@ -201,7 +201,7 @@ TEST(ImageFolder, SortsClassesAndFilesByBytes) {
 TEST(ImageFolder, ImagesOfDifferentSizesAreRagged) {
   const Tree tree("test", false);
   const ImageFolder data(ImageFolder::Options{tree.folder.path(), false, 3});
-  EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, -1, -1}));
+  EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{3, -1, -1}));
   const View view = data.read(Split::train, torch::tensor({2, 0}, torch::kLong))[0];
   EXPECT_FALSE(view.data.defined());
   ASSERT_EQ(view.ragged.size(), 2u);

@@ -38,7 +38,7 @@ TEST(Cifar10, JoinsTheFiveBatchesInOrder) {
   const Cifar10 data(Cifar10::Options{folder.path()});
   ASSERT_EQ(data.size(Split::train), 15);
   ASSERT_EQ(data.size(Split::test), 2);
-  EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 32, 32}));
+  EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{3, 32, 32}));
   EXPECT_TRUE(data.labels(Split::train)
                   .equal(torch::tensor({1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6, 5, 6, 7}, torch::kLong)));
   EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({7, 8}, torch::kLong)));
@@ -87,7 +87,7 @@ TEST(Stl10, TurnsColumnsIntoRows) {
   const Bytes train = noise(2 * kStlPixels);
   write_stl10(folder, train, noise(kStlPixels, 5));
   const Stl10 data(Stl10::Options{folder.path(), false});
-  EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 96, 96}));
+  EXPECT_EQ(data.modalities().at(0).shape.sizes, (std::vector<int64_t>{3, 96, 96}));
   EXPECT_TRUE(data.labels(Split::train).equal(torch::tensor({9, 9}, torch::kLong)));
   EXPECT_TRUE(data.labels(Split::test).equal(torch::tensor({0}, torch::kLong)));
   const Tensor got = data.read(Split::train, torch::arange(2))[0].data;

@@ -32,7 +32,7 @@ TEST(Synthetic, ImagesAreAFunctionOfTheSeed) {
   options.seed = 1;
   const Synthetic other(options);
   auto images = [](const Synthetic& data, Split split) { return data.read(split, torch::arange(5))[0].data; };
-  EXPECT_EQ(first.shape(), (std::vector<int64_t>{2, 7, 7}));
+  EXPECT_EQ(first.modalities().at(0).shape.sizes, (std::vector<int64_t>{2, 7, 7}));
   EXPECT_EQ(images(first, Split::train).scalar_type(), torch::kByte);
   EXPECT_TRUE(images(first, Split::train).equal(images(again, Split::train)));
   EXPECT_FALSE(images(first, Split::train).equal(images(other, Split::train)));
@@ -58,7 +58,7 @@ TEST(Synthetic, NeighboursShareTheClassMoreOftenThanByChance) {
   EXPECT_GT(nearest_neighbour(Synthetic(options)), 0.3);
   options.features = 12;
   const Synthetic vectors(options);
-  EXPECT_EQ(vectors.shape(), (std::vector<int64_t>{12}));
+  EXPECT_EQ(vectors.modalities().at(0).shape.sizes, (std::vector<int64_t>{12}));
   EXPECT_EQ(vectors.read(Split::train, torch::arange(2))[0].modality, "vector");
   EXPECT_EQ(vectors.read(Split::train, torch::arange(2))[0].data.scalar_type(), torch::kFloat);
   EXPECT_GT(nearest_neighbour(vectors), 0.3);

@@ -27,23 +27,33 @@ Table images(int64_t count, uint64_t seed) {
   const Tensor label = torch::randint(5, {count});
   const Tensor noise = torch::randint(200, {count, 2, 3, 3});
   const Tensor pattern = torch::arange(18).view({1, 2, 3, 3}) % (label + 2).view({-1, 1, 1, 1});
-  return {(noise + 12 * pattern).clamp_max(255).to(torch::kByte), label};
+  return table_of((noise + 12 * pattern).clamp_max(255).to(torch::kByte), label);
 }
 
 MemoryDataset data_set(int64_t train, int64_t test) {
-  return MemoryDataset({images(train, 1), test > 0 ? images(test, 2) : Table{}, {"a", "b", "c", "d", "e"}});
+  return MemoryDataset(
+      {images(train, 1), test > 0 ? images(test, 2) : Table{}, {"a", "b", "c", "d", "e"}, {}, {}});
 }
 
 // A small convolutional encoder with a projection, in fp32.
 Subject small_encoder() {
   auto generator = at::detail::createCPUGenerator(3);  // its own: ranks are threads and share the default one
   const Tensor kernel = torch::randn({11, 2, 2, 2}, generator), head = torch::randn({11, 7}, generator);
-  const auto encode = [kernel, head](const Tensor& x) {
-    const Tensor h = torch::conv2d(x, kernel).relu().mean({2, 3});
+  const auto encode = [kernel, head](const View& view) {
+    const Tensor h = torch::conv2d(view.data, kernel).relu().mean({2, 3});
     return Encoded{h, h.mm(head)};
   };
-  const auto prepare = [](const Views& views) { return views.at(0).data.to(torch::kFloat) / 255; };
-  return {encode, prepare, "resize-none", {}, ""};
+  const auto prepare = [](const Views& views) {
+    View view = views.at(0);
+    view.data = view.data.to(torch::kFloat) / 255;
+    return view;
+  };
+  return {encode, prepare, "resize-none", {}, "", ""};
+}
+
+View flipped(View view) {
+  view.data = view.data.flip(3);
+  return view;
 }
 
 std::string message_of(const std::function<void()>& call) {
@@ -59,8 +69,8 @@ TEST(Evaluate, IsTheSameForAnyWorldSize) {
   const MemoryDataset data = data_set(1203, 10001);
   Subject subject = small_encoder();
   subject.encode_pair = [&](Split split, const Tensor& index) {
-    const Tensor x = subject.prepare(data.read(split, index));
-    return std::pair{subject.encode(x), subject.encode(x.flip(3))};
+    const View x = subject.prepare(data.read(split, index));
+    return std::pair{subject.encode(x), subject.encode(flipped(x))};
   };
   subject.augmentation = "flip";
   EvaluateOptions options;
@@ -96,8 +106,8 @@ TEST(Evaluate, EncodesEverySampleOnceInWholeBatches) {
       torch::set_num_threads(1);
       Subject subject = small_encoder();
       const auto encode = subject.encode;
-      subject.encode = [&](const Tensor& x) {
-        EXPECT_TRUE(x.size(0) == 8 || x.size(0) == 23 % 8 || x.size(0) == 19 % 8) << x.sizes();
+      subject.encode = [&](const View& x) {
+        EXPECT_TRUE(x.size() == 8 || x.size() == 23 % 8 || x.size() == 19 % 8) << x.size();
         EXPECT_FALSE(torch::GradMode::is_enabled());
         return encode(x);
       };
@@ -211,19 +221,19 @@ TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
   subject.encode_pair = [&](Split split, const Tensor& index) {
     EXPECT_EQ(split, Split::test);
     seen = index;
-    const Tensor x = subject.prepare(data.read(split, index));
-    return std::pair{subject.encode(x), subject.encode(x.flip(3))};
+    const View x = subject.prepare(data.read(split, index));
+    return std::pair{subject.encode(x), subject.encode(flipped(x))};
   };
   subject.augmentation = "flip";
   EvaluateOptions options;
   options.linear = false;
   const nlohmann::json result = evaluate(subject, data, options, *World::single());
-  const Tensor x = subject.prepare(data.read(Split::test, torch::arange(30)));
+  const View x = subject.prepare(data.read(Split::test, torch::arange(30)));
   EXPECT_TRUE(seen.equal(torch::arange(30)));
   EXPECT_DOUBLE_EQ(result["features.alignment"]["value"].get<double>(),
-                   alignment(subject.encode(x).h, subject.encode(x.flip(3)).h));
+                   alignment(subject.encode(x).h, subject.encode(flipped(x)).h));
   EXPECT_DOUBLE_EQ(result["projections.alignment"]["value"].get<double>(),
-                   alignment(subject.encode(x).z, subject.encode(x.flip(3)).z));
+                   alignment(subject.encode(x).z, subject.encode(flipped(x)).z));
   EXPECT_EQ(result["projections.alignment"]["protocol"], "alignment-a2/projections/test30/flip/v1");
 }
 
@@ -231,7 +241,7 @@ TEST(Evaluate, MeasuresOnlyGeometryWithoutLabels) {
   Table train = images(40, 1), test = images(20, 2);
   train.label = test.label = Tensor();
   const nlohmann::json result =
-      evaluate(small_encoder(), MemoryDataset({train, test, {}}), {}, *World::single());
+      evaluate(small_encoder(), MemoryDataset({train, test, {}, {}, {}}), {}, *World::single());
   EXPECT_FALSE(result.contains("features.knn"));
   EXPECT_FALSE(result.contains("features.linear"));
   EXPECT_EQ(result["projections.std"]["protocol"], "std-per-dimension/projections/test20/resize-none/v1");
@@ -246,12 +256,12 @@ TEST(Evaluate, TakesTrainForGeometryWhereThereIsNoTest) {
 TEST(Evaluate, LeavesSamplesWithoutLabelOutOfTheVote) {
   Table train = images(60, 1), test = images(30, 2), fewer = train;
   train.label.narrow(0, 50, 10).fill_(-1);
-  fewer.data = fewer.data.narrow(0, 0, 50).contiguous();
+  fewer.columns[0].data = fewer.columns[0].data.narrow(0, 0, 50).contiguous();
   fewer.label = fewer.label.narrow(0, 0, 50).contiguous();
   EvaluateOptions options;
   options.batch_size = 60;
   const auto knn = [&](const Table& bank) {
-    return evaluate(small_encoder(), MemoryDataset({bank, test, {"a", "b", "c", "d", "e"}}), options,
+    return evaluate(small_encoder(), MemoryDataset({bank, test, {"a", "b", "c", "d", "e"}, {}, {}}), options,
                     *World::single())["features.knn"];
   };
   EXPECT_EQ(knn(train), knn(fewer));
@@ -320,7 +330,7 @@ TEST(Collapse, IsFoundByEitherMeasure) {
 
 TEST(Evaluate, RejectsAnEncoderThatLosesRows) {
   Subject subject = small_encoder();
-  subject.encode = [](const Tensor& x) { return Encoded{x.flatten(1).narrow(0, 0, x.size(0) - 1), {}}; };
+  subject.encode = [](const View& x) { return Encoded{x.data.flatten(1).narrow(0, 0, x.size() - 1), {}}; };
   EXPECT_EQ(message_of([&] { evaluate(subject, data_set(61, 30), {}, *World::single()); }),
             "encode train: 60 embeddings for 61 samples.");
 }

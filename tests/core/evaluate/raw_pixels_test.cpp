@@ -14,7 +14,11 @@ namespace {
 TEST(RawPixels, OfFashionMnistReach84Point5PercentInKnn) {
   Subject pixels;
   pixels.encode = raw_pixels;
-  pixels.prepare = [](const Views& views) { return views.at(0).data.to(torch::kFloat) / 255; };
+  pixels.prepare = [](const Views& views) {
+    View view = views.at(0);
+    view.data = view.data.to(torch::kFloat) / 255;
+    return view;
+  };
   pixels.preparation = "resize-none";
   EvaluateOptions options;
   options.linear = options.geometry = false;

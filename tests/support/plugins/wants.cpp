@@ -62,7 +62,9 @@ class Unlabelled final : public foil::Dataset {
     view.data = (index.view({-1, 1, 1, 1}) * 16).expand({-1, 3, 8, 8}).to(torch::kByte);
     return {view};
   }
-  std::vector<int64_t> shape() const override { return {3, 8, 8}; }
+  std::vector<foil::Modality> modalities() const override {
+    return {{"image", {foil::Kind::image, {3, 8, 8}, 0}}};
+  }
 };
 
 }  // namespace
