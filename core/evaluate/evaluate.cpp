@@ -8,6 +8,8 @@
 #include "evaluate/geometry.h"
 #include "evaluate/linear_probe.h"
 #include "evaluate/measuring.h"
+#include "evaluate/retrieval.h"
+#include "evaluate/roc.h"
 
 #include <torch/types.h>
 
@@ -65,6 +67,31 @@ void measure_place(Measuring& of, const EvaluateOptions& options) {
   if (options.geometry) in_one_step(of, "geometry", [&] { measure_geometry(of); });
 }
 
+// What can only be measured between modalities: each is searched for the samples of every other. The numbers
+// of the last place that is asked for head the tables.
+void measure_between(const std::vector<Subject>& subjects, const Embedded& embedded, const Dataset& data,
+                     const EvaluateOptions& options, size_t place, Measuring& of) {
+  const std::vector<Encodings>& all = embedded.rows();
+  const Tensor groups = data.groups(embedded.measured);
+  for (size_t a = 0; a < subjects.size(); ++a) {
+    for (size_t b = 0; b < subjects.size(); ++b) {
+      if (a == b) continue;
+      const Tensor &queries = all[a].rows[place], &candidates = all[b].rows[place];
+      const std::string &from = subjects[a].preparation, &to = subjects[b].preparation;
+      of.preparation = from == to ? from : from + "+" + to;
+      const Search search{subjects[a].modality,
+                          subjects[b].modality,
+                          queries,
+                          candidates,
+                          groups.defined() ? Relevance{groups, groups, {}} : own_row(queries.size(0)),
+                          groups.defined() ? "group" : ""};
+      in_one_step(of, (search.name() + " retrieval").c_str(), [&] { measure_retrieval(of, search); });
+      if (options.auc) in_one_step(of, (search.name() + " AUC").c_str(), [&] { measure_roc(of, search); });
+      if (options.geometry && a < b) measure_gap(of, search.query, queries, search.candidate, candidates);
+    }
+  }
+}
+
 }  // namespace
 
 void EvaluateOptions::describe(Fields& fields) {
@@ -75,6 +102,9 @@ void EvaluateOptions::describe(Fields& fields) {
   fields.flag("clustering", clustering, "k-means of the test split against its labels: NMI and ARI");
   fields.flag("geometry", geometry,
               "alignment, uniformity, effective rank, standard deviation per dimension");
+  fields.flag("retrieval", retrieval,
+              "of several modalities: each is searched for the samples of every other");
+  fields.flag("auc", auc, "with retrieval: area under the ROC curve of all pairs");
   fields.flag("baselines", baselines, "foil ablate: also raw pixels and the untrained encoder");
   fields.integer("batch_size", batch_size, "samples encoded at once, on each rank", at_least(1));
   fields.integer("every_epochs", every_epochs,
@@ -138,6 +168,18 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
       }
       measure_place(of, options);
     }
+  }
+  if (!several || !options.retrieval) return result;
+  const auto asked = [&](const std::string& name) {
+    return std::find(options.on.begin(), options.on.end(), name) != options.on.end();
+  };
+  Measuring between(ranks, progress, result);
+  between.split = name_of(embedded.measured);
+  for (size_t place = 0; place < kPlaces.size(); ++place) {
+    if (!asked(kPlaces[place])) continue;
+    between.place = kPlaces[place];
+    between.heads = kPlaces[place] == "projections" || !asked("projections");
+    measure_between(subjects, embedded, data, options, place, between);
   }
   return result;
 }
