@@ -33,6 +33,14 @@ Recipe queues_and_targets() {
 // An encoder that draws, with keys that must be the same after a resume.
 Recipe dropping() { return {"infonce", {"--set", "encoder.name=dropping"}}; }
 
+// Two modalities with a tower each, of which one draws, and a loss with a learned temperature.
+Recipe two_modalities() {
+  return {"clip",
+          {"--set", "data.modalities=[\"image\", \"vector\"]", "--set", "data.features=6"},
+          "[views]\nof = [\"image\", \"vector\"]\n[encoder.image]\nname = \"dropping\"\n[encoder.vector]\n"
+          "name = \"mlp\"\nwidths = [16]\n"};
+}
+
 class KillableRun : public Workplace, public RunView {
  public:
   explicit KillableRun(const Recipe& recipe, int64_t width = 1024, int64_t steps = kSteps,
@@ -150,6 +158,12 @@ TEST(Kill, ChangesNoBitOfQueuesMomentumTowerPredictorAndPrototypes) {
 
 TEST(Kill, ChangesNoBitOfAnEncoderWithDropoutAndStochasticDepth) {
   expect_two_kills_to_change_nothing(dropping());
+}
+
+TEST(Kill, ChangesNoBitOfTwoModalitiesWithATowerEach) {
+  const std::vector<std::string> names = expect_two_kills_to_change_nothing(two_modalities());
+  for (const char* name : {"tower.vector.encoder.layers.0.weight", "loss.0.logit_scale"})
+    EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
 }
 
 void flip_a_byte(const std::filesystem::path& path) {

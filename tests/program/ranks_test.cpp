@@ -21,6 +21,14 @@ const char* const kMomentum =
 const char* const kCrops =
     "[[loss]]\nname = \"byol\"\n[[loss]]\nname = \"dino\"\n[views]\ncount = 4\nfull = 2\n[momentum]\n"
     "value = 0.9\n[[augment]]\nname = \"random_resized_crop\"\nsize = [8, 8]\nviews = [2, 3]\n";
+// Images and vectors of the same samples, an encoder each, and losses of all three views and of two.
+const std::vector<std::string> kModalities = {"--set", "data.modalities=[\"image\", \"vector\"]",
+                                              "--set", "data.features=6",
+                                              "--set", "loss.0.views=[0, 2]"};
+const char* const kTowers =
+    "[views]\nof = [\"image\", \"image\", \"vector\"]\n[encoder.vector]\nname = \"mlp\"\nwidths = [16, 12]\n"
+    "[[loss]]\nname = \"mv_infonce\"\n[[loss]]\nname = \"byol\"\nviews = [2, 0]\n[momentum]\nvalue = 0.9\n"
+    "[predictor]\nhidden = [12]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
 std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision,
@@ -114,6 +122,9 @@ TEST(WorldSize, ChangesNothingForSmallCropsPrototypesAndCentre) {
 }
 TEST(WorldSize, ChangesNothingForAnEncoderWithDropoutAndStochasticDepth) {
   expect_world_size_is_nothing("infonce", {"--set", "encoder.name=dropping"});
+}
+TEST(WorldSize, ChangesNothingForSeveralModalitiesWithATowerEach) {
+  expect_world_size_is_nothing("clip", kModalities, kTowers);
 }
 TEST(WorldSize, ChangesInfonceByRoundingInSinglePrecision) { expect_ranks_to_round_as_one("infonce"); }
 TEST(WorldSize, ChangesDclwByRoundingInSinglePrecision) {
