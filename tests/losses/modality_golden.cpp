@@ -41,6 +41,26 @@ Tensors clip(const Case& test) {
 
 const Register of_clip("clip", {"clip", clip});
 
+// ---- slip: Mu et al., "SLIP", ECCV 2022: two tables of an experiment, clip and infonce on views of their
+// own.
+
+Tensors slip(const Case& test) {
+  const double weight = test.params.at("ssl_scale");
+  const auto contrast = make_loss("infonce", {{"temperature", test.params.at("ssl_temperature")}});
+  const Result clip = run(*scaled_loss(test, "clip"), image_text(test)),
+               own = run(*contrast, {test.inputs.at("in.aug1"), test.inputs.at("in.aug2")});
+  Tensors all = image_and_text(test, clip);
+  all["out.clip_loss"] = clip.loss;
+  all["out.ssl_loss"] = own.loss;
+  all["out.loss"] = clip.loss + weight * own.loss;
+  all["grad.aug1"] = weight * own.gradients[0];
+  all["grad.aug2"] = weight * own.gradients[1];
+  return all;
+}
+
+const std::string kHits = "a share of hits, in percent, beside the loss";
+const Register of_slip("slip", {"clip", slip, {{"out.clip_acc", kHits}, {"out.ssl_acc", kHits}}});
+
 // ---- siglip: open_clip's SigLipLoss, on one rank and as each of several ranks sees it.
 
 Tensor of_each_rank(foil::Loss& loss, const std::vector<Tensor>& views, int ranks) {
