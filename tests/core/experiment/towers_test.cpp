@@ -116,7 +116,7 @@ TEST(LossViews, AreThoseThatItsTableNamesInItsOrder) {
             "e.toml:10:8: loss.views names view 0 behind a small crop, allowed: views at full size first.");
   EXPECT_EQ(refused("[2]"),
             "e.toml:10:8: loss.views names no view at full size, allowed: one or more of the first 2.");
-  EXPECT_EQ(refused("[0, 3]"), "e.toml:11:9: loss.views[1] = 3, allowed: an integer from 0 to 2.");
+  EXPECT_EQ(refused("[0, 3]"), "e.toml:11:13: loss.views[1] = 3, allowed: an integer from 0 to 2.");
 }
 
 TEST(Views, AreAugmentedByWhatIsForTheirKind) {
