@@ -20,6 +20,7 @@ std::vector<Tensor> encode_all(int64_t count, int64_t batch_size,
   const auto ids = [&](int64_t batch) {
     return torch::arange(batch * batch_size, std::min(count, (batch + 1) * batch_size));
   };
+  if (progress && first < last) progress(what, 0, last - first);
   std::vector<std::vector<Tensor>> parts;  // by output, by batch
   std::vector<Tensor> seen;
   for (int64_t b = first; b < std::max(last, first + 1); ++b) {

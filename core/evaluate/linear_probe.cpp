@@ -181,8 +181,9 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   const int64_t fits = path.size() > 1 ? static_cast<int64_t>(path.size()) + 1 : 1;
   int64_t fitted = 0;
   auto report = [&] {
-    if (progress) progress(++fitted, fits);
+    if (progress) progress(fitted++, fits);
   };
+  report();
 
   const Regression regression(train, label, classes, options);
   const auto wide = torch::TensorOptions(train.device()).dtype(torch::kDouble);

@@ -99,35 +99,57 @@ Progress::Progress(std::string what, int64_t total, int64_t start, Options optio
       done_(start),
       options_(options),
       began_(std::chrono::steady_clock::now()),
-      due_(options.terminal ? began_ : began_ + duration_of(options.seconds_between_lines)) {}
+      due_(options.terminal ? began_ : began_ + duration_of(options.seconds_between_lines)),
+      spoke_(began_) {
+  if (!options_.quiet) keeper_ = std::thread([this] { keep_drawing(); });
+}
 
 Progress::~Progress() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  end_.notify_all();
+  if (keeper_.joinable()) keeper_.join();
   if (line_open_) std::fputc('\n', stderr);
 }
 
+void Progress::keep_drawing() {
+  const auto silence = duration_of(options_.seconds_of_silence);
+  std::unique_lock lock(mutex_);
+  while (!end_.wait_until(lock, spoke_ + silence, [this] { return ended_; })) {
+    if (std::chrono::steady_clock::now() >= spoke_ + silence) draw();  // else it was updated meanwhile
+  }
+}
+
 void Progress::update(int64_t done, const ProgressValues& values) {
+  const std::lock_guard lock(mutex_);
   done_ = done;
   values_ = values;
   drawn_ = false;
   const auto now = std::chrono::steady_clock::now();
+  spoke_ = now;
   if (now < due_) return;
   due_ = now + duration_of(options_.terminal ? kSecondsBetweenDraws : options_.seconds_between_lines);
   draw();
 }
 
 void Progress::message(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   std::fprintf(stderr, "%s%s\n", line_open_ ? "\r\033[K" : "", text.c_str());
   if (std::exchange(line_open_, false)) draw();
 }
 
 void Progress::finish() {
+  const std::lock_guard lock(mutex_);
   if (!drawn_) draw();
   if (std::exchange(line_open_, false)) std::fputc('\n', stderr);
 }
 
 void Progress::draw() {
   if (options_.quiet) return;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  spoke_ = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(spoke_ - began_).count();
   const int columns =
       options_.terminal ? terminal_columns() - 1 : 0;  // a full last column would wrap on some terminals
   const std::string line = progress_line(what_, done_, total_, start_, seconds, values_, columns);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The progress line on stderr, in the manner of tqdm: one line that redraws itself on a terminal, a plain
-// line now and then elsewhere. No colour, so NO_COLOR has nothing to switch off.
+// line now and then elsewhere. Where no update comes, the line is drawn now and then all the same: its clock
+// tells a wait from an end. No colour, so NO_COLOR has nothing to switch off.
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -28,6 +32,7 @@ class Progress {
     bool terminal = false;
     bool quiet = false;
     double seconds_between_lines = 10;  // when not on a terminal
+    double seconds_of_silence = 10;     // without an update, before the line is drawn all the same
   };
   // What fits this process: a terminal when stderr is one that can go back to the start of a line.
   static Options options_for_stderr(bool quiet);
@@ -43,14 +48,19 @@ class Progress {
 
  private:
   void draw();
+  void keep_drawing();
 
   std::string what_;
   int64_t total_, start_, done_;
   Options options_;
   ProgressValues values_;
-  std::chrono::steady_clock::time_point began_, due_;
-  bool drawn_ = false;      // what is on the line is the state now
-  bool line_open_ = false;  // the cursor is behind a bar
+  std::chrono::steady_clock::time_point began_, due_, spoke_;  // spoke_: was updated or drawn
+  bool drawn_ = false;                                         // what is on the line is the state now
+  bool line_open_ = false;                                     // the cursor is behind a bar
+  bool ended_ = false;
+  std::mutex mutex_;  // guards all of it
+  std::condition_variable end_;
+  std::thread keeper_;  // last: it uses what is above
 };
 
 }  // namespace foil

@@ -3,6 +3,7 @@
 #include "run/progress.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -97,6 +98,25 @@ TEST(Progress, IsSparingElsewhereButShowsTheEnd) {
   const std::string text = printed({false, false, 3600}, true);
   EXPECT_EQ(text.find("x  33%"), text.npos) << text;
   EXPECT_NE(text.find("x 100% 3/3 ["), text.npos) << text;
+}
+
+// Reads until the text has come; without it, for ever.
+TEST(Progress, DrawsAlsoWhileNoUpdateComes) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const int before = ::dup(STDERR_FILENO);
+  ::dup2(ends[1], STDERR_FILENO);
+  std::string text;
+  {
+    Progress progress("x", 3, 0, {false, false, 3600, 0.001});
+    progress.update(1, {});
+    const std::string wanted = "x  33% 1/3 [";
+    for (char c; text.find(wanted, text.find(wanted) + 1) == text.npos && ::read(ends[0], &c, 1) == 1;)
+      text += c;
+  }
+  ::dup2(before, STDERR_FILENO);
+  for (const int one : {before, ends[0], ends[1]}) ::close(one);
+  EXPECT_EQ(text.find_first_of("\r\033"), text.npos) << text;
 }
 
 TEST(Progress, QuietPrintsMessagesOnly) { EXPECT_EQ(printed({true, true, 0}, true), "a message\n"); }
