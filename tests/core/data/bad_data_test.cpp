@@ -23,21 +23,27 @@ using test::gzip;
 using test::idx;
 using test::noise;
 
+Bytes images() { return idx({60, 28, 28}, noise(60 * 784)); }
+
 void write_mnist(const Folder& folder) {
-  folder.write("train-images-idx3-ubyte.gz", gzip(idx({60, 28, 28}, noise(60 * 784))));
+  folder.write("train-images-idx3-ubyte.gz", gzip(images()));
   folder.write("train-labels-idx1-ubyte.gz", gzip(idx({60}, Bytes(60, 3))));
   folder.write("t10k-images-idx3-ubyte", idx({5, 28, 28}, noise(5 * 784)));
   folder.write("t10k-labels-idx1-ubyte", idx({5}, Bytes(5, 9)));
 }
 
-TEST(BadData, IdxFilesAreRefusedWithTheReason) {
-  const Bytes images = idx({60, 28, 28}, noise(60 * 784)), zipped = gzip(images);
-  expect_messages(
+void expect_mnist_refused(const std::vector<test::Case>& cases) {
+  expect_messages(cases, write_mnist, [](const Folder& f) { Mnist(Mnist::Options{f.path()}); });
+}
+
+TEST(BadData, IdxFilesOfAnotherLengthOrDamagedAreRefused) {
+  const Bytes whole = images(), zipped = gzip(whole);
+  expect_mnist_refused(
       {{"a file that ends early",
-        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 16 + 59 * 784 + 5))); },
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(whole, 16 + 59 * 784 + 5))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: 60 images expected, the file ends after 59."},
        {"a header that ends early",
-        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(images, 10))); },
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", gzip(cut(whole, 10))); },
         "5 FOLDER/train-images-idx3-ubyte.gz: the file ends inside its header."},
        {"an empty file", [](const Folder& f) { f.write("t10k-images-idx3-ubyte", {}); },
         "5 FOLDER/t10k-images-idx3-ubyte: the file ends inside its header."},
@@ -46,7 +52,20 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
           f.write("t10k-images-idx3-ubyte", idx({4, 28, 28}, noise(5 * 784)));
         },
         "5 FOLDER/t10k-images-idx3-ubyte: 4 images expected, the file goes on after them."},
-       {"a header beyond belief",
+       {"a truncated gzip",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() / 2)); },
+        "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
+       {"a gzip without its last byte",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() - 1)); },
+        "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
+       {"a damaged gzip",
+        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", flipped(zipped, zipped.size() - 6)); },
+        "5 FOLDER/train-images-idx3-ubyte.gz: incorrect data check."}});
+}
+
+TEST(BadData, IdxHeadersThatCannotBeAreRefused) {
+  expect_mnist_refused(
+      {{"a header beyond belief",
         [](const Folder& f) {
           f.write("t10k-images-idx3-ubyte", idx({4294967295, 65535, 65535}, noise(100)));
         },
@@ -70,25 +89,23 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
         "5 FOLDER/train-labels-idx1-ubyte.gz: "
         "70000000 labels are 70 MB, more than 100 times the 70 kB of the file. "
         "If that is right, gunzip it first."},
-       {"a FIFO in place of a file",
-        [](const Folder& f) {
-          std::filesystem::remove(f / "t10k-labels-idx1-ubyte");
-          ASSERT_EQ(::mkfifo((f / "t10k-labels-idx1-ubyte").c_str(), 0600), 0);
-        },
-        "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: it is no file, but a FIFO, a socket or a device."},
        {"labels where images should be",
         [](const Folder& f) { f.write("t10k-images-idx3-ubyte", idx({5}, Bytes(5, 1))); },
         "5 FOLDER/t10k-images-idx3-ubyte: starts with 00 00 08 01, expected for images: "
         "00 00 08 03 or 00 00 08 04."},
        {"images where labels should be",
-        [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", zipped); },
+        [&](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(images())); },
         "5 FOLDER/train-labels-idx1-ubyte.gz: starts with 00 00 08 03, expected for labels: 00 00 08 01."},
        {"another file altogether",
         [](const Folder& f) {
           f.write("t10k-labels-idx1-ubyte", {'<', 'h', 't', 'm', 'l'});
         },
-        "5 FOLDER/t10k-labels-idx1-ubyte: starts with 3c 68 74 6d, expected for labels: 00 00 08 01."},
-       {"a label too few",
+        "5 FOLDER/t10k-labels-idx1-ubyte: starts with 3c 68 74 6d, expected for labels: 00 00 08 01."}});
+}
+
+TEST(BadData, IdxFilesThatDoNotFitTogetherAreRefused) {
+  expect_mnist_refused(
+      {{"a label too few",
         [](const Folder& f) { f.write("train-labels-idx1-ubyte.gz", gzip(idx({59}, Bytes(59, 3)))); },
         "5 FOLDER/train-labels-idx1-ubyte.gz: "
         "59 labels, but FOLDER/train-images-idx3-ubyte.gz holds 60 images."},
@@ -101,30 +118,30 @@ TEST(BadData, IdxFilesAreRefusedWithTheReason) {
         [](const Folder& f) {
           f.write("t10k-images-idx3-ubyte", idx({5, 28, 27}, noise(5 * 28 * 27)));
         },
-        "5 test samples are [1, 28, 27], training samples [1, 28, 28]; they must agree."},
-       {"a truncated gzip",
-        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() / 2)); },
-        "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
-       {"a gzip without its last byte",
-        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", cut(zipped, zipped.size() - 1)); },
-        "5 FOLDER/train-images-idx3-ubyte.gz: unexpected end of file."},
-       {"a damaged gzip",
-        [&](const Folder& f) { f.write("train-images-idx3-ubyte.gz", flipped(zipped, zipped.size() - 6)); },
-        "5 FOLDER/train-images-idx3-ubyte.gz: incorrect data check."},
-       {"a file that went away",
-        [](const Folder& f) { std::filesystem::remove(f / "train-labels-idx1-ubyte.gz"); },
-        "5 FOLDER/train-labels-idx1-ubyte: cannot be opened: No such file or directory."},
+        "5 test samples are [1, 28, 27], training samples [1, 28, 28]; they must agree."}});
+}
+
+TEST(BadData, WhatIsNoIdxFileIsRefused) {
+  expect_mnist_refused(
+      {{"a FIFO in place of a file",
+        [](const Folder& f) {
+          std::filesystem::remove(f / "t10k-labels-idx1-ubyte");
+          ASSERT_EQ(::mkfifo((f / "t10k-labels-idx1-ubyte").c_str(), 0600), 0);
+        },
+        "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: it is no file, but a FIFO, a socket or a device."},
        {"a folder in place of a file",
         [](const Folder& f) {
           std::filesystem::remove(f / "t10k-labels-idx1-ubyte");
           std::filesystem::create_directory(f / "t10k-labels-idx1-ubyte");
         },
         "5 FOLDER/t10k-labels-idx1-ubyte: cannot be read: Is a directory."},
+       {"a file that went away",
+        [](const Folder& f) { std::filesystem::remove(f / "train-labels-idx1-ubyte.gz"); },
+        "5 FOLDER/train-labels-idx1-ubyte: cannot be opened: No such file or directory."},
        {"no data at all", [](const Folder& f) { std::filesystem::remove(f / "train-images-idx3-ubyte.gz"); },
         "5 mnist: no train-images-idx3-ubyte[.gz] in FOLDER. "
         "To get it: the four .gz files of MNIST in one folder; "
-        "or set data.path, or FOIL_DATA to the folder that holds mnist/."}},
-      write_mnist, [](const Folder& f) { Mnist(Mnist::Options{f.path()}); });
+        "or set data.path, or FOIL_DATA to the folder that holds mnist/."}});
 }
 
 TEST(BadData, ChannelsThatStandLastAreRefused) {
