@@ -5,6 +5,13 @@
 #include "tests/support/run_foil.h"
 
 #include <nlohmann/json.hpp>
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
 
 namespace {
 

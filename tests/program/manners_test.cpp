@@ -2,6 +2,9 @@
 // How the program behaves around a run: begun again, restarted, on which stream, from which folder.
 #include "manners.h"
 
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
 #include <map>
 #include <regex>
 

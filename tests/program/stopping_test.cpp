@@ -2,6 +2,9 @@
 // A run that is interrupted, asked to be run again, or killed, and how it goes on.
 #include "manners.h"
 
+#include <signal.h>
+
+#include <filesystem>
 #include <set>
 
 namespace {
