@@ -40,6 +40,9 @@ View waves() {
   view.data.masked_fill_(torch::arange(4000) >= view.length.unsqueeze(1), 0);
   return view;
 }
+View spectrograms() {
+  return view_of((random_numbers({kSamples, 1, 64, 70}, 6) * 4 - 2).to(at::kFloat), Kind::audio);
+}
 View texts() {
   View view = view_of(torch::zeros({kSamples, 40}, at::kByte), Kind::text);
   const char* const some[kSamples] = {"",          "a",
@@ -66,12 +69,13 @@ const std::vector<Data> kData = {{"images [3, 24, 20]", {Kind::image, {3, 24, 20
                                  {"images [1, 24, 20]", {Kind::image, {1, 24, 20}}, grey_images},
                                  {"vectors [6]", {Kind::vector, {6}}, vectors},
                                  {"waves [4000]", {Kind::audio, {4000}, 8000}, waves},
+                                 {"spectrograms [1, 64, 70]", {Kind::audio, {1, 64, 70}, 8000}, spectrograms},
                                  {"text [40]", {Kind::text, {40}, 256}, texts},
                                  {"images of different sizes", {Kind::image, {3, -1, -1}}, ragged_images}};
 
 // The samples as numbers, as behind another augmentation; of text its bytes.
 Tensor as_numbers(const View& view) {
-  if (view.kind == Kind::image) return as_float_image(view.data);
+  if (view.data.dim() == 4) return as_float_image(view.data);
   return view.kind == Kind::audio ? as_float_wave(view.data) : view.data;
 }
 
