@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Images and waves of the same samples in one run: an encoder of images takes the spectrograms.
+#include "tests/support/watched_run.h"
+
+namespace foil {
+namespace {
+
+const std::string kRun =
+    "[run]\nname = \"small\"\nsteps = 3\nthreads = 1\n"
+    "[data]\nname = \"synthetic\"\nmodalities = [\"image\", \"audio\"]\nsamples = 96\ntest_samples = 40\n"
+    "classes = 3\nchannels = 3\nsize = 12\nbatch_size = 32\n[views]\nof = [\"image\", \"audio\"]\n"
+    "[encoder]\nname = \"small_cnn\"\nwidths = [8]\n[encoder.audio]\nname = \"small_cnn\"\nwidths = [8, 16]\n"
+    "[head]\ndims = [16, 8]\n[[loss]]\nname = \"infonce\"\n[optimizer]\nname = \"sgd\"\n"
+    "learning_rate = 0.05\n[evaluate]\nlinear = false\nneighbours = 5\n"
+    "[[augment]]\nname = \"random_resized_crop\"\nsize = [12, 12]\n";
+const std::string kJitter = "[[augment]]\nname = \"wave_jitter\"\n";
+const std::string kLogMel = "[[augment]]\nname = \"log_mel\"\nframes = 16\n";
+const std::string kMask = "[[augment]]\nname = \"spectrogram_mask\"\ntime = 4\n";
+
+Outcome trained(const Workplace& place, const std::string& augment, const std::string& set = "run.seed=0") {
+  place.write("small.toml", kRun + augment);
+  return foil_within(place, {"train", "small.toml", "--quiet", "--set", set});
+}
+
+TEST(Spectrograms, TrainASmallCnnBesideThatOfTheImages) {
+  const Workplace place;
+  const Outcome outcome = trained(place, kJitter + kLogMel + kMask);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const RunView run(place);
+  const std::vector<double> losses = run.losses();
+  ASSERT_EQ(losses.size(), 3u);
+  for (const double loss : losses) EXPECT_TRUE(std::isfinite(loss));
+  const auto state = run.state();
+  EXPECT_EQ(state.at("tower.image.encoder.conv1.weight").sizes(), (at::IntArrayRef{8, 3, 3, 3}));
+  EXPECT_EQ(state.at("tower.audio.encoder.conv1.weight").sizes(), (at::IntArrayRef{8, 1, 3, 3}));
+  const std::string results = run.results().dump();
+  EXPECT_NE(results.find("log_mel40x16_rate8000"), std::string::npos) << results;
+}
+
+TEST(Spectrograms, AreAskedForWhereTheyAreMissing) {
+  const Workplace place;
+  const Outcome waves = trained(place, kJitter);
+  EXPECT_EQ(waves.code, 2);
+  EXPECT_NE(waves.err.find("small_cnn: the data is audio of length 2000, allowed: images or spectrograms"),
+            std::string::npos)
+      << waves.err;
+  const Outcome order = trained(place, kMask + kLogMel);
+  EXPECT_EQ(order.code, 2);
+  EXPECT_NE(order.err.find("spectrogram_mask: a sample is [2000], allowed: spectrograms [C, H, W]"),
+            std::string::npos)
+      << order.err;
+  const Outcome rate = trained(place, kLogMel + "rate = 16000\n");
+  EXPECT_EQ(rate.code, 2);
+  EXPECT_NE(rate.err.find("rate = 16000, allowed: 8000, the samples per second of the data."),
+            std::string::npos)
+      << rate.err;
+}
+
+}  // namespace
+}  // namespace foil
