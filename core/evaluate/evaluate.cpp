@@ -67,16 +67,16 @@ void measure_place(Measuring& of, const EvaluateOptions& options) {
   if (options.geometry) in_one_step(of, "geometry", [&] { measure_geometry(of); });
 }
 
-// What can only be measured between modalities: each is searched for the samples of every other. The numbers
-// of the last place that is asked for head the tables.
+// What can only be measured between modalities, by their projections, which are of one space: each is
+// searched for the samples of every other. These numbers head the tables.
 void measure_between(const std::vector<Subject>& subjects, const Embedded& embedded, const Dataset& data,
-                     const EvaluateOptions& options, size_t place, Measuring& of) {
+                     const EvaluateOptions& options, Measuring& of) {
   const std::vector<Encodings>& all = embedded.rows();
   const Tensor groups = data.groups(embedded.measured);
   for (size_t a = 0; a < subjects.size(); ++a) {
     for (size_t b = 0; b < subjects.size(); ++b) {
       if (a == b) continue;
-      const Tensor &queries = all[a].rows[place], &candidates = all[b].rows[place];
+      const Tensor &queries = all[a].rows.back(), &candidates = all[b].rows.back();
       const std::string &from = subjects[a].preparation, &to = subjects[b].preparation;
       of.preparation = from == to ? from : from + "+" + to;
       const Search search{subjects[a].modality,
@@ -170,17 +170,11 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
     }
   }
   if (!several || !options.retrieval) return result;
-  const auto asked = [&](const std::string& name) {
-    return std::find(options.on.begin(), options.on.end(), name) != options.on.end();
-  };
   Measuring between(ranks, progress, result);
+  between.place = kPlaces.back();
+  between.heads = true;
   between.split = name_of(embedded.measured);
-  for (size_t place = 0; place < kPlaces.size(); ++place) {
-    if (!asked(kPlaces[place])) continue;
-    between.place = kPlaces[place];
-    between.heads = kPlaces[place] == "projections" || !asked("projections");
-    measure_between(subjects, embedded, data, options, place, between);
-  }
+  measure_between(subjects, embedded, data, options, between);
   return result;
 }
 
