@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Grid rows, and their products by torch or, of single pairs on the CPU, by a loop that the compiler
-// vectorises for what the processor has.
+// Grid rows and their products: by torch, on the CPU partly by loops that the compiler vectorises for what
+// the processor has.
 #include "evaluate/exact_cosine.h"
 
 #include "evaluate/checks.h"
@@ -9,9 +9,12 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #pragma GCC optimize("O3")  // GCC's -O2 leaves loops of unknown length scalar
 
+#define FOIL_INLINE inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define FOIL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -35,13 +38,51 @@ FOIL_CLONES double dot(const float* a, const float* b, int64_t size) {
   return lane[0];
 }
 
+// A row divided by its length, on the grid. The same operations as unit_rows and the rounding of torch.
+template <class T>
+FOIL_INLINE void round_row_as(const T* row, int64_t size, float* out) {
+  double lane[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (int64_t j = 0; j < kLanes; ++j)
+      lane[j] += static_cast<double>(row[i + j]) * static_cast<double>(row[i + j]);
+  }
+  for (; i < size; ++i) lane[0] += static_cast<double>(row[i]) * static_cast<double>(row[i]);
+  for (int64_t j = 1; j < kLanes; ++j) lane[0] += lane[j];
+  const double length = std::max(std::sqrt(lane[0]), std::numeric_limits<double>::min());
+  for (i = 0; i < size; ++i)
+    out[i] = static_cast<float>(std::rint(static_cast<double>(row[i]) / length * 0x1p24) * 0x1p-24);
+}
+FOIL_CLONES void round_row(const float* row, int64_t size, float* out) { round_row_as(row, size, out); }
+FOIL_CLONES void round_row(const double* row, int64_t size, float* out) { round_row_as(row, size, out); }
+
+template <class T>
+void round_rows(const T* rows, int64_t count, int64_t size, float* out) {
+  at::parallel_for(0, count, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) round_row(rows + i * size, size, out + i * size);
+  });
+}
+
 }  // namespace
 
-Tensor exact_unit_rows(const Tensor& x) { return unit_rows(x).mul_(0x1p24).round_().mul_(0x1p-24); }
+Tensor exact_unit_rows(const Tensor& x) {
+  if (x.is_cpu()) return grid_rows(x, 0).to(torch::kDouble);
+  return unit_rows(x).mul_(0x1p24).round_().mul_(0x1p-24);
+}
 
 Tensor grid_rows(const Tensor& x, int64_t chunk_bytes) {
-  const int64_t rows = x.size(0), chunk = std::max<int64_t>(1, chunk_bytes / 8 / x.size(1));
+  const int64_t rows = x.size(0), size = x.size(1);
   Tensor out = torch::empty(x.sizes(), x.options().dtype(torch::kFloat));
+  if (x.is_cpu()) {  // one loop: the same in torch is seven, over all memory
+    if (x.scalar_type() == torch::kDouble) {
+      round_rows(x.contiguous().const_data_ptr<double>(), rows, size, out.mutable_data_ptr<float>());
+    } else {
+      const Tensor same = x.to(torch::kFloat).contiguous();
+      round_rows(same.const_data_ptr<float>(), rows, size, out.mutable_data_ptr<float>());
+    }
+    return out;
+  }
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / 8 / size);
   for (int64_t i = 0; i < rows; i += chunk) {
     const int64_t count = std::min(chunk, rows - i);
     out.narrow(0, i, count).copy_(exact_unit_rows(x.narrow(0, i, count)));

@@ -13,7 +13,8 @@ namespace foil {
 
 // Grid rows of x [N, D] in fp64.
 Tensor exact_unit_rows(const Tensor& x);
-// The same numbers in fp32, which holds them: a contiguous [N, D]. Working memory: a few times `chunk_bytes`.
+// The same numbers in fp32, which holds them: a contiguous [N, D]. Working memory: a few times `chunk_bytes`
+// on a device, none on the CPU but a copy of rows that are neither fp32 nor fp64, or not contiguous.
 Tensor grid_rows(const Tensor& x, int64_t chunk_bytes);
 
 // The similarity of two grid rows on the CPU.

@@ -25,7 +25,7 @@
 namespace foil {
 namespace {
 
-constexpr int64_t kStrip = 256;
+constexpr int64_t kStrip = 512, kSmallStrip = 32;
 constexpr int64_t kMostTerms = 100'000;  // up to it 1.01 covers 1 / (1 - D u) and rows a little longer than 1
 
 // A similarity in fp32 of `high` or more is at least the threshold, one below `low` is less.
@@ -62,17 +62,21 @@ struct Tile {
   int64_t columns, size;
 };
 
-// How many of the tile are at least the threshold; adds those that were computed again to `again`.
-int64_t reached(const Tile& tile, double threshold, double bound, int64_t& again) {
-  const Band band = band_of(threshold, bound);
+// How many of the columns begin, ..., end-1 of the tile are at least the threshold; adds those that were
+// computed again to `again`. In strips, of which those with an open column are cut smaller.
+int64_t reached(const Tile& tile, double threshold, Band band, int64_t begin, int64_t end, int64_t strip,
+                int64_t& again) {
   int64_t all = 0;
-  for (int64_t begin = 0; begin < tile.columns; begin += kStrip) {
-    const int64_t end = std::min(begin + kStrip, tile.columns);
-    const Counts found = count(tile.similarity + begin, end - begin, band);
+  for (; begin < end; begin += strip) {
+    const int64_t stop = std::min(begin + strip, end);
+    const Counts found = count(tile.similarity + begin, stop - begin, band);
+    if (found.open > 0 && strip > kSmallStrip) {
+      all += reached(tile, threshold, band, begin, stop, kSmallStrip, again);
+      continue;
+    }
     all += found.reached;
-    if (found.open == 0) continue;
     again += found.open;
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = begin; found.open > 0 && i < stop; ++i) {
       if (tile.similarity[i] >= band.low && tile.similarity[i] < band.high)
         all += exact_dot(tile.query, tile.rows + i * tile.size, tile.size) >= threshold;
     }
@@ -135,7 +139,8 @@ std::optional<std::vector<Placed>> place_by_screening(const Tensor& queries, int
         int64_t added = 0;
         for (size_t j = 0; j < row.similarity.size(); ++j) {
           if (j == 0 || row.similarity[j] != row.similarity[j - 1]) {
-            added = reached(mine, row.similarity[j], bound, again_here);
+            added = reached(mine, row.similarity[j], band_of(row.similarity[j], bound), 0, width, kStrip,
+                            again_here);
             made_here += width;
           }
           row.at_least[j] += added;
