@@ -1,104 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading IDX files, and the two data sets that are known by name.
+// Data sets made of IDX files, and the two of them that are known by name.
 #include "data/idx.h"
 
 #include "data/file.h"
-#include "run/file.h"
+#include "data/idx_file.h"
 
 #include <torch/types.h>
 
-#include <array>
-#include <cstdio>
-#include <functional>
-#include <numeric>
 #include <optional>
 
 namespace foil {
 namespace {
-
-constexpr int64_t kMostRatio = 100;                 // a gzip file may expand so many times
-constexpr int64_t kMostAnyway = int64_t{64} << 20;  // or to so many bytes
-
-// An IDX file of an allowed number of dimensions; `noun` is what its rows are. Its header is looked at before
-// its data is read.
-class IdxFile {
- public:
-  IdxFile(const std::string& path, int low, int high, const char* noun) : file_(path), noun_(noun) {
-    read_header(low, high);
-    check_size();
-  }
-
-  const std::vector<int64_t>& sizes() const { return sizes_; }
-
-  // The unsigned bytes, of the sizes of the header.
-  Tensor read() {
-    Tensor data = torch::empty(sizes_, torch::kByte);
-    const int64_t got = file_.read(data.mutable_data_ptr(), data.numel());
-    if (got < data.numel()) ends_after(got);
-    uint8_t more = 0;
-    if (file_.read(&more, 1) > 0) goes_on();
-    return data;
-  }
-
- private:
-  void read_header(int low, int high) {
-    const std::string& path = file_.path();
-    std::array<uint8_t, 4> magic{};
-    if (file_.read(magic.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
-    const int dimensions = magic[3];
-    if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || dimensions < low || dimensions > high) {
-      std::array<char, 16> got{};
-      std::snprintf(got.data(), got.size(), "%02x %02x %02x %02x", magic[0], magic[1], magic[2], magic[3]);
-      fail(Exit::data, path, ": starts with ", got.data(), ", expected for ", noun_, ": 00 00 08 0", low,
-           low == high ? std::string() : " or 00 00 08 0" + std::to_string(high), ".");
-    }
-    for (int d = 0; d < dimensions; ++d) {
-      std::array<uint8_t, 4> word{};
-      if (file_.read(word.data(), 4) < 4) fail(Exit::data, path, ": the file ends inside its header.");
-      sizes_.push_back(int64_t{word[0]} << 24 | int64_t{word[1]} << 16 | int64_t{word[2]} << 8 |
-                       int64_t{word[3]});
-    }
-    for (size_t d = 1; d < sizes_.size(); ++d) {
-      if (sizes_[d] == 0)
-        fail(Exit::data, path, ": ", noun_, " of size ", at::IntArrayRef(sizes_).slice(1), ".");
-    }
-    if (sizes_[0] == 0) fail(Exit::data, path, ": holds no ", noun_, ".");
-  }
-
-  // The product of the header against the bytes on the disk.
-  void check_size() {
-    const std::string& path = file_.path();
-    double elements = 1;  // a product of four 32-bit numbers fits no integer
-    for (const int64_t size : sizes_) elements *= static_cast<double>(size);
-    const int64_t bytes = file_size(path);
-    if (elements > 1032.0 * static_cast<double>(bytes)) {  // deflate expands no further
-      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " expected, a file of ", bytes,
-           " bytes cannot hold them.");
-    }
-    const int64_t promised = static_cast<int64_t>(elements), header = 4 + 4 * std::ssize(sizes_);
-    if (!file_.compressed() && promised > bytes - header) ends_after(bytes - header);
-    if (!file_.compressed() && promised < bytes - header) goes_on();
-    if (file_.compressed() && promised > std::max(kMostAnyway, kMostRatio * bytes)) {
-      fail(Exit::data, path, ": ", sizes_[0], " ", noun_, " are ", readable_bytes(promised), ", more than ",
-           kMostRatio, " times the ", readable_bytes(bytes),
-           " of the file. If that is right, gunzip it first.");
-    }
-    require_memory(path, elements);
-  }
-
-  [[noreturn]] void ends_after(int64_t bytes) const {
-    const int64_t row = std::accumulate(sizes_.begin() + 1, sizes_.end(), int64_t{1}, std::multiplies<>());
-    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file ends after ",
-         bytes / row, ".");
-  }
-  [[noreturn]] void goes_on() const {
-    fail(Exit::data, file_.path(), ": ", sizes_[0], " ", noun_, " expected, the file goes on after them.");
-  }
-
-  ByteReader file_;
-  const char* noun_;
-  std::vector<int64_t> sizes_;
-};
 
 // Images whose last size is one of channels and whose first is none: [H, W, 3]. A square [C, W, W] is not
 // doubted.

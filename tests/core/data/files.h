@@ -41,9 +41,9 @@ inline Bytes gzip(const Bytes& plain) {
   return out;
 }
 
-// An IDX file of unsigned bytes.
-inline Bytes idx(const std::vector<uint32_t>& sizes, const Bytes& payload) {
-  Bytes out{0, 0, 8, static_cast<uint8_t>(sizes.size())};
+// An IDX file, of unsigned bytes unless `type` says otherwise.
+inline Bytes idx(const std::vector<uint32_t>& sizes, const Bytes& payload, uint8_t type = 8) {
+  Bytes out{0, 0, type, static_cast<uint8_t>(sizes.size())};
   for (uint32_t n : sizes) {
     for (int shift : {24, 16, 8, 0}) out.push_back(static_cast<uint8_t>(n >> shift));
   }
@@ -59,6 +59,25 @@ inline Bytes noise(size_t count, uint32_t seed = 1) {
     byte = static_cast<uint8_t>(seed >> 24);
   }
   return out;
+}
+
+// Numbers of `width` bytes each, the highest first.
+inline Bytes big_endian(const std::vector<int32_t>& numbers, int width) {
+  Bytes out;
+  for (const int32_t number : numbers)
+    for (int byte = width - 1; byte >= 0; --byte)
+      out.push_back(static_cast<uint8_t>(static_cast<uint32_t>(number) >> (8 * byte)));
+  return out;
+}
+
+inline Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+// The folder of a real data set under FOIL_DATA, for ValuesIn(): none where there is none.
+inline std::vector<std::string> real(const std::string& name) {
+  const char* root = std::getenv("FOIL_DATA");
+  const std::string folder = std::string(root ? root : "") + "/" + name;
+  return root && std::filesystem::exists(folder) ? std::vector<std::string>{folder}
+                                                 : std::vector<std::string>();
 }
 
 // An environment variable for the length of a scope; null = not set.
