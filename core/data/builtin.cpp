@@ -3,6 +3,7 @@
 #include "data/builtin.h"
 
 #include "data/cifar.h"
+#include "data/digits.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/stl10.h"
@@ -19,6 +20,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Cifar100>("cifar100");
   plugin.dataset<Stl10>("stl10");
   plugin.dataset<ImageFolder>("image_folder");
+  plugin.dataset<Digits>("digits");
   plugin.dataset<Synthetic>("synthetic");
   plugin.sampler<Uniform>("uniform");
 }
