@@ -4,6 +4,7 @@
 
 #include "data/cifar.h"
 #include "data/digits.h"
+#include "data/emoji.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/stl10.h"
@@ -21,6 +22,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Stl10>("stl10");
   plugin.dataset<ImageFolder>("image_folder");
   plugin.dataset<Digits>("digits");
+  plugin.dataset<Emoji>("emoji");
   plugin.dataset<Synthetic>("synthetic");
   plugin.sampler<Uniform>("uniform");
 }
