@@ -7,6 +7,7 @@
 #include "data/emoji.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
+#include "data/pairs.h"
 #include "data/stl10.h"
 #include "data/synthetic.h"
 #include "data/uniform.h"
@@ -23,6 +24,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<ImageFolder>("image_folder");
   plugin.dataset<Digits>("digits");
   plugin.dataset<Emoji>("emoji");
+  plugin.dataset<Pairs>("pairs");
   plugin.dataset<Synthetic>("synthetic");
   plugin.sampler<Uniform>("uniform");
 }

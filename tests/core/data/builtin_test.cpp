@@ -57,8 +57,8 @@ TEST(Builtin, HasTheseNames) {
   for (const auto& [name, component] : builtin().components) names.push_back(name);
   EXPECT_EQ(names, (std::vector<std::string>{"data set cifar10", "data set cifar100", "data set digits",
                                              "data set emoji", "data set fashion_mnist", "data set idx",
-                                             "data set image_folder", "data set mnist", "data set stl10",
-                                             "data set synthetic", "sampler uniform"}));
+                                             "data set image_folder", "data set mnist", "data set pairs",
+                                             "data set stl10", "data set synthetic", "sampler uniform"}));
 }
 
 TEST(Builtin, NoOptionTakesAKeyOfTheSelection) {
