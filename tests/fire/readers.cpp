@@ -59,7 +59,7 @@ void read_experiment(const std::string& folder) {
 
 void read_dataset(const std::string& folder) {
   const Experiment x = build(check(load_trials(folder + "/e.toml", {}).at(0).root, find), at::kCPU);
-  for (const Split split : {Split::train, Split::test}) {
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
     const int64_t size = x.dataset->size(split);
     if (size > 0) x.dataset->read(split, torch::arange(std::min<int64_t>(size, 64)));
   }
@@ -125,7 +125,8 @@ Reader reader_of(const std::string& name) {
       {"records", read_records},  {"study", read_study},         {"plugin", read_plugin},
       {"score", read_embeddings}, {"idx", read_dataset},         {"cifar10", read_dataset},
       {"cifar100", read_dataset}, {"stl10", read_dataset},       {"png", read_dataset},
-      {"jpeg", read_dataset}};
+      {"jpeg", read_dataset},     {"digits", read_dataset},      {"emoji", read_dataset},
+      {"pairs", read_dataset}};
   const auto it = readers.find(name);
   if (it == readers.end()) fail(Exit::usage, "foil_readers: unknown reader '", name, "'.");
   return it->second;

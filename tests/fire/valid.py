@@ -41,8 +41,8 @@ def experiment(path, data, more=""):
     write(path / "e.toml", HEAD + f"[data]\n{data}\nbatch_size = 4\n" + more + TAIL)
 
 
-def idx(sizes, payload):
-    return struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + payload
+def idx(sizes, payload, type=8):
+    return struct.pack(f">HBB{len(sizes)}I", 0, type, len(sizes), *sizes) + payload
 
 
 def png(width, height):
@@ -126,6 +126,38 @@ def make_jpeg(path):
     image_folder(path, "jpg", lambda i: base64.b64decode(JPEG[i]))
 
 
+SPLITS = ["train"] * 8 + ["validation"] * 2 + ["test"] * 6
+
+
+def make_digits(path):
+    experiment(path, 'name = "digits"\npath = "data"', '[views]\nof = ["image", "image"]\n')
+    digits = bytes(i % 10 for i in range(16))
+    write(path / "data/images-idx3-ubyte.gz", gzip.compress(idx([16, 8, 8], noise(16 * 64)), mtime=0))
+    write(path / "data/audio-idx2-short.gz", gzip.compress(idx([16, 20], noise(16 * 40), 0x0B), mtime=0))
+    write(path / "data/audio-lengths-idx1-int", idx([16], struct.pack(">16i", *[20] * 16), 0x0C))
+    write(path / "data/labels-idx1-ubyte", idx([16], digits))
+    write(path / "data/index.tsv", "row\tsplit\tdigit\ttext\n" +
+          "".join(f"{i}\t{split}\t{digits[i]}\tthe digit \u00e9 {digits[i]}\n" for i, split in enumerate(SPLITS)))
+
+
+def make_emoji(path):
+    experiment(path, 'name = "emoji"\npath = "data"\nlanguages = ["en", "ja"]\nkeywords = true\ncore = true',
+               '[views]\nof = ["image", "image"]\n')
+    write(path / "data/images-idx4-ubyte.gz", gzip.compress(idx([16, 3, 8, 8], noise(16 * 192)), mtime=0))
+    write(path / "data/index.tsv", "row\tsplit\tcore\tname_en\tkeywords_en\tname_ja\tkeywords_ja\n" +
+          "".join(f"{i}\t{split}\t{i % 2}\tthing {i}\ta|b\t\u4e16{i}\t\u754c\n" for i, split in enumerate(SPLITS)))
+
+
+def make_pairs(path):
+    experiment(path, 'name = "pairs"\npath = "data"\ngroup = "id"\nmax_bytes = 20',
+               '[views]\nof = ["query", "document"]\n[[augment]]\nname = "hashed_ngrams"\n')
+    write(path / "e.toml", (path / "e.toml").read_text().replace('name = "small_cnn"\nwidths = [4]', 'name = "text_bag"'))
+    rows = [{"id": i % 3, "query": f"what {i}", "document": f"gr\u00fc\u00df {i}, a \"longer\" text\n", "more": [None, {"x": 1.5}]} for i in range(8)]
+    write(path / "data/train.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write(path / "data/validation.jsonl.gz", gzip.compress(json.dumps(rows[0]).encode(), mtime=0))
+    write(path / "data/test.tsv", "query\tid\tdocument\n" + "".join(f"what {i}\t{i % 3}\t\u4e16\u754c {i}\n" for i in range(6)))
+
+
 def make_safetensors(path):
     write(path / "a.safetensors", safetensors({"a": floats(3, 4), "b.c": integers(1, 2, 3), "empty": floats(0, 4)}))
 
@@ -168,7 +200,8 @@ def make_plugin(path, source, build):
 
 
 PLAIN = {"toml": make_toml, "idx": make_idx, "cifar10": make_cifar10, "cifar100": make_cifar100, "stl10": make_stl10,
-         "png": make_png, "jpeg": make_jpeg, "safetensors": make_safetensors, "score": make_score}
+         "png": make_png, "jpeg": make_jpeg, "digits": make_digits, "emoji": make_emoji,
+         "pairs": make_pairs, "safetensors": make_safetensors, "score": make_score}
 WRITTEN = {"study": make_study, "records": make_records, "checkpoint": make_checkpoint, "plugin": make_plugin}
 
 
