@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Images and waves of the same samples in one run: an encoder of images takes the spectrograms.
+// Several modalities in one run: an encoder of images takes the spectrograms of waves, and a loss that knows
+// nothing of modalities learns from images and texts.
 #include "tests/support/watched_run.h"
 
 namespace foil {
@@ -54,6 +55,43 @@ TEST(Spectrograms, AreAskedForWhereTheyAreMissing) {
   EXPECT_NE(rate.err.find("rate = 16000, allowed: 8000, the samples per second of the data."),
             std::string::npos)
       << rate.err;
+}
+
+// Images and texts of the same samples, twenty steps.
+std::string image_and_text(const std::string& loss) {
+  return "[run]\nname = \"small\"\nsteps = 20\nthreads = 1\n[data]\nname = \"synthetic\"\n"
+         "modalities = [\"image\", \"text\"]\nsamples = 96\ntest_samples = 40\nclasses = 3\nsize = 12\n"
+         "batch_size = 32\n[views]\nof = [\"image\", \"text\"]\n[[augment]]\nname = \"hashed_ngrams\"\n"
+         "length = 32\nbuckets = 512\n[encoder.image]\nname = \"small_cnn\"\nwidths = [8, "
+         "16]\n[encoder.text]\n"
+         "name = \"text_bag\"\nembedding = 8\nwidths = [16]\n[head]\ndims = [16, 8]\n[optimizer]\n"
+         "name = \"adam\"\nlearning_rate = 0.01\n[evaluate]\nlinear = false\nneighbours = 5\non = "
+         "[\"projections\"]\n[[loss]]\nname = " +
+         loss;
+}
+
+// Learns from pairs of an image and its text, whatever it was made for.
+TEST(ImageAndText, TeachLossesThatKnowNothingOfModalitiesAndThoseMadeForThem) {
+  for (const char* loss :
+       {"\"infonce\"\n", "\"dcl\"\n", "\"supcon\"\n", "\"hcl\"\n", "\"moco\"\nqueue_length = 64\n",
+        "\"barlow\"\n", "\"clip\"\n", "\"siglip\"\n", "\"cwcl\"\n", "\"gram\"\n",
+        "\"mw\"\ntemperature = 0.2\n", "\"sogclr\"\ncandidates = \"other_view\"\n"}) {
+    SCOPED_TRACE(loss);
+    const Workplace place;
+    place.write("small.toml", image_and_text(loss));
+    const Outcome outcome = foil_within(place, {"train", "small.toml", "--quiet"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const RunView run(place);
+    const std::vector<double> losses = run.losses();
+    ASSERT_EQ(losses.size(), 20u);
+    for (const double value : losses) EXPECT_TRUE(std::isfinite(value));
+    // A queue that fills and denominators that follow make the value of these two rise at first.
+    const bool falls = !std::string(loss).starts_with("\"moco") && !std::string(loss).starts_with("\"sogclr");
+    const double first = losses[0] + losses[1] + losses[2], last = losses[17] + losses[18] + losses[19];
+    EXPECT_TRUE(!falls || last < first) << first / 3 << " -> " << last / 3;
+    const nlohmann::json metrics = run.results().at("metrics");
+    EXPECT_TRUE(metrics.contains("image>text.R@1") && metrics.contains("text>image.MRR")) << metrics;
+  }
 }
 
 }  // namespace
