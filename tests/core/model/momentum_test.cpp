@@ -40,7 +40,7 @@ std::shared_ptr<foil::Tower> tower(uint64_t seed) {
 }
 
 foil::Views batch(double shift) {
-  return {{"vector", torch::randn({9, 4}, torch::kDouble) + shift, {}, {}, {}}};
+  return {{"vector", foil::Kind::vector, torch::randn({9, 4}, torch::kDouble) + shift, {}, {}, {}, {}}};
 }
 
 TEST(Momentum, IsConstantOrGoesToItsEndAlongACosine) {
