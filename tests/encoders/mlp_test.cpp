@@ -21,7 +21,7 @@ TEST(MLP, EqualsLinearNormReluWrittenOut) {
     x = x.matmul(net.named_parameters()[name].t());
     x = ((x - x.mean(0)) / (x.var(0, /*unbiased=*/false) + 1e-5).sqrt()).clamp_min(0);
   }
-  const foil::Features got = net.forward({"image", image, {}, {}, {}});
+  const foil::Features got = net.forward({"image", foil::Kind::image, image, {}, {}, {}, {}});
   EXPECT_TRUE(torch::allclose(got.pooled, x, 0, 1e-12));
   EXPECT_FALSE(got.map.defined());
   EXPECT_EQ(net.feature_dim(), 5);
@@ -36,7 +36,7 @@ TEST(MLP, WithoutBatchNormHasBiases) {
   EXPECT_EQ(names, (std::vector<std::string>{"layers.0.weight", "layers.0.bias"}));
   const Tensor x = torch::randn({3, 6});
   const auto w = net.named_parameters();
-  EXPECT_TRUE(torch::allclose(net.forward({"vector", x, {}, {}, {}}).pooled,
+  EXPECT_TRUE(torch::allclose(net.forward({"vector", foil::Kind::vector, x, {}, {}, {}, {}}).pooled,
                               (x.matmul(w["layers.0.weight"].t()) + w["layers.0.bias"]).clamp_min(0), 0,
                               1e-6));
 }
@@ -45,7 +45,7 @@ TEST(MLP, RefusesAViewOfAnotherWidth) {
   MLP net({{4}, true});
   net.setup({6, 0, 0});
   EXPECT_EQ(error_of([&] {
-              net.forward({"vector", torch::zeros({3, 5}), {}, {}, {}});
+              net.forward({"vector", foil::Kind::vector, torch::zeros({3, 5}), {}, {}, {}, {}});
             }),
             "1 mlp: the view is [3, 5], allowed: 6 numbers for each sample.");
 }

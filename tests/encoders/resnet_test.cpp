@@ -76,15 +76,17 @@ TEST_F(ResNetTest, LoadsTorchvisionsWeightsAndGivesItsFeatures) {
         foil::load_tensors(*folder_ / ("features" + std::to_string(depth) + ".safetensors")).tensors;
     const torch::NoGradGuard no_grad;
     net->eval();
-    const foil::Features out = net->forward({"image", truth.at("image"), {}, {}, {}});
+    const foil::Features out = net->forward({"image", foil::Kind::image, truth.at("image"), {}, {}, {}, {}});
     EXPECT_EQ(out.pooled.sizes(), (std::vector<int64_t>{2, net->feature_dim()}));
     EXPECT_EQ(out.map.sizes(), (std::vector<int64_t>{2, net->feature_dim(), 2, 2}));
     EXPECT_LT(error(out.pooled, truth.at("evaluated")), 1e-5) << depth;
     net->train();
     net->to(torch::kDouble);
-    EXPECT_LT(error(net->forward({"image", truth.at("image").to(torch::kDouble), {}, {}, {}}).pooled,
-                    truth.at("trained")),
-              1e-11)
+    EXPECT_LT(
+        error(net->forward({"image", foil::Kind::image, truth.at("image").to(torch::kDouble), {}, {}, {}, {}})
+                  .pooled,
+              truth.at("trained")),
+        1e-11)
         << depth;
   }
 }
@@ -102,7 +104,8 @@ TEST_F(ResNetTest, HasTorchvisionsParametersInItsOrder) {
 TEST(ResNet, KeepsTheResolutionOfSmallImagesInTheStem) {
   const auto net = encoder(18, /*small_images=*/true);
   EXPECT_EQ(net->named_parameters()["conv1.weight"].sizes(), (std::vector<int64_t>{64, 3, 3, 3}));
-  const foil::Features out = net->forward({"image", torch::rand({2, 3, 32, 32}), {}, {}, {}});
+  const foil::Features out =
+      net->forward({"image", foil::Kind::image, torch::rand({2, 3, 32, 32}), {}, {}, {}, {}});
   EXPECT_EQ(out.map.sizes(), (std::vector<int64_t>{2, 512, 4, 4}));
   EXPECT_TRUE(torch::allclose(out.pooled, out.map.mean({2, 3})));
 }
@@ -119,7 +122,10 @@ TEST(ResNet, StartsFromKaimingNormalByFanOut) {
 
 TEST(ResNet, TrainsEveryParameter) {
   const auto net = encoder(50, true);
-  net->forward({"image", torch::rand({3, 3, 8, 8}), {}, {}, {}}).pooled.square().sum().backward();
+  net->forward({"image", foil::Kind::image, torch::rand({3, 3, 8, 8}), {}, {}, {}, {}})
+      .pooled.square()
+      .sum()
+      .backward();
   for (const auto& item : net->named_parameters())
     EXPECT_GT(item.value().grad().abs().max().item<float>(), 0) << item.key();
 }
@@ -127,7 +133,7 @@ TEST(ResNet, TrainsEveryParameter) {
 TEST(ResNet, RefusesOtherDepthsAndOtherChannels) {
   EXPECT_EQ(error_of([] { ResNet({20, false}); }), "2 depth = 20, allowed: 18, 34, 50.");
   EXPECT_EQ(error_of([] {
-              encoder(18)->forward({"image", torch::zeros({2, 1, 8, 8}), {}, {}, {}});
+              encoder(18)->forward({"image", foil::Kind::image, torch::zeros({2, 1, 8, 8}), {}, {}, {}, {}});
             }),
             "1 resnet: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
 }

@@ -22,7 +22,7 @@ std::shared_ptr<SmallCNN> encoder(std::vector<int64_t> widths, int64_t channels)
 TEST(SmallCNN, EqualsConvolutionNormReluWrittenOut) {
   const auto net = encoder({4, 6}, 3);
   const Tensor image = torch::randn({5, 3, 9, 11}, torch::kDouble);
-  const foil::Features got = net->forward({"image", image, {}, {}, {}});
+  const foil::Features got = net->forward({"image", foil::Kind::image, image, {}, {}, {}, {}});
   std::vector<Tensor> weights;
   Tensor x = image;
   for (const char* number : {"1", "2"}) {
@@ -55,7 +55,8 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
             (std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight",
                                       "bn2.bias", "conv3.weight", "bn3.weight", "bn3.bias"}));
   EXPECT_EQ(net.feature_dim(), 128);
-  const foil::Features out = net.forward({"image", torch::rand({3, 1, 28, 28}), {}, {}, {}});
+  const foil::Features out =
+      net.forward({"image", foil::Kind::image, torch::rand({3, 1, 28, 28}), {}, {}, {}, {}});
   EXPECT_EQ(out.pooled.sizes(), (std::vector<int64_t>{3, 128}));
   EXPECT_EQ(out.map.sizes(), (std::vector<int64_t>{3, 128, 4, 4}));
 }
@@ -63,7 +64,8 @@ TEST(SmallCNN, HasThreeConvolutionsWithoutBiasByDefault) {
 TEST(SmallCNN, RefusesAViewOfOtherChannels) {
   const auto net = encoder({4}, 3);
   EXPECT_EQ(error_of([&] {
-              net->forward({"image", torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}, {}});
+              net->forward(
+                  {"image", foil::Kind::image, torch::zeros({2, 1, 8, 8}, torch::kDouble), {}, {}, {}, {}});
             }),
             "1 small_cnn: the view is [2, 1, 8, 8], allowed: [B, 3, H, W].");
 }

@@ -39,7 +39,7 @@ struct Pool : foil::Encoder {
 };
 
 foil::View view(std::vector<int64_t> shape, double shift, at::ScalarType dtype = torch::kDouble) {
-  return {"image", torch::randn(shape, dtype) + shift, {}, {}, {}};
+  return {"image", foil::Kind::image, torch::randn(shape, dtype) + shift, {}, {}, {}, {}};
 }
 
 foil::HeadOptions no_head() {
