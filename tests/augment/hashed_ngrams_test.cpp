@@ -160,7 +160,7 @@ TEST(HashedNgrams, DependOnTheSampleAloneAndOnEveryPartOfThePlace) {
   HashedNgrams dropping({.word_dropout = 0.5});
   const foil::View view =
       view_of({"a b c d e f g h", "one two three four five", "u v w x y z", "k l m n o p q r"});
-  const auto of = [&](const Tensor& rows, const AugmentContext& context) {
+  const auto of = [&](const Tensor& rows, const foil::AugmentContext& context) {
     foil::View some = view;
     some.data = view.data.index_select(0, rows);
     some.length = view.length.index_select(0, rows);
@@ -170,7 +170,8 @@ TEST(HashedNgrams, DependOnTheSampleAloneAndOnEveryPartOfThePlace) {
   const Tensor whole = of(all, place(index, 5, 6, 7, 8));
   EXPECT_TRUE(of(back, place(index.flip(0), 5, 6, 7, 8)).equal(whole.flip(0)));
   for (int64_t b = 0; b < 4; ++b)
-    EXPECT_TRUE(of(at::tensor({b}), place(index.narrow(0, b, 1), 5, 6, 7, 8)).equal(whole.narrow(0, b, 1)));
+    EXPECT_TRUE(
+        of(all.narrow(0, b, 1), place(index.narrow(0, b, 1), 5, 6, 7, 8)).equal(whole.narrow(0, b, 1)));
   EXPECT_FALSE(of(all, place(index, 6, 6, 7, 8)).equal(whole));
   EXPECT_FALSE(of(all, place(index, 5, 7, 7, 8)).equal(whole));
   EXPECT_FALSE(of(all, place(index, 5, 6, 8, 8)).equal(whole));
