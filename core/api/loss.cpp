@@ -2,6 +2,7 @@
 // What the host does for a loss: gathers, means, draws.
 #include "api/loss_tensors.h"
 #include "api/no_autocast.h"
+#include "api/wide.h"
 
 #include <foil/loss.h>
 
@@ -208,7 +209,7 @@ Tensor Loss::operator()(const LossInput& input) {
 }
 
 Tensor unit(const Tensor& x) {
-  const Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  const Tensor wide = at_least_fp32(x);
   return wide / wide.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
 }
 

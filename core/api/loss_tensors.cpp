@@ -2,6 +2,8 @@
 // The list of a LossInput's tensors, and what follows from it.
 #include "api/loss_tensors.h"
 
+#include "api/wide.h"
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -90,8 +92,6 @@ const TensorKind& kind_named(const std::string& name) {
        known_names("tensors", name, known));
 }
 
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
-
 }  // namespace
 
 const std::vector<TensorKind>& tensor_kinds() { return kKinds; }
@@ -131,7 +131,8 @@ LossInput named_input(const std::map<std::string, Tensor>& tensors) {
 
 LossInput scaled(LossInput input, bool raw) {
   for (const NamedTensor& one : tensors_of(input)) {
-    if (one.kind->is_float()) *one.tensor = one.kind->unit && !raw ? unit(*one.tensor) : wide(*one.tensor);
+    if (one.kind->is_float())
+      *one.tensor = one.kind->unit && !raw ? unit(*one.tensor) : at_least_fp32(*one.tensor);
   }
   return input;
 }

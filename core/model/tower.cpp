@@ -2,6 +2,7 @@
 // Heads from their options, and one pass of all views through encoder, head and predictor.
 #include "model/tower.h"
 
+#include "api/wide.h"
 #include "model/weights.h"
 #include "run/safetensors.h"
 
@@ -45,8 +46,6 @@ class Autocast {
   bool enabled_;
   at::ScalarType dtype_;
 };
-
-Tensor at_least_fp32(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 bool fit_together(const View& a, const View& b) {
   return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Synchronised batch norm: by the CPU's own passes where they take the input, else in tensor operations
 // (LibTorch's kernels for it are CUDA's). One rank on CUDA runs LibTorch's.
+#include "api/wide.h"
 #include "ranks/batch_norm_cpu.h"
 
 #include <foil/batch_norm.h>
@@ -30,8 +31,6 @@ Tensor per_channel(const Tensor& v, const Tensor& x) {
   return v.view(shape);
 }
 
-Tensor widened(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
-
 struct Moments {
   Tensor count, mean, m2;  // [], [C], [C]: m2 is the sum of squared distances from the mean
 };
@@ -43,7 +42,7 @@ Moments local_moments(const Tensor& x) {
     return {torch::full({}, static_cast<double>(n), all.options()), all.slice(0, 0, channels),
             all.slice(0, channels)};
   }
-  const Tensor wide = widened(x), count = torch::full({}, static_cast<double>(n), wide.options());
+  const Tensor wide = at_least_fp32(x), count = torch::full({}, static_cast<double>(n), wide.options());
   if (n == 0)
     return {count, torch::zeros({channels}, wide.options()), torch::zeros({channels}, wide.options())};
   const std::vector<int64_t> dims = all_but_channels(x);
@@ -89,7 +88,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
     context->saved_data["ranks"] = reinterpret_cast<int64_t>(ranks);
     context->saved_data["relu"] = relu;
     if (batch_norm_cpu::takes(x)) return batch_norm_cpu::affine(x, scale, shift, relu);
-    Tensor y = widened(x) * per_channel(scale, x) + per_channel(shift, x);
+    Tensor y = at_least_fp32(x) * per_channel(scale, x) + per_channel(shift, x);
     return (relu ? y.relu_() : y).to(x.scalar_type());
   }
 
@@ -106,8 +105,8 @@ struct Normalise : torch::autograd::Function<Normalise> {
       g = batch_norm_cpu::in_layout_of(gradient[0], x);
       sums = batch_norm_cpu::gradient_sums(g, x, mean, scale, shift, relu);
     } else {
-      const Tensor wide = widened(x);
-      g = widened(gradient[0]);
+      const Tensor wide = at_least_fp32(x);
+      g = at_least_fp32(gradient[0]);
       centred = wide - per_channel(mean, x);
       if (relu) g = g.masked_fill(wide * per_channel(scale, x) + per_channel(shift, x) <= 0, 0);
       const std::vector<int64_t> dims = all_but_channels(x);
@@ -148,7 +147,7 @@ at::Tensor BatchNorm::normalised(const at::Tensor& x, bool relu) {
   }
   const bool training = is_training();
   Ranks* const ranks = ranks_ && ranks_->world_size() > 1 ? ranks_.get() : nullptr;
-  const int64_t n = x.numel() / x.size(1);  // of this rank, a channel
+  const int64_t n = x.numel() / x.size(1);  // values of this rank per channel
   const auto refuse = [&] {
     fail(Exit::failure,
          "BatchNorm: the global batch has one value a channel, allowed in training: at least two; the input "
