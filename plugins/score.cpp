@@ -6,12 +6,12 @@
 #include "config/load.h"
 #include "config/reader.h"
 #include "model/weights.h"
+#include "program/start.h"
 #include "run/safetensors.h"
 #include "run/text.h"
 
 #include <foil/host.h>
 
-#include <torch/cuda.h>
 #include <torch/utils.h>
 
 #include <algorithm>
@@ -83,11 +83,7 @@ auto of_file(const ScoreOptions& options, F f) {
 
 int score_command(const Registry& registry, const ScoreOptions& options) {
   const std::shared_ptr<Loss> loss = make(registry, options);
-  const bool there = torch::cuda::is_available();
-  if (options.device == "cuda" && !there)
-    fail(Exit::usage, "--device cuda: no CUDA device is there, or this foil was built without CUDA.");
-  const at::Device device = there && options.device != "cpu" ? at::kCUDA : at::kCPU;
-
+  const at::Device device = choose_device(options.device, /*local_rank=*/0);
   const NamedTensors tensors = of_file(options, [&] { return read_input(options, device); });
   LossInput input =
       of_file(options, [&] { return input_from(*loss, tensors, {.dataset_size = options.dataset_size}); });
