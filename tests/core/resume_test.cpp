@@ -39,8 +39,8 @@ struct Training {
         {"remembers", loss, 1, 1, {std::make_shared<QueueStore>(need, width, /*key=*/7)}});
     experiment.total_steps = 10;
     optimizer = std::make_unique<Optimizer>(
-        OptimizerOptions{},
-        std::vector{parameter_group(*experiment.model->parts()[0].tower, "tower.", 1), parameter_group(*loss, "loss.0.", 1)});
+        OptimizerOptions{}, std::vector{parameter_group(*experiment.model->parts()[0].tower, "tower.", 1),
+                                        parameter_group(*loss, "loss.0.", 1)});
     torch::NoGradGuard no_grad;
     for (const auto& [name, tensor] : state()) Tensor(tensor).fill_(value);
   }
