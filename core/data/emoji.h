@@ -2,8 +2,8 @@
 // Emoji: a small picture, and its name in several languages. Each row is an instance of its own, so a picture
 // and a name match only where they are of one row. One folder holds, each file plain or gzip,
 //   images-idx4-ubyte  N, 3, H, W  uint8
-//   index.tsv          N rows      columns row, split, core (1 = without a skin tone), name_XX for each language
-//                                  and keywords_XX with "|" between keywords
+//   index.tsv          N rows      columns row, split, core (1 = without a skin tone), and for each language
+//                                  name_XX and keywords_XX, with "|" between keywords
 // The splits of the file keep pictures of one family (skin tones, genders) together.
 //
 //   [data]
