@@ -100,8 +100,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
   GradientReducer reducer(parameters, world);
 
   // 2. From the newest checkpoint, or from the start.
-  TrainResult result;
-  static_cast<Reached&>(result) = restore(record, experiment, optimizer, *world);
+  TrainResult result{restore(record, experiment, optimizer, *world), Exit::ok, {}};
   const int64_t start = result.step;
   const auto reached = [&] { return capture(experiment, optimizer, *world, result); };
   check_start(record, experiment, reached(), *world, result.collapse);

@@ -162,7 +162,8 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
                               name_of(views[m].kind), modality, name_of(shape.kind)));
       item.expect(views[m].data.defined() == views[m].ragged.empty(), where,
                   "a view has either data or ragged");
-      for (const Tensor& sample : samples({views[m]})[0]) expect_sample(item, where, sample, shape);
+      const auto read = samples({views[m]});  // named: the loop would outlive it
+      for (const Tensor& sample : read[0]) expect_sample(item, where, sample, shape);
       if (views[m].data.defined()) expect_lengths(item, where, views[m]);
     }
   });

@@ -175,6 +175,7 @@ TEST(Digits, WithoutATrainingRowAreRefused) {
 }
 
 class RealDigits : public ::testing::TestWithParam<std::string> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RealDigits);
 INSTANTIATE_TEST_SUITE_P(FoilData, RealDigits, ::testing::ValuesIn(test::real("digits-trimodal")));
 
 // Sums that another program made of the published files.

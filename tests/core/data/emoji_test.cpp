@@ -140,6 +140,7 @@ TEST(Emoji, RefuseDamageAndWrongOptionsNamingThePlace) {
 }
 
 class RealEmoji : public ::testing::TestWithParam<std::string> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RealEmoji);
 INSTANTIATE_TEST_SUITE_P(FoilData, RealEmoji, ::testing::ValuesIn(test::real("emoji-multilingual")));
 
 // Sums that another program made of the published files.

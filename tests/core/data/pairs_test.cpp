@@ -161,6 +161,7 @@ TEST(Pairs, RefuseOptionsThatNameNoData) {
 }
 
 class RealPairs : public ::testing::TestWithParam<std::string> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RealPairs);
 INSTANTIATE_TEST_SUITE_P(FoilData, RealPairs, ::testing::ValuesIn(test::real("debian-descriptions")));
 
 // Counts that another program made of the published files.
