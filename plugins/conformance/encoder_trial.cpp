@@ -89,7 +89,7 @@ View samples_of(const Shape& shape, uint64_t seed) {
   // Tokens in [0, range): one text is empty, one as long as can be, zeros behind the others.
   const int64_t length = shape.sizes.at(0);
   view.data = (view.data.sigmoid() * static_cast<double>(shape.range)).floor().to(at::kLong);
-  view.length = torch::arange(kSamples, at::kLong) * length / (kSamples - 1);
+  view.length = (torch::arange(kSamples, at::kLong) * length).floor_divide(kSamples - 1);
   view.data.masked_fill_(torch::arange(length) >= view.length.unsqueeze(1), 0);
   return view;
 }
