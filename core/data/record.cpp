@@ -23,7 +23,9 @@ std::string counts(const nlohmann::json& record) {
     return record.contains(key) && record[key].is_number_integer() ? record[key].get<int64_t>() : 0;
   };
   const int64_t classes = record.contains("classes") ? std::ssize(record["classes"]) : 0;
+  const int64_t validation = number("validation");
   return counted(number("train"), "training sample", "training samples") + ", " +
+         (validation > 0 ? counted(validation, "validation sample", "validation samples") + ", " : "") +
          counted(number("test"), "test sample", "test samples") + ", " + counted(classes, "class", "classes");
 }
 
@@ -37,12 +39,15 @@ std::string identity_of(const nlohmann::json& record) {
 nlohmann::json data_record(const std::string& name, const Dataset& whole) {
   nlohmann::json remarks = nlohmann::json::array();
   if (const auto* reader = dynamic_cast<const Remarks*>(&whole)) remarks = reader->remarks();
-  return {{"name", name},
-          {"identity", whole.identity()},
-          {"train", whole.size(Split::train)},
-          {"test", whole.size(Split::test)},
-          {"classes", whole.classes()},
-          {"remarks", remarks}};
+  nlohmann::json record = {{"name", name},
+                           {"identity", whole.identity()},
+                           {"train", whole.size(Split::train)},
+                           {"test", whole.size(Split::test)},
+                           {"classes", whole.classes()},
+                           {"remarks", remarks}};
+  if (const int64_t validation = whole.size(Split::validation); validation > 0)
+    record["validation"] = validation;
+  return record;
 }
 
 std::string data_line(const nlohmann::json& record) {

@@ -11,8 +11,8 @@
 
 namespace foil {
 
-// {"name", "identity", "train", "test", "classes", "remarks"} of a whole data set. Asks for its identity,
-// which may read every file.
+// {"name", "identity", "train", "test", "classes", "remarks"} of a whole data set, "validation" where it has
+// such a split. Asks for its identity, which may read every file.
 nlohmann::json data_record(const std::string& name, const Dataset& whole);
 
 // "data: image_folder, 8 training samples, no test samples, 2 classes; left out 1 hidden file or folder

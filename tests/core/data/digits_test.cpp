@@ -4,6 +4,7 @@
 
 #include "bad_data.h"
 #include "conforms.h"
+#include "data/record.h"
 
 #include <torch/types.h>
 
@@ -53,6 +54,8 @@ TEST(Digits, AreThreeModalitiesOfTheSameRowsInTheSplitsOfTheIndex) {
   const Digits data(Digits::Options{folder.path()});
   EXPECT_EQ(data.size(Split::train), 3);
   EXPECT_EQ(data.size(Split::validation), 1);
+  EXPECT_EQ(data_line(data_record("digits", data)),
+            "data: digits, 3 training samples, 1 validation sample, 2 test samples, 10 classes");
   EXPECT_EQ(data.size(Split::test), 2);
   const std::vector<Modality> modalities = data.modalities();
   ASSERT_EQ(modalities.size(), 3u);
