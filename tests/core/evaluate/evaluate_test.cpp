@@ -345,9 +345,10 @@ TEST(Evaluate, ReportsItsProgress) {
            [&](const std::string& what, int64_t done, int64_t all) {
              lines.push_back(what + " " + std::to_string(done) + "/" + std::to_string(all));
            });
-  EXPECT_EQ(lines, (std::vector<std::string>{"encode train 1/2", "encode train 2/2", "encode test 1/1",
-                                             "features kNN 0/1", "features kNN 1/1", "features geometry 0/1",
-                                             "features geometry 1/1"}));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"encode train 0/2", "encode train 1/2", "encode train 2/2",
+                                      "encode test 0/1", "encode test 1/1", "features kNN 0/1",
+                                      "features kNN 1/1", "features geometry 0/1", "features geometry 1/1"}));
 }
 
 }  // namespace
