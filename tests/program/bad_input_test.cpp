@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnknownKeyAtTheTop",
              {{"e.toml", good + "[optimiser]\nname = \"sgd\"\n"}},
              "e.toml:11:2: unknown key optimiser. "
-             "Known keys: run, data, sampler, views, augment, encoder, head, predictor, momentum, model, "
+             "Known keys: run, data, sampler, views, augment, encoder, head, predictor, model, momentum, "
              "loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. "
              "Did you mean 'optimizer'?"},
         Case{"UnknownKeyInRun",
@@ -83,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnknownKeyInLoss",
              {{"e.toml", good + "temprature = 0.1\n"}},
              "e.toml:11:1: unknown key loss.temprature. "
-             "Known keys: name, weight, learning_rate_factor, temperature. Did you mean 'temperature'?"},
+             "Known keys: name, views, weight, learning_rate_factor, temperature. Did you mean "
+             "'temperature'?"},
         Case{"WrongType",
              {{"e.toml", good + "temperature = \"0.1\"\n"}},
              "e.toml:11:15: loss.temperature = \"0.1\" (a text), allowed: a number > 0."},

@@ -88,7 +88,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"ablate", "e.toml"}},
         Case{"AnEncoderThatDoesNotTakeTheData",
              {{"e.toml", run_table + data_table + "features = 4\n" + encoder_table + loss_table}},
-             "e.toml:9:8: small_cnn: the view is [1, 4], allowed: [B, 4, H, W]."}),
+             "e.toml:9:8: small_cnn: the data is vector of length 4, allowed: images or spectrograms "
+             "[C, H, W]."}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(
