@@ -8,7 +8,7 @@ NINJA = cmake --build $(BUILD) -j $(JOBS) --target
 build:            ; @cmake/setup.sh build && $(MAKE) -s configured && $(NINJA) foil_program foil_plugins
 setup:            ; @cmake/setup.sh all
 quickstart: build ; @$(BUILD)/foil ablate experiments/quickstart.toml
-test: setup configured ; @$(NINJA) all && ctest --test-dir $(BUILD) --output-on-failure -j 1 $(CTEST_ARGS) && tests/slowest.sh $(BUILD)
+test: setup configured ; @$(NINJA) all && ctest --test-dir $(BUILD) --output-on-failure -j 2 $(CTEST_ARGS) && tests/slowest.sh $(BUILD)
 bench: setup configured ; @$(NINJA) benchmarks && tests/bench/run.sh $(BUILD)
 fire: setup configured ; @$(NINJA) foil_program foil_plugins foil_readers && tests/fire/fire.py $(BUILD) $(FIRE_ARGS)
 install: build    ; @$(NINJA) foil_sdk && cmake --install $(BUILD) --prefix $(PREFIX) > $(BUILD)/install.log && echo "foil is in $(PREFIX)"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# newcomer.sh BUILD: plays someone who has an installed foil and nothing else: installs from BUILD into a temporary prefix, moves it, writes a loss, a
-# data set and a sampler with `foil new`, and for each builds, tests (conformance included) and trains; the loss and the data set are also ablated and
-# compared. Prints what each step took.
+# newcomer.sh BUILD [KIND...]: plays someone who has an installed foil and nothing else: installs from BUILD into a temporary prefix, moves it, writes
+# a data set, a sampler and a loss, or these kinds, with `foil new`, and for each builds, tests (conformance included), trains, ablates and compares.
+# Prints what each step took.
 # Then builds the example in C++ against the same prefix. No path of the source tree is used once the installation is there.
 set -euo pipefail
+[ $# -gt 1 ] || set -- "$1" dataset sampler loss
 build=$(cd "$1" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +26,7 @@ fi
 cp -r "$(dirname "$0")/../examples" "$work/example"
 cd "$work"
 foil/bin/foil doctor > doctor.txt || { cat doctor.txt; exit 1; }
-newcomer() {  # newcomer KIND VARIANT...: those that its ablation compares, if any; the last table is left in $table
+newcomer() {  # newcomer KIND VARIANT...: those that its ablation compares; the last table is left in $table
   local name=my_$1 variant
   cd "$work"
   step "foil new $1" foil/bin/foil new "$1" "$name" "$name"
@@ -34,7 +35,6 @@ newcomer() {  # newcomer KIND VARIANT...: those that its ablation compares, if a
   step "$1: conformance and test" make test
   grep -q "conformance_$name .* Passed" "$work/log" || { echo "FAIL: the conformance test of $name did not run"; cat "$work/log"; exit 1; }
   step "$1: train 50 steps" "$work/foil/bin/foil" train "$name.toml"
-  [ $# -gt 1 ] || return 0
   step "$1: ablate" make ablate
   step "$1: compare" "$work/foil/bin/foil" compare "runs/${name}_ablation" --format markdown
   table=$(tr -d '\\' < "$work/log")  # markdown escapes the underscore
@@ -42,9 +42,14 @@ newcomer() {  # newcomer KIND VARIANT...: those that its ablation compares, if a
     grep -q "^| *$variant *|" <<< "$table" || { echo "FAIL: no row for $variant in the table"; echo "$table"; exit 1; }
   done
 }
-newcomer dataset temperature=0.1 temperature=0.5
-newcomer sampler
-newcomer loss infonce my_loss
+for kind in "${@:2}"; do
+  case $kind in
+    dataset) newcomer dataset temperature=0.1 temperature=0.5 ;;
+    sampler) newcomer sampler uniform my_sampler ;;
+    loss) newcomer loss infonce my_loss ;;
+    *) echo "FAIL: $kind is none of dataset, sampler, loss"; exit 1 ;;
+  esac
+done
 cd "$work/example"
 step "example in C++, built" bash -c 'cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$0/foil" && cmake --build build' "$work"
 step "example in C++, run" build/differentiate
