@@ -3,6 +3,7 @@
 // the processor has.
 #include "evaluate/exact_cosine.h"
 
+#include "api/clones.h"
 #include "evaluate/checks.h"
 
 #include <ATen/Parallel.h>
@@ -13,13 +14,6 @@
 #include <limits>
 
 #pragma GCC optimize("O3")  // GCC's -O2 leaves loops of unknown length scalar
-
-#define FOIL_INLINE inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define FOIL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOIL_CLONES
-#endif
 
 namespace foil {
 namespace {

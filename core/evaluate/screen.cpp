@@ -3,6 +3,7 @@
 // open in a strip is computed exactly.
 #include "evaluate/screen.h"
 
+#include "api/clones.h"
 #include "evaluate/exact_cosine.h"
 
 #include <ATen/Context.h>
@@ -15,12 +16,6 @@
 #include <limits>
 
 #pragma GCC optimize("O3")  // GCC's -O2 leaves loops of unknown length scalar
-
-#if defined(__x86_64__)
-#define FOIL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOIL_CLONES
-#endif
 
 namespace foil {
 namespace {

@@ -3,6 +3,8 @@
 // over channels, for what the processor has.
 #include "ranks/batch_norm_cpu.h"
 
+#include "api/clones.h"
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -13,13 +15,6 @@ namespace foil::batch_norm_cpu {
 namespace {
 
 using at::Tensor;
-
-#define FOIL_INLINE inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define FOIL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOIL_CLONES
-#endif
 
 template <class T>
 FOIL_INLINE T rectified_gradient(T dy, T x, T scale, T shift, bool relu) {
