@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Golden mappings of SogCLR and iSogCLR on two modalities, image and text: a state of each direction, the
 // steps of a file one by one.
+#include "tests/losses/estimates_golden.h"
+
 #include "tests/support/golden.h"
 
 #include <torch/types.h>
@@ -109,9 +111,6 @@ Tensors run_modalities(const Case& test, const Code& code, const std::string& na
   });
 }
 
-// The published rates weigh what is new, our momenta what was before.
-double momentum(const nlohmann::json& rate) { return 1 - rate.get<double>(); }
-
 nlohmann::json both(const nlohmann::json& p, const char* temperature) {
   return {{"temperature", p.at(temperature)},
           {"estimate_momentum", momentum(p.at("gamma"))},
@@ -197,22 +196,8 @@ Tensors sogclr_bimodal_libauc(const Case& test) {
 Tensors isogclr_bimodal_libauc(const Case& test) {
   const nlohmann::json& p = test.params;
   nlohmann::json options = libauc_options(p);
-  options.update({{"smallest_temperature", p.at("tau_min")},
-                  {"largest_temperature", p.at("tau_max")},
-                  {"robustness", p.at("rho")},
-                  {"gradient_momentum", momentum(p.at("beta"))},
-                  {"gradient_clip", 0},
-                  {"temperature_learning_rate", p.at("eta")}});
+  options.update(libauc_temperatures(p));
   return run_modalities(test, libauc(true), "isogclr", options);
-}
-
-std::map<std::string, std::string> libauc_left_out() {
-  std::map<std::string, std::string> left_out;
-  for (int step = 0; step < 10; ++step) {
-    left_out["step" + std::to_string(step) + ".out.gamma_used_setting"] =
-        "an attribute of the published object, not a result";
-  }
-  return left_out;
 }
 
 // Of near duplicates the value is a small difference of cosines, whose last digits differ.

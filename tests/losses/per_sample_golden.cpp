@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Golden mappings of the losses that keep state per sample of the training set: the steps of a file, one by
 // one.
+#include "tests/losses/estimates_golden.h"
 #include "tests/support/golden.h"
 
 #include <torch/types.h>
@@ -51,9 +52,6 @@ Tensors run_per_sample(
   return all;
 }
 
-// The published rates weigh what is new, our momenta what was before.
-double momentum(const nlohmann::json& rate) { return 1 - rate.get<double>(); }
-
 // LibAUC anneals its rate by the epoch, or takes the first estimate of a batch of new samples only.
 nlohmann::json libauc_options(const nlohmann::json& p) {
   nlohmann::json options{{"temperature", p.at("tau")},
@@ -68,16 +66,6 @@ nlohmann::json libauc_options(const nlohmann::json& p) {
     options["first_visit"] = "batch";
   }
   return options;
-}
-
-// What of LibAUC's files is not compared.
-std::map<std::string, std::string> libauc_left_out() {
-  std::map<std::string, std::string> left_out;
-  for (int step = 0; step < 10; ++step) {
-    left_out["step" + std::to_string(step) + ".out.gamma_used_setting"] =
-        "an attribute of the published object, not a result";
-  }
-  return left_out;
 }
 
 // ---- sogclr: the published code, iSogCLR's copy, and LibAUC's GCLoss_v1.
@@ -162,12 +150,7 @@ Tensors isogclr_sqh(const Case& test) {
 Tensors isogclr_libauc(const Case& test) {
   const nlohmann::json& p = test.params;
   nlohmann::json options = libauc_options(p);
-  options.update({{"smallest_temperature", p.at("tau_min")},
-                  {"largest_temperature", p.at("tau_max")},
-                  {"robustness", p.at("rho")},
-                  {"gradient_momentum", momentum(p.at("beta"))},
-                  {"gradient_clip", 0},
-                  {"temperature_learning_rate", p.at("eta")}});
+  options.update(libauc_temperatures(p));
   return run_per_sample(
       test, *make_loss("isogclr", options),
       {{"u", "log_u", true}, {"learnable_tau", "temperature"}, {"grad_tau", "temperature_momentum"}});
