@@ -101,7 +101,7 @@ std::shared_ptr<Tower> make_tower(const TowerPlan& plan, const Shape& shape) {
   try {
     return std::make_shared<Tower>(encoder, plan.head, plan.model);
   } catch (const std::exception& error) {
-    cannot_be_made(plan.name.empty() ? "head.dims" : "head." + plan.name + ".dims", error);
+    cannot_be_made(plan.table("head") + ".dims", error);
   }
 }
 
@@ -150,7 +150,7 @@ std::shared_ptr<Model> make_model(const Plan& plan, const std::vector<Pipeline::
     parts.push_back({name, make_tower(*towers[m], modalities[m].shape)});
     const int64_t got = parts.back().tower->z_dim(), want = parts[0].tower->z_dim();
     if (got != want)
-      refuse("head." + name + ".dims", got,
+      refuse(towers[m]->table("head") + ".dims", got,
              std::to_string(want) + ", the width of z of '" + parts[0].name + "'");
   }
   if (parts.size() == 1) parts[0].name.clear();
@@ -239,7 +239,7 @@ void add_predictors(const Plan& plan, const std::vector<Pipeline::Seen>& modalit
     try {
       tower.add_predictor(of.predictor);
     } catch (const std::exception& error) {
-      cannot_be_made(of.name.empty() ? "predictor.hidden" : "predictor." + of.name + ".hidden", error);
+      cannot_be_made(of.table("predictor") + ".hidden", error);
     }
     done.push_back(&tower);
   }

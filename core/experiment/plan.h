@@ -107,6 +107,8 @@ struct TowerPlan {
   HeadOptions head;
   PredictorOptions predictor;
   ModelOptions model;
+  // What a table of it is called: "head", "head.text".
+  std::string table(const std::string& of) const { return name.empty() ? of : of + "." + name; }
 };
 
 // The file, checked: every key known, every value in range, every name registered; nothing opened or created

@@ -71,14 +71,13 @@ TowerPlan read_tower(Tables& tables, const std::string& name, const std::array<N
                      const FindComponent& find) {
   TowerPlan tower;
   tower.name = name;
-  const auto full = [&](const char* table) { return name.empty() ? table : std::string(table) + "." + name; };
   std::array<Node, 4> read;
-  const auto table = [&](size_t i) { return given[i].is_table() ? &given[i] : nullptr; };
-  read[0] = tables.choose(table(0), full("encoder"), "encoder", "", find, tower.encoder);
+  const auto node = [&](size_t i) { return given[i].is_table() ? &given[i] : nullptr; };
+  read[0] = tables.choose(node(0), tower.table("encoder"), "encoder", "", find, tower.encoder);
   tower.encoder.make<Encoder>();
-  read[1] = tables.options(table(1), full("head"), tower.head);
-  read[2] = tables.options(table(2), full("predictor"), tower.predictor);
-  read[3] = tables.options(table(3), full("model"), tower.model);
+  read[1] = tables.options(node(1), tower.table("head"), tower.head);
+  read[2] = tables.options(node(2), tower.table("predictor"), tower.predictor);
+  read[3] = tables.options(node(3), tower.table("model"), tower.model);
   for (size_t i = 0; i < kTowerTables.size(); ++i) {
     if (name.empty()) {
       tables.resolved.set(kTowerTables[i], read[i]);
@@ -87,7 +86,7 @@ TowerPlan read_tower(Tables& tables, const std::string& name, const std::array<N
       (whole ? *whole : tables.resolved.set(kTowerTables[i], Node{Node::Table{}, {}, {}})).set(name, read[i]);
     }
   }
-  tower.head.check(full("head"));
+  tower.head.check(tower.table("head"));
   return tower;
 }
 

@@ -83,6 +83,10 @@ TEST(Towers, AreRefusedWhereNoViewIsTheirs) {
             "e.toml:1:1: there is no encoder for 'image': write [encoder.image].");
   EXPECT_EQ(not_built(kBoth + kOf + "[head.vector]\ndims = [9]\n"),
             "e.toml:20:8: head.vector.dims = 9, allowed: 3, the width of z of 'image'.");
+  EXPECT_EQ(not_built("[encoder]\nname = \"line\"\n[encoder.image]\nname = \"means\"\n[head]\ndims = [3]\n"
+                      "[head.image]\ndims = [9]\n" +
+                      kOf),
+            "e.toml:16:8: head.dims = 3, allowed: 9, the width of z of 'image'.");
   EXPECT_EQ(refusal([] { checked(kTwo + "[encoder.vector]\nwidths = [1]\n"); }),
             "e.toml:11:1: encoder.vector.name is missing.");
 }
