@@ -178,4 +178,9 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
   return result;
 }
 
+nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
+                        Ranks& ranks, const EvaluationProgress& progress) {
+  return evaluate(std::vector{subject}, data, options, ranks, progress);
+}
+
 }  // namespace foil

@@ -8,7 +8,7 @@
 
 #include <foil/dataset.h>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <functional>
 #include <string>
@@ -88,9 +88,7 @@ using EvaluationProgress = std::function<void(const std::string& what, int64_t d
 nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
                         const EvaluateOptions& options, Ranks& ranks,
                         const EvaluationProgress& progress = {});
-inline nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
-                               Ranks& ranks, const EvaluationProgress& progress = {}) {
-  return evaluate(std::vector{subject}, data, options, ranks, progress);
-}
+nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
+                        Ranks& ranks, const EvaluationProgress& progress = {});
 
 }  // namespace foil

@@ -30,8 +30,7 @@ ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all) {
   int64_t full = 0;
   for (size_t i = 0; i < chosen.views.size(); ++i) {
     const int64_t v = chosen.views[i];
-    if (std::find(chosen.views.begin(), chosen.views.begin() + static_cast<std::ptrdiff_t>(i), v) !=
-        chosen.views.begin() + static_cast<std::ptrdiff_t>(i))
+    if (std::count(chosen.views.begin(), chosen.views.end(), v) > 1)
       fail(Exit::usage, chosen.place, ": loss.views names view ", v, " twice, allowed: each once.");
     if (v >= all.full_views()) continue;
     if (full < static_cast<int64_t>(i))

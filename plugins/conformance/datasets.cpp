@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of a data set, under each of its option sets and for each split that it has.
 #include "conformance.h"
+#include "evaluate/evaluate.h"
 #include "trials.h"
 
 #include <foil/dataset.h>
@@ -17,9 +18,6 @@ namespace {
 constexpr int64_t kMost = 48;  // samples that are read of a split
 
 constexpr Split kSplits[] = {Split::train, Split::validation, Split::test};
-const char* name(Split split) {
-  return split == Split::train ? "train" : split == Split::test ? "test" : "validation";
-}
 
 std::shared_ptr<Dataset> made(const Subject& subject, const OptionSet& set) {
   return make<Dataset>(subject.component, set);
@@ -65,7 +63,7 @@ void for_each_split(const Subject& subject, F f) {
     const std::shared_ptr<Dataset> dataset = made(subject, set);
     for (const Split split : kSplits) {
       if (split == Split::train || dataset->size(split) != 0)
-        f(set.text + ", " + name(split), split, *dataset);
+        f(set.text + ", " + name_of(split), split, *dataset);
     }
   }
 }
@@ -236,7 +234,7 @@ std::string contents(const Dataset& dataset) {
     }
     const Tensor labels = dataset.labels(split);
     if (labels.defined()) sum += (labels.to(at::kDouble) * torch::arange(1, size + 1)).sum().item<double>();
-    text += fmt::format("{} {}; ", name(split), size);
+    text += fmt::format("{} {}; ", name_of(split), size);
   }
   return text + fmt::format("{:.17g}", sum);
 }
