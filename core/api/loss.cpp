@@ -95,6 +95,19 @@ Draws LossInput::shared(std::string_view name) const {
                ~uint64_t{0});
 }
 
+Tensor LossInput::weight(const std::string& name) const {
+  if (const auto found = weights.find(name); found != weights.end()) return found->second;
+  std::vector<std::string> known;
+  for (const auto& [key, value] : weights) known.push_back(key);
+  fail(Exit::failure, "weight('", name, "'): needs().weights does not ask for it.",
+       known_names("weights", name, known));
+}
+
+void LossInput::hold(const Tensor& local, const Tensor& whole) const {
+  notes_->cache.insert_or_assign(local.unsafeGetTensorImpl(), whole);
+  notes_->alive.push_back(local);
+}
+
 void LossInput::keep(const std::string& name, const Tensor& value) const {
   notes_->kept[name] = value.detach();
 }

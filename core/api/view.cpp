@@ -13,6 +13,8 @@ const char* name_of(Kind kind) {
       return "text";
     case Kind::vector:
       return "vector";
+    case Kind::graph:
+      return "graph";
   }
   return "?";
 }

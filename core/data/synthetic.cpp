@@ -120,6 +120,8 @@ Column column_of(const Synthetic::Options& o, const Shape& shape, const char* sp
         column.length[i] = static_cast<int64_t>(text.size());
       });
       break;
+    case Kind::graph:  // not among the modalities it makes
+      break;
   }
   return column;
 }

@@ -110,6 +110,7 @@ Raw raw_form(Kind kind) {
     case Kind::text:
       return {1, [](const Tensor& x) { return x.scalar_type() == at::kByte; }, "uint8 text [L]"};
     case Kind::vector:
+    case Kind::graph:
       break;
   }
   return {1, [](const Tensor& x) { return x.is_floating_point(); }, "vectors [F] of floats"};

@@ -4,6 +4,7 @@
 // any batch position.
 #pragma once
 
+#include <foil/dataset.h>
 #include <foil/random.h>
 #include <foil/view.h>
 
@@ -14,12 +15,12 @@
 namespace foil {
 
 // The place of one application of an augmentation.
-struct AugmentContext {
+struct FOIL_API AugmentContext {
   uint64_t seed = 0;
   int64_t step = 0;
   int64_t view = 0;      // which view of the sample
   int64_t position = 0;  // in the pipeline
-  Tensor index;          // int64 [B] on the CPU: sample ids (rows of the training set)
+  Tensor index;          // int64 [B] on the CPU: sample ids (rows of the training set); of a graph all nodes
 
   // The Philox key of this place; combine with the sample id.
   uint64_t key() const {
@@ -30,6 +31,10 @@ struct AugmentContext {
   Draws draws(int64_t b) const {
     return Draws(key(), static_cast<uint64_t>(index.const_data_ptr<int64_t>()[b]));
   }
+  // One draw in [0, 1) for each of `ids` (int64 [n] on the CPU): float [n]. Of edges, say.
+  Tensor uniform(const Tensor& ids) const;
+  // A generator of draws that all samples of this view share: which features are masked, how deep.
+  Draws shared() const { return Draws(key(), ~uint64_t{0}); }
   // The batch rows whose first draw is below `probability`.
   std::vector<int64_t> chosen(double probability) const {
     std::vector<int64_t> rows;
@@ -44,6 +49,10 @@ struct AugmentContext {
 class FOIL_API Augmentation {
  public:
   virtual ~Augmentation() = default;
+  // Called once, before anything else, with the data set it will see: what is computed from the whole, a pure
+  // function of it (vocabularies, centralities, communities). Throws Error (Exit::usage) for data that it
+  // cannot take.
+  virtual void setup(const Dataset&) {}
   // What it is for: it applies to the views of these kinds, to all of them unless its table names some.
   virtual std::vector<Kind> kinds() const { return {Kind::image}; }
   // The augmented view, B rows in the same order; must not write into its input. Begin with a copy of it:

@@ -23,12 +23,19 @@ class FOIL_API Dataset {
   // What a sample is made of, one or more, in the order in which read() gives their views.
   virtual std::vector<Modality> modalities() const = 0;
   // The raw samples with these indices (int64 [B] on the CPU, any order, repeats allowed), one View per
-  // modality, as View says of its kind. Called from several threads at once. Throws Error (Exit::data) naming
-  // the file of a sample that cannot be read.
+  // modality, as View says of its kind; of a graph the whole, whatever the index. Called from several threads
+  // at once. Throws Error (Exit::data) naming the file of a sample that cannot be read.
   virtual Views read(Split split, const Tensor& index) const = 0;
   // What retrieval from one modality to another looks for: int64 [size(split)] on the CPU, rows of one group
   // are relevant to each other, -1 is of none. Undefined: each row only to itself.
   virtual Tensor groups(Split) const { return {}; }
+  // Of one graph, whose nodes are the samples: int64 [size(split)] on the CPU, which node each is. Sample i
+  // of the training split is node i, all nodes are in it, and labels(Split::train) are -1 but for the nodes
+  // whose label may be learned from. Undefined: the samples are no nodes.
+  virtual Tensor nodes(Split) const { return {}; }
+  // Of one graph: int64 [nodes] on the CPU, the label of every node, for protocols that draw splits of their
+  // own. No loss ever sees them.
+  virtual Tensor node_labels() const { return {}; }
   // What was read, as a short text that differs when the samples or labels do: a checksum of the files. It
   // enters the protocol of every result, and a run does not go on with other data. Empty: not known, and
   // neither is looked at.

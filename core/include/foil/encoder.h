@@ -13,15 +13,16 @@ namespace foil {
 
 // What an encoder gives of the B samples of a view.
 struct Features {
-  Tensor pooled;  // [B, F], F = feature_dim(): h, which heads, losses and evaluation read
-  Tensor map;     // optional [B, C, H, W], before pooling
-  Tensor tokens;  // optional [B, L, C]
+  Tensor pooled;   // [B, F], F = feature_dim(): h, which heads, losses and evaluation read
+  Tensor map;      // optional [B, C, H, W], before pooling
+  Tensor tokens;   // optional [B, L, C]
+  Tensor decoded;  // optional [B, ...]: what a decoder makes of h, for losses that compare it with the view
 };
 
 // What an encoder is built for.
 struct EncoderSizes {
-  int64_t channels = 0;  // of the image or spectrogram after augmentation; of vectors the width
-  int64_t height = 0;    // pixels, frequencies; 0 for vectors, waves and text
+  int64_t channels = 0;  // of the image or spectrogram after augmentation; of vectors and nodes the width
+  int64_t height = 0;    // pixels, frequencies; 0 for vectors, nodes, waves and text
   int64_t width = 0;     // pixels, frames
   Kind kind = Kind::image;
   int64_t length = 0;      // of a wave in samples, of a text in tokens; 0 otherwise
@@ -41,12 +42,13 @@ class FOIL_API Encoder : public torch::nn::Module {
   virtual void setup(const EncoderSizes& sizes) = 0;
   // h of a view after augmentation: view.data is float [B, C, H, W] (images in [0, 1] unless an augmentation
   // normalised them, spectrograms), [B, T] (waves) or [B, F] (vectors), or int64 [B, L] (tokens, of which
-  // view.length count), on the encoder's device. B is that of this rank, may be 0, and of
-  // several views when they run as one batch (model.batch_norm = "all_views"). Height and width may differ
-  // from those of setup: crops of several sizes. Runs under bf16 autocast where the run asks for it; what it
-  // returns is then widened. is_training() tells training from evaluation, in which it must not draw and its
-  // state must not move; in training it draws by dropout() and stochastic_depth() below, never from a global
-  // generator. Throws Error (Exit::failure) naming the shape that does not fit.
+  // view.length count), on the encoder's device; of a graph [nodes, F] with view.edges, B being all nodes. B
+  // is that of this rank, may be 0, and of several views when they run as one batch (model.batch_norm =
+  // "all_views"). Height and width may differ from those of setup: crops of several sizes. Runs under bf16
+  // autocast where the run asks for it; what it returns is then widened. is_training() tells training from
+  // evaluation, in which it must not draw and its state must not move; in training it draws by dropout() and
+  // stochastic_depth() below, never from a global generator. Throws Error (Exit::failure) naming the shape
+  // that does not fit.
   virtual Features forward(const View& view) = 0;
   virtual int64_t feature_dim() const = 0;  // F, valid after setup
 };

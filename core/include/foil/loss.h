@@ -35,14 +35,18 @@ constexpr int64_t any_number = 0;
 // What a loss asks the loop for; the loop provides it or refuses before step 0, naming the TOML line.
 struct Needs {
   int64_t min_views = 2;
-  int64_t max_views = 2;               // or any_number
-  bool labels = false;                 // LossInput::label
-  bool index = false;                  // LossInput::index: for state per sample
-  bool features = false;               // LossInput::h
-  bool raw_z = false;                  // z, p, target and queue as the heads give them; unit norm otherwise
-  bool predictor = false;              // LossInput::p
-  bool target = false;                 // LossInput::target
-  std::vector<QueueNeed> queues = {};  // LossInput::queue, one each
+  int64_t max_views = 2;   // or any_number
+  bool labels = false;     // LossInput::label
+  bool index = false;      // LossInput::index: for state per sample
+  bool features = false;   // LossInput::h
+  bool raw_z = false;      // z, p, target and queue as the heads give them; unit norm otherwise
+  bool predictor = false;  // LossInput::p
+  bool target = false;     // LossInput::target
+  bool decoded = false;    // LossInput::decoded
+  bool views = false;      // LossInput::views
+  bool graph = false;      // the batch is all nodes of a graph, in their order: those of views[v].edges
+  std::vector<std::string> weights = {};  // LossInput::weight, by their names in the tower
+  std::vector<QueueNeed> queues = {};     // LossInput::queue, one each
 };
 
 // A queue as a loss sees it, as it was before this step. The same bits on every rank; constant, and not to be
@@ -73,10 +77,13 @@ class FOIL_API LossInput {
   std::vector<Tensor> z;  // V x [B, D], unit norm unless Needs::raw_z
   std::vector<Tensor> h;  // V x [B, F], features before the head; empty unless asked
   std::vector<Tensor> p;  // V x [B, D], the predictor on z; unit norm unless Needs::raw_z; empty unless asked
-  std::vector<Tensor> target;  // V' x [B, D], z of the momentum tower, without gradient; unit norm unless
-                               // raw_z; empty unless asked
-  std::vector<Queue> queue;    // in the order of Needs::queues
-  Tensor label;                // int64 [B], -1: has none, see same_class(); undefined unless asked
+  std::vector<Tensor> target;   // V' x [B, D], z of the momentum tower, without gradient; unit norm unless
+                                // raw_z; empty unless asked
+  std::vector<Tensor> decoded;  // V x [B, ...], what the encoder's decoder gives; empty unless asked
+  Views views;  // V, as the encoders saw them; of a graph all nodes and edges, constant; empty unless asked
+  std::map<std::string, Tensor> weights;  // see weight()
+  std::vector<Queue> queue;               // in the order of Needs::queues
+  Tensor label;                           // int64 [B], -1: has none, see same_class(); undefined unless asked
   Tensor index;  // int64 [B], row in the training set; a host outside a run may count 0 ... B-1 unless asked
   int64_t step = 0;      // of the run, from 0
   int64_t epoch = 0;     // from 0: step / (steps in one pass over the training set)
@@ -96,6 +103,10 @@ class FOIL_API LossInput {
   Tensor gather(const Tensor& local) const;
   int64_t offset() const;        // global position of the first local row
   int64_t global_batch() const;  // N
+
+  // A parameter of the tower, with gradient: "encoder.conv1.weight". Throws Error (Exit::failure) with the
+  // nearest name for one that needs().weights does not list.
+  Tensor weight(const std::string& name) const;
 
   // Which candidates are of another sample than each local row, where candidates are `views` gathered tensors
   // [N, ...] one after another: bool [B, views N]. What a loss calls its negatives, with every view of the
@@ -132,6 +143,8 @@ class FOIL_API LossInput {
   // average over ranks.
   void report(const std::string& name, const Tensor& value) const;
 
+  // For the host: from now on gather(local) is `whole`, which every rank has computed for itself.
+  void hold(const Tensor& local, const Tensor& whole) const;
   // For the host: the same input for another loss, with nothing kept, reported or gathered yet.
   LossInput anew() const;
   // For the host: what forward reported, scalars without gradient by name.
