@@ -2,21 +2,15 @@
 // A ring of all nodes but one, with chords; its views; the shapes of weights.
 #include "graphs.h"
 
+#include "api/no_warnings.h"
 #include "trials.h"
 
-#include <c10/util/Exception.h>
 #include <torch/types.h>
 
 #include <algorithm>
 
 namespace foil::conformance {
 namespace {
-
-// LibTorch says once a process that CSR tensors are in beta; a report is no place for that.
-class NoWarnings final : public c10::WarningHandler {
- public:
-  void process(const c10::Warning&) override {}
-};
 
 // Numbers in [0, 1) that fp32 holds, in fp64.
 Tensor numbers(at::IntArrayRef shape, uint64_t seed) {
@@ -63,8 +57,7 @@ View graph_of(int64_t nodes, uint64_t view) {
 }
 
 View in_csr(View view) {
-  NoWarnings silent;
-  const c10::WarningUtils::WarningHandlerGuard guard(&silent);
+  const NoWarnings silent;
   view.data = view.data.to_sparse_csr();
   return view;
 }
