@@ -42,9 +42,11 @@ void expect_a_word(Item& item, const std::string& where, EncoderTrial& trial, Vi
                           said->text));
 }
 
-// Of a graph: one without edges, and an edge that ends nowhere.
+// Of a graph: one without edges, and an edge that ends nowhere, which an encoder that reads edges refuses.
 void expect_graphs(Item& item, const std::string& where, EncoderTrial& trial, const View& view) {
-  expect_shapes(item, where + ", no edges", trial, without_edges(view));
+  const View bare = without_edges(view);
+  expect_shapes(item, where + ", no edges", trial, bare);
+  if (torch::equal(trial.features(view), trial.features(bare))) return;
   View beyond = view;
   beyond.edges.ends = view.edges.ends.clone();
   beyond.edges.ends[1][0] = view.size();
