@@ -7,7 +7,9 @@
 //
 // p is the predictor on the online projection, t the projection by the momentum encoder. With directions =
 // "sum" the pairs are added: the paper's two terms for two views; with more, where small crops predict the
-// full views, solo-learn's. lightly's value is L / 2 - 1.
+// full views, solo-learn's. lightly's value is L / 2 - 1. On the nodes of a graph this is BGRL (Thakoor et
+// al., "Large-scale representation learning on graphs via bootstrapping", ICLR 2022, equation 1), whose value
+// is L - 2. PyGCL's has the opposite sign, so that minimising it drives the views apart.
 //
 //   [[loss]]
 //   name = "byol"

@@ -9,8 +9,8 @@
 //   L          = invariance_weight invariance + variance_weight variance + covariance_weight covariance
 //
 // z as the head gives it. As the published code and lightly the variance term is halved; solo-learn does not,
-// its weight 25 is 50 here. Var and Cov are those of the global batch, N its actual size. A batch of one
-// sample has variance and covariance 0.
+// nor does PyGCL: a weight of 25 there is 50 here. Var and Cov are those of the global batch, N its actual
+// size. A batch of one sample has variance and covariance 0.
 //
 //   [[loss]]
 //   name = "vicreg"
