@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Products with the sparse matrices of a graph. LibTorch multiplies; what it lacks is a gradient through a
 // matrix in CSR layout that does not make the matrix dense or sort it anew for every layer.
+#include "api/no_warnings.h"
+
 #include <foil/graph.h>
 
-#include <c10/util/Exception.h>
 #include <torch/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -11,17 +12,10 @@
 namespace foil {
 namespace {
 
-// LibTorch says once a process that CSR tensors are in beta; a run's output is no place for that.
-class NoWarnings final : public c10::WarningHandler {
- public:
-  void process(const c10::Warning&) override {}
-};
-
 // The matrix [rows, columns] with `values` at (row, column); those of one place add up.
 Tensor csr_matrix(const Tensor& row, const Tensor& column, const Tensor& values, int64_t rows,
                   int64_t columns) {
-  NoWarnings silent;
-  const c10::WarningUtils::WarningHandlerGuard guard(&silent);
+  const NoWarnings silent;
   const Tensor entries = torch::sparse_coo_tensor(torch::stack({row, column}), values, {rows, columns});
   return entries.coalesce().to_sparse_csr();
 }
