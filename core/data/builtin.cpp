@@ -5,6 +5,8 @@
 #include "data/cifar.h"
 #include "data/digits.h"
 #include "data/emoji.h"
+#include "data/graph.h"
+#include "data/graph_csv.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/pairs.h"
@@ -25,6 +27,10 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Digits>("digits");
   plugin.dataset<Emoji>("emoji");
   plugin.dataset<Pairs>("pairs");
+  plugin.dataset<Graph>("graph");
+  plugin.dataset<GraphCsv>("graph_csv");
+  plugin.dataset<Cora>("cora");
+  plugin.dataset<CiteSeer>("citeseer");
   plugin.dataset<Synthetic>("synthetic");
   plugin.sampler<Uniform>("uniform");
 }

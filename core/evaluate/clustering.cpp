@@ -2,7 +2,9 @@
 // Agreement from the table of how often two clusters meet.
 #include "evaluate/clustering.h"
 
+#include "evaluate/matching.h"
 #include "evaluate/measuring.h"
+#include "evaluate/node_probe.h"
 
 #include <foil/cluster.h>
 #include <foil/error.h>
@@ -45,17 +47,30 @@ double adjusted_rand_index(const Tensor& a, const Tensor& b) {
   return most == chance ? 1 : (together - chance) / (most - chance);
 }
 
+Tensor classes_of_clusters(const Tensor& cluster, const Tensor& label) {
+  const int64_t rows = cluster.max().item<int64_t>() + 1, columns = label.max().item<int64_t>() + 1;
+  const Tensor table = (cluster * columns + label).bincount({}, rows * columns).view({rows, columns});
+  return best_matching(table.to(torch::kDouble)).index_select(0, cluster);
+}
+
 void measure_clustering(Measuring& of) {
   const KMeansOptions options;
-  const int64_t count = of.queries.rows.size(0);
-  const Tensor cluster =
-      k_means(of.queries.rows, std::min(of.classes, count), options, of.ranks).cluster.cpu();
+  const bool graph = of.nodes.rows.defined();
+  const Tensor known = graph ? (of.nodes.label >= 0).nonzero().squeeze(1) : Tensor();
+  const Tensor rows =
+                   graph ? of.nodes.rows.index_select(0, known.to(of.nodes.rows.device())) : of.queries.rows,
+               label = graph ? of.nodes.label.index_select(0, known) : of.queries.label;
+  const int64_t count = rows.size(0);
+  const Tensor cluster = k_means(rows, std::min(of.classes, count), options, of.ranks).cluster.cpu();
   const std::string how = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}", of.classes,
                                       options.restarts, options.max_iterations, options.seed);
-  of.add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, of.queries.label),
-         of.id("nmi-" + how, of.split, count));
-  of.add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, of.queries.label),
-         of.id("ari-" + how, of.split, count));
+  const auto id = [&](const char* what) { return of.id(what + how, graph ? "nodes" : of.split, count); };
+  of.add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, label), id("nmi-"));
+  of.add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, label), id("ari-"));
+  const F1 f1 = f1_scores(classes_of_clusters(cluster, label), label, of.classes);
+  of.add("cluster_accuracy", {"cluster accuracy", "%", 1, Better::higher}, 100 * f1.micro,
+         id("matched-accuracy-"));
+  of.add("cluster_f1", {"cluster macro-F1", "%", 1, Better::higher}, 100 * f1.macro, id("matched-macro-f1-"));
 }
 
 }  // namespace foil

@@ -15,7 +15,12 @@ double normalized_mutual_information(const Tensor& a, const Tensor& b);
 // partitions.
 double adjusted_rand_index(const Tensor& a, const Tensor& b);
 
-// "nmi" and "ari" of k-means of the queries with as many clusters as classes, against their labels.
+// Clusters as classes, one to one as most samples agree: int64 [N] of entries of `label`, -1 of a cluster
+// that no class is left for. `cluster`, `label`: int64 [N] from 0 on.
+Tensor classes_of_clusters(const Tensor& cluster, const Tensor& label);
+
+// "nmi", "ari", and "cluster_accuracy" and "cluster_f1" (macro) by classes_of_clusters, of k-means of the
+// queries with as many clusters as classes, against their labels; of a graph, of all nodes with a label.
 void measure_clustering(Measuring& of);
 
 }  // namespace foil

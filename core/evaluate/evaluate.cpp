@@ -36,7 +36,7 @@ Embedded embed(const std::vector<Subject>& subjects, const Dataset& data, const 
   Embedded all;
   const bool with_test = data.size(options.split) > 0, supervised = with_test && !data.classes().empty();
   all.measured = with_test ? options.split : Split::train;
-  if (supervised || !with_test)
+  if (supervised || !with_test || has_nodes(data))
     all.train = encode_split(subjects, data, Split::train, options.batch_size, ranks, progress);
   if (with_test) all.test = encode_split(subjects, data, options.split, options.batch_size, ranks, progress);
   all.with_labels = supervised && all.train[0].label.defined() && all.test[0].label.defined();
@@ -49,6 +49,20 @@ Embedded embed(const std::vector<Subject>& subjects, const Dataset& data, const 
   return all;
 }
 
+Nodes nodes_of(const Embedded& embedded, const Dataset& data, size_t subject, size_t place) {
+  Nodes nodes;
+  if (!has_nodes(data)) return nodes;
+  nodes.label = data.node_labels();
+  nodes.rows = embedded.train[subject].rows[place];
+  const auto with_label = [&](Split split) {
+    return data.nodes(split).masked_select(data.labels(split) >= 0);
+  };
+  nodes.train = with_label(Split::train);
+  nodes.validation = with_label(Split::validation);
+  nodes.measured = with_label(embedded.measured);
+  return nodes;
+}
+
 // A measure without steps of its own: 0 of 1 before it, 1 of 1 after.
 void in_one_step(const Measuring& of, const char* what, const std::function<void()>& measure) {
   of.report(what, 0, 1);
@@ -58,12 +72,14 @@ void in_one_step(const Measuring& of, const char* what, const std::function<void
 
 // Every measure that is asked for. Of headline measures the order of the calls is the order of the columns.
 void measure_place(Measuring& of, const EvaluateOptions& options) {
+  if (options.nodes.node_probe) measure_nodes(of, options.nodes);
   if (of.bank.rows.defined()) {
     in_one_step(of, "kNN", [&] { measure_knn(of, options.knn); });
     if (options.linear) measure_linear(of);
     if (options.class_frequency) measure_class_frequency(of);
-    if (options.clustering) in_one_step(of, "clustering", [&] { measure_clustering(of); });
   }
+  if (options.clustering && (of.bank.rows.defined() || of.nodes.rows.defined()))
+    in_one_step(of, "clustering", [&] { measure_clustering(of); });
   if (options.geometry) in_one_step(of, "geometry", [&] { measure_geometry(of); });
 }
 
@@ -96,10 +112,13 @@ void measure_between(const std::vector<Subject>& subjects, const Embedded& embed
 
 void EvaluateOptions::describe(Fields& fields) {
   knn.describe(fields);
+  nodes.describe(fields);
   fields.flag("linear", linear, "fit a linear probe");
   fields.flag("class_frequency", class_frequency,
               "also accuracy on the classes with many, medium and few training samples");
-  fields.flag("clustering", clustering, "k-means of the test split against its labels: NMI and ARI");
+  fields.flag(
+      "clustering", clustering,
+      "k-means of the test split, of a graph of all nodes, against the labels: NMI, ARI, accuracy, F1");
   fields.flag("geometry", geometry,
               "alignment, uniformity, effective rank, standard deviation per dimension");
   fields.flag("retrieval", retrieval,
@@ -129,6 +148,16 @@ void EvaluateOptions::check() const {
   }
 }
 
+bool has_nodes(const Dataset& data) {
+  const Tensor label = data.node_labels();
+  return label.defined() && data.size(Split::train) == label.size(0);
+}
+
+void require_nodes(const EvaluateOptions& options, const Dataset& data) {
+  if (options.nodes.node_probe && !has_nodes(data))
+    refuse("evaluate.node_probe", "true", "false, as the samples are not all nodes of a graph with labels");
+}
+
 Encoded raw_pixels(const View& images) { return {images.data.flatten(1), {}}; }
 
 const char* name_of(Split split) {
@@ -142,6 +171,7 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
   if (options.batch_size < 1) refuse("evaluate.batch_size", options.batch_size, "an integer >= 1");
   if (data.size(Split::train) == 0)
     fail(Exit::data, "evaluation: the data set has no samples in its train split.");
+  require_nodes(options, data);
   const Embedded embedded = embed(subjects, data, options, ranks, progress);
   const bool several = subjects.size() > 1;
   nlohmann::json result = nlohmann::json::object();
@@ -157,6 +187,7 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
       of.classes = static_cast<int64_t>(data.classes().size());
       of.split = name_of(embedded.measured);
       of.rows = rows[place];
+      of.nodes = nodes_of(embedded, data, m, place);
       if (embedded.with_labels) {
         of.bank = embedded.train[m].labelled(place);
         of.queries = embedded.test[m].labelled(place);

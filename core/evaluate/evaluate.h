@@ -5,6 +5,7 @@
 #pragma once
 
 #include "evaluate/knn.h"
+#include "evaluate/node_probe.h"
 
 #include <foil/dataset.h>
 
@@ -23,6 +24,7 @@ const char* name_of(Split split);
 // are for evaluation while training.
 struct EvaluateOptions {
   KnnOptions knn;
+  NodeProbeOptions nodes;
   bool linear = true;
   bool class_frequency = false;
   bool clustering = false;
@@ -39,6 +41,11 @@ struct EvaluateOptions {
   // Throws Error (Exit::usage) for options that do not fit together.
   void check() const;
 };
+
+// Whether the samples are all nodes of a graph with labels, in order: no part was drawn of it.
+bool has_nodes(const Dataset& data);
+// Throws Error (Exit::usage) where nodes are to be classified and the samples are none.
+void require_nodes(const EvaluateOptions& options, const Dataset& data);
 
 struct Encoded {
   Tensor h;  // [B, F]
@@ -75,16 +82,17 @@ using EvaluationProgress = std::function<void(const std::string& what, int64_t d
 //      "headline": true, "column": 1, "metric": "knn", ...
 //      "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
 // Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe),
-// "features.nmi" and "features.ari" (clustering.h). Of several subjects the entries of each are led by its
-// modality ("image.features.knn"), and the headline numbers are those between their projections, by name
-// "projections.image>text.R@1" and so on (retrieval.h, roc.h); of one subject those of the features. What an
-// entry says of its measure is in measure.h, how a measure is added in measuring.h. The protocol id names
-// everything that defines the number but the data set; values with different ids must not be compared. kNN
-// and linear probe need labels in both splits; samples without one (-1) take no part, and without any the two
-// are left out. Geometry is of the split that is measured, of train where there is none. Alignment is of its
-// first 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every batch is the same for
-// any world size, and gather the rows without duplicates; each rank returns the same result. `progress(what,
-// done, all)` may be empty.
+// "features.nmi", "_ari", "_cluster_accuracy" and "_cluster_f1" (clustering.h), and of the nodes of a graph
+// "features.node_f1" and others (node_probe.h), which then come first. Of several subjects the entries of
+// each are led by its modality ("image.features.knn"), and the headline numbers are those between their
+// projections, by name "projections.image>text.R@1" and so on (retrieval.h, roc.h); of one subject those of
+// the features. What an entry says of its measure is in measure.h, how a measure is added in measuring.h. The
+// protocol id names everything that defines the number but the data set; values with different ids must not
+// be compared. kNN and linear probe need labels in both splits; samples without one (-1) take no part, and
+// without any the two are left out. Geometry is of the split that is measured, of train where there is none.
+// Alignment is of its first 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every
+// batch is the same for any world size, and gather the rows without duplicates; each rank returns the same
+// result. `progress(what, done, all)` may be empty.
 nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
                         const EvaluateOptions& options, Ranks& ranks,
                         const EvaluationProgress& progress = {});

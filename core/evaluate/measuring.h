@@ -19,6 +19,13 @@ struct Accuracy {
   Tensor hits;  // bool [queries]
 };
 
+// The nodes of one graph, for protocols that draw splits of their own.
+struct Nodes {
+  Tensor rows;                         // [nodes, F]; undefined where the samples are no nodes
+  Tensor label;                        // int64 [nodes], -1: has none
+  Tensor train, validation, measured;  // int64: the nodes with a label of these splits
+};
+
 // The embeddings of one place, and the entries that are made of them.
 struct Measuring {
   Measuring(Ranks& all_ranks, const EvaluationProgress& told, nlohmann::json& entries)
@@ -28,9 +35,10 @@ struct Measuring {
   bool heads = false;       // whether a headline measure of this place heads the tables
   std::string preparation;  // names what was done to the images, for protocol ids
   int64_t classes = 0;
-  std::string split;                 // what is measured: "test", "validation"; "train" where there is neither
-  Tensor rows;                       // all of it [N, F]
-  Labelled bank, queries;            // samples with a label of train and test; without labels no tensors
+  std::string split;       // what is measured: "test", "validation"; "train" where there is neither
+  Tensor rows;             // all of it [N, F]
+  Labelled bank, queries;  // samples with a label of train and test; without labels no tensors
+  Nodes nodes;
   Tensor first_view, second_view;    // two views of the first samples of the split [P, F]; undefined: none
   std::string augmentation;          // names what made them
   std::vector<Accuracy> accuracies;  // so far

@@ -113,7 +113,8 @@ nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const Evalu
 
 nlohmann::json evaluate_online(Experiment& experiment, World& world) {
   EvaluateOptions options = experiment.plan.evaluate;
-  options.linear = options.class_frequency = options.clustering = options.geometry = false;
+  options.linear = options.class_frequency = options.clustering = options.geometry =
+      options.nodes.node_probe = false;
   const auto some = [&](Split split) {
     return draw_rows(experiment.dataset->size(split), options.online_samples, name_key("online"));
   };

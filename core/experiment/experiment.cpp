@@ -73,6 +73,7 @@ int64_t labelled(const Dataset& data, Split split, const std::string& name) {
 void require_evaluation(const EvaluateOptions& options, const Dataset& data, const std::string& name) {
   const std::string split = name_of(options.split);
   const bool measured = data.size(options.split) > 0;
+  require_nodes(options, data);
   if (options.split != Split::test && !measured)
     refuse("evaluate.split", "\"" + split + "\"", "\"test\", as the data set has no " + split + " split");
   const int64_t bank = labelled(data, Split::train, name), queries = labelled(data, options.split, name);

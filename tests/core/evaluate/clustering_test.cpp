@@ -38,5 +38,15 @@ TEST(Agreement, RefusesPartitionsOfTwoSizes) {
   EXPECT_THROW(normalized_mutual_information(ids({}), ids({})), Error);
 }
 
+TEST(ClassesOfClusters, AgreeWithTheLabelsAsOftenAsAnyRenaming) {
+  const Tensor label = ids({0, 0, 0, 1, 1, 1, 1, 2, 2});
+  EXPECT_TRUE(
+      classes_of_clusters(ids({2, 2, 1, 0, 0, 0, 2, 1, 1}), label).equal(ids({0, 0, 2, 1, 1, 1, 0, 2, 2})));
+  // Both clusters are mostly of class 1, which one of them can have.
+  EXPECT_TRUE(classes_of_clusters(ids({0, 0, 0, 0, 0, 1, 1, 1, 1}), ids({1, 1, 1, 0, 0, 1, 1, 1, 0}))
+                  .equal(ids({0, 0, 0, 0, 0, 1, 1, 1, 1})));
+  EXPECT_TRUE(classes_of_clusters(ids({0, 1, 1, 2}), ids({0, 1, 1, 1})).equal(ids({0, 1, 1, -1})));
+}
+
 }  // namespace
 }  // namespace foil

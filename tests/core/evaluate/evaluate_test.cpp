@@ -9,6 +9,7 @@
 #include "evaluate/geometry.h"
 #include "evaluate/measure.h"
 #include "ranks/in_process.h"
+#include "tests/support/error_of.h"
 
 #include <foil/cluster.h>
 
@@ -205,6 +206,9 @@ TEST(Evaluate, ClustersTheTestSplitAgainstItsLabels) {
                    normalized_mutual_information(found, data.labels(Split::test)));
   EXPECT_DOUBLE_EQ(result["projections.ari"]["value"].get<double>(),
                    adjusted_rand_index(found, data.labels(Split::test)));
+  const F1 f1 = f1_scores(classes_of_clusters(found, data.labels(Split::test)), data.labels(Split::test), 5);
+  EXPECT_DOUBLE_EQ(result["projections.cluster_accuracy"]["value"].get<double>(), 100 * f1.micro);
+  EXPECT_DOUBLE_EQ(result["projections.cluster_f1"]["value"].get<double>(), 100 * f1.macro);
   for (int world_size : {2, 3}) {
     in_process_ranks(world_size, [&](World& world) {
       torch::set_num_threads(1);
@@ -213,6 +217,14 @@ TEST(Evaluate, ClustersTheTestSplitAgainstItsLabels) {
   }
   EXPECT_EQ(result["features.ari"]["protocol"],
             "ari-kmeans-cosine-k5-restarts5-iterations50-seed0/features/test30/resize-none/v1");
+}
+
+TEST(Evaluate, RefusesToClassifyNodesThatAreNone) {
+  EvaluateOptions options;
+  options.nodes.node_probe = true;
+  EXPECT_EQ(
+      test::refusal([&] { evaluate(small_encoder(), data_set(61, 30), options, *World::single()); }),
+      "evaluate.node_probe = true, allowed: false, as the samples are not all nodes of a graph with labels.");
 }
 
 TEST(Evaluate, MeasuresAlignmentOfTwoViews) {
