@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A multilayer perceptron for vectors; images are flattened. For each width a linear layer, batch norm, ReLU:
-//   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i)
+//   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i); without widths: x
 // Batch norm between a linear map without a bias and the ReLU: Ioffe and Szegedy, "Batch normalization",
 // 2015, section 3.2.
 //
@@ -22,13 +22,14 @@ class MLP final : public foil::Encoder {
     std::vector<int64_t> widths = {256, 256};
     bool batch_norm = true;
     void describe(foil::Fields& f) {
-      f.integers("widths", widths, "widths of the layers; the last one is the width of h", foil::at_least(1));
+      f.integers("widths", widths,
+                 "widths of the layers; the last one is the width of h; [] = h is the data itself",
+                 foil::at_least(1));
       f.flag("batch_norm", batch_norm, "batch norm after each linear layer");
     }
   };
 
   explicit MLP(Options options) : options_(std::move(options)) {
-    if (options_.widths.empty()) foil::refuse("widths", "[]", "a list of one or more widths");
     for (const int64_t width : options_.widths) {
       if (width > 1'000'000) foil::refuse("widths", width, "widths up to 1000000");
     }
@@ -48,6 +49,7 @@ class MLP final : public foil::Encoder {
       layers_->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
       in = width;
     }
+    width_ = in;
   }
 
   foil::Features forward(const foil::View& view) override {
@@ -56,14 +58,14 @@ class MLP final : public foil::Encoder {
       foil::fail(foil::Exit::failure, "mlp: the view is ", view.data.sizes(), ", allowed: ", inputs_,
                  " numbers for each sample.");
     }
-    return {layers_->forward(x), {}, {}};  // [B, F]
+    return {layers_->is_empty() ? x : layers_->forward(x), {}, {}};  // [B, F]
   }
 
-  int64_t feature_dim() const override { return options_.widths.back(); }
+  int64_t feature_dim() const override { return width_; }
 
  private:
   Options options_;
-  int64_t inputs_ = 0;
+  int64_t inputs_ = 0, width_ = 0;
   torch::nn::Sequential layers_{nullptr};
 };
 

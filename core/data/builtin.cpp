@@ -4,6 +4,7 @@
 
 #include "data/cifar.h"
 #include "data/digits.h"
+#include "data/embeddings.h"
 #include "data/emoji.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
@@ -25,6 +26,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Digits>("digits");
   plugin.dataset<Emoji>("emoji");
   plugin.dataset<Pairs>("pairs");
+  plugin.dataset<Embeddings>("embeddings");
   plugin.dataset<Synthetic>("synthetic");
   plugin.sampler<Uniform>("uniform");
 }
