@@ -16,13 +16,13 @@
 //   width = 192
 //   depth = 6
 //   heads = 3
+#include "transformer.h"
+
 #include <foil/plugin.h>
 
 #include <torch/nn/functional/upsampling.h>
 #include <torch/nn/init.h>
 #include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/linear.h>
-#include <torch/nn/modules/normalization.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -31,68 +31,7 @@
 namespace {
 
 using at::Tensor;
-
-torch::nn::Linear linear(int64_t in, int64_t out) {
-  torch::nn::Linear layer(in, out);
-  torch::nn::init::normal_(layer->weight, 0, 0.02);
-  torch::nn::init::zeros_(layer->bias);
-  return layer;
-}
-
-torch::nn::LayerNorm layer_norm(int64_t width) {
-  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6));
-}
-
-class Attention final : public torch::nn::Module {
- public:
-  Attention(int64_t width, int64_t heads)
-      : heads_(heads),
-        qkv_(register_module("qkv", linear(width, 3 * width))),
-        proj_(register_module("proj", linear(width, width))) {}
-
-  Tensor forward(const Tensor& x) {  // [B, T, C]
-    const Tensor parts =
-        qkv_->forward(x).view({x.size(0), x.size(1), 3, heads_, x.size(2) / heads_}).permute({2, 0, 3, 1, 4});
-    const Tensor y =
-        at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);  // [B, heads, T, C / heads]
-    return proj_->forward(y.transpose(1, 2).reshape(x.sizes()));
-  }
-
- private:
-  int64_t heads_;
-  torch::nn::Linear qkv_, proj_;
-};
-
-class MLP final : public torch::nn::Module {
- public:
-  MLP(int64_t width, int64_t hidden)
-      : fc1_(register_module("fc1", linear(width, hidden))),
-        fc2_(register_module("fc2", linear(hidden, width))) {}
-  Tensor forward(const Tensor& x) { return fc2_->forward(at::gelu(fc1_->forward(x))); }
-
- private:
-  torch::nn::Linear fc1_, fc2_;
-};
-
-class Block final : public torch::nn::Module {
- public:
-  Block(int64_t width, int64_t heads, int64_t hidden)
-      : norm1_(register_module("norm1", layer_norm(width))),
-        attn_(register_module("attn", std::make_shared<Attention>(width, heads))),
-        norm2_(register_module("norm2", layer_norm(width))),
-        mlp_(register_module("mlp", std::make_shared<MLP>(width, hidden))) {}
-
-  Tensor forward(Tensor x, double drop, const Tensor& key, const std::string& place) {
-    x = x + foil::stochastic_depth(attn_->forward(norm1_->forward(x)), drop, key, place + ".attn");
-    return x + foil::stochastic_depth(mlp_->forward(norm2_->forward(x)), drop, key, place + ".mlp");
-  }
-
- private:
-  torch::nn::LayerNorm norm1_;
-  std::shared_ptr<Attention> attn_;
-  torch::nn::LayerNorm norm2_;
-  std::shared_ptr<MLP> mlp_;
-};
+using foil::transformer::Block;
 
 enum class Pooling { token, mean };
 
@@ -144,13 +83,8 @@ class ViT final : public foil::Encoder {
     auto patch_embed = std::make_shared<torch::nn::Module>("patch_embed");
     proj_ = patch_embed->register_module("proj", patches);
     register_module("patch_embed", patch_embed);
-    auto blocks = std::make_shared<torch::nn::Module>("blocks");
-    const auto hidden = static_cast<int64_t>(static_cast<double>(c) * options_.mlp_ratio);
-    for (int64_t i = 0; i < options_.depth; ++i)
-      blocks_.push_back(
-          blocks->register_module(std::to_string(i), std::make_shared<Block>(c, options_.heads, hidden)));
-    register_module("blocks", blocks);
-    norm_ = register_module(with_token() ? "norm" : "fc_norm", layer_norm(c));
+    blocks_ = foil::transformer::make_blocks(*this, options_.depth, c, options_.heads, options_.mlp_ratio);
+    norm_ = register_module(with_token() ? "norm" : "fc_norm", foil::transformer::layer_norm(c));
   }
 
   foil::Features forward(const foil::View& view) override {
@@ -167,12 +101,7 @@ class ViT final : public foil::Encoder {
       const Tensor token = (cls_token_ + positions.slice(1, 0, 1)).expand({x.size(0), 1, x.size(2)});
       x = torch::cat({token.to(x.scalar_type()), x}, 1);
     }
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-      const double share =
-          blocks_.size() > 1 ? static_cast<double>(i) / static_cast<double>(blocks_.size() - 1) : 0;
-      x = blocks_[i]->forward(x, is_training() ? options_.drop_path * share : 0, view.key,
-                              "blocks." + std::to_string(i));
-    }
+    x = foil::transformer::through(blocks_, x, {}, is_training() ? options_.drop_path : 0, view.key);
     if (!with_token()) return {norm_->forward(x.mean(1)), {}, x};
     x = norm_->forward(x);
     return {x.select(1, 0), {}, x.slice(1, 1)};  // [B, C], [B, L, C]
