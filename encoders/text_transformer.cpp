@@ -75,9 +75,9 @@ class TextTransformer final : public foil::Encoder {
     const Tensor x =
         foil::transformer::through(blocks_, torch::cat({token, tokens}, 1), counts.unsqueeze(1).unsqueeze(1),
                                    is_training() ? options_.drop_path : 0, view.key);
-    if (options_.pooling == Pooling::token) return {norm_->forward(x.select(1, 0)), {}, x.slice(1, 1)};
+    if (options_.pooling == Pooling::token) return {norm_->forward(x.select(1, 0)), {}, x.slice(1, 1), {}};
     const Tensor share = counts.to(x.scalar_type()).unsqueeze(2);  // [B, 1 + L, 1]
-    return {norm_->forward((x * share).sum(1) / share.sum(1)), {}, x.slice(1, 1)};
+    return {norm_->forward((x * share).sum(1) / share.sum(1)), {}, x.slice(1, 1), {}};
   }
 
   int64_t feature_dim() const override { return options_.width; }

@@ -102,9 +102,9 @@ class ViT final : public foil::Encoder {
       x = torch::cat({token.to(x.scalar_type()), x}, 1);
     }
     x = foil::transformer::through(blocks_, x, {}, is_training() ? options_.drop_path : 0, view.key);
-    if (!with_token()) return {norm_->forward(x.mean(1)), {}, x};
+    if (!with_token()) return {norm_->forward(x.mean(1)), {}, x, {}};
     x = norm_->forward(x);
-    return {x.select(1, 0), {}, x.slice(1, 1)};  // [B, C], [B, L, C]
+    return {x.select(1, 0), {}, x.slice(1, 1), {}};  // [B, C], [B, L, C]
   }
 
   int64_t feature_dim() const override { return options_.width; }
