@@ -35,7 +35,7 @@ for name, t in model.state_dict().items():
     weights[name] = t.float()
 save_file({name: t.contiguous() for name, t in weights.items()}, sys.argv[1] + "/weights.safetensors")
 text, length = torch.randint(0, 256, (4, L)), torch.tensor([9, 4, 0, 1])
-x = torch.cat([cls_token.expand(4, 1, C), token_embed[text] + pos_embed], 1).double()
+x = torch.cat([cls_token.expand(4, 1, C).double(), token_embed.double()[text] + pos_embed.double()], 1)
 padding = torch.arange(L + 1) > length[:, None]
 with torch.no_grad():
     h = model.eval()(x, src_key_padding_mask=padding)[:, 0]

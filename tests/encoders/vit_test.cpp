@@ -35,7 +35,7 @@ save_file({timm(name): t for name, t in model.state_dict().items() if not name.s
 model.heads = torch.nn.Identity()
 image = torch.randn(3, 3, 16, 16, dtype=torch.double)
 with torch.no_grad():
-    save_file({"image": image, "features": model.double().eval()(image)}, sys.argv[1] + "/features.safetensors")
+    save_file({"image": image, "features": model.double().eval()(image).contiguous()}, sys.argv[1] + "/features.safetensors")
 )";
 
 ViT::Options small() {

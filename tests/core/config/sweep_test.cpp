@@ -173,7 +173,7 @@ TEST(Sweep, DrawsAtRandomTheSameForTheSameSeed) {
   other.insert(other.find("n ="), "seed = 1, ");
   EXPECT_NE(names(kBase + random), names(kBase + other));
   EXPECT_EQ(names(kBase + random, {"loss.temperature=1", "data.subset=2"}),
-            "temperature=1-subset=2-a-seed4\ntemperature=1-subset=2-b-seed4\n")
+            "temperature=1-subset=2-b-seed4\ntemperature=1-subset=2-a-seed4\n")
       << "equal draws are one";
 }
 
@@ -208,9 +208,9 @@ TEST(Sweep, RefusesRandomDrawsFromNothing) {
       "a.toml:8:10: sweep.random = {\"loss.temperature\" = [1]}, allowed: n, the number of draws, and keys "
       "with a list or { low, high, log }.");
   EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = { low = 2, high = 1 } }"),
-            "a.toml:8:41: sweep.random.loss.temperature = {low = 2, high = 1}, allowed: low < high.");
+            "a.toml:8:40: sweep.random.loss.temperature = {low = 2, high = 1}, allowed: low < high.");
   EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = { low = 0, high = 1, log = true } }"),
-            "a.toml:8:49: sweep.random.loss.temperature.low = 0, allowed: above 0 with log.");
+            "a.toml:8:48: sweep.random.loss.temperature.low = 0, allowed: above 0 with log.");
   EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = 3 }"),
             "a.toml:8:40: sweep.random.loss.temperature = 3, allowed: a list of one or more values.");
   EXPECT_EQ(refused("{ n = 2, \"data.subset\" = [1, 2] }"),
@@ -222,7 +222,8 @@ TEST(Sweep, RefusesNamingThePlace) {
     std::string line, message;
   } cases[] = {
       {"sedes = 3",
-       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, files. Did you mean 'seeds'?"},
+       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, ablate, random, exclude, files. "
+       "Did you mean 'seeds'?"},
       {"seeds = 0",
        "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
       {"seeds = 20240131",
@@ -351,7 +352,8 @@ TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
   EXPECT_EQ(refused("[\"one.toml\", \"b/one.toml\"]"), "all.toml:2:22: sweep.files lists 'one' twice.");
   EXPECT_EQ(refused("[\"onne.toml\"]"), "all.toml:2:10: onne.toml: no such file. Did you mean 'one.toml'?");
   EXPECT_EQ(refused("[\"lists.toml\"]"),
-            "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid, zip, ablate, random and exclude.");
+            "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid, zip, "
+            "ablate, random and exclude.");
 }
 
 }  // namespace
