@@ -31,9 +31,9 @@ class TextTransformer final : public foil::Encoder {
     void describe(foil::Fields& f) {
       f.integer("width", width, "of a token's embedding and of h; a multiple of heads",
                 foil::between(1, 16384));
-      f.integer("depth", depth, "blocks", foil::between(1, 256));
-      f.integer("heads", heads, "of the attention", foil::between(1, 256));
-      f.number("mlp_ratio", mlp_ratio, "hidden width of a block's MLP over width", foil::between(0.25, 16));
+      f.integer("depth", depth, "blocks", foil::between(1, 48));
+      f.integer("heads", heads, "of the attention", foil::between(1, 64));
+      f.number("mlp_ratio", mlp_ratio, "hidden width of a block's MLP over width", foil::between(0.25, 8));
       f.choice("pooling", pooling, {{"token", Pooling::token}, {"mean", Pooling::mean}},
                "h is what the class token becomes, or the mean over all");
       f.number("drop_path", drop_path, "how often the last block is left out in training; the first never",

@@ -43,12 +43,12 @@ class ViT final : public foil::Encoder {
     Pooling pooling = Pooling::token;
     double keep_patches = 1, drop_path = 0;
     void describe(foil::Fields& f) {
-      f.integer("patch_size", patch_size, "side of a patch in pixels", foil::between(1, 256));
+      f.integer("patch_size", patch_size, "side of a patch in pixels", foil::between(2, 64));
       f.integer("width", width, "of a patch's embedding and of h; a multiple of heads",
                 foil::between(1, 16384));
-      f.integer("depth", depth, "blocks", foil::between(1, 256));
-      f.integer("heads", heads, "of the attention", foil::between(1, 256));
-      f.number("mlp_ratio", mlp_ratio, "hidden width of a block's MLP over width", foil::between(0.25, 16));
+      f.integer("depth", depth, "blocks", foil::between(1, 24));
+      f.integer("heads", heads, "of the attention", foil::between(1, 64));
+      f.number("mlp_ratio", mlp_ratio, "hidden width of a block's MLP over width", foil::between(0.25, 8));
       f.choice("pooling", pooling, {{"token", Pooling::token}, {"mean", Pooling::mean}},
                "h is what the class token becomes, or the mean of the patches");
       f.number("keep_patches", keep_patches, "share of the patches that training sees, drawn for each image",
