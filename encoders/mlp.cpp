@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A multilayer perceptron for vectors and for the nodes of a graph, whose edges it does not see; images are
 // flattened. For each width a linear layer, batch norm, ReLU:
-//   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i)
+//   h = relu(BN(W_n ... relu(BN(W_1 x))))          without batch norm: relu(W_i x + b_i); without widths: x
 // Batch norm between a linear map without a bias and the ReLU: Ioffe and Szegedy, "Batch normalization",
 // 2015, section 3.2. The last layer is W_n x + b_n alone by last_activation = false.
 //
@@ -31,7 +31,9 @@ class MLP final : public foil::Encoder {
     bool last_activation = true;
     bool decoder = false;
     void describe(foil::Fields& f) {
-      f.integers("widths", widths, "widths of the layers; the last one is the width of h", foil::at_least(1));
+      f.integers("widths", widths,
+                 "widths of the layers; the last one is the width of h; [] = h is the data itself",
+                 foil::at_least(1));
       f.flag("batch_norm", batch_norm, "batch norm after each linear layer");
       f.flag("last_activation", last_activation, "batch norm and ReLU after the last layer too");
       f.flag("decoder", decoder,
@@ -40,7 +42,7 @@ class MLP final : public foil::Encoder {
   };
 
   explicit MLP(Options options) : options_(std::move(options)) {
-    if (options_.widths.empty()) foil::refuse("widths", "[]", "a list of one or more widths");
+    if (options_.decoder && options_.widths.empty()) foil::refuse("widths", "[]", "one or more with decoder");
     for (const int64_t width : options_.widths) {
       if (width > 1'000'000) foil::refuse("widths", width, "widths up to 1000000");
     }
@@ -58,6 +60,7 @@ class MLP final : public foil::Encoder {
       add_layer(*layers_, in, options_.widths[i], i + 1 < options_.widths.size() || options_.last_activation);
       in = options_.widths[i];
     }
+    width_ = in;
     if (!options_.decoder) return;
     decoder_ = register_module("decoder", torch::nn::Sequential());
     for (size_t i = options_.widths.size(); i-- > 0;)
@@ -72,12 +75,14 @@ class MLP final : public foil::Encoder {
                  " numbers for each sample.");
     }
     foil::Features features;
-    features.pooled = sparse ? from_sparse(x) : layers_->forward(x);  // [B, F]
+    features.pooled = layers_->is_empty() ? (sparse ? x.to_dense() : x)  // [B, F]
+                      : sparse            ? from_sparse(x)
+                                          : layers_->forward(x);
     if (options_.decoder) features.decoded = decoder_->forward(features.pooled);
     return features;
   }
 
-  int64_t feature_dim() const override { return options_.widths.back(); }
+  int64_t feature_dim() const override { return width_; }
 
  private:
   // A linear layer with batch norm and ReLU, or, as the last one, with a bias alone.
@@ -98,7 +103,7 @@ class MLP final : public foil::Encoder {
   }
 
   Options options_;
-  int64_t inputs_ = 0;
+  int64_t inputs_ = 0, width_ = 0;
   torch::nn::Sequential layers_{nullptr}, decoder_{nullptr};
 };
 

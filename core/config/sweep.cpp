@@ -77,16 +77,18 @@ std::vector<std::string> short_names(const std::vector<std::string>& keys) {
   return names;
 }
 
-std::string variant_text(const std::vector<std::string>& keys, const std::vector<const Node*>& values) {
+// A combination by its values; `keys` are all that are swept. What is ablated and stands as it was is "base".
+std::string variant_text(const std::vector<std::string>& keys, const Settings& row) {
   const std::vector<std::string> names = short_names(keys);
   std::string text;
-  for (size_t k = 0; k < keys.size(); ++k) {
-    const bool bare = values[k]->is_text() && (keys.size() == 1 || keys[k].ends_with(".name"));
-    const bool plain = values[k]->is_text() && values[k]->text() == printable(values[k]->text());
-    const std::string value = plain ? values[k]->text() : to_toml(*values[k]);
-    text += (k ? " " : "") + (bare ? value : names[k] + "=" + value);
+  for (const auto& [key, node] : row) {
+    const bool bare = node->is_text() && (keys.size() == 1 || key.ends_with(".name"));
+    const bool plain = node->is_text() && node->text() == printable(node->text());
+    const std::string value = plain ? node->text() : to_toml(*node);
+    const auto k = static_cast<size_t>(std::find(keys.begin(), keys.end(), key) - keys.begin());
+    text += (text.empty() ? "" : " ") + (bare ? value : names[k] + "=" + value);
   }
-  return text;
+  return text.empty() ? "base" : text;
 }
 
 // Letters, digits and "._=+-" stay; what is between them becomes one '-'.
@@ -121,7 +123,7 @@ class FolderNames {
 
 // What [sweep] asks for, as it is written.
 struct Sweep {
-  const Node* seeds = nullptr;
+  const Node *seeds = nullptr, *exclude = nullptr;
   std::vector<Axis> axes;
 };
 
@@ -131,12 +133,16 @@ Sweep read_sweep(const Node& root) {
   sweep.seeds = table.take("seeds");
   const Node* const grid = table.take("grid");
   const Node* const zip = table.take("zip");
+  const Node* const ablate = table.take("ablate");
+  const Node* const random = table.take("random");
+  sweep.exclude = table.take("exclude");
   if (const Node* files = table.take("files")) {
     fail(Exit::usage, files->key_origin.text(),
-         ": sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
+         ": sweep.files in a file that another one lists, allowed: seeds, grid, zip, ablate, random and "
+         "exclude.");
   }
   table.finish();
-  sweep.axes = axes_of(grid, zip);
+  sweep.axes = axes_of(root, grid, zip, ablate, random);
   return sweep;
 }
 
@@ -156,10 +162,10 @@ void refuse_too_many(const Node& root, const std::vector<Axis>& axes, size_t see
 }
 
 // Every combination of the rows of the axes, the first axis slowest.
-std::vector<std::vector<const Node*>> combinations(const std::vector<Axis>& axes) {
-  std::vector<std::vector<const Node*>> rows = {{}};
+std::vector<Settings> combinations(const std::vector<Axis>& axes) {
+  std::vector<Settings> rows = {{}};
   for (const Axis& axis : axes) {
-    std::vector<std::vector<const Node*>> longer;
+    std::vector<Settings> longer;
     for (const auto& row : rows) {
       for (const auto& more : axis.rows) {
         longer.push_back(row);
@@ -205,7 +211,8 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
   std::vector<std::string> keys;
   for (Axis& axis : sweep.axes) {
     settle(axis, root, set_keys);
-    keys.insert(keys.end(), axis.keys.begin(), axis.keys.end());
+    const std::vector<std::string> own = keys_of(axis);
+    keys.insert(keys.end(), own.begin(), own.end());
   }
   refuse_too_many(root, sweep.axes, seeds.size());
 
@@ -214,14 +221,16 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
   plain.erase("sweep");
   std::vector<Trial> trials;
   FolderNames names;
-  for (const auto& row : combinations(sweep.axes)) {
+  Exclusion exclusion(sweep.exclude, keys);
+  for (const Settings& row : combinations(sweep.axes)) {
+    if (exclusion.excludes(row)) continue;
     Trial trial;
     trial.root = plain;
     trial.variant = keys.empty() ? alone : lead + variant_text(keys, row);
-    for (size_t k = 0; k < keys.size(); ++k) {
-      if (fixed(root, keys[k], set_keys)) continue;
-      override_value(trial.root, keys[k], *row[k]);  // its origin stays the place in [sweep]
-      trial.sets.push_back(keys[k] + "=" + to_toml(*row[k]));
+    for (const auto& [key, value] : row) {
+      if (fixed(root, key, set_keys)) continue;
+      override_value(trial.root, key, *value);  // its origin stays the place in [sweep]
+      trial.sets.push_back(key + "=" + to_toml(*value));
     }
     for (const std::string& key : set_keys) {  // below a swept table
       if (const Node* value = at_path(root, key)) override_value(trial.root, key, *value);
@@ -236,6 +245,9 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
       seeded.sets.push_back("run.seed=" + std::to_string(seed));
     }
   }
+  if (set_keys.empty()) exclusion.refuse_idle();
+  if (trials.empty())
+    fail(Exit::usage, sweep.exclude->origin.text(), ": sweep.exclude leaves no combination to try.");
   refuse_two_folders(trials);
   return trials;
 }

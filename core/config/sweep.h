@@ -17,7 +17,10 @@ struct Trial {
 // [sweep] holds
 //   seeds: a count (run.seed, run.seed + 1, ...) or a list;
 //   grid:  keys with lists of values, every combination, the first key slowest;
-//   zip:   keys with lists of equal length, walked together, inside the grid.
+//   zip:   keys with lists of equal length, walked together, inside the grid;
+//   ablate: keys with lists of values, one key at a time around the experiment as it stands, itself first;
+//   random: n draws, the same for the same random.seed, of keys with a list or { low, high, log };
+//   exclude: combinations that are left out, a table of swept keys and their values each.
 // A key that the command line sets (`set_keys`) keeps that one value. `label`, when given, leads the variants
 // and is one by itself where nothing is swept. Throws foil::Error (usage) at the place in the file.
 std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_keys = {},

@@ -4,6 +4,7 @@
 
 #include "data/cifar.h"
 #include "data/digits.h"
+#include "data/embeddings.h"
 #include "data/emoji.h"
 #include "data/graph.h"
 #include "data/graph_csv.h"
@@ -27,6 +28,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Digits>("digits");
   plugin.dataset<Emoji>("emoji");
   plugin.dataset<Pairs>("pairs");
+  plugin.dataset<Embeddings>("embeddings");
   plugin.dataset<Graph>("graph");
   plugin.dataset<GraphCsv>("graph_csv");
   plugin.dataset<Cora>("cora");

@@ -82,6 +82,13 @@ TEST(MLP, RefusesAViewOfAnotherWidth) {
             "1 mlp: the view is [3, 5], allowed: 6 numbers for each sample.");
 }
 
-TEST(MLP, RefusesNoWidths) { EXPECT_THROW(MLP({{}, true}), foil::Error); }
+TEST(MLP, WithoutWidthsIsTheDataItself) {
+  MLP net({{}, true});
+  net.setup({6, 0, 0});
+  const Tensor x = torch::randn({3, 6});
+  EXPECT_TRUE(net.forward({"vector", foil::Kind::vector, x, {}, {}, {}, {}}).pooled.equal(x));
+  EXPECT_EQ(net.feature_dim(), 6);
+  EXPECT_TRUE(net.parameters().empty());
+}
 
 }  // namespace

@@ -158,6 +158,21 @@ def make_pairs(path):
     write(path / "data/test.tsv", "query\tid\tdocument\n" + "".join(f"what {i}\t{i % 3}\t\u4e16\u754c {i}\n" for i in range(6)))
 
 
+def npy(shape, data, kind="<f4"):
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}"
+    text += " " * (-(len(text) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + data
+
+
+def make_embeddings(path):
+    experiment(path, 'name = "embeddings"\npath = "data"', '[views]\nof = ["image", "text"]\n')
+    write(path / "e.toml", (path / "e.toml").read_text().replace('name = "small_cnn"\nwidths = [4]', 'name = "mlp"\nwidths = []'))
+    write(path / "data/train.safetensors", safetensors({"image": floats(8, 4), "text": floats(8, 4), "label": integers(*[i % 3 for i in range(8)])}))
+    write(path / "data/test.image.npy", npy("6, 4", struct.pack("<24f", *range(24))))
+    write(path / "data/test.text.npy", npy("6, 4", struct.pack("<24d", *range(24)), "<f8"))
+    write(path / "data/test.label.npy", npy("6,", struct.pack("<6q", 0, 1, 2, 0, 1, -1), "<i8"))
+
+
 def make_safetensors(path):
     write(path / "a.safetensors", safetensors({"a": floats(3, 4), "b.c": integers(1, 2, 3), "empty": floats(0, 4)}))
 
@@ -201,7 +216,7 @@ def make_plugin(path, source, build):
 
 PLAIN = {"toml": make_toml, "idx": make_idx, "cifar10": make_cifar10, "cifar100": make_cifar100, "stl10": make_stl10,
          "png": make_png, "jpeg": make_jpeg, "digits": make_digits, "emoji": make_emoji,
-         "pairs": make_pairs, "safetensors": make_safetensors, "score": make_score}
+         "pairs": make_pairs, "embeddings": make_embeddings, "safetensors": make_safetensors, "score": make_score}
 WRITTEN = {"study": make_study, "records": make_records, "checkpoint": make_checkpoint, "plugin": make_plugin}
 
 

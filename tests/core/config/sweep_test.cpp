@@ -134,12 +134,96 @@ TEST(Sweep, ReplacesEpochsBySweptSteps) {
   EXPECT_EQ(at(trials[0].root, "run"), "{steps = 10}");
 }
 
+TEST(Sweep, AblatesOneKeyAtATimeAroundTheExperimentAsItStands) {
+  const std::string ablate =
+      kBase + "ablate = { \"loss.temperature\" = [0.1, 0.5, 1], \"loss.name\" = [\"dcl\"] }\n";
+  EXPECT_EQ(names(ablate), "base-seed4\ntemperature=0.1-seed4\ntemperature=1-seed4\ndcl-seed4\n")
+      << "0.5 is what it has already";
+  EXPECT_EQ(names(ablate, {"loss.temperature=0.7"}), "base-seed4\ndcl-seed4\n");
+  const auto trials = expand(parse_toml(ablate + "grid = { \"data.subset\" = [1, 2] }\n", "a.toml"));
+  ASSERT_EQ(trials.size(), 8u);
+  EXPECT_EQ(trials[0].variant, "subset=1");
+  EXPECT_EQ(trials[7].variant, "subset=2 dcl");
+  EXPECT_EQ(at(trials[7].root, "loss"), "[{name = \"dcl\", temperature = 0.5}]");
+}
+
+TEST(Sweep, DrawsAtRandomTheSameForTheSameSeed) {
+  const std::string random =
+      "random = { n = 200, \"loss.temperature\" = { low = 0.01, high = 1, log = true }, "
+      "\"data.subset\" = { low = 1, high = 3 }, \"loss.name\" = [\"a\", \"b\"] }\n";
+  const auto trials = expand(parse_toml(kBase + random, "a.toml"));
+  ASSERT_EQ(trials.size(), 200u);
+  int64_t below = 0, subset[4] = {}, named_a = 0;
+  for (const Trial& trial : trials) {
+    const double temperature = at_path(trial.root, "loss.temperature")->number();
+    ASSERT_GE(temperature, 0.01);
+    ASSERT_LE(temperature, 1);
+    below += temperature < 0.1;
+    const int64_t rows = at_path(trial.root, "data.subset")->integer();
+    ASSERT_TRUE(rows >= 1 && rows <= 3);
+    ++subset[rows];
+    named_a += at(trial.root, "loss.name") == "\"a\"";
+  }
+  // Half, a third, half, each within four standard deviations of a binomial of 200.
+  EXPECT_NEAR(static_cast<double>(below), 100, 4 * 7.1);
+  for (int i = 1; i <= 3; ++i) EXPECT_NEAR(static_cast<double>(subset[i]), 66.7, 4 * 6.7) << i;
+  EXPECT_NEAR(static_cast<double>(named_a), 100, 4 * 7.1);
+  EXPECT_EQ(names(kBase + random), names(kBase + random));
+  std::string other = random;
+  other.insert(other.find("n ="), "seed = 1, ");
+  EXPECT_NE(names(kBase + random), names(kBase + other));
+  EXPECT_EQ(names(kBase + random, {"loss.temperature=1", "data.subset=2"}),
+            "temperature=1-subset=2-b-seed4\ntemperature=1-subset=2-a-seed4\n")
+      << "equal draws are one";
+}
+
+TEST(Sweep, ExcludesCombinations) {
+  const std::string grid = kBase + "grid = { \"loss.name\" = [\"a\", \"b\"], \"data.subset\" = [1, 2] }\n";
+  EXPECT_EQ(names(grid + "exclude = [{ \"loss.name\" = \"b\", \"data.subset\" = 1.0 }]\n"),
+            "a-subset=1-seed4\na-subset=2-seed4\nb-subset=2-seed4\n");
+  EXPECT_EQ(names(grid + "exclude = [{ loss.name = \"b\" }, { data.subset = 2 }]\n"), "a-subset=1-seed4\n");
+  const auto refused = [&](const std::string& exclude) {
+    return refusal([&] { expand(parse_toml(grid + "exclude = " + exclude + "\n", "a.toml")); });
+  };
+  EXPECT_EQ(refused("[{ \"loss.names\" = \"b\" }]"),
+            "a.toml:8:14: sweep.exclude names 'loss.names', which is not swept. Known swept keys: loss.name, "
+            "data.subset. Did you mean 'loss.name'?");
+  EXPECT_EQ(refused("[{ \"loss.name\" = \"c\" }]"),
+            "a.toml:8:12: this table of sweep.exclude excludes nothing.");
+  EXPECT_EQ(refused("[{ \"data.subset\" = 1 }, { \"data.subset\" = 2 }]"),
+            "a.toml:8:11: sweep.exclude leaves no combination to try.");
+  EXPECT_EQ(refused("[1]"),
+            "a.toml:8:11: sweep.exclude = [1], allowed: a list of tables, { \"loss.name\" = \"dcl\", "
+            "\"loss.temperature\" = 0.1 }.");
+}
+
+TEST(Sweep, RefusesRandomDrawsFromNothing) {
+  const auto refused = [&](const std::string& random) {
+    return refusal([&] {
+      expand(parse_toml(kBase + "grid = { \"data.subset\" = [1] }\nrandom = " + random + "\n", "a.toml"));
+    });
+  };
+  EXPECT_EQ(
+      refused("{ \"loss.temperature\" = [1] }"),
+      "a.toml:8:10: sweep.random = {\"loss.temperature\" = [1]}, allowed: n, the number of draws, and keys "
+      "with a list or { low, high, log }.");
+  EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = { low = 2, high = 1 } }"),
+            "a.toml:8:40: sweep.random.loss.temperature = {low = 2, high = 1}, allowed: low < high.");
+  EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = { low = 0, high = 1, log = true } }"),
+            "a.toml:8:48: sweep.random.loss.temperature.low = 0, allowed: above 0 with log.");
+  EXPECT_EQ(refused("{ n = 2, \"loss.temperature\" = 3 }"),
+            "a.toml:8:40: sweep.random.loss.temperature = 3, allowed: a list of one or more values.");
+  EXPECT_EQ(refused("{ n = 2, \"data.subset\" = [1, 2] }"),
+            "a.toml:8:35: sweep.random.data.subset is swept elsewhere too.");
+}
+
 TEST(Sweep, RefusesNamingThePlace) {
   const struct {
     std::string line, message;
   } cases[] = {
       {"sedes = 3",
-       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, files. Did you mean 'seeds'?"},
+       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, ablate, random, exclude, files. "
+       "Did you mean 'seeds'?"},
       {"seeds = 0",
        "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
       {"seeds = 20240131",
@@ -268,7 +352,8 @@ TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
   EXPECT_EQ(refused("[\"one.toml\", \"b/one.toml\"]"), "all.toml:2:22: sweep.files lists 'one' twice.");
   EXPECT_EQ(refused("[\"onne.toml\"]"), "all.toml:2:10: onne.toml: no such file. Did you mean 'one.toml'?");
   EXPECT_EQ(refused("[\"lists.toml\"]"),
-            "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid and zip.");
+            "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid, zip, "
+            "ablate, random and exclude.");
 }
 
 }  // namespace
