@@ -158,7 +158,8 @@ class Augmentation final : public foil::Augmentation {
     stays = stays.to(x.device(), x.scalar_type());
     if (x.layout() != at::kSparseCsr) return x * stays;
     return at::_sparse_csr_tensor_unsafe(x.crow_indices(), x.col_indices(),
-                                         x.values() * stays.index_select(0, x.col_indices()), x.sizes());
+                                         x.values() * stays.index_select(0, x.col_indices()), x.sizes(),
+                                         x.options());
   }
 
   Options options_;
