@@ -134,4 +134,16 @@ const Register of_pygcl_masks("pygcl-infonce-mask",
 const Register of_pygcl_sp("pygcl-infoncesp-mask",
                            {"grace", [](const Case& test) { return pygcl_masks(test, "log_of_sum"); }});
 
+// ---- triplet: PyGCL's, whose positives are classes.
+
+Tensors triplet(const Case& test) {
+  const auto loss = make_loss(
+      "triplet", {{"margin", test.params.at("margin")}, {"positives", "label"}, {"directions", "first"}});
+  const Result r = run(*loss, {test.inputs.at("in.anchor"), test.inputs.at("in.sample")},
+                       [&](LossInput& input) { input.label = test.inputs.at("in.pos_mask").argmax(1); });
+  return {{"out.loss", r.loss}, {"grad.anchor", r.gradients[0]}, {"grad.sample", r.gradients[1]}};
+}
+
+const Register of_triplet("pygcl-triplet-sp", {"triplet", triplet});
+
 }  // namespace
