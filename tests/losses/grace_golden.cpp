@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Golden mappings of the contrasts of a graph's nodes: GRACE and its relatives.
+// Golden mappings of the contrasts of a graph's nodes: GRACE and its relatives, CSGCL.
 #include "api/loss_tensors.h"
 #include "model/tower.h"
 #include "ranks/world.h"
@@ -145,5 +145,21 @@ Tensors triplet(const Case& test) {
 }
 
 const Register of_triplet("pygcl-triplet-sp", {"triplet", triplet});
+
+// ---- csgcl: the published team-up loss at one epoch.
+
+Tensors csgcl(const Case& test) {
+  const nlohmann::json& p = test.params;
+  const auto loss = make_loss("csgcl", {{"temperature", p.at("tau")},
+                                        {"strength_weight", p.at("gamma_max")},
+                                        {"strength_start_epoch", p.at("t0")}});
+  return h1_h2(run(*loss, {test.inputs.at("in.h1"), test.inputs.at("in.h2")}, [&](LossInput& input) {
+    const foil::View view = graph({}, test.inputs.at("in.node_strength").unsqueeze(1));
+    input.views = {view, view};
+    input.epoch = p.at("current_epoch");
+  }));
+}
+
+const Register of_csgcl("csgcl-teamup", {"csgcl", csgcl});
 
 }  // namespace
