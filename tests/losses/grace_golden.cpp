@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Golden mappings of the contrasts of a graph's nodes: GRACE and its relatives, CSGCL.
+// Golden mappings of the contrasts of a graph's nodes: GRACE and its relatives, CSGCL, gCooL.
 #include "api/loss_tensors.h"
 #include "model/tower.h"
 #include "ranks/world.h"
@@ -161,5 +161,42 @@ Tensors csgcl(const Case& test) {
 }
 
 const Register of_csgcl("csgcl-teamup", {"csgcl", csgcl});
+
+// ---- gcool: the published loss in fp64 and fp32, by products as shipped and by distances.
+
+Tensors gcool(const Case& test) {
+  const nlohmann::json& p = test.params;
+  const bool dot = p.at("similarity") == "cos";
+  const auto loss = make_loss("gcool", {{"temperature", p.at("tau")},
+                                        {"communities", p.at("num_community")},
+                                        {"similarity", dot ? "dot" : "gaussian"},
+                                        {"between_weight", p.at("lamda")},
+                                        {"community_decay", dot ? nlohmann::json(0) : p.at("gamma")},
+                                        {"stride_epochs", p.at("stride")},
+                                        {"communal_share", p.at("alpha_rate")},
+                                        {"directions", "first"}});
+  const Tensor z1 = test.inputs.at("in.z1"), z2 = test.inputs.at("in.z2");
+  loss->setup({.z_dim = z1.size(1)});
+  loss->to(z1.scalar_type());
+  loss->named_parameters()["centres"].detach().copy_(test.inputs.at("in.center"));
+  const Result r = run(*loss, {z1, z2}, [&](LossInput& input) {
+    input.views = {graph(test.inputs.at("in.edge_index_1")), graph(test.inputs.at("in.edge_index_2"))};
+    input.epoch = p.at("epoch");
+  });
+  return {{"out.loss", r.loss},
+          {"out.node", r.reports.at("nodes")},
+          {"out.deca", r.reports.at("density")},
+          {"out.deca1", r.reports.at("density_1")},
+          {"out.community", r.reports.at("communities")},
+          {"out.R1", r.input.kept("assignment_1")},
+          {"out.R2", r.input.kept("assignment_2")},
+          {"grad.z1", r.gradients[0]},
+          {"grad.z2", r.gradients[1]},
+          {"grad.center", r.parameter_gradients.at("centres")}};
+}
+
+const Register of_gcool("gcool", {"gcool", gcool});
+const Register of_gcool_f32("gcool-f32", {"gcool", gcool});
+const Register of_gcool_rbf("gcool-rbf", {"gcool", gcool});
 
 }  // namespace
