@@ -56,7 +56,7 @@ class MLP final : public foil::Encoder {
       foil::fail(foil::Exit::failure, "mlp: the view is ", view.data.sizes(), ", allowed: ", inputs_,
                  " numbers for each sample.");
     }
-    return {layers_->forward(x), {}, {}};  // [B, F]
+    return {layers_->forward(x), {}, {}, {}};  // [B, F]
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }

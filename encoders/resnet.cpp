@@ -121,7 +121,7 @@ class ResNet final : public foil::Encoder {
     Tensor x = bn1_->forward_relu(conv1_->forward(view.data));  // [B, 64, H', W']
     if (!options_.small_images) x = torch::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
     for (torch::nn::Sequential& layer : layers_) x = layer->forward(x);
-    return {x.mean({2, 3}), x, {}};  // [B, F], [B, F, H'', W'']
+    return {x.mean({2, 3}), x, {}, {}};  // [B, F], [B, F, H'', W'']
   }
 
   int64_t feature_dim() const override { return options_.depth == 50 ? 2048 : 512; }

@@ -64,7 +64,7 @@ class SmallCNN final : public foil::Encoder {
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
     // The mean over places, taken along memory: that of {2, 3} hands backward a gradient in the other layout.
     const at::Tensor pooled = x.permute({0, 2, 3, 1}).flatten(1, 2).mean(1);
-    return {pooled, x, {}};  // [B, F], [B, F, H', W']
+    return {pooled, x, {}, {}};  // [B, F], [B, F, H', W']
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }

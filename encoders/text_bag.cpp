@@ -63,7 +63,7 @@ class TextBag final : public foil::Encoder {
       foil::fail(foil::Exit::failure, "text_bag: the view is ", view.data.sizes(), " of ", view.data.dtype(),
                  ", allowed: tokens [B, L] of int64.");
     const Tensor bag = pooled(view);  // [B, embedding]
-    return {layers_->is_empty() ? bag : layers_->forward(bag), {}, {}};
+    return {layers_->is_empty() ? bag : layers_->forward(bag), {}, {}, {}};
   }
 
   int64_t feature_dim() const override {

@@ -14,7 +14,7 @@ struct Line final : Encoder {
   void setup(const EncoderSizes& sizes) override {
     layer_ = register_module("layer", torch::nn::Linear(sizes.channels, 3));
   }
-  Features forward(const View& view) override { return {layer_->forward(view.data), {}, {}}; }
+  Features forward(const View& view) override { return {layer_->forward(view.data), {}, {}, {}}; }
   int64_t feature_dim() const override { return 3; }
   torch::nn::Linear layer_{nullptr};
 };

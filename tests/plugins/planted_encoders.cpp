@@ -73,7 +73,7 @@ class Planted final : public foil::Encoder {
       x = x + foil::stochastic_depth(branch_->forward(x).tanh(), options_.drop, view.key, "branch");
     if (bug == Bug::flattens_an_empty_batch) x = x.reshape({x.size(0), -1}).view(x.sizes());
     const Tensor h = x.mean({2, 3}) - follow(x.mean({2, 3}));
-    return {h, x, {}};
+    return {h, x, {}, {}};
   }
 
   int64_t feature_dim() const override { return bug == Bug::feature_dim_of_the_map ? kWidth * 4 : kWidth; }

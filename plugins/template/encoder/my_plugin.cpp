@@ -49,7 +49,8 @@ class MyPlugin final : public foil::Encoder {
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward_relu(convolutions_[i]->forward(x));
     const foil::Tensor pooled = x.mean({2, 3});  // [B, F]
     // The draws follow the samples, on any rank and after a resume; torch::dropout's do not.
-    return {foil::dropout(pooled, options_.dropout, view.key, "pooled"), x, {}};  // [B, F], [B, F, H', W']
+    return {
+        foil::dropout(pooled, options_.dropout, view.key, "pooled"), x, {}, {}};  // [B, F], [B, F, H', W']
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }

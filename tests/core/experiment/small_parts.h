@@ -59,7 +59,7 @@ struct Line final : Encoder {
   Features forward(const View& view) override {
     if (view.data.dim() != 2)
       fail(Exit::failure, "line: the view is ", view.data.sizes(), ", allowed: [B, F].");
-    return {layer_->forward(view.data), {}, {}};
+    return {layer_->forward(view.data), {}, {}, {}};
   }
   int64_t feature_dim() const override { return options_.says; }
   Options options_;
@@ -103,7 +103,7 @@ struct Means final : Encoder {
     require_images("means", sizes);
     channels_ = sizes.channels;
   }
-  Features forward(const View& view) override { return {view.data.mean({2, 3}), {}, {}}; }
+  Features forward(const View& view) override { return {view.data.mean({2, 3}), {}, {}, {}}; }
   int64_t feature_dim() const override { return channels_; }
   int64_t channels_ = 0;
 };

@@ -23,7 +23,7 @@ struct Line : foil::Encoder {
   }
   void setup(const foil::EncoderSizes&) override {}
   foil::Features forward(const foil::View& view) override {
-    return {norm->forward(linear->forward(view.data)), {}, {}};
+    return {norm->forward(linear->forward(view.data)), {}, {}, {}};
   }
   int64_t feature_dim() const override { return 3; }
   torch::nn::Linear linear{nullptr};

@@ -30,7 +30,7 @@ struct Pool : foil::Encoder {
   void setup(const foil::EncoderSizes&) override {}
   foil::Features forward(const foil::View& view) override {
     batches.push_back(view);
-    return {norm->forward(conv->forward(view.data)).mean({2, 3}), {}, {}};
+    return {norm->forward(conv->forward(view.data)).mean({2, 3}), {}, {}, {}};
   }
   int64_t feature_dim() const override { return 6; }
   torch::nn::Conv2d conv{nullptr};
