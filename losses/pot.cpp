@@ -14,10 +14,11 @@
 //   score          = A^' ( A^' <Lambda_1 W_1, x> + b~_1 ) + b~_2
 //   L              = mean over both views and over nodes of softplus(-score)
 //
-// Views: two augmented ones and, third, the graph as it is: [views] count = 3, and views = [0, 1] for what
-// drops edges. The contrast beside it sees the first two. h is what the encoder gives, before any head. Edges
-// count 1 each. Every rank takes all nodes: each has the whole graph. The matrices of bounds have the pattern
-// of A + I, nothing is nodes x nodes.
+// The encoder is gcn with two widths, its activation after both layers and no batch norm. Views: two
+// augmented ones and, third, the graph as it is: [views] count = 3, and views = [0, 1] for what drops edges.
+// The contrast beside it sees the first two. h is what the encoder gives, before any head. Edges count 1
+// each. Every rank takes all nodes: each has the whole graph. The matrices of bounds have the pattern of A +
+// I, nothing is nodes x nodes.
 //
 // Of many nodes a step may take nodes_per_step, drawn anew each time; edges to others are then unknown to the
 // bounds, which are none in the strict sense, as in published code. That sums in A^' over edges that leave a
@@ -104,9 +105,12 @@ class POT final : public foil::Loss {
   }
 
   compactness::Layers layers_of(const LossInput& input) const {
-    const Tensor w = input.weight("encoder.conv1.weight");
-    return {w, input.weight("encoder.conv1.bias"), input.weight("encoder.conv2.weight"),
-            input.weight("encoder.conv2.bias"),
+    const Tensor w = input.weight("encoder.conv1.weight"), last = input.weight("encoder.conv2.weight");
+    if (input.h.at(0).size(1) != last.size(0))
+      foil::fail(foil::Exit::failure, "POT: h is ", input.h[0].sizes(),
+                 " but the encoder's second layer gives ", last.size(0),
+                 " columns, allowed: an encoder of two layers.");
+    return {w, input.weight("encoder.conv1.bias"), last, input.weight("encoder.conv2.bias"),
             options_.activation == Activation::prelu ? input.weight("encoder.activation.weight").reshape({})
                                                      : torch::zeros({}, w.options())};
   }

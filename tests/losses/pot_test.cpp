@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "losses/pot.cpp"
 
+#include "tests/support/error_of.h"
 #include "tests/support/loss_steps.h"
 
 namespace {
@@ -183,6 +184,15 @@ TEST(POT, ReadsFeaturesInCSRLayout) {
   LossInput sparse = p.input.anew();
   for (foil::View& view : sparse.views) view.data = p.x.detach().to_sparse_csr();
   EXPECT_NEAR(POT({}).forward(sparse).item<double>(), dense_value, 1e-12);
+}
+
+TEST(POT, RefusesAnEncoderWhoseSecondLayerIsNotItsLast) {
+  const Problem p = problem(0);
+  LossInput input = p.input.anew();
+  for (Tensor& h : input.h) h = torch::zeros({kNodes, kWidth + 1}, torch::kDouble);
+  EXPECT_EQ(
+      foil::test::refusal([&] { POT({}).forward(input); }, foil::Exit::failure),
+      "POT: h is [8, 5] but the encoder's second layer gives 4 columns, allowed: an encoder of two layers.");
 }
 
 }  // namespace
