@@ -86,6 +86,8 @@ class Cosine final : public torch::nn::Module {
 void add_activation(torch::nn::Sequential& layers, HeadOptions::Activation activation) {
   if (activation == HeadOptions::Activation::gelu) {
     layers->push_back(torch::nn::GELU());
+  } else if (activation == HeadOptions::Activation::elu) {
+    layers->push_back(torch::nn::ELU());
   } else {
     layers->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(/*inplace=*/true)));
   }
@@ -119,7 +121,8 @@ void HeadOptions::describe(Fields& f) {
   f.flag("batch_norm", batch_norm, "batch norm after each hidden layer");
   f.flag("last_batch_norm", last_batch_norm,
          "batch norm after the last layer (of cosine: the one before the cosines)");
-  f.choice("activation", activation, {{"relu", Activation::relu}, {"gelu", Activation::gelu}},
+  f.choice("activation", activation,
+           {{"relu", Activation::relu}, {"gelu", Activation::gelu}, {"elu", Activation::elu}},
            "after each hidden layer");
   f.integer("frozen_epochs", frozen_epochs, "in the first so many epochs the last layer does not learn",
             at_least(0));

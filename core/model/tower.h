@@ -20,7 +20,7 @@ EncoderSizes encoder_sizes(const Shape& shape);
 
 struct HeadOptions {
   enum class Kind { nonlinear, linear, cosine, none };
-  enum class Activation { relu, gelu };
+  enum class Activation { relu, gelu, elu };
   Kind kind = Kind::nonlinear;
   std::vector<int64_t> dims = {128, 128};
   bool batch_norm = true;
