@@ -41,6 +41,38 @@ TEST(MLP, WithoutBatchNormHasBiases) {
                               1e-6));
 }
 
+TEST(MLP, DecodesByTheSameWidthsBackwards) {
+  torch::manual_seed(1);
+  MLP net({.widths = {5, 2}, .batch_norm = false, .last_activation = false, .decoder = true});
+  net.setup({6, 0, 0, foil::Kind::graph});
+  const Tensor x = torch::relu(torch::randn({4, 6}));
+  foil::View view{"graph", foil::Kind::graph, x, {}, {}, {}, {}};
+  const auto w = net.named_parameters();
+  const auto linear = [&](const Tensor& of, const std::string& name) {
+    return of.matmul(w[name + ".weight"].t()) + w[name + ".bias"];
+  };
+  const Tensor h = linear(linear(x, "layers.0").clamp_min(0), "layers.2");
+  const Tensor back = linear(linear(h, "decoder.0").clamp_min(0), "decoder.2");
+  EXPECT_EQ(back.sizes(), x.sizes());
+  for (const Tensor& data : {x, x.to_sparse_csr()}) {
+    view.data = data;
+    const foil::Features got = net.forward(view);
+    EXPECT_TRUE(torch::allclose(got.pooled, h, 0, 1e-6));
+    EXPECT_TRUE(torch::allclose(got.decoded, back, 0, 1e-6));
+  }
+}
+
+TEST(MLP, OfFeaturesInCsrLayoutIsThatOfDenseOnes) {
+  torch::manual_seed(1);
+  MLP net({.widths = {5, 3}});
+  net.setup({6, 0, 0, foil::Kind::graph});
+  const Tensor x = torch::relu(torch::randn({9, 6}));
+  foil::View view{"graph", foil::Kind::graph, x, {}, {}, {}, {}};
+  const Tensor want = net.forward(view).pooled;
+  view.data = x.to_sparse_csr();
+  EXPECT_TRUE(torch::allclose(net.forward(view).pooled, want, 0, 1e-5));
+}
+
 TEST(MLP, RefusesAViewOfAnotherWidth) {
   MLP net({{4}, true});
   net.setup({6, 0, 0});
