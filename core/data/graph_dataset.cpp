@@ -205,11 +205,8 @@ Views GraphDataset::read(Split split, const Tensor& index) const {
   View view;
   view.modality = "graph";
   view.kind = Kind::graph;
-  view.data = parts_.x.clone();  // the reader's own, to write into
-  for (auto [to, from] : {std::pair{&view.edges.ends, &parts_.edges.ends},
-                          {&view.edges.weight, &parts_.edges.weight},
-                          {&view.edges.id, &parts_.edges.id}})
-    if (from->defined()) *to = from->clone();
+  view.data = parts_.x;
+  view.edges = parts_.edges;
   return {view};
 }
 

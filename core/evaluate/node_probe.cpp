@@ -37,12 +37,12 @@ Tensor scores(const Tensor& x, const Tensor& weight) { return with_one(x).mm(wei
 
 double share_of(const Tensor& hits) { return hits.to(torch::kDouble).mean().item<double>(); }
 
-// A place among the C, and what it was chosen by.
+// A place among the C, and what it was chosen by: the first of those that are best but for rounding.
 struct Choice {
   size_t at = 0;
   double by = -1;
   void offer(size_t candidate, double value) {
-    if (value > by) *this = {candidate, value};
+    if (value > by + 1e-12) *this = {candidate, value};
   }
 };
 

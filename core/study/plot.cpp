@@ -14,6 +14,9 @@ namespace {
 
 // Okabe and Ito's colours without yellow and black: told apart by colour-blind readers, on white and on dark.
 constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
+// The same and two more for dots; from the ninth series on they begin again.
+constexpr const char* dot_colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                       "#E69F00", "#56B4E9", "#F0E442", "#888888"};
 constexpr const char* dashes[] = {"", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 2\"",
                                   " stroke-dasharray=\"8 3 2 3\""};
 
@@ -56,6 +59,11 @@ class Svg {
     for (const auto& [x, y] : points) body_ += number(x) + "," + number(y) + " ";
     body_.back() = '"';
     body_ += " fill=\"none\" " + attributes + "/>\n";
+  }
+  void dots(const std::string& path, const std::string& attributes) {
+    if (!path.empty())
+      body_ += fmt::format("<path d=\"{}\" stroke-linecap=\"round\" stroke-opacity=\"0.6\" {}/>\n", path,
+                           attributes);
   }
   std::string finish(double width, double height, const std::string& title) const {
     return fmt::format(
@@ -260,6 +268,45 @@ std::string dot_table(const DotTable& table) {
   svg.line(margin, bottom, x - gap, bottom, firm);
   const double width = std::max(x - gap, margin + text_width(table.title) * 11 / 13) + margin;
   return svg.finish(width, bottom + (any_strip ? 30 : 12), table.title.empty() ? "comparison" : table.title);
+}
+
+std::string scatter_plot(const ScatterPlot& plot) {
+  constexpr double left = 40, top = 36, size = 400, dot = 4;
+  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
+  for (const auto& series : plot.series) {
+    for (const auto& [x, y] : series.points) {
+      x_low = std::min(x_low, x), x_high = std::max(x_high, x);
+      y_low = std::min(y_low, y), y_high = std::max(y_high, y);
+    }
+  }
+  if (x_low > x_high) x_low = x_high = y_low = y_high = 0;
+  double span = std::max(x_high - x_low, y_high - y_low);
+  if (!(span > 0)) span = 1;
+  const double x_middle = (x_low + x_high) / 2, y_middle = (y_low + y_high) / 2;
+  const Scale x{x_middle - span / 2, x_middle + span / 2, left + dot, left + size - dot},
+      y{y_middle - span / 2, y_middle + span / 2, top + size - dot, top + dot};
+  Svg svg;
+  svg.text(left, 22, plot.title, "font-weight=\"bold\"");
+  svg.line(left, top + size, left + size, top + size, firm);
+  svg.line(left, top, left, top + size, firm);
+  svg.text(left + size / 2, top + size + 20, plot.x_label, middle);
+  svg.text(24, top + size / 2, plot.y_label,
+           fmt::format("{} transform=\"rotate(-90 24 {})\"", middle, number(top + size / 2)));
+  double legend_width = 0;
+  for (size_t i = 0; i < plot.series.size(); ++i) {
+    const PlotSeries& series = plot.series[i];
+    std::string path;  // a line of no length with round ends is a dot
+    for (const auto& [px, py] : series.points) path += fmt::format("M{:.1f} {:.1f}h0", x(px), y(py));
+    const char* colour = dot_colours[i % std::size(dot_colours)];
+    svg.dots(path, fmt::format("stroke=\"{}\" stroke-width=\"{}\"", colour, dot));
+    const double at = top + 10 + 20 * static_cast<double>(i);
+    svg.circle(left + size + 24, at, 5, fmt::format("fill=\"{}\"", colour));
+    svg.text(left + size + 36, at + 4, series.name);
+    legend_width = std::max(legend_width, 36 + text_width(series.name));
+  }
+  const double height = std::max(top + size, top + 20 * static_cast<double>(plot.series.size()));
+  return svg.finish(std::max(left + size + legend_width, left + text_width(plot.title)) + 20, height + 32,
+                    plot.title);
 }
 
 }  // namespace foil

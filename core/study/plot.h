@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two pictures as SVG text: lines over steps, and a table with a strip of points beside each number. Each is
-// a complete <svg> that stands alone or inline in HTML, follows the reader's light or dark scheme, and refers
-// to nothing outside itself.
+// Three pictures as SVG text: lines over steps, a table with a strip of points beside each number, and points
+// in the plane. Each is a complete <svg> that stands alone or inline in HTML, follows the reader's light or
+// dark scheme, and refers to nothing outside itself.
 #pragma once
 
 #include <string>
@@ -48,6 +48,14 @@ struct DotTable {
 };
 
 std::string dot_table(const DotTable& table);
+
+// Points in the plane, a colour a series; both axes have one scale and no numbers, for only distances matter.
+struct ScatterPlot {
+  std::string title, x_label, y_label;
+  std::vector<PlotSeries> series;
+};
+
+std::string scatter_plot(const ScatterPlot& plot);
 
 // Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the
 // first is not above low and the last not below high. Equal bounds are widened.

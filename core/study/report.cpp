@@ -27,7 +27,8 @@ table { border-collapse: collapse; margin: 1em 0 }
 th, td { text-align: left; white-space: nowrap; padding: .3em 1em .3em 0; border-bottom: 1px solid #8886; vertical-align: top }
 td.best { font-weight: bold }
 td.value { font-family: ui-monospace, monospace; font-size: .9em; white-space: pre-wrap }
-svg { max-width: 100%; height: auto }
+svg, img { max-width: 100%; height: auto }
+figure { display: inline-block; margin: 0 1em 1em 0 }
 .failed { color: #b3261e }
 .note { opacity: .75; font-size: .9em }
 @media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117 } .failed { color: #ff8a80 } }
@@ -132,6 +133,33 @@ std::string curves_section(const Comparison& comparison, const std::vector<Compa
   return out.empty() ? out : "<h2>Curves</h2>\n" + out;
 }
 
+// An SVG that a run left, as an image: what is written in it cannot run there. Empty where there is none.
+std::string image(const std::string& path, const std::string& caption) {
+  const auto svg = read_text(path);
+  if (!svg) return "";
+  std::string address = "data:image/svg+xml,";
+  for (const char c : *svg) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == ' ' || c == '.' || c == '-' || c == '=' || c == '/' || c == ':';
+    address += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+  }
+  return "<figure><img alt=\"" + escape_markup(caption) + "\" src=\"" + address + "\"/>" +
+         element("figcaption", caption) + "</figure>\n";
+}
+
+// The nodes of a graph by the features of the first seed of every variant that left such a picture.
+std::string nodes_section(const Comparison& comparison) {
+  std::string out;
+  for (const auto& row : comparison.rows) {
+    for (const auto& [seed, folder] : row.folders) {
+      const std::string one = image(folder + "/nodes.svg", fmt::format("{}, seed {}", row.name, seed));
+      out += one;
+      if (!one.empty()) break;
+    }
+  }
+  return out.empty() ? out : "<h2>Nodes</h2>\n" + out;
+}
+
 std::string config_section(const Comparison& comparison) {
   std::vector<const Row*> rows;
   std::set<std::string> keys;
@@ -215,7 +243,8 @@ std::string report_html(const Comparison& comparison, const std::string& title,
                     element("h1", title) + "\n";
   const auto tables = tabulate(comparison, reference);
   for (const auto& table : tables) out += results_section(table);
-  out += curves_section(comparison, tables) + config_section(comparison) + environment_section(comparison);
+  out += curves_section(comparison, tables) + nodes_section(comparison) + config_section(comparison) +
+         environment_section(comparison);
   return out + "</body>\n</html>\n";
 }
 

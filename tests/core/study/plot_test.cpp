@@ -68,6 +68,19 @@ TEST(DotTable, PutsADotAPointAndABarAtTheMean) {
   near(whisker_end[0], left + 220);
 }
 
+TEST(ScatterPlot, HasOneScaleForBothAxesAndAColourASeries) {
+  // x spans 0..10 and y 2..6 in the middle of as much: larger values are higher up.
+  const auto svg = foil::scatter_plot(
+      {"nodes", "first", "second", {{"a", {{0, 2}, {10, 6}}}, {"none", {}}, {"b", {{5, 4}}}}});
+  EXPECT_EQ(matches(svg, "path d=\"([^\"]*)\""),
+            (std::vector<std::string>{"M44.0 314.4h0M436.0 157.6h0", "M240.0 236.0h0"}));
+  EXPECT_EQ(matches(svg, "path[^>]*stroke=\"([^\"]*)\""), (std::vector<std::string>{"#0072B2", "#009E73"}));
+  EXPECT_EQ(matches(svg, ">(a|b|none|first|second)</text>").size(), 5u);
+  EXPECT_EQ(matches(foil::scatter_plot({"", "", "", {}}), "(nan|inf)").size(), 0u);
+  EXPECT_EQ(matches(foil::scatter_plot({"", "", "", {{"a", {{3, 3}}}}}), "path d=\"([^\"]*)\""),
+            std::vector<std::string>{"M240.0 236.0h0"});
+}
+
 TEST(Ticks, AreRoundAndCoverTheRange) {
   EXPECT_EQ(foil::ticks(0, 100, 6), (std::vector<double>{0, 20, 40, 60, 80, 100}));
   EXPECT_EQ(foil::ticks(80.9, 86.4, 4), (std::vector<double>{80, 82, 84, 86, 88}));

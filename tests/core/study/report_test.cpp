@@ -98,6 +98,23 @@ TEST(Report, DrawsEverySeedAndEveryCurve) {
   EXPECT_EQ(count(html, "<polyline"), 8u);  // loss and kNN of four trials
 }
 
+TEST(Report, ShowsTheNodesOfOneSeedAVariantAsAnImageThatRunsNothing) {
+  Folder folder;
+  const auto comparison = sample(folder);
+  EXPECT_EQ(foil::report_html(comparison, "quick").find("<h2>Nodes</h2>"), std::string::npos);
+  for (const char* run : {"run10", "run11", "run21"})
+    folder.write(std::string(run) + "/nodes.svg", "<svg onload=\"alert('1')\">\xC2\xB1 #%</svg>");
+  const auto html = foil::report_html(comparison, "quick");
+  EXPECT_EQ(count(html, "<img "), 2u);
+  EXPECT_EQ(
+      count(html,
+            "src=\"data:image/svg+xml,%3Csvg onload=%22alert%28%271%27%29%22%3E%C2%B1 %23%25%3C/svg%3E\""),
+      2u);
+  EXPECT_NE(html.find("<figcaption>infonce, seed 0</figcaption>"), std::string::npos);
+  EXPECT_NE(html.find("<figcaption>dcl &lt;b&gt;&amp;&quot;, seed 1</figcaption>"), std::string::npos);
+  EXPECT_EQ(first_unbalanced(html), "");
+}
+
 TEST(Report, ShowsAndDrawsAMeasureAsItSaysItself) {
   Folder folder;
   auto comparison = sample(folder);
