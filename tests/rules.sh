@@ -16,8 +16,8 @@ includes core/include | grep -vE '#include <(foil|torch|ATen|c10)/|#include <[a-
   rule 1 'public headers include LibTorch and std only'
 includes core | grep -v '^core/program/main.cpp:' | grep -E '[<"](plugins|losses|augment|encoders)/|foil/plugin\.h' |
   rule 2 'core never includes plugins, losses, augment or encoders; main.cpp alone meets plugins'
-includes losses augment encoders | grep -vE '#include <(foil/plugin\.h|torch/|ATen/|c10/|[a-z_]+>)|#include "[a-z_]+\.(h|cuh)"' |
-  rule 3 'a plugin includes foil/plugin.h, LibTorch and its own files'
+includes losses augment encoders | grep -vE '#include <(foil/(plugin|contrast)\.h|torch/|ATen/|c10/|[a-z_]+>)|#include "[a-z_]+\.(h|cuh)"' |
+  rule 3 'a plugin includes foil/plugin.h, foil/contrast.h, LibTorch and its own files'
 { includes core plugins | grep -v '^core/config/' | grep 'toml++'
   includes core plugins | grep -v '^core/ranks/' | grep -E 'c10d|nccl'
   includes core plugins | grep -v '^plugins/loader.cpp' | grep 'boost/dll'
