@@ -80,7 +80,7 @@ struct Pairs {
   Side row;
   Side column = {};
   Scale scale = {};
-  // Sizes of ranges of columns, of sum M: then results per row are [N, ranges]. Empty: one range, [N].
+  // Sizes of ranges of columns, of sum M: of several, results per row are [N, ranges], else [N].
   std::vector<int64_t> segments = {};
 };
 
