@@ -153,7 +153,7 @@ def seconds_of(work, threads, at_least=0.2):
 def foil(build, loss, n, d, threads, *more):
     command = [f"{build}/bench/contrast", "--loss", loss, "--json"]
     command += ["--n", n, "--d", d, "--threads", threads, "--temperature", TEMPERATURE, *more]
-    result = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+    result = subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
