@@ -58,7 +58,8 @@ TEST(Builtin, HasTheseNames) {
   EXPECT_EQ(names, (std::vector<std::string>{"data set cifar10", "data set cifar100", "data set digits",
                                              "data set emoji", "data set fashion_mnist", "data set idx",
                                              "data set image_folder", "data set mnist", "data set pairs",
-                                             "data set stl10", "data set synthetic", "sampler uniform"}));
+                                             "data set stl10", "data set synthetic",
+                                             "data set synthetic_graph", "sampler all", "sampler uniform"}));
 }
 
 TEST(Builtin, NoOptionTakesAKeyOfTheSelection) {
