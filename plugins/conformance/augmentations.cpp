@@ -91,8 +91,8 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
     expect_shape(item, one.where(), apply(*augmentation, view, place(all_samples())), kSamples, after);
     const Tensor none = torch::empty({0}, torch::kLong);
     if (view.data.defined())
-      expect_shape(item, one.where() + ", no sample", apply(*augmentation, samples_at(view, none), place(none)), 0,
-                   after);
+      expect_shape(item, one.where() + ", no sample",
+                   apply(*augmentation, samples_at(view, none), place(none)), 0, after);
     const View evaluated = augmentation->evaluate(view);
     item.expect(evaluated.size() == kSamples, one.where() + ", evaluation",
                 fmt::format("it gives {} of {} samples", evaluated.size(), kSamples));
@@ -238,7 +238,8 @@ void only_the_sample_matters(const Subject& subject, Item& item) {
     const View view = one.data.view();
     const Tensor whole = apply(*augmentation, view, place(index));
     const auto expect_rows = [&](const std::string& what, const Tensor& positions) {
-      const Tensor got = apply(*augmentation, samples_at(view, positions), place(index.index_select(0, positions)));
+      const Tensor got =
+          apply(*augmentation, samples_at(view, positions), place(index.index_select(0, positions)));
       item.expect_equal_bits(one.where() + ", " + what, "the data", got, whole.index_select(0, positions));
     };
     expect_rows("samples in the order 3 0 6 2 5 1 4", order);
