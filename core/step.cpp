@@ -133,8 +133,9 @@ std::string first_bad(const Views& views, LossInput heads, const std::vector<Ten
     if (views[v].data.defined() && bad(views[v].data)) return fmt::format("view {}", v);
   for (const NamedTensor& one : tensors_of(heads)) {
     const TensorKind& kind = *one.kind;
-    if (kind.is_float() && bad(*one.tensor))
-      return fmt::format("{}{}{}[{}]", kind.noun, kind.noun[0] ? " " : "", kind.name, one.i);
+    if (!kind.is_float() || !bad(*one.tensor)) continue;
+    if (kind.per == TensorKind::Per::weight) return one.name;
+    return fmt::format("{}{}{}[{}]", kind.noun, kind.noun[0] ? " " : "", kind.name, one.i);
   }
   for (size_t i = 0; i < losses.size(); ++i)
     if (bad(losses[i])) return fmt::format("loss {}", i);

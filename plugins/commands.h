@@ -39,8 +39,8 @@ int new_command(const Registry& registry, const NewOptions& options);
 
 struct ScoreOptions {
   std::string loss;  // its name
-  std::string file;  // safetensors: z.0, z.1, ... [B, D]; h, p, target, queues, label and index where the
-                     // loss needs them
+  std::string file;  // safetensors: z.0, z.1, ... [B, D]; h, p, target, queues, views, weights, label and
+                     // index where the loss needs them
   std::vector<std::string> sets;  // KEY=VALUE, options of the loss
   std::string out;                // of the gradients; empty: FILE.gradients.safetensors beside the file
   std::string device;             // "cpu", "cuda"; empty: CUDA where there is one

@@ -8,6 +8,7 @@
 #include "loader.h"
 #include "model/weights.h"
 #include "ranks/world.h"
+#include "view_input.h"
 
 #include <foil/host.h>
 
@@ -44,7 +45,7 @@ void check_views(const Needs& needs, const std::vector<Tensor>& z) {
   }
 }
 
-// Checks the tensors of an input, kind by kind.
+// Checks the embeddings, queues and ids of an input, kind by kind.
 class Check {
  public:
   Check(const Needs& needs, const Sizes& sizes, LossInput& input)
@@ -52,6 +53,7 @@ class Check {
 
   // Those of `kind`: where the loss asks for them, all must be there and fit. Others need not be there.
   void operator()(const TensorKind& kind) {
+    if (!is_checked_here(kind)) return;
     const size_t there = kind.count(input_), most = number(kind);
     if (there > most && kind.asked(needs_, 0))
       fail(Exit::usage, kind.name, ".", most, " is one too many, allowed: ", kind.name, ".0 to ", kind.name,
@@ -59,12 +61,16 @@ class Check {
     for (size_t i = 0; i < std::max(there, least(kind)); ++i) {
       const bool given = i < there && kind.at(input_, i).defined();
       if (kind.asked(needs_, i) && !given)
-        fail(Exit::usage, kind.name_of(i), " is missing: this loss ", wants(kind, i), ".");
+        fail(Exit::usage, kind.name_of(input_, i), " is missing: this loss ", wants(kind, i), ".");
       if (given && (kind.asked(needs_, i) || kind.per == TensorKind::Per::batch)) fit(kind, i);
     }
   }
 
  private:
+  static bool is_checked_here(const TensorKind& kind) {
+    return kind.per != TensorKind::Per::whole_view && kind.per != TensorKind::Per::weight &&
+           kind.columns != TensorKind::Columns::decoded;
+  }
   size_t number(const TensorKind& kind) const {
     if (kind.per == TensorKind::Per::batch) return 1;
     return kind.per == TensorKind::Per::queue ? needs_.queues.size() : input_.z.size();
@@ -106,7 +112,7 @@ class Check {
     Tensor& x = kind.at(input_, i);
     const bool one_each = kind.per == TensorKind::Per::batch;
     const auto refused = [&] {
-      fail(Exit::usage, kind.name_of(i), " is ", shown(x), ", allowed: ", allowed(kind, i), ", ",
+      fail(Exit::usage, kind.name_of(input_, i), " is ", shown(x), ", allowed: ", allowed(kind, i), ", ",
            one_each ? "one a sample" : what(kind, i), ".");
     };
     if (!kind.is_float()) {
@@ -130,8 +136,9 @@ class Check {
     const Tensor wrong = ((ids < low) | (ids > high)).nonzero();
     if (wrong.numel() == 0) return;
     const int64_t row = wrong[0].item<int64_t>();
-    fail(Exit::usage, kind.name_of(i), " is ", ids[row].item<int64_t>(), " in row ", row, ", allowed: ", low,
-         " to ", high, count > 0 || low < 0 ? "" : ", unless the dataset_size is given", ".");
+    fail(Exit::usage, kind.name_of(input_, i), " is ", ids[row].item<int64_t>(), " in row ", row,
+         ", allowed: ", low, " to ", high, count > 0 || low < 0 ? "" : ", unless the dataset_size is given",
+         ".");
   }
 
   const Needs& needs_;
@@ -219,6 +226,7 @@ LossInput input_from(const Loss& loss, const NamedTensors& tensors, const Sizes&
   check_views(needs, given.z);
   Check check(needs, sizes, given);
   for (const TensorKind& kind : tensor_kinds()) check(kind);
+  check_views_and_weights(needs, given);
   const Tensor& z = given.z[0];
   if (!given.index.defined())
     given.index = at::arange(z.size(0), at::TensorOptions(z.device()).dtype(at::kLong));

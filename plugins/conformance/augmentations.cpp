@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The items of an augmentation, under each of its option sets and for each kind of data that it takes.
+#include "augmentation_data.h"
 #include "conformance.h"
+#include "graph_augmentations.h"
+#include "trial_data.h"
 #include "trials.h"
 
 #include <foil/augmentation.h>
@@ -13,92 +16,21 @@
 namespace foil::conformance {
 namespace {
 
-constexpr int64_t kSamples = 7;
-
-// What an augmentation is tried on: seven samples as a data set or an earlier augmentation delivers them.
-struct Data {
-  std::string text;
-  Shape shape;  // of a sample, [C, -1, -1] where they differ in size
-  View (*view)();
-};
-
-View view_of(const Tensor& data, Kind kind = Kind::image) {
-  View view;
-  view.modality = name_of(kind);
-  view.kind = kind;
-  view.data = data;
-  return view;
-}
-
-View images() { return view_of(random_bytes({kSamples, 3, 24, 20}, 1)); }
-View grey_images() { return view_of(random_bytes({kSamples, 1, 24, 20}, 2)); }
-View vectors() { return view_of(random_numbers({kSamples, 6}, 3).to(at::kFloat), Kind::vector); }
-View waves() {
-  View view =
-      view_of((random_numbers({kSamples, 4000}, 5) * 8000).clamp(-32000, 32000).to(at::kShort), Kind::audio);
-  view.length = torch::arange(kSamples) * 500 + 1000;
-  view.data.masked_fill_(torch::arange(4000) >= view.length.unsqueeze(1), 0);
-  return view;
-}
-View spectrograms() {
-  return view_of((random_numbers({kSamples, 1, 64, 70}, 6) * 4 - 2).to(at::kFloat), Kind::audio);
-}
-View texts() {
-  View view = view_of(torch::zeros({kSamples, 40}, at::kByte), Kind::text);
-  const char* const some[kSamples] = {"",          "a",
-                                      "two words", "gr\u00fc\u00df dich, \u4e16\u754c",
-                                      "a  b\tc",   "forty letters stand in this line of text",
-                                      "1234 5678"};
-  std::vector<int64_t> length;
-  for (int64_t b = 0; b < kSamples; ++b) {
-    const std::string text = some[b];
-    length.push_back(static_cast<int64_t>(std::min<size_t>(text.size(), 40)));
-    std::copy_n(text.data(), length.back(), view.data.mutable_data_ptr<uint8_t>() + b * 40);
-  }
-  view.length = torch::tensor(length);
-  return view;
-}
-View ragged_images() {
-  View view;
-  for (int64_t b = 0; b < kSamples; ++b)
-    view.ragged.push_back(random_bytes({3, 20 + b, 26 - 2 * b}, static_cast<uint64_t>(10 + b)));
-  return view;
-}
-
-const std::vector<Data> kData = {{"images [3, 24, 20]", {Kind::image, {3, 24, 20}}, images},
-                                 {"images [1, 24, 20]", {Kind::image, {1, 24, 20}}, grey_images},
-                                 {"vectors [6]", {Kind::vector, {6}}, vectors},
-                                 {"waves [4000]", {Kind::audio, {4000}, 8000}, waves},
-                                 {"spectrograms [1, 64, 70]", {Kind::audio, {1, 64, 70}, 8000}, spectrograms},
-                                 {"text [40]", {Kind::text, {40}, 256}, texts},
-                                 {"images of different sizes", {Kind::image, {3, -1, -1}}, ragged_images}};
-
-// The samples as numbers, as behind another augmentation; of text its bytes.
-Tensor as_numbers(const View& view) {
-  if (view.data.dim() == 4) return as_float_image(view.data);
-  return view.kind == Kind::audio ? as_float_wave(view.data) : view.data;
-}
-
 AugmentContext place(const Tensor& index) { return {11, 3, 1, 2, index}; }
 Tensor all_samples() { return torch::arange(kSamples) * 1000003 + 17; }
-
-View rows(const View& view, const Tensor& positions) {
-  View part = view;
-  if (view.data.defined()) part.data = view.data.index_select(0, positions);
-  if (view.length.defined()) part.length = view.length.index_select(0, positions);
-  part.ragged.clear();
-  for (int64_t i = 0; !view.ragged.empty() && i < positions.size(0); ++i)
-    part.ragged.push_back(view.ragged[static_cast<size_t>(positions[i].item<int64_t>())]);
-  return part;
-}
 
 // An option set and data that the augmentation takes under it.
 struct Case {
   OptionSet set;
   Data data;
   std::string where() const { return set.text + ", " + data.text; }
+  // Made, and shown the data set.
   std::shared_ptr<Augmentation> make_one(const Subject& subject) const {
-    return make<Augmentation>(subject.component, set);
+    auto augmentation = make<Augmentation>(subject.component, set);
+    const View all = data.view();
+    augmentation->setup(
+        TrialData(data.shape, all.size(), [all](const Tensor& index) { return samples_at(all, index); }));
+    return augmentation;
   }
 };
 
@@ -106,18 +38,19 @@ struct Case {
 std::vector<Case> cases(const Subject& subject, std::vector<std::string>* refused = nullptr) {
   std::vector<Case> found;
   for (const OptionSet& set : subject.sets.single) {
-    for (const Data& data : kData) {
+    for (const Data& data : augmentation_data()) {
       const auto augmentation = make<Augmentation>(subject.component, set);
       const bool ragged = data.shape.sizes.back() == -1;
       const std::vector<Kind> kinds = augmentation->kinds();
       if (std::find(kinds.begin(), kinds.end(), data.shape.kind) == kinds.end()) continue;
       if (ragged && !augmentation->accepts_ragged()) continue;
+      const Case one{set, data};
       const auto said = refusal([&] {
         augmentation->shape_after(data.shape);
-        augmentation->apply(data.view(), place(all_samples()));
+        one.make_one(subject)->apply(data.view(), place(all_samples()));
       });
       if (!said)
-        found.push_back({set, data});
+        found.push_back(one);
       else if (refused)
         refused->push_back(fmt::format("{}, {}: {}{}", set.text, data.text, said->text,
                                        said->is_error ? "" : " (not a foil::Error)"));
@@ -144,7 +77,7 @@ void expect_shape(Item& item, const std::string& where, const Tensor& got, int64
 void shapes_are_as_said(const Subject& subject, Item& item) {
   std::vector<std::string> refused;
   const std::vector<Case> found = cases(subject, &refused);
-  item.expect(!found.empty(), "every option set",
+  item.expect(graphs::are_taken(subject, refused) || !found.empty(), "every option set",
               fmt::format("takes none of the data tried: {}", fmt::join(refused, "; ")));
   for (const std::string& text : refused)
     item.expect(!text.ends_with("(not a foil::Error)"), "data that it is not for",
@@ -158,7 +91,7 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
     expect_shape(item, one.where(), apply(*augmentation, view, place(all_samples())), kSamples, after);
     const Tensor none = torch::empty({0}, torch::kLong);
     if (view.data.defined())
-      expect_shape(item, one.where() + ", no sample", apply(*augmentation, rows(view, none), place(none)), 0,
+      expect_shape(item, one.where() + ", no sample", apply(*augmentation, samples_at(view, none), place(none)), 0,
                    after);
     const View evaluated = augmentation->evaluate(view);
     item.expect(evaluated.size() == kSamples, one.where() + ", evaluation",
@@ -305,7 +238,7 @@ void only_the_sample_matters(const Subject& subject, Item& item) {
     const View view = one.data.view();
     const Tensor whole = apply(*augmentation, view, place(index));
     const auto expect_rows = [&](const std::string& what, const Tensor& positions) {
-      const Tensor got = apply(*augmentation, rows(view, positions), place(index.index_select(0, positions)));
+      const Tensor got = apply(*augmentation, samples_at(view, positions), place(index.index_select(0, positions)));
       item.expect_equal_bits(one.where() + ", " + what, "the data", got, whole.index_select(0, positions));
     };
     expect_rows("samples in the order 3 0 6 2 5 1 4", order);
@@ -326,7 +259,7 @@ void evaluation_draws_nothing(const Subject& subject, Item& item) {
     item.expect(!draws.any(), one.where(), "evaluation draws from LibTorch's global generator");
     augmentation->apply(view, place(all_samples()));
     const View again = augmentation->evaluate(view),
-               alone = augmentation->evaluate(rows(view, torch::tensor({4}, torch::kLong)));
+               alone = augmentation->evaluate(samples_at(view, torch::tensor({4}, torch::kLong)));
     if (!first.data.defined()) {
       item.expect(!view.data.defined(), one.where(), "evaluation takes the data away");
       continue;
@@ -377,16 +310,27 @@ void cuda_equals_cpu(const Subject& subject, Item& item) {
 
 }  // namespace
 
+namespace {
+
+// Of samples, and of graphs.
+template <auto of_samples, auto of_graphs>
+void both(const Subject& subject, Item& item) {
+  of_samples(subject, item);
+  of_graphs(subject, item);
+}
+
+}  // namespace
+
 std::vector<Check> augmentation_checks() {
-  return {{"shapes", shapes_are_as_said, /*decides=*/true},
-          {"input", input_is_left_alone},
-          {"types", types_are_alike},
-          {"draws", draws_are_keyed, /*decides=*/true},
-          {"place", every_part_of_the_place_matters},
-          {"permutation", only_the_sample_matters},
-          {"evaluation", evaluation_draws_nothing},
-          {"extremes", extremes_stay_finite},
-          {"cuda", cuda_equals_cpu}};
+  return {{"shapes", both<shapes_are_as_said, graphs::keep_their_nodes>, /*decides=*/true},
+          {"input", both<input_is_left_alone, graphs::are_left_alone>},
+          {"types", both<types_are_alike, graphs::of_all_types_are_alike>},
+          {"draws", both<draws_are_keyed, graphs::are_drawn_by_key>, /*decides=*/true},
+          {"place", both<every_part_of_the_place_matters, graphs::are_drawn_by_the_whole_place>},
+          {"permutation", both<only_the_sample_matters, graphs::do_not_depend_on_the_order_of_edges>},
+          {"evaluation", both<evaluation_draws_nothing, graphs::are_evaluated_without_draws>},
+          {"extremes", both<extremes_stay_finite, graphs::stay_finite>},
+          {"cuda", both<cuda_equals_cpu, graphs::on_cuda_are_those_on_the_cpu>}};
 }
 
 }  // namespace foil::conformance

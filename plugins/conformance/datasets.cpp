@@ -2,6 +2,7 @@
 // The items of a data set, under each of its option sets and for each split that it has.
 #include "conformance.h"
 #include "evaluate/evaluate.h"
+#include "graph_data.h"
 #include "trials.h"
 
 #include <foil/dataset.h>
@@ -41,9 +42,11 @@ std::vector<std::vector<Tensor>> samples(const Views& views) {
   return all;
 }
 
-// Sample `at[i]` of `want` is sample i of `got`, bit for bit.
+// Sample `at[i]` of `want` is sample i of `got`, bit for bit; of a graph each reading is the whole.
 void expect_samples(Item& item, const std::string& where, const Views& got, const Views& want,
                     const Tensor& at) {
+  if (want.size() == 1 && got.size() == 1 && want[0].kind == Kind::graph)
+    return expect_whole(item, where, got[0], want[0]);
   const auto a = samples(got), b = samples(want);
   if (a.size() != b.size())
     return item.fail(where, fmt::format("{} modalities, elsewhere {}", a.size(), b.size()));
@@ -77,15 +80,19 @@ void labels_fit(const Subject& subject, Item& item) {
     item.expect(
         !groups.defined() || (groups.scalar_type() == at::kLong && groups.sizes() == at::IntArrayRef({size})),
         where, "groups() is neither undefined nor int64 [size]");
+    const auto nodes_fit = [&] {
+      if (is_graph(dataset)) expect_nodes(item, where, split, dataset);
+    };
     const Tensor labels = dataset.labels(split);
     item.expect(labels.defined() == (classes > 0), where,
                 fmt::format("classes() names {} classes, and labels() are {}", classes,
                             labels.defined() ? "there" : "undefined"));
-    if (!labels.defined()) return;
+    if (!labels.defined()) return nodes_fit();
     if (labels.scalar_type() != at::kLong || labels.sizes() != at::IntArrayRef({size}) ||
         !labels.device().is_cpu())
       return item.fail(where, fmt::format("labels() is {} {}, allowed: int64 [{}] on the CPU",
                                           labels.toString(), text_of(labels.sizes()), size));
+    nodes_fit();
     if (size == 0) return;
     const int64_t low = labels.min().item<int64_t>(), high = labels.max().item<int64_t>();
     item.expect(low >= -1 && high < classes, where,
@@ -109,8 +116,9 @@ Raw raw_form(Kind kind) {
       return {1, [](const Tensor& x) { return x.scalar_type() == at::kShort; }, "int16 waves [T]"};
     case Kind::text:
       return {1, [](const Tensor& x) { return x.scalar_type() == at::kByte; }, "uint8 text [L]"};
-    case Kind::vector:
     case Kind::graph:
+      return {1, [](const Tensor& x) { return x.is_floating_point(); }, "nodes with features [F], floats"};
+    case Kind::vector:
       break;
   }
   return {1, [](const Tensor& x) { return x.is_floating_point(); }, "vectors [F] of floats"};
@@ -159,6 +167,10 @@ void shapes_are_as_said(const Subject& subject, Item& item) {
       item.expect(views[m].modality == modality && views[m].kind == shape.kind, where,
                   fmt::format("the view is of '{}' ({}), modalities() says '{}' ({})", views[m].modality,
                               name_of(views[m].kind), modality, name_of(shape.kind)));
+      if (shape.kind == Kind::graph) {
+        expect_graph(item, where, views[m], dataset);
+        continue;
+      }
       item.expect(views[m].data.defined() == views[m].ragged.empty(), where,
                   "a view has either data or ragged");
       const auto read = samples({views[m]});  // named: the loop would outlive it
@@ -182,6 +194,7 @@ void reading_is_by_index(const Subject& subject, Item& item) {
     expect_read("a sample three times", n.slice(0, 0, 1).repeat({3}));
     expect_read("one sample", n.slice(0, -1));
     expect_read("no sample", n.slice(0, 0, 0));
+    if (is_graph(dataset)) return;  // the whole, which nobody writes, may be the data set's own
     // What was read is the reader's: writing there must not change the data set.
     Views mine = dataset.read(split, rows);
     for (View& view : mine) {
@@ -229,7 +242,9 @@ std::string contents(const Dataset& dataset) {
     const int64_t size = dataset.size(split);
     if (size == 0) continue;
     double place = 1;
-    for (const auto& modality : samples(dataset.read(split, some_rows(size)))) {
+    const Views views = dataset.read(split, some_rows(size));
+    if (is_graph(dataset)) sum += number_of(views.at(0));
+    for (const auto& modality : samples(is_graph(dataset) ? Views() : views)) {
       for (const Tensor& sample : modality)
         sum += sample.to(at::kDouble).sum().item<double>() * (place += 0.37);
     }

@@ -2,6 +2,7 @@
 // An encoder built as an experiment builds it, its views, and one step of gradient descent.
 #include "encoder_trial.h"
 
+#include "graphs.h"
 #include "model/tower.h"
 #include "model/weights.h"
 #include "ranks/world.h"
@@ -21,15 +22,16 @@ constexpr double kLearningRate = 0.05;
 
 EncoderTrial::EncoderTrial(const Component& encoder, const OptionSet& set, const DataShape& data,
                            at::ScalarType type, at::Device device)
-    : encoder_(make<Encoder>(encoder, set)), shape_(data.shape), type_(type), device_(device) {
+    : encoder_(make<Encoder>(encoder, set)), data_(data), type_(type), device_(device) {
   torch::manual_seed(17);
   encoder_->setup(encoder_sizes(data.shape));
   move_to(*encoder_, device, type);
 }
 
 View EncoderTrial::view(int64_t step) const {
-  View view = samples_of(shape_, static_cast<uint64_t>(100 + step));
+  View view = samples_of(data_, static_cast<uint64_t>(100 + step));
   view.data = view.data.is_floating_point() ? view.data.to(device_, type_) : view.data.to(device_);
+  if (view.edges.ends.defined()) view.edges.ends = view.edges.ends.to(device_);
   view.key = torch::empty({kSamples}, torch::kLong);
   for (int64_t b = 0; b < kSamples; ++b)
     view.key[b] =
@@ -37,11 +39,13 @@ View EncoderTrial::view(int64_t step) const {
   return view;
 }
 
-Tensors EncoderTrial::step(const View& mine, int64_t before, const std::shared_ptr<Ranks>& ranks) {
+Tensors EncoderTrial::step(const View& view, int64_t before, int64_t count,
+                           const std::shared_ptr<Ranks>& ranks) {
   const std::shared_ptr<Ranks> all = ranks ? ranks : World::single();
-  share_ranks(*encoder_, ranks);
+  share_ranks(*encoder_, of_graphs() ? nullptr : ranks);
   encoder_->train();
-  const Tensor h = features(mine);
+  const Tensor h = of_graphs() ? features(view).slice(0, before, before + count)
+                               : features(count == view.size() ? view : rows(view, before, count));
   // A mean over the seven samples of all ranks: the average over ranks of what each gets is that of one rank.
   const Tensor weight =
       random_numbers({kSamples, h.size(1)}, 3).to(h.options()).slice(0, before, before + h.size(0));
@@ -78,7 +82,12 @@ void EncoderTrial::load(const Tensors& state) {
   copy_exactly(state, named_tensors(*encoder_), "conformance");
 }
 
-View samples_of(const Shape& shape, uint64_t seed) {
+View samples_of(const DataShape& data, uint64_t seed) {
+  const Shape& shape = data.shape;
+  if (shape.kind == Kind::graph) {
+    const View view = graph_of(kSamples, seed);
+    return data.sparse ? in_csr(view) : view;
+  }
   std::vector<int64_t> sizes = shape.sizes;
   sizes.insert(sizes.begin(), kSamples);
   View view;
@@ -95,6 +104,7 @@ View samples_of(const Shape& shape, uint64_t seed) {
 }
 
 View rows(const View& view, const Tensor& positions) {
+  if (view.kind == Kind::graph) return subgraph(view, positions);
   View part = view;
   part.data = view.data.index_select(0, positions);
   if (view.key.defined()) part.key = view.key.index_select(0, positions);
@@ -117,7 +127,9 @@ std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet
                                         {"images [1, 28, 28]", {Kind::image, {1, 28, 28}}},
                                         {"vectors [12]", {Kind::vector, {12}}},
                                         {"tokens [9] of 50", {Kind::text, {9}, 50}},
-                                        {"waves [600]", {Kind::audio, {600}, 8000}}};
+                                        {"waves [600]", {Kind::audio, {600}, 8000}},
+                                        {"graphs [8]", {Kind::graph, {kNodeFeatures}}},
+                                        {"graphs [8] in CSR", {Kind::graph, {kNodeFeatures}}, true}};
   const std::vector<DataShape> usual = {{"images [3, 32, 32]", {Kind::image, {3, 32, 32}}},
                                         {"images [3, 64, 64]", {Kind::image, {3, 64, 64}}},
                                         {"images [3, 224, 224]", {Kind::image, {3, 224, 224}}}};
@@ -127,7 +139,7 @@ std::vector<DataShape> accepted_shapes(const Component& encoder, const OptionSet
       EncoderTrial trial(encoder, set, data);
       torch::NoGradGuard no_grad;
       trial.encoder().eval();
-      trial.features(without_key(rows(trial.view(0), 0, 2)));
+      trial.features(without_key(trial.of_graphs() ? trial.view(0) : rows(trial.view(0), 0, 2)));
     });
     if (!said) return accepted.push_back(data), true;
     refused.push_back(data.text + ": " + said->text + (said->is_error ? "" : " (not a foil::Error)"));

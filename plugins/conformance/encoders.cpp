@@ -2,7 +2,9 @@
 // The items of an encoder, under each of its option sets and for each shape of data that it takes.
 #include "checked_ranks.h"
 #include "conformance.h"
+#include "encoder_shapes.h"
 #include "encoder_trial.h"
+#include "graphs.h"
 #include "model/tower.h"
 #include "outcomes.h"
 #include "ranks/world.h"
@@ -64,73 +66,6 @@ void parts_are_of_all_ranks(const Subject& subject, Item& item) {
   }
 }
 
-void expect_shapes(Item& item, const std::string& where, EncoderTrial& trial, const View& view) {
-  const Features out = trial.encoder().forward(view);
-  const int64_t rows = view.size(), width = trial.encoder().feature_dim();
-  if (!out.pooled.defined()) return item.fail(where, "forward gives no features");
-  item.expect(out.pooled.sizes() == at::IntArrayRef({rows, width}), where,
-              fmt::format("the features of {} are {}, feature_dim() says [{}, {}]",
-                          text_of(view.data.sizes()), text_of(out.pooled.sizes()), rows, width));
-  item.expect(!view.data.is_floating_point() || out.pooled.scalar_type() == view.data.scalar_type(), where,
-              fmt::format("the features are {} where the view is {}", c10::toString(out.pooled.scalar_type()),
-                          c10::toString(view.data.scalar_type())));
-  if (out.map.defined())
-    item.expect(out.map.dim() == 4 && out.map.size(0) == rows, where,
-                fmt::format("the map is {}, allowed: [{}, C, H, W]", text_of(out.map.sizes()), rows));
-  if (out.tokens.defined())
-    item.expect(out.tokens.dim() == 3 && out.tokens.size(0) == rows, where,
-                fmt::format("the tokens are {}, allowed: [{}, L, C]", text_of(out.tokens.sizes()), rows));
-}
-
-// Data that it is not for: an Error that names the shape, or features.
-void expect_a_word(Item& item, const std::string& where, EncoderTrial& trial, View view,
-                   std::vector<int64_t> shape) {
-  view.data = random_numbers(shape, 1).to(view.data.options());
-  view.length.reset();
-  const auto said = refusal([&] { trial.features(view); });
-  if (!said) return item.expect(true, where, "");
-  item.expect(said->is_error && said->text.find(text_of(shape)) != std::string::npos, where,
-              fmt::format("to a view {} it says '{}', expected an Error that names the shape", text_of(shape),
-                          said->text));
-}
-
-void shapes_are_as_said(const Subject& subject, Item& item) {
-  torch::NoGradGuard no_grad;
-  for (const OptionSet& set : subject.sets.single) {
-    std::vector<std::string> refused;
-    const std::vector<DataShape> accepted = accepted_shapes(subject.component, set, refused);
-    const std::string all = fmt::format("takes none of the data tried: {}", fmt::join(refused, "; "));
-    if (accepted.empty() && &set != &subject.sets.single.front()) item.note(set.text + " " + all);
-    if (&set == &subject.sets.single.front()) item.expect(!accepted.empty(), set.text, all);
-    for (const DataShape& data : accepted) {
-      EncoderTrial trial(subject.component, set, data);
-      const std::string where = set.text + ", " + data.text;
-      const View view = trial.view(0), seen = without_key(view);
-      trial.encoder().train();
-      expect_shapes(item, where + ", training", trial, view);
-      trial.encoder().eval();
-      expect_shapes(item, where, trial, seen);
-      expect_shapes(item, where + ", one sample", trial, rows(seen, 0, 1));
-      expect_shapes(item, where + ", no sample", trial, rows(seen, 0, 0));
-      const std::vector<int64_t>& sizes = data.shape.sizes;
-      if (data.shape.kind == Kind::text) {
-        expect_a_word(item, where, trial, rows(seen, 0, 2), {2, 3, 18, 13});
-        continue;
-      }
-      std::vector<int64_t> more = sizes;
-      more[0] += 2;
-      more.insert(more.begin(), 2);
-      expect_a_word(item, where, trial, rows(seen, 0, 2), more);
-      if (sizes.size() == 3) {
-        expect_a_word(item, where, trial, rows(seen, 0, 2), {2, sizes[0], sizes[1] + 3, sizes[2] - 2});
-        expect_a_word(item, where, trial, rows(seen, 0, 2), {2, 12});
-      } else {
-        expect_a_word(item, where, trial, rows(seen, 0, 2), {2, 3, 18, 13});
-      }
-    }
-  }
-}
-
 void input_is_left_alone(const Subject& subject, Item& item) {
   torch::NoGradGuard no_grad;
   for (const Case& one : cases(subject)) {
@@ -138,11 +73,13 @@ void input_is_left_alone(const Subject& subject, Item& item) {
       EncoderTrial trial = one.trial(subject);
       trial.encoder().train(training);
       View view = trial.view(0);
-      const Tensor data = view.data.clone(), key = view.key.clone();
+      const Tensor data = view.data.clone(), key = view.key.clone(),
+                   ends = view.edges.ends.defined() ? view.edges.ends.clone() : Tensor();
       if (!training) view = without_key(view);
       trial.features(view);
       const std::string where = one.where() + (training ? ", training" : ", evaluation");
-      item.expect_equal_bits(where, "after forward the view", view.data, data);
+      item.expect_equal_bits(where, "after forward the view", dense(view.data), dense(data));
+      if (ends.defined()) item.expect_equal_bits(where, "after forward the edges", view.edges.ends, ends);
       if (training) item.expect_equal_bits(where, "after forward the key", view.key, key);
     }
   }
@@ -164,22 +101,22 @@ void ranks_equal_one(const Subject& subject, Item& item) {
       for (size_t r = 0; r < size; ++r) trials.push_back(one.trial(subject));
       std::vector<std::vector<Tensors>> results(kSteps, std::vector<Tensors>(size));
       std::vector<Tensors> stood(kSteps + 1);  // rank 0's state before each step, and after the last
-      const std::string error = checked_ranks(static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks,
-                                                                          const auto& step_ends) {
-        const size_t rank = static_cast<size_t>(ranks->rank());
-        for (int64_t step = 0; step < kSteps; ++step) {
-          const std::vector<int64_t>& counts = shards[static_cast<size_t>(step)];
-          int64_t before = 0;
-          for (size_t r = 0; r < rank; ++r) before += counts[r];
-          if (rank == 0) stood[static_cast<size_t>(step)] = trials[0].state();
-          Tensors got = trials[rank].step(rows(trials[rank].view(step), before, counts[rank]), before, ranks);
-          if (rank > 0)
-            std::erase_if(got,
-                          [](const auto& t) { return t.first != "the features"; });  // gradients are averages
-          results[static_cast<size_t>(step)][rank] = std::move(got);
-          step_ends();
-        }
-      });
+      const std::string error = checked_ranks(
+          static_cast<int>(size), [&](const std::shared_ptr<Ranks>& ranks, const auto& step_ends) {
+            const size_t rank = static_cast<size_t>(ranks->rank());
+            for (int64_t step = 0; step < kSteps; ++step) {
+              const std::vector<int64_t>& counts = shards[static_cast<size_t>(step)];
+              int64_t before = 0;
+              for (size_t r = 0; r < rank; ++r) before += counts[r];
+              if (rank == 0) stood[static_cast<size_t>(step)] = trials[0].state();
+              Tensors got = trials[rank].step(trials[rank].view(step), before, counts[rank], ranks);
+              if (rank > 0)
+                std::erase_if(
+                    got, [](const auto& t) { return t.first != "the features"; });  // gradients are averages
+              results[static_cast<size_t>(step)][rank] = std::move(got);
+              step_ends();
+            }
+          });
       if (!error.empty()) {
         item.fail(where, error);
         continue;
@@ -230,7 +167,8 @@ void order_of_samples_is_nothing(const Subject& subject, Item& item) {
     }
     expect_near(item, one.where() + ", the state after three steps in another order", permuted.state(),
                 straight.state(), 1e-9);
-    // In evaluation a sample's features do not depend on the others.
+    // In evaluation a sample's features do not depend on the others; a node's do.
+    if (straight.of_graphs()) continue;
     torch::NoGradGuard no_grad;
     straight.encoder().eval();
     const View view = without_key(straight.view(0));
@@ -332,6 +270,7 @@ void extremes_stay_finite(const Subject& subject, Item& item) {
        [](const Tensor& t) { return t.slice(0, 0, 1).expand_as(t).contiguous(); }, true},
       {"normalised samples", [](const Tensor& t) { return (t - 0.5) / 0.25; }, false, true}};
   for (const Case& one : cases(subject)) {
+    if (one.data.sparse) continue;  // the same numbers in another layout
     for (const auto& [name, change, equal, numbers] : changes) {
       if (numbers && one.data.shape.kind == Kind::text) continue;
       const std::string where = one.where() + ", " + name;
@@ -377,7 +316,7 @@ void cuda_equals_cpu(const Subject& subject, Item& item) {
 
 std::vector<Check> encoder_checks() {
   return {{"batch_norm", parts_are_of_all_ranks, /*decides=*/true},
-          {"shapes", shapes_are_as_said, /*decides=*/true},
+          {"shapes", encoder_shapes_are_as_said, /*decides=*/true},
           {"input", input_is_left_alone},
           {"draws", draws_are_keyed, /*decides=*/true},
           {"ranks", ranks_equal_one},

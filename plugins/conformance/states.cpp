@@ -21,10 +21,10 @@ constexpr int64_t kSteps = 3;
 using Shards = std::vector<std::vector<int64_t>>;
 const std::vector<Shards> kShards = {{{4, 3}, {0, 7}, {6, 1}}, {{3, 2, 2}, {5, 0, 2}, {0, 1, 6}}};
 
-// The third batch has a sample twice, as a sampler may draw it.
+// The third batch has a sample twice, as a sampler may draw it; not of a graph, of which it is all nodes.
 Batch batch_of(const Trial& trial, int64_t step) {
   Batch batch = trial.batch(step);
-  if (step == 2) {
+  if (step == 2 && !trial.needs().graph) {
     batch.index = torch::cat({batch.index.slice(0, 0, kBatch - 1), batch.index.slice(0, 1, 2)});
     if (batch.label.defined())
       batch.label = torch::cat({batch.label.slice(0, 0, kBatch - 1), batch.label.slice(0, 1, 2)});
@@ -32,9 +32,15 @@ Batch batch_of(const Trial& trial, int64_t step) {
   return batch;
 }
 
+Share share_of(size_t rank, const std::vector<int64_t>& counts) {
+  Share share{0, counts[rank]};
+  for (size_t r = 0; r < rank; ++r) share.begin += counts[r];
+  return share;
+}
+
 // What the ranks gave, as one rank would: values and reports averaged, the gradients of inputs stacked and
-// averaged over ranks.
-Outcome merged(const std::vector<Outcome>& ranks) {
+// averaged over ranks; where each rank has the whole, they are averages already.
+Outcome merged(const std::vector<Outcome>& ranks, bool whole) {
   const double count = static_cast<double>(ranks.size());
   Outcome all = ranks[0];
   all.value = torch::zeros_like(all.value);
@@ -44,7 +50,7 @@ Outcome merged(const std::vector<Outcome>& ranks) {
     for (auto& [name, report] : all.reports) report += one.reports.at(name) / count;
   }
   for (auto& [name, gradient] : all.gradients) {
-    if (name.starts_with("parameter ")) continue;
+    if (whole || !is_of_samples(name)) continue;
     std::vector<Tensor> parts;
     for (const Outcome& one : ranks) parts.push_back(one.gradients.at(name) / count);
     gradient = torch::cat(parts);
@@ -74,11 +80,12 @@ void ranks_equal_one(const Subject& subject, Item& item) {
             for (size_t s = first; s < sets.size(); ++s) {
               reached = s;
               for (size_t step = 0; step < kSteps; ++step) {
-                int64_t before = 0;
-                for (size_t r = 0; r < rank; ++r) before += shards[step][r];
-                const Batch mine =
-                    rows(batch_of(trials[s][rank], static_cast<int64_t>(step)), before, shards[step][rank]);
-                outcomes[s][step][rank] = trials[s][rank].step(mine, ranks);
+                Trial& trial = trials[s][rank];
+                const Batch all = batch_of(trial, static_cast<int64_t>(step));
+                const Share mine = share_of(rank, shards[step]);
+                outcomes[s][step][rank] = trial.on_every_rank()
+                                              ? trial.step(all, ranks, mine)
+                                              : trial.step(rows(all, mine.begin, mine.count), ranks);
                 step_ends();
               }
             }
@@ -93,8 +100,8 @@ void ranks_equal_one(const Subject& subject, Item& item) {
       for (size_t step = 0; step < kSteps; ++step) {
         const std::string at =
             fmt::format("{} with {} samples, step {}", where(s), fmt::join(shards[step], ", "), step);
-        expect_close(item, at, merged(outcomes[s][step]), one.step(batch_of(one, static_cast<int64_t>(step))),
-                     1e-9);
+        expect_close(item, at, merged(outcomes[s][step], one.on_every_rank()),
+                     one.step(batch_of(one, static_cast<int64_t>(step))), 1e-9);
       }
       const Tensors first = trials[s][0].state();
       expect_close(item, where(s) + ", the state after three steps", first, one.state(), 1e-9);

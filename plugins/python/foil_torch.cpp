@@ -30,6 +30,7 @@ using foil::Tensor;
 using Dict = c10::Dict<std::string, Tensor>;
 using OptionalTensor = std::optional<Tensor>;
 using OptionalList = std::optional<std::vector<Tensor>>;
+using OptionalDict = std::optional<Dict>;
 
 std::vector<std::string>& refused() {
   static std::vector<std::string> lines = foil::load_plugins();
@@ -62,6 +63,7 @@ void require_one_rank(const std::string& what, bool local) {
 struct Arguments {
   OptionalTensor label, index;
   OptionalList p, target, queue, h, queue_label, queue_index;
+  OptionalDict more;  // by name: "edges.0", "weight.encoder.conv1.weight"
   foil::NamedTensors named() const {
     foil::NamedTensors all;
     if (label) all["label"] = *label;
@@ -71,6 +73,10 @@ struct Arguments {
         {"h.", &h}, {"queue_label.", &queue_label}, {"queue_index.", &queue_index}};
     for (const auto& [name, list] : lists)
       for (size_t i = 0; *list && i < (*list)->size(); ++i) all[name + std::to_string(i)] = (**list)[i];
+    if (!more) return all;
+    for (const auto& entry : *more)
+      if (entry.key().starts_with("z.") || !all.emplace(entry.key(), entry.value()).second)
+        foil::fail(Exit::usage, "more: '", entry.key(), "' is given by an argument of its own.");
     return all;
   }
 };
@@ -78,12 +84,13 @@ struct Arguments {
 Tensor loss(const std::string& name, const std::string& options, const std::vector<Tensor>& z,
             const OptionalTensor& label, const OptionalTensor& index, const OptionalList& p,
             const OptionalList& target, const OptionalList& queue, const OptionalList& h,
-            const OptionalList& queue_label, const OptionalList& queue_index, bool local) {
+            const OptionalList& queue_label, const OptionalList& queue_index, bool local,
+            const OptionalDict& more) {
   const std::string what = "torch.ops.foil.loss: '" + name + "'";
   require_one_rank(what, local);
   return foil::in_plain_words(what, [&] {
     const std::shared_ptr<foil::Loss> made = make(name, options);
-    const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
+    const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index, more};
     const foil::LossInput input = foil::make_input(*made, z, arguments.named());
     foil::set_up(*made, input.sizes);
     if (!made->parameters().empty() || !made->buffers().empty())
@@ -132,10 +139,11 @@ class KeptLoss final : public torch::CustomClassHolder {
 
   Tensor forward(const std::vector<Tensor>& z, const OptionalTensor& label, const OptionalTensor& index,
                  const OptionalList& p, const OptionalList& target, const OptionalList& queue, int64_t epoch,
-                 const OptionalList& h, const OptionalList& queue_label, const OptionalList& queue_index) {
+                 const OptionalList& h, const OptionalList& queue_label, const OptionalList& queue_index,
+                 const OptionalDict& more) {
     require_one_rank(what_, local_);
     return foil::in_plain_words(what_, [&] {
-      const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index};
+      const Arguments arguments{label, index, p, target, queue, h, queue_label, queue_index, more};
       input_ = foil::make_input(*loss_, z, arguments.named(), sizes_);
       input_->step = step_;
       input_->epoch = epoch;
@@ -233,7 +241,7 @@ TORCH_LIBRARY(foil, library) {
       "loss(str name, str options, Tensor[] z, Tensor? label=None, Tensor? index=None, Tensor[]? p=None, "
       "Tensor[]? target=None, "
       "Tensor[]? queue=None, Tensor[]? h=None, Tensor[]? queue_label=None, Tensor[]? queue_index=None, bool "
-      "local=False) -> Tensor",
+      "local=False, Dict(str, Tensor)? more=None) -> Tensor",
       loss);
   const auto optional = [](const char* name) { return torch::arg(name) = c10::nullopt; };
   library.class_<KeptLoss>("Loss")
@@ -243,7 +251,7 @@ TORCH_LIBRARY(foil, library) {
       .def("forward", &KeptLoss::forward, "",
            {torch::arg("z"), optional("label"), optional("index"), optional("p"), optional("target"),
             optional("queue"), torch::arg("epoch") = 0, optional("h"), optional("queue_label"),
-            optional("queue_index")})
+            optional("queue_index"), optional("more")})
       .def("after_step", &KeptLoss::after_step)
       .def("parameters", &KeptLoss::parameters)
       .def("train", &KeptLoss::train)

@@ -22,7 +22,8 @@ using foil::conformance::Report;
 const Component& planted(const std::string& name, const std::string& kind = "loss") {
   static const bool loaded = [] {
     at::set_num_threads(1);
-    for (const char* file : {"planted", "planted_encoders", "planted_augmentations", "planted_data"})
+    for (const char* file :
+         {"planted", "planted_encoders", "planted_augmentations", "planted_data", "planted_graphs"})
       foil::load_plugin(std::string(FOIL_PLANTED) + "/" + file + ".so", foil::Registry::instance());
     foil::Registry::instance().enter("built in", foil::register_builtin_data);
     return true;
@@ -85,7 +86,10 @@ TEST(Conformance, EachPlantedBugOfALossIsCaughtByItsItem) {
                          {"reads_labels_when_there", "needs"},
                          {"unlabelled_are_of_one_class", "labels"},
                          {"reads_features_without_asking", "needs"},
-                         {"keeps_rows_by_sample_without_asking", "needs"}});
+                         {"keeps_rows_by_sample_without_asking", "needs"},
+                         {"edges_by_row_of_this_rank", "ranks"},
+                         {"reads_views_without_asking", "needs"},
+                         {"forgets_features_in_csr", "needs"}});
 }
 
 TEST(Conformance, EachPlantedBugOfAnEncoderIsCaughtByItsItem) {
@@ -102,7 +106,9 @@ TEST(Conformance, EachPlantedBugOfAnEncoderIsCaughtByItsItem) {
                             {"leaves_other_shapes_to_libtorch", "shapes"},
                             {"divides_by_the_deviation", "extremes"},
                             {"skips_batch_norm_without_rows", "ranks"},
-                            {"depends_on_the_batch_in_evaluation", "permutation"}});
+                            {"depends_on_the_batch_in_evaluation", "permutation"},
+                            {"adds_the_number_of_a_node", "permutation"},
+                            {"takes_dense_features_alone", "shapes"}});
 }
 
 TEST(Conformance, EachPlantedBugOfAnAugmentationIsCaughtByItsItem) {
@@ -121,7 +127,10 @@ TEST(Conformance, EachPlantedBugOfAnAugmentationIsCaughtByItsItem) {
                                  {"divides_by_the_brightest", "extremes"},
                                  {"looks_at_the_batch", "permutation"},
                                  {"all_ragged_images_as_the_first", "permutation"},
-                                 {"leaves_vectors_to_libtorch", "shapes"}});
+                                 {"leaves_vectors_to_libtorch", "shapes"},
+                                 {"draws_by_position_in_the_edge_list", "permutation"},
+                                 {"loses_the_ids_of_edges", "shapes"},
+                                 {"keeps_the_ids_of_all_edges", "shapes"}});
 }
 
 TEST(Conformance, EachPlantedBugOfADataSetIsCaughtByItsItem) {
@@ -139,7 +148,10 @@ TEST(Conformance, EachPlantedBugOfADataSetIsCaughtByItsItem) {
                              {"one_buffer_for_all_threads", "threads"},
                              {"identity_of_the_size_only", "identity"},
                              {"identity_of_the_moment", "identity"},
-                             {"reads_with_random_noise", "draws"}});
+                             {"reads_with_random_noise", "draws"},
+                             {"labels_of_test_in_training", "labels"},
+                             {"edges_of_int32", "shapes"},
+                             {"reads_the_nodes_of_the_index", "shapes"}});
 }
 
 TEST(Conformance, EachPlantedBugOfASamplerIsCaughtByItsItem) {
@@ -155,8 +167,11 @@ TEST(Conformance, EachPlantedBugOfASamplerIsCaughtByItsItem) {
 }
 
 TEST(Conformance, PassesASoundComponentOfEveryKindAndTheBuiltInOnes) {
-  const Table sound = {{"encoder", "sound"}, {"augmentation", "sound"}, {"data set", "sound"},
-                       {"sampler", "sound"}, {"data set", "synthetic"}, {"sampler", "uniform"}};
+  const Table sound = {
+      {"encoder", "sound"},           {"augmentation", "sound"},      {"data set", "sound"},
+      {"sampler", "sound"},           {"data set", "synthetic"},      {"sampler", "uniform"},
+      {"loss", "sound_on_graphs"},    {"encoder", "sound_on_graphs"}, {"augmentation", "sound_on_graphs"},
+      {"data set", "sound_on_graphs"}};
   for (const auto& [kind, name] : sound) {
     const Report report = foil::conformance::test(planted(name, kind));
     EXPECT_TRUE(report.passed()) << report.text(std::string(kind) + " " + name);

@@ -74,6 +74,27 @@ class Operator(unittest.TestCase):
         value = torch.ops.foil.loss("nnclr", "temperature = 0.2\nqueue_length = 9", z, p=p, queue=[queue])
         self.assert_equal(value, nnclr(z, p, queue, 0.2), p)
 
+    def test_a_graph_what_a_decoder_makes_and_a_weight_reach_a_loss_by_name(self):
+        z, (decoded, x), (scale,) = embeddings(2, 7, 5), embeddings(2, 7, 3, seed=4), embeddings(1, 1, 2, seed=5)
+        ends = torch.tensor([[0, 1, 1, 6], [1, 0, 2, 3]], device=DEVICE)
+        more = {"decoded.0": decoded, "decoded.1": decoded, "edges.0": ends, "edges.1": ends, "weight.encoder.scale": scale}
+
+        def plain():
+            sums = torch.zeros_like(z[1]).index_add(0, ends[1], z[1][ends[0]])
+            return ((decoded * x.detach()).sum(1) + scale.sum() * (z[0] * sums).sum(1)).mean()
+
+        for features in (x, x.detach().to_sparse_csr()):
+            value = torch.ops.foil.loss("wants_graph", "", z, more={**more, "x.0": features, "x.1": features})
+            self.assert_equal(value, plain(), z + [decoded, scale])
+        kept = torch.classes.foil.Loss("wants_graph", "", {}, False)
+        value = kept.forward(z, None, None, None, None, None, 0, None, None, None, {**more, "x.0": x, "x.1": x})
+        self.assert_equal(value, plain(), z + [decoded, scale])
+        with self.assertRaisesRegex(RuntimeError, "edges.1 is missing: this loss needs the edges of each view"):
+            torch.ops.foil.loss("wants_graph", "", z, more={"x.0": x, "x.1": x, "edges.0": ends, "decoded.0": decoded, "decoded.1": decoded})
+        for name in ("z.0", "p.0"):
+            with self.assertRaisesRegex(RuntimeError, f"more: '{name}' is given by an argument of its own"):
+                torch.ops.foil.loss("byol", "", z, p=z, target=z, more={name: z[0]})
+
     def test_what_is_missing_is_named(self):
         z, queue = embeddings(2, 7, 5), embeddings(1, 9, 5)
         kind = z[0].type().replace("torch.", "").replace("cuda.", "CUDA").replace("Tensor", "Type")

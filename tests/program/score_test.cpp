@@ -109,9 +109,11 @@ TEST(Score, SaysWhatIsMissingOrDoesNotFit) {
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}}, 5), "in.safetensors: z: 1 view, allowed: 2 or more views.\n");
   EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.2", tensors["z.1"]}}, 5),
             "in.safetensors: z.2 is there, but z.1 is missing.\n");
-  EXPECT_EQ(refused({{"z.0", tensors["z.0"]}, {"z.1", tensors["z.1"]}, {"targets.0", tensors["z.1"]}}, 5),
-            "in.safetensors: the tensor 'targets.0' is none of a loss's input. Known tensors: h.0, z.0, p.0, "
-            "target.0, queue.0, queue_label.0, queue_index.0, label, index. Did you mean 'target.0'?\n");
+  EXPECT_EQ(
+      refused({{"z.0", tensors["z.0"]}, {"z.1", tensors["z.1"]}, {"targets.0", tensors["z.1"]}}, 5),
+      "in.safetensors: the tensor 'targets.0' is none of a loss's input. Known tensors: h.0, decoded.0, "
+      "z.0, p.0, target.0, queue.0, queue_label.0, queue_index.0, label, index, x.0, edges.0, "
+      "edge_weight.0, params.0, weight.NAME. Did you mean 'target.0'?\n");
   tensors["z.1"] = torch::zeros({3, 2}, torch::kDouble);
   EXPECT_EQ(
       refused(tensors, 5),
@@ -196,6 +198,58 @@ TEST(Score, GivesFeaturesAndTheLabelsAndIndicesOfAQueue) {
   EXPECT_EQ(score.refused(5, "wants", tensors),
             "in.safetensors: h.1 is CPUDoubleType [2, 2], allowed: "
             "CPUDoubleType [2, 3], features before the head.\n");
+}
+
+// Two nodes and an edge from the first to the second.
+std::map<std::string, at::Tensor> two_nodes() {
+  auto tensors = two_samples();
+  tensors["z.1"] = torch::ones({2, 2}, torch::kDouble);
+  tensors["decoded.0"] = tensors["decoded.1"] =
+      torch::tensor({{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}}, torch::kDouble);
+  tensors["x.0"] = tensors["x.1"] = torch::ones({2, 3}, torch::kDouble);
+  tensors["edges.0"] = tensors["edges.1"] = ids({0, 1}).view({2, 1});
+  tensors["edge_weight.0"] = torch::full({1}, 2.0, torch::kDouble);
+  tensors["weight.encoder.scale"] = torch::tensor({1.0, 2.0}, torch::kDouble);
+  return tensors;
+}
+
+TEST(Score, GivesAGraphWhatADecoderMakesOfItAndAWeight) {
+  const Scoring score;
+  const foil::Outcome out = score("wants_graph", two_nodes());
+  ASSERT_EQ(out.code, 0) << out.err;
+  // (1 + 2 + 3 + 4 + 5 + 6 + (1 + 2) 2 <z_21, z_12>) / 2
+  const auto written = score.written();
+  EXPECT_NEAR(written.at("value").item<double>(), 13.5, 1e-12);
+  EXPECT_TRUE(torch::allclose(written.at("grad.decoded.0"), torch::full({2, 3}, 0.5, torch::kDouble)));
+  EXPECT_TRUE(torch::allclose(written.at("grad.weight.encoder.scale"), torch::ones({2}, torch::kDouble)));
+  EXPECT_EQ(written.count("grad.x.0"), 0u);
+}
+
+TEST(Score, SaysWhatOfAGraphIsMissingOrDoesNotFit) {
+  const Scoring score;
+  const auto expect_said = [&](const std::map<std::string, at::Tensor>& tensors, const std::string& words) {
+    EXPECT_EQ(score.refused(5, "wants_graph", tensors), "in.safetensors: " + words + "\n");
+  };
+  for (const auto& [name, words] : std::map<std::string, std::string>{
+           {"decoded.1", "what the encoder's decoder gives, CPUDoubleType [2, ...]."},
+           {"x.1", "the views as the encoders see them, CPUDoubleType [2, F]."},
+           {"edges.1", "the edges of each view, int64 [2, E], from and to."},
+           {"weight.encoder.scale", "this parameter of the encoder, CPUDoubleType of its shape."}}) {
+    auto less = two_nodes();
+    less.erase(name);
+    expect_said(less, name + " is missing: this loss needs " + words);
+  }
+  const auto with = [](const std::string& name, const at::Tensor& tensor) {
+    auto tensors = two_nodes();
+    tensors[name] = tensor;
+    return tensors;
+  };
+  expect_said(with("edges.0", ids({0, 2}).view({2, 1})), "edges.0[1, 0] is 2, allowed: a node, 0 to 1.");
+  expect_said(with("index", ids({1, 0})),
+              "index: this loss takes all nodes of a graph in their order, allowed: 0 to 1, or no index.");
+  expect_said(with("x.2", torch::ones({2, 3}, torch::kDouble)), "x.2 is one too many, allowed: x.0 to x.1.");
+  expect_said(with("edge_weight.1", torch::ones({3}, torch::kDouble)),
+              "edge_weight.1 is CPUDoubleType [3], allowed: CPUDoubleType [1], the weight of each edge.");
 }
 
 TEST(Score, RefusesIdsOutOfRangeBeforeAnythingIsMadeForThem) {

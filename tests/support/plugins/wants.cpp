@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A loss that wants what the shipped ones do not, features and the labels and indices of its queue, and a
-// data set of which no training sample has a label.
+// A loss that wants what the shipped ones do not, features and the labels and indices of its queue, one that
+// wants a graph, what a decoder gives and a weight, and a data set of which no training sample has a label.
 //
-//   L = mean over i of (<h_i1, h_i2> + sum over q of <z_i1, q>),
-//       q: the queue's rows of i's class that are not of sample i
+//   wants:        L = mean over i of (<h_i1, h_i2> + sum over q of <z_i1, q>),
+//                     q: the queue's rows of i's class that are not of sample i
+//   wants_graph:  L = mean over i of (<decoded_i1, x_i1> + s sum over edges j -> i of w_ji <z_i1, z_j2>),
+//                     s the sum of the parameter encoder.scale, edges and x those of view 1
 #include <foil/plugin.h>
 
 namespace {
@@ -45,6 +47,34 @@ class Wants final : public foil::Loss {
   Options options_;
 };
 
+class WantsGraph final : public foil::Loss {
+ public:
+  struct Options {
+    void describe(foil::Fields&) {}
+  };
+  explicit WantsGraph(Options) {}
+
+  foil::Needs needs() const override {
+    foil::Needs needs{.raw_z = true, .decoded = true, .views = true, .graph = true};
+    needs.weights = {"encoder.scale"};
+    return needs;
+  }
+
+  Tensor forward(const LossInput& input) override {
+    const foil::View& view = input.views.at(0);
+    const Tensor all = input.everyone(1), ends = view.edges.ends;  // [N, D], [2, E]
+    const auto own = [&](const Tensor& x) {
+      return x.slice(0, input.offset(), input.offset() + input.z[0].size(0));
+    };
+    Tensor neighbours = all.index_select(0, ends[0]);  // [E, D]
+    if (view.edges.weight.defined()) neighbours = neighbours * view.edges.weight.unsqueeze(1);
+    const Tensor sums = own(torch::zeros_like(all).index_add(0, ends[1], neighbours));
+    const Tensor x = view.data.layout() == torch::kSparseCsr ? view.data.to_dense() : view.data;
+    return input.mean((input.decoded[0] * own(x)).sum(1) +
+                      input.weight("encoder.scale").sum() * (input.z[0] * sums).sum(1));
+  }
+};
+
 class Unlabelled final : public foil::Dataset {
  public:
   struct Options {
@@ -71,5 +101,6 @@ class Unlabelled final : public foil::Dataset {
 
 FOIL_PLUGIN(plugin) {
   plugin.loss<Wants>("wants");
+  plugin.loss<WantsGraph>("wants_graph");
   plugin.dataset<Unlabelled>("unlabelled");
 }
