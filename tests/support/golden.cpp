@@ -31,6 +31,16 @@ Node node_from(const nlohmann::json& json) {
   return node;
 }
 
+template <class Interface>
+std::shared_ptr<Interface> made(const char* kind, const std::string& name, const nlohmann::json& options) {
+  const Node table = node_from(options.is_null() ? nlohmann::json::object() : options);
+  TableReader reader(&table, kind);
+  auto component =
+      std::static_pointer_cast<Interface>(Registry::instance().find(kind, name, "golden").make(reader));
+  reader.finish();
+  return component;
+}
+
 }  // namespace
 
 std::map<std::string, Mapping>& mappings() {
@@ -39,11 +49,13 @@ std::map<std::string, Mapping>& mappings() {
 }
 
 std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& options) {
-  const Node table = node_from(options.is_null() ? nlohmann::json::object() : options);
-  TableReader reader(&table, "loss");
-  auto loss = std::static_pointer_cast<Loss>(Registry::instance().find("loss", name, "golden").make(reader));
-  reader.finish();
-  return loss;
+  return made<Loss>("loss", name, options);
+}
+std::shared_ptr<Encoder> make_encoder(const std::string& name, const nlohmann::json& options) {
+  return made<Encoder>("encoder", name, options);
+}
+std::shared_ptr<Augmentation> make_augmentation(const std::string& name, const nlohmann::json& options) {
+  return made<Augmentation>("augmentation", name, options);
 }
 
 Tensors each_step(const Case& test, const std::function<Tensors(const Case& step, int64_t i)>& run) {

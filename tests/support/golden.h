@@ -25,7 +25,7 @@ struct Case {
 };
 
 struct Mapping {
-  std::string component;                    // the loss that is checked, for --require
+  std::string component;                    // the loss (encoder, augmentation) that is checked, for --require
   std::function<Tensors(const Case&)> run;  // everything the file may expect, by the file's own names
   std::map<std::string, std::string> left_out = {};  // a name -> the reason why it is not compared
   // Where the file's own number is no better than this, or has in it what ours has not; 1e-9 without. float32
@@ -39,8 +39,11 @@ struct Register {
   Register(const std::string& loss, Mapping mapping) { mappings().emplace(loss, std::move(mapping)); }
 };
 
-// The registered loss `name` with these options (a JSON object; unknown keys and bad values throw).
+// The registered loss, encoder or augmentation `name` with these options (a JSON object; unknown keys and bad
+// values throw).
 std::shared_ptr<Loss> make_loss(const std::string& name, const nlohmann::json& options);
+std::shared_ptr<Encoder> make_encoder(const std::string& name, const nlohmann::json& options);
+std::shared_ptr<Augmentation> make_augmentation(const std::string& name, const nlohmann::json& options);
 
 // A case of several steps: `run` gets each step's inputs without their prefix "step<i>." and what it returns
 // goes back under it.
