@@ -48,12 +48,8 @@ class GraphClustering : public Loss {
       : options_(options), influence_(options.influence), clusters_(options.clusters) {}
 
   Needs needs() const override {
-    return {.min_views = 1,
-            .max_views = 1,
-            .raw_z = true,
-            .decoded = options_.reconstruction_weight > 0 || pretrains_decoder(),
-            .views = true,
-            .graph = true};
+    return {
+        .min_views = 1, .max_views = 1, .raw_z = true, .decoded = decodes(), .views = true, .graph = true};
   }
 
   void setup(const Sizes& sizes) override { clusters_.setup(*this, sizes.z_dim); }
@@ -62,7 +58,7 @@ class GraphClustering : public Loss {
     input.keep("z", input.z[0]);
     const bool clustered = clusters_.started();
     Tensor error;  // R
-    if (!input.decoded.empty()) {
+    if (decodes()) {
       error = input.mean((input.decoded[0] - own_features(input, 0, input.decoded[0])).square());
       input.report("reconstruction", error);
       if (!clustered && pretrains_decoder()) return error;
@@ -96,6 +92,8 @@ class GraphClustering : public Loss {
   bool pretrains_decoder() const {
     return options_.pretraining == GraphClusteringOptions::Pretraining::reconstruction;
   }
+
+  bool decodes() const { return options_.reconstruction_weight > 0 || pretrains_decoder(); }
 
   GraphClusteringOptions options_;
   Influence influence_;

@@ -243,7 +243,5 @@ FOIL_PLUGIN(plugin) {
                                 "contrast = \"nodes\"\npositives = \"label\"",
                                 "contrast = \"nodes\"\ncandidates = \"both_views\"\nestimator = \"debiased\"",
                                 "contrast = \"nodes\"\npositives = \"label\"\nestimator = \"hard_published\"",
-                                "contrast = \"mvgrl\"\nestimator = \"hard\"\nconcentration = 2"},
-                    .wider = {{"precision", 8,
-                               "hard negatives: the rounding of a score is multiplied by concentration"}}});
+                                "contrast = \"mvgrl\"\nestimator = \"hard\"\nconcentration = 2"}});
 }

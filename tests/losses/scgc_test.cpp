@@ -6,6 +6,7 @@
 
 namespace {
 
+using foil::Edges;
 using Kind = foil::InfluenceOptions::Kind;
 using Pretraining = foil::GraphClusteringOptions::Pretraining;
 
