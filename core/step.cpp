@@ -18,15 +18,77 @@ std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64
   return momentum->forward(Views(views.begin(), views.begin() + full_views), bf16).z;
 }
 
+namespace {
+
+// What a tower gave of the samples of the batch, of a graph of all its nodes: the rows of the batch.
+std::vector<Tensor> of_batch(std::vector<Tensor> all, const Batch& batch) {
+  if (!batch.of_graph()) return all;
+  const bool whole = batch.global.equal(torch::arange(batch.raw[0].size()));  // they are the rows as they are
+  for (Tensor& rows : all)
+    if (rows.defined() && !whole) rows = rows.index_select(0, batch.global.to(rows.device()));
+  return all;
+}
+
+// The parameters of the towers that losses ask for.
+std::map<std::string, Tensor> weights_asked_for(const Experiment& experiment) {
+  std::map<std::string, Tensor> asked;
+  for (const LossTerm& term : experiment.losses) {
+    const std::vector<std::string> names = term.loss->needs().weights;
+    if (names.empty()) continue;
+    const std::map<std::string, Tensor> all = experiment.model->parameters();
+    for (const std::string& name : names) asked[name] = all.at(name);
+  }
+  return asked;
+}
+
+// The views that a loss sees, as its views 0, 1, ...
+LossInput seen_by(const LossTerm& term, LossInput input) {
+  if (term.views.empty()) return input;
+  const auto pick = [&](auto& all) {
+    std::decay_t<decltype(all)> seen;
+    for (const int64_t v : term.views)
+      if (static_cast<size_t>(v) < all.size()) seen.push_back(all[static_cast<size_t>(v)]);
+    all = std::move(seen);
+  };
+  const auto full = [&](int64_t v) { return v < input.sizes.full_views; };
+  input.sizes.full_views = std::count_if(term.views.begin(), term.views.end(), full);
+  input.sizes.views = static_cast<int64_t>(term.views.size());
+  for (std::vector<Tensor>* all : {&input.z, &input.h, &input.p, &input.target, &input.decoded}) pick(*all);
+  pick(input.views);
+  return input;
+}
+
+// What every rank has of the whole batch becomes this rank's rows, which gather to the whole.
+void hold_whole(LossInput& input, const Batch& batch) {
+  std::vector<Tensor*> all{&input.label, &input.index};
+  for (std::vector<Tensor>* views : {&input.z, &input.h, &input.p, &input.target, &input.decoded})
+    for (Tensor& view : *views) all.push_back(&view);
+  for (Tensor* one : all) {
+    if (!one->defined()) continue;
+    const Tensor whole = *one;
+    *one = own_rows(whole, batch);
+    input.hold(*one, whole);
+  }
+}
+
+}  // namespace
+
 LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,
-                     const Tower::Output& out, const std::vector<Tensor>& targets, int64_t step) {
+                     const Views& views, const Tower::Output& out, const std::vector<Tensor>& targets,
+                     int64_t step) {
   LossInput input;
-  input.z = out.z;
-  input.h = out.h;
-  input.p = out.p;
-  input.target = targets;
-  input.index = batch.index.to(experiment.device, /*non_blocking=*/true);
+  input.z = of_batch(out.z, batch);
+  input.h = of_batch(out.h, batch);
+  input.p = of_batch(out.p, batch);
+  input.target = of_batch(targets, batch);
+  input.decoded = of_batch(out.decoded, batch);
+  input.views = views;
+  input.weights = weights_asked_for(experiment);
+  input.index = (batch.of_graph() ? batch.global : batch.index).to(experiment.device, /*non_blocking=*/true);
   input.label = batch.label;
+  if (batch.of_graph() && batch.label.defined())
+    input.label =
+        experiment.dataset->labels(Split::train).index_select(0, batch.global).to(experiment.device);
   input.step = step;
   input.epoch = step / experiment.steps_per_epoch;
   input.seed = static_cast<uint64_t>(experiment.plan.run.seed);
@@ -35,37 +97,23 @@ LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>&
   return input;
 }
 
-namespace {
-
-// The views that a loss sees, as its views 0, 1, ...
-LossInput seen_by(const LossTerm& term, LossInput input) {
-  if (term.views.empty()) return input;
-  const auto pick = [&](std::vector<Tensor>& all) {
-    std::vector<Tensor> seen;
-    for (const int64_t v : term.views)
-      if (static_cast<size_t>(v) < all.size()) seen.push_back(all[static_cast<size_t>(v)]);
-    all = std::move(seen);
-  };
-  const auto full = [&](int64_t v) { return v < input.sizes.full_views; };
-  input.sizes.full_views = std::count_if(term.views.begin(), term.views.end(), full);
-  input.sizes.views = static_cast<int64_t>(term.views.size());
-  for (std::vector<Tensor>* all : {&input.z, &input.h, &input.p, &input.target}) pick(*all);
-  return input;
-}
-
-}  // namespace
-
-std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads) {
+std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads,
+                                   const Batch& batch) {
   const LossInput unit = scaled(heads);
   std::vector<LossInput> inputs;
   for (const LossTerm& term : losses) {
     const Needs needs = term.loss->needs();
     LossInput input = seen_by(term, selected(needs, needs.raw_z ? heads : unit));
+    if (batch.of_graph()) hold_whole(input, batch);
     input.slot = inputs.size();
     for (const auto& queue : term.queues) input.queue.push_back(queue->look());
     inputs.push_back(std::move(input));
   }
   return inputs;
+}
+
+Tensor own_rows(const Tensor& rows, const Batch& batch) {
+  return batch.of_graph() ? rows.narrow(0, batch.begin, batch.index.size(0)) : rows;
 }
 
 LossValues evaluate_losses(const std::vector<LossTerm>& losses, const std::vector<LossInput>& inputs) {
@@ -127,10 +175,34 @@ Stop StepValues::stop() {
   return mean(names_.size() + 1) > 0 ? Stop::again : Stop::none;
 }
 
+namespace {
+
+// The numbers of a tensor, dense or in CSR layout.
+Tensor numbers(const Tensor& tensor) { return tensor.layout() == at::kSparseCsr ? tensor.values() : tensor; }
+
+// A view as the tensors of a file.
+void save_view(const View& view, size_t v, std::map<std::string, Tensor>& saved) {
+  const auto save = [&](const char* name, const Tensor& tensor) {
+    if (tensor.defined()) saved[fmt::format("{}.{}", name, v)] = tensor;
+  };
+  if (view.data.layout() == at::kSparseCsr) {
+    save("view_row_starts", view.data.crow_indices());
+    save("view_columns", view.data.col_indices());
+  }
+  save("view", numbers(view.data));
+  save("key", view.key);
+  save("edges", view.edges.ends);
+  save("edge_weight", view.edges.weight);
+}
+
+}  // namespace
+
 std::string first_bad(const Views& views, LossInput heads, const std::vector<Tensor>& losses) {
-  const auto bad = [](const Tensor& t) { return !t.isfinite().all().item<bool>(); };
-  for (size_t v = 0; v < views.size(); ++v)
-    if (views[v].data.defined() && bad(views[v].data)) return fmt::format("view {}", v);
+  const auto bad = [](const Tensor& t) { return t.defined() && !numbers(t).isfinite().all().item<bool>(); };
+  for (size_t v = 0; v < views.size(); ++v) {
+    if (bad(views[v].data)) return fmt::format("view {}", v);
+    if (bad(views[v].edges.weight)) return fmt::format("edge weights of view {}", v);
+  }
   for (const NamedTensor& one : tensors_of(heads)) {
     const TensorKind& kind = *one.kind;
     if (!kind.is_float() || !bad(*one.tensor)) continue;
@@ -157,10 +229,7 @@ void stop_non_finite(World& world, const Recorder& record, int64_t step, const s
     mine = fmt::format("step {}: non-finite {} on rank {}", step, what, world.rank());
     const std::string folder = world.broadcast_text(record.folder());
     std::map<std::string, Tensor> saved{{"index", batch.index}};
-    for (size_t v = 0; v < views.size(); ++v) {
-      saved[fmt::format("view.{}", v)] = views[v].data;
-      if (views[v].key.defined()) saved[fmt::format("key.{}", v)] = views[v].key;
-    }
+    for (size_t v = 0; v < views.size(); ++v) save_view(views[v], v, saved);
     const std::string path =
         fmt::format("{}/non_finite-step{}-rank{}.safetensors", folder, step, world.rank());
     save_tensors(path, saved, {{"step", std::to_string(step)}, {"what", what}});

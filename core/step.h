@@ -16,12 +16,19 @@ namespace foil {
 // z of the momentum model on the first `full_views` views, without gradient: V' x [B, D]; empty without one.
 std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16);
 
-// All that any loss may see of this step, as the heads give it; but for queues.
+// All that any loss may see of this step, as the heads give it; but for queues. Of a graph, all of whose
+// nodes every rank encodes, the rows of the global batch.
 LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,
-                     const Tower::Output& out, const std::vector<Tensor>& targets, int64_t step);
+                     const Views& views, const Tower::Output& out, const std::vector<Tensor>& targets,
+                     int64_t step);
 
-// What each loss sees of it, with its queues.
-std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads);
+// What each loss sees of it, with its queues: the rows of this rank. Of a graph those of all ranks are held
+// beside them, so that nothing is gathered.
+std::vector<LossInput> loss_inputs(const std::vector<LossTerm>& losses, const LossInput& heads,
+                                   const Batch& batch);
+
+// The rows of this rank of a tensor that step_input gives.
+Tensor own_rows(const Tensor& rows, const Batch& batch);
 
 // The value of each loss, joined to what it gathered, and their weighted sum.
 struct LossValues {
@@ -59,7 +66,7 @@ class StepValues {
 };
 
 // The first tensor of the forward pass with a nan or inf on this rank; empty when all are finite. `heads`:
-// z, h, p and targets as the heads give them.
+// what step_input gives.
 std::string first_bad(const Views& views, LossInput heads, const std::vector<Tensor>& losses);
 // The first parameter with a nan or inf in its gradient. Gradients are averaged over ranks: every rank finds
 // the same.

@@ -120,8 +120,8 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
     const std::vector<Tensor> targets =
         target_embeddings(momentum, views, plan.views.full_views(), plan.run.bf16());
     result.time.mark("encoder");
-    const LossInput heads = step_input(experiment, world, batch, out, targets, step);
-    const std::vector<LossInput> inputs = loss_inputs(losses, heads);
+    const LossInput heads = step_input(experiment, world, batch, views, out, targets, step);
+    const std::vector<LossInput> inputs = loss_inputs(losses, heads, batch);
     const LossValues values = evaluate_losses(losses, inputs);
     StepValues numbers(losses, inputs, values);
     numbers.average(*world, signals.requested());
@@ -161,7 +161,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
 
     // Once in a while: the alarm for embeddings that have collapsed.
     if (due(plan.collapse.every)) {
-      const Collapse found = look_for_collapse(out.z[0], plan.collapse, *world);
+      const Collapse found = look_for_collapse(own_rows(heads.z[0], batch), plan.collapse, *world);
       row["batch.effective_rank"] = found.effective_rank;
       row["batch.std"] = found.std;
       if (!plan.collapse.stops() && result.collapse.empty() && !found.finding.empty())
@@ -201,7 +201,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
   }
   if (total_steps == 0) save(record, reached(), *world);  // the untrained weights are the result
   record.finish();
-  if (result.step > start) record.say(result.time.text(result.step - start, plan.selection.batch_size));
+  if (result.step > start) record.say(result.time.text(result.step - start, experiment.sizes.batch_size));
   return result;
 }
 

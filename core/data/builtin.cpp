@@ -2,6 +2,7 @@
 // One line a component.
 #include "data/builtin.h"
 
+#include "data/all.h"
 #include "data/cifar.h"
 #include "data/digits.h"
 #include "data/emoji.h"
@@ -12,6 +13,7 @@
 #include "data/pairs.h"
 #include "data/stl10.h"
 #include "data/synthetic.h"
+#include "data/synthetic_graph.h"
 #include "data/uniform.h"
 
 namespace foil {
@@ -32,6 +34,8 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Cora>("cora");
   plugin.dataset<CiteSeer>("citeseer");
   plugin.dataset<Synthetic>("synthetic");
+  plugin.dataset<SyntheticGraph>("synthetic_graph");
+  plugin.sampler<All>("all");
   plugin.sampler<Uniform>("uniform");
 }
 

@@ -20,17 +20,29 @@ std::pair<int64_t, int64_t> rank_block(int64_t n, int64_t world_size, int64_t ra
   return {begin, begin + each + (rank < longer ? 1 : 0)};
 }
 
+View on_device(View view, at::Device device) {
+  for (Tensor* part : {&view.data, &view.edges.ends, &view.edges.weight})
+    if (part->defined()) *part = part->to(device, /*non_blocking=*/true);
+  return view;
+}
+
 Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank,
                int64_t world_size, int64_t first_step, int64_t last_step, at::Device device, int64_t ahead)
     : dataset_(std::move(dataset)),
       sampler_(std::move(sampler)),
       labels_(dataset_->labels(Split::train)),
+      graph_(dataset_->nodes(Split::train).defined()),
       rank_(rank),
       world_size_(world_size),
       step_(first_step),
       last_step_(last_step),
       device_(device),
-      ahead_(dataset_->in_memory() ? 0 : std::max<int64_t>(ahead, 1)) {
+      ahead_(graph_ || dataset_->in_memory() ? 0 : std::max<int64_t>(ahead, 1)) {
+  if (graph_) {
+    for (const View& view : dataset_->read(Split::train, torch::zeros({1}, torch::kLong)))
+      resident_.push_back(on_device(view, device_));
+    return;
+  }
   if (!dataset_->in_memory() || device_.is_cpu()) return;
   const int64_t size = dataset_->size(Split::train);
   double bytes = 0;
@@ -43,6 +55,7 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> 
 }
 
 Views Loader::read(const Tensor& index) const {
+  if (graph_) return resident_;
   if (resident_.empty()) {
     Views views = dataset_->read(Split::train, index);
     for (View& view : views) {
@@ -63,9 +76,10 @@ Batch Loader::next() {
   while (step_ < last_step_ && static_cast<int64_t>(queue_.size()) <= ahead_) {
     Batch batch;
     batch.step = step_;
-    const Tensor global = sampler_->batch(step_);
-    const auto [begin, end] = rank_block(global.size(0), world_size_, rank_);
-    batch.index = global.slice(0, begin, end).contiguous();
+    batch.global = sampler_->batch(step_);
+    const auto [begin, end] = rank_block(batch.global.size(0), world_size_, rank_);
+    batch.begin = begin;
+    batch.index = batch.global.slice(0, begin, end).contiguous();
     if (labels_.defined()) batch.label = labels_.index_select(0, batch.index);
     queue_.push_back(
         std::async(ahead_ > 0 ? std::launch::async : std::launch::deferred, [this, batch]() mutable {
@@ -79,9 +93,7 @@ Batch Loader::next() {
   queue_.pop_front();
   Batch batch = front.get();
   if (batch.label.defined()) batch.label = batch.label.to(device_);
-  for (View& view : batch.raw) {
-    if (view.data.defined()) view.data = view.data.to(device_, /*non_blocking=*/true);
-  }
+  for (View& view : batch.raw) view = on_device(std::move(view), device_);
   return batch;
 }
 

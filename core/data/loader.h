@@ -18,10 +18,17 @@ namespace foil {
 // The samples of one step that belong to this rank.
 struct Batch {
   int64_t step = 0;
-  Tensor index;  // int64 [B] on the CPU: rows of the training set
-  Tensor label;  // int64 [B] on the device; undefined for a data set without labels
-  Views raw;     // on the device; View::ragged on the CPU
+  Tensor index;       // int64 [B] on the CPU: rows of the training set
+  Tensor global;      // int64 [N] on the CPU: those of all ranks in their order
+  int64_t begin = 0;  // where in `global` those of this rank begin
+  Tensor label;       // int64 [B] on the device; undefined for a data set without labels
+  Views raw;          // on the device; View::ragged on the CPU
+  // Whether the samples are nodes of a graph, all of which are in `raw`, on every rank.
+  bool of_graph() const { return !raw.empty() && raw[0].kind == Kind::graph; }
 };
+
+// `view` with its data and edges on `device`; what draws are keyed by stays on the CPU.
+View on_device(View view, at::Device device);
 
 // [begin, end) of this rank's contiguous block of n: blocks differ by at most one, the longer ones first (64
 // on 3: 22, 21, 21).
@@ -30,8 +37,8 @@ std::pair<int64_t, int64_t> rank_block(int64_t n, int64_t world_size, int64_t ra
 class Loader {
  public:
   // Steps first_step .. last_step - 1. `sampler` is set up. A data set in memory is read by next() itself,
-  // from the device where it fits there (4 GiB); of any other, `ahead` batches are read by threads while the
-  // caller works.
+  // from the device where it fits there (4 GiB), a graph once; of any other, `ahead` batches are read by
+  // threads while the caller works.
   Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<Sampler> sampler, int64_t rank,
          int64_t world_size, int64_t first_step, int64_t last_step, at::Device device = at::kCPU,
          int64_t ahead = 2);
@@ -47,12 +54,13 @@ class Loader {
   std::shared_ptr<const Dataset> dataset_;
   std::shared_ptr<Sampler> sampler_;
   Tensor labels_;
+  bool graph_;
   int64_t rank_, world_size_;
   int64_t step_;  // the next to be asked of the sampler
   int64_t last_step_;
   at::Device device_;
   int64_t ahead_;
-  Views resident_;                        // the whole training set on the device, or empty
+  Views resident_;                        // the whole training set or the graph on the device, or empty
   std::deque<std::future<Batch>> queue_;  // destroyed first: waits for its threads
 };
 

@@ -76,6 +76,7 @@ Tensor SelectedDataset::selected(Split split, const Tensor& of_all) const {
 
 Tensor SelectedDataset::labels(Split split) const { return selected(split, all_->labels(split)); }
 Tensor SelectedDataset::groups(Split split) const { return selected(split, all_->groups(split)); }
+Tensor SelectedDataset::nodes(Split split) const { return selected(split, all_->nodes(split)); }
 
 std::string SelectedDataset::identity() const {
   std::string identity = all_->identity();

@@ -16,7 +16,8 @@ struct SelectionOptions {
   int64_t subset = 0;
   double imbalance = 0;
   void describe(Fields& f) {
-    f.integer("batch_size", batch_size, "samples of a step over all ranks", at_least(1));
+    f.integer("batch_size", batch_size, "samples of a step over all ranks; 0 = all, in their order",
+              at_least(0));
     f.integer("subset", subset, "train on so many rows, drawn by run.seed; 0 = all", at_least(0));
     f.number("imbalance", imbalance,
              "long tail: how many times the first class is larger than the last; 0 = as it is", at_least(0));
@@ -45,6 +46,8 @@ class SelectedDataset : public Dataset {
   Views read(Split split, const Tensor& index) const override;
   std::vector<Modality> modalities() const override { return all_->modalities(); }
   Tensor groups(Split split) const override;
+  Tensor nodes(Split split) const override;
+  Tensor node_labels() const override { return all_->node_labels(); }
   std::string identity() const override;  // of the other and of the rows; empty when that of the other is
   bool in_memory() const override { return all_->in_memory(); }
 

@@ -48,6 +48,11 @@ std::vector<Tensor> encode_all(int64_t count, int64_t batch_size,
   return all;
 }
 
+// How many samples are encoded at once: of a graph all, as an encoding is one of all nodes.
+int64_t batch_of(const Dataset& data, Split split, int64_t count, int64_t batch_size) {
+  return data.nodes(split).defined() ? std::max<int64_t>(count, 1) : batch_size;
+}
+
 std::vector<Tensor> listed(const Encoded& encoded) {
   return encoded.z.defined() ? std::vector<Tensor>{encoded.h, encoded.z} : std::vector<Tensor>{encoded.h};
 }
@@ -60,6 +65,12 @@ Labelled Encodings::labelled(size_t place) const {
   return {rows[place].index_select(0, known.to(rows[place].device())), label.index_select(0, known)};
 }
 
+Tensor rows_of(const Tensor& rows, const Dataset& data, Split split, const Tensor& index) {
+  const Tensor nodes = data.nodes(split);
+  if (!nodes.defined() || !rows.defined()) return rows;
+  return rows.index_select(0, nodes.index_select(0, index).to(rows.device()));
+}
+
 std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const Dataset& data, Split split,
                                     int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress) {
   std::vector<size_t> places(subjects.size());  // how many embeddings each subject gives
@@ -69,13 +80,14 @@ std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const 
     for (size_t m = 0; m < subjects.size(); ++m) {
       const std::vector<Tensor> own = listed(subjects[m].encode(subjects[m].prepare(raw)));
       places[m] = own.size();
-      rows.insert(rows.end(), own.begin(), own.end());
+      for (const Tensor& one : own) rows.push_back(rows_of(one, data, split, index));
     }
     return rows;
   };
   const std::string what = "encode " + std::string(name_of(split));
+  const int64_t samples = data.size(split);
   const std::vector<Tensor> rows =
-      encode_all(data.size(split), batch_size, encode_rows, what, ranks, progress);
+      encode_all(samples, batch_of(data, split, samples, batch_size), encode_rows, what, ranks, progress);
   Tensor label = data.labels(split);
   if (label.defined() && (label.numel() == 0 || label.max().item<int64_t>() < 0)) label = Tensor();
   std::vector<Encodings> all;
@@ -88,15 +100,16 @@ std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const 
   return all;
 }
 
-std::vector<Tensor> encode_pairs(const Subject& subject, Split split, int64_t count, int64_t batch_size,
-                                 Ranks& ranks, const EvaluationProgress& progress) {
+std::vector<Tensor> encode_pairs(const Subject& subject, const Dataset& data, Split split, int64_t count,
+                                 int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress) {
   const auto encode_rows = [&](const Tensor& index) {
     const auto [first, second] = subject.encode_pair(split, index);
     std::vector<Tensor> both = listed(first);
     for (const Tensor& rows : listed(second)) both.push_back(rows);
     return both;
   };
-  return encode_all(count, batch_size, encode_rows, "encode pairs", ranks, progress);
+  return encode_all(count, batch_of(data, split, count, batch_size), encode_rows, "encode pairs", ranks,
+                    progress);
 }
 
 }  // namespace foil

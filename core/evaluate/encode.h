@@ -24,13 +24,17 @@ struct Encodings {
   Labelled labelled(size_t place) const;
 };
 
-// By subject; every sample is read once. Ranks encode contiguous blocks of whole batches, so that every batch
-// is the same for any world size. Every rank returns all rows, in order.
+// What was encoded of these samples (int64 [B]) of a split: `rows` as they are, of a graph, all of whose
+// nodes were encoded, those of the samples.
+Tensor rows_of(const Tensor& rows, const Dataset& data, Split split, const Tensor& index);
+
+// By subject; every sample is read once, a graph too. Ranks encode contiguous blocks of whole batches, so
+// that every batch is the same for any world size. Every rank returns all rows, in order.
 std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const Dataset& data, Split split,
                                     int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress);
 
 // The first `count` samples by subject.encode_pair: of the first view by place, then of the second.
-std::vector<Tensor> encode_pairs(const Subject& subject, Split split, int64_t count, int64_t batch_size,
-                                 Ranks& ranks, const EvaluationProgress& progress);
+std::vector<Tensor> encode_pairs(const Subject& subject, const Dataset& data, Split split, int64_t count,
+                                 int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress);
 
 }  // namespace foil

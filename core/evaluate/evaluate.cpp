@@ -43,7 +43,7 @@ Embedded embed(const std::vector<Subject>& subjects, const Dataset& data, const 
   for (const Subject& subject : subjects) {
     all.views.emplace_back();
     if (options.geometry && subject.encode_pair)
-      all.views.back() = encode_pairs(subject, all.measured, std::min(kPairs, data.size(all.measured)),
+      all.views.back() = encode_pairs(subject, data, all.measured, std::min(kPairs, data.size(all.measured)),
                                       options.batch_size, ranks, progress);
   }
   return all;
@@ -158,7 +158,7 @@ void require_nodes(const EvaluateOptions& options, const Dataset& data) {
     refuse("evaluate.node_probe", "true", "false, as the samples are not all nodes of a graph with labels");
 }
 
-Encoded raw_pixels(const View& images) { return {images.data.flatten(1), {}}; }
+Encoded raw_pixels(const View& images) { return {images.data.to_dense().flatten(1), {}}; }
 
 const char* name_of(Split split) {
   return split == Split::train ? "train" : split == Split::test ? "test" : "validation";

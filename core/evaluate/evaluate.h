@@ -55,7 +55,7 @@ struct Encoded {
 // What is evaluated: one modality of the samples. The functions run without gradient; whether the encoder is
 // in evaluation mode is the caller's business.
 struct Subject {
-  // A view as `prepare` made it -> embeddings. Must treat every row by itself (no batch statistics).
+  // A view as `prepare` made it -> embeddings, of a graph of all nodes; each by itself (no batch statistics).
   std::function<Encoded(const View&)> encode;
   // A raw batch -> a view as an encoder takes it, without randomness. Images of different sizes are its
   // business.
@@ -69,7 +69,7 @@ struct Subject {
   std::string modality;      // leads its entries where there are several subjects: "image.features.knn"
 };
 
-// `encode` for raw pixels: h is the flattened image, z is undefined.
+// `encode` for raw pixels: h is the flattened image, or the features of nodes; z is undefined.
 Encoded raw_pixels(const View& images);
 
 // What is done, how much of it, of how much.

@@ -4,6 +4,7 @@
 #include "experiment/evaluation.h"
 
 #include "evaluate/class_frequency.h"
+#include "evaluate/encode.h"
 #include "evaluate/measure.h"
 #include "run/progress.h"
 
@@ -41,15 +42,17 @@ nlohmann::json evaluate_whole(Experiment& experiment, World& world, std::vector<
   for (size_t m = 0; m < subjects.size() && pipeline.augments(); ++m) {
     // Two views of a sample as in training, keyed by a step that training never has.
     const Pipeline::Seen& seen = pipeline.modalities()[m];
-    const auto one = [&experiment, encode = subjects[m].encode](const Views& raw, const Tensor& index,
-                                                                int64_t v) {
-      View view = experiment.pipeline->training_view(raw, index, -1, v);
-      view.key.reset();  // an encoder draws nothing in evaluation
-      return encode(view);
-    };
-    subjects[m].encode_pair = [&experiment, &seen, one](Split split, const Tensor& index) {
-      const Views raw = experiment.dataset->read(split, index);
-      return std::pair{one(raw, index, seen.view), one(raw, index, seen.other)};
+    subjects[m].encode_pair = [&experiment, &seen, encode = subjects[m].encode](Split split,
+                                                                                const Tensor& index) {
+      const Dataset& data = *experiment.dataset;
+      const Views raw = data.read(split, index);
+      const auto one = [&](int64_t v) {
+        View view = experiment.pipeline->training_view(raw, index, -1, v);
+        view.key.reset();  // an encoder draws nothing in evaluation
+        const Encoded encoded = encode(view);
+        return Encoded{rows_of(encoded.h, data, split, index), rows_of(encoded.z, data, split, index)};
+      };
+      return std::pair{one(seen.view), one(seen.other)};
     };
     subjects[m].augmentation = "training-views";
   }
@@ -118,8 +121,9 @@ nlohmann::json evaluate_online(Experiment& experiment, World& world) {
   const auto some = [&](Split split) {
     return draw_rows(experiment.dataset->size(split), options.online_samples, name_key("online"));
   };
-  const SelectedDataset part(experiment.dataset, some(Split::train), some(Split::test),
-                             some(Split::validation));
+  // Of a graph all training nodes: those with a label may be few.
+  const Tensor train = experiment.dataset->nodes(Split::train).defined() ? Tensor() : some(Split::train);
+  const SelectedDataset part(experiment.dataset, train, some(Split::test), some(Split::validation));
   std::vector<Subject> subjects = model_subjects(experiment);
   for (Subject& subject : subjects) subject.preparation += "/drawn";
   experiment.model->eval();

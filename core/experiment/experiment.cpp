@@ -2,6 +2,7 @@
 // build(): a Plan -> the objects of a run.
 #include "experiment/experiment.h"
 
+#include "data/memory.h"
 #include "experiment/needs.h"
 #include "experiment/tower_plan.h"
 #include "model/weights.h"
@@ -69,6 +70,27 @@ int64_t labelled(const Dataset& data, Split split, const std::string& name) {
   return (labels >= 0).sum().item<int64_t>();
 }
 
+// Whether the samples are the nodes of one graph. What Dataset::nodes says is held to what it promises.
+bool is_graph(const Dataset& data, const std::string& name) {
+  const std::vector<Modality> modalities = data.modalities();
+  const bool graph = std::any_of(modalities.begin(), modalities.end(),
+                                 [](const Modality& one) { return one.shape.kind == Kind::graph; });
+  const int64_t size = data.size(Split::train);
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
+    const Tensor nodes = data.nodes(split);
+    if (!graph && !nodes.defined()) continue;
+    if (!graph || modalities.size() > 1)
+      fail(Exit::data, "the data set '", name, "' has nodes, allowed: where a graph is its only modality.");
+    if (!nodes.defined() || nodes.numel() != data.size(split))
+      fail(Exit::data, "the data set '", name, "' is a graph with ", nodes.defined() ? nodes.numel() : 0,
+           " nodes in its ", name_of(split), " split for ", data.size(split), " samples.");
+    if (split == Split::train && !nodes.equal(torch::arange(size)))
+      fail(Exit::data, "the data set '", name, "' has not all nodes in their order in its train split.");
+    check_index(nodes, size);
+  }
+  return graph;
+}
+
 // What the evaluation needs of the data: known before the training, not after it.
 void require_evaluation(const EvaluateOptions& options, const Dataset& data, const std::string& name) {
   const std::string split = name_of(options.split);
@@ -100,7 +122,7 @@ std::shared_ptr<Tower> make_tower(const TowerPlan& plan, const Shape& shape) {
   auto encoder = plan.encoder.make<Encoder>();
   plan.encoder.placed([&] { encoder->setup(encoder_sizes(shape)); });
   try {
-    return std::make_shared<Tower>(encoder, plan.head, plan.model);
+    return std::make_shared<Tower>(encoder, plan.head, plan.model, shape.kind);
   } catch (const std::exception& error) {
     cannot_be_made(plan.table("head") + ".dims", error);
   }
@@ -167,6 +189,11 @@ void open_data(Experiment& experiment, const Plan& plan) {
     fail(Exit::data, plan.data.place, ": the data set '", name, "' has no training sample.");
   experiment.whole = whole;
   labelled(*whole, Split::train, name);
+  if (is_graph(*whole, name)) {
+    const std::string none = "0, as the samples are the nodes of one graph";
+    if (plan.selection.subset > 0) refuse("data.subset", plan.selection.subset, none);
+    if (plan.selection.imbalance > 0) refuse("data.imbalance", plan.selection.imbalance, none);
+  }
   const Tensor rows =
       select_training(whole->labels(Split::train), whole->size(Split::train), plan.selection, seed);
   experiment.dataset =
@@ -174,8 +201,9 @@ void open_data(Experiment& experiment, const Plan& plan) {
   require_evaluation(plan.evaluate, *experiment.dataset, name);
 
   experiment.sampler = std::make_shared<CheckedSampler>(plan.sampler);
+  const int64_t size = experiment.dataset->size(Split::train), batch_size = plan.selection.batch_size;
   plan.sampler.placed([&] {
-    experiment.sampler->setup(seed, plan.selection.batch_size, experiment.dataset->size(Split::train),
+    experiment.sampler->setup(seed, batch_size == 0 ? size : batch_size, size,
                               experiment.dataset->labels(Split::train));
   });
   experiment.steps_per_epoch = experiment.sampler->steps_per_epoch();
@@ -193,6 +221,7 @@ void add_loss(Experiment& experiment, const ChosenLoss& chosen, bool labelled) {
   auto loss = chosen.make<Loss>();
   const Needs needs = loss->needs();
   require_labels(needs, chosen, experiment.plan, labelled);
+  require_graph(needs, chosen, experiment.plan, experiment.dataset->nodes(Split::train).defined());
   Sizes sizes = experiment.sizes;
   const ViewOptions seen = views_of(chosen, experiment.plan.views);
   sizes.views = seen.count;
@@ -218,17 +247,24 @@ void try_one_sample(Experiment& experiment) {
   const Plan& plan = experiment.plan;
   const Views raw = plan.data.placed([&] { return experiment.dataset->read(Split::train, index); });
   const Views views = experiment.pipeline->tried_views(raw, index);
+  std::vector<bool> decoded;  // by view
   experiment.model->eval();
   for (const View& view : views) {
     const Chosen& chosen = tower_plan(plan, view.modality, view.kind).encoder;
     Encoder& encoder = experiment.model->tower_of(view.modality).encoder();  // before any head
-    const Tensor h = chosen.placed([&] { return encoder.forward(view).pooled; });
-    if (h.dim() != 2 || h.size(0) != 1 || h.size(1) != encoder.feature_dim()) {
+    const Features features = chosen.placed([&] { return encoder.forward(view); });
+    const Tensor& h = features.pooled;
+    const int64_t samples = view.size();  // one, of a graph all nodes
+    if (h.dim() != 2 || h.size(0) != samples || h.size(1) != encoder.feature_dim()) {
       fail(Exit::usage, chosen.place, ": the encoder '", chosen.component->name, "' gives ", h.sizes(),
-           " of one sample, ", "allowed: [1, ", encoder.feature_dim(), "], as it says.");
+           " of ", samples == 1 ? "one sample" : std::to_string(samples) + " nodes", ", allowed: [", samples,
+           ", ", encoder.feature_dim(), "], as it says.");
     }
+    decoded.push_back(features.decoded.defined());
   }
   experiment.model->train();
+  for (size_t i = 0; i < plan.losses.size(); ++i)
+    require_decoded(experiment.losses[i].loss->needs(), plan.losses[i], decoded);
 }
 
 void add_predictors(const Plan& plan, const std::vector<Pipeline::Seen>& modalities, Model& model) {
@@ -253,8 +289,7 @@ Experiment construct(Plan given, at::Device device) {
   experiment.device = device;
   experiment.dtype = plan.run.precision == RunOptions::Precision::fp64 ? at::kDouble : at::kFloat;
   open_data(experiment, plan);
-  experiment.pipeline =
-      std::make_shared<Pipeline>(plan, experiment.dataset->modalities(), device, experiment.dtype);
+  experiment.pipeline = std::make_shared<Pipeline>(plan, *experiment.dataset, device, experiment.dtype);
   const std::vector<Pipeline::Seen>& modalities = experiment.pipeline->modalities();
   torch::manual_seed(static_cast<uint64_t>(plan.run.seed));
   experiment.model = make_model(plan, modalities);
@@ -267,6 +302,7 @@ Experiment construct(Plan given, at::Device device) {
                       .views = plan.views.count,
                       .full_views = plan.views.full_views(),
                       .batch_size = plan.selection.batch_size};
+  if (experiment.sizes.batch_size == 0) experiment.sizes.batch_size = experiment.sizes.dataset_size;
   const Tensor kept = experiment.dataset->labels(Split::train);
   const bool some_labels = experiment.sizes.classes > 0 && kept.defined() && (kept >= 0).any().item<bool>();
   for (const ChosenLoss& chosen : plan.losses) add_loss(experiment, chosen, some_labels);
@@ -281,6 +317,8 @@ Experiment construct(Plan given, at::Device device) {
       move_to(*part.tower, device, experiment.dtype);
   }
   if (any(&Needs::predictor)) add_predictors(plan, modalities, *experiment.model);
+  for (size_t i = 0; i < plan.losses.size(); ++i)
+    require_weights(experiment.losses[i].loss->needs(), plan.losses[i], *experiment.model);
   for (const Model::Part& part : experiment.model->parts()) move_to(*part.tower, device, experiment.dtype);
   try_one_sample(experiment);
   return experiment;

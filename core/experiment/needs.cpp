@@ -22,6 +22,10 @@ std::string options_of_value(const Node& table, int64_t value) {
   return text.empty() ? text : text + ")";
 }
 
+std::string start_of(const ChosenLoss& chosen) {
+  return chosen.place + ": the loss '" + chosen.component->name + "' needs ";
+}
+
 }  // namespace
 
 ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all) {
@@ -47,7 +51,7 @@ ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all) {
 }
 
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options) {
-  const std::string what = chosen.place + ": the loss '" + chosen.component->name + "' needs ";
+  const std::string what = start_of(chosen);
   const int64_t views = options.count;
   if (views < needs.min_views || (needs.max_views != any_number && views > needs.max_views)) {
     fail(Exit::usage, what, views_text(needs),
@@ -69,8 +73,41 @@ void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& pl
   const bool in_queue = std::any_of(needs.queues.begin(), needs.queues.end(),
                                     [](const QueueNeed& queue) { return queue.label; });
   if (labelled || (!needs.labels && !in_queue)) return;
-  fail(Exit::usage, chosen.place, ": the loss '", chosen.component->name, "' needs labels",
-       needs.labels ? "" : " in its queue", ", the data set '", plan.data.component->name, "' has none.");
+  fail(Exit::usage, start_of(chosen), "labels", needs.labels ? "" : " in its queue", ", the data set '",
+       plan.data.component->name, "' has none.");
+}
+
+void require_all_samples(const Needs& needs, const ChosenLoss& chosen, const SelectionOptions& options) {
+  if (!needs.graph || options.batch_size == 0) return;
+  fail(Exit::usage, start_of(chosen),
+       "all nodes of a graph in each step, data.batch_size = ", options.batch_size, ", allowed: 0.");
+}
+
+void require_graph(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool is_graph) {
+  if (!needs.graph || is_graph) return;
+  fail(Exit::usage, start_of(chosen), "a graph, the data set '", plan.data.component->name, "' is none.");
+}
+
+void require_weights(const Needs& needs, const ChosenLoss& chosen, const Model& model) {
+  if (needs.weights.empty()) return;
+  std::vector<std::string> known;
+  for (const auto& [name, weight] : model.parameters()) known.push_back(name);
+  for (const std::string& name : needs.weights) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail(Exit::usage, start_of(chosen), "the weight '", name, "', the model has none of that name.",
+           known_names("weights", name, known));
+  }
+}
+
+void require_decoded(const Needs& needs, const ChosenLoss& chosen, const std::vector<bool>& decoded) {
+  if (!needs.decoded) return;
+  for (size_t v = 0; v < decoded.size(); ++v) {
+    const bool seen = chosen.views.empty() ||
+                      std::count(chosen.views.begin(), chosen.views.end(), static_cast<int64_t>(v)) > 0;
+    if (seen && !decoded[v])
+      fail(Exit::usage, start_of(chosen), "what a decoder gives of view ", v,
+           ", its encoder decodes nothing.");
+  }
 }
 
 std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes,

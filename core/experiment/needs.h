@@ -16,6 +16,14 @@ ViewOptions views_of(const ChosenLoss& chosen, const ViewOptions& all);
 void require_views(const Needs& needs, const ChosenLoss& chosen, const ViewOptions& options);
 void require_labels(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool labelled);
 
+// The same for a graph, all of whose nodes are the batch: first what the file says of the batch, then whether
+// the data are one; for the weights, by the names of the model's parameters; and for what a decoder gives of
+// the views that the loss sees. `decoded`: by view of the experiment, whether its encoder gives any.
+void require_all_samples(const Needs& needs, const ChosenLoss& chosen, const SelectionOptions& options);
+void require_graph(const Needs& needs, const ChosenLoss& chosen, const Plan& plan, bool is_graph);
+void require_weights(const Needs& needs, const ChosenLoss& chosen, const Model& model);
+void require_decoded(const Needs& needs, const ChosenLoss& chosen, const std::vector<bool>& decoded);
+
 // One of the loss's queues. Throws Error (Exit::usage) at the place of the loss where it cannot fit into this
 // machine's memory, before anything is drawn.
 std::shared_ptr<QueueStore> make_queue(const QueueNeed& need, const ChosenLoss& chosen, const Sizes& sizes,

@@ -3,8 +3,10 @@
 #include "experiment/pipeline.h"
 
 #include "config/allowed.h"
+#include "data/loader.h"
 
 #include <fmt/format.h>
+#include <torch/types.h>
 
 #include <algorithm>
 
@@ -44,14 +46,15 @@ Tensor draw_keys(const AugmentContext& place) {
 
 }  // namespace
 
-Pipeline::Pipeline(const Plan& plan, const std::vector<Modality>& modalities, at::Device device,
-                   at::ScalarType dtype)
+Pipeline::Pipeline(const Plan& plan, const Dataset& data, at::Device device, at::ScalarType dtype)
     : seed_(static_cast<uint64_t>(plan.run.seed)), device_(device), dtype_(dtype) {
+  const std::vector<Modality> modalities = data.modalities();
   choose_views(plan, modalities);
   std::vector<Shape> shapes;  // by view
   for (const size_t m : modality_) shapes.push_back(modalities[m].shape);
   for (const ChosenAugmentation& chosen : plan.augment) {
     Step step = step_of(chosen, modalities);
+    chosen.placed([&] { step.augmentation->setup(data); });
     apply_to_shapes(step, shapes);
     const std::string name = step.augmentation->evaluation_name();
     for (Seen& seen : seen_)
@@ -150,28 +153,29 @@ void Pipeline::apply_to_shapes(const Step& step, std::vector<Shape>& shapes) con
 }
 
 View Pipeline::raw_view(const Views& raw, int64_t v) const {
-  View view = raw.at(modality_[static_cast<size_t>(v)]);
-  if (view.data.defined()) view.data = view.data.to(device_);
-  return view;
+  return on_device(raw.at(modality_[static_cast<size_t>(v)]), device_);
 }
 
 // What a tower takes: floats of the run's precision on its device, images in [0, 1], waves in [-1, 1]; of
-// text the numbers of its bytes or tokens.
+// text the numbers of its bytes or tokens, of a graph also the weights of its edges.
 View Pipeline::as_input(View view) const {
+  view = on_device(std::move(view), device_);
   if (view.kind == Kind::text) {
-    view.data = view.data.to(device_, at::kLong);
+    view.data = view.data.to(at::kLong);
     return view;
   }
   if (view.data.scalar_type() == at::kByte) view.data = as_float_image(view.data);
   if (view.data.scalar_type() == at::kShort) view.data = as_float_wave(view.data);
-  view.data = view.data.to(device_, dtype_);
+  view.data = view.data.to(dtype_);
+  if (view.edges.weight.defined()) view.edges.weight = view.edges.weight.to(dtype_);
   return view;
 }
 
 View Pipeline::made(const Views& raw, const Tensor& index, int64_t step, int64_t v, bool placed) const {
   const int64_t as = made_as(v);
   View view = raw_view(raw, as);
-  AugmentContext context{seed_, step, v, 0, index};
+  const Tensor samples = view.kind == Kind::graph ? torch::arange(view.size(), torch::kLong) : index;
+  AugmentContext context{seed_, step, v, 0, samples};
   for (const Step& one : steps_) {
     const auto apply = [&] { return one.augmentation->apply(view, context); };
     if (one.applies[static_cast<size_t>(as)]) view = placed ? one.chosen.placed(apply) : apply();

@@ -18,11 +18,10 @@ class Pipeline {
     std::string preparation;  // names what evaluation_view does, for protocol ids: "resize-none"; else "none"
   };
 
-  // Makes the augmentations for samples of these modalities. Throws Error (Exit::usage), with the place in
-  // the file, for a modality that there is not, an augmentation that does not fit what it is given, and for
-  // images that keep different sizes.
-  Pipeline(const Plan& plan, const std::vector<Modality>& modalities, at::Device device,
-           at::ScalarType dtype);
+  // Makes and sets up the augmentations for the samples of this data set. Throws Error (Exit::usage), with
+  // the place in the file, for a modality that there is not, an augmentation that does not fit what it is
+  // given, and for images that keep different sizes.
+  Pipeline(const Plan& plan, const Dataset& data, at::Device device, at::ScalarType dtype);
 
   // In the order of their first views.
   const std::vector<Seen>& modalities() const { return seen_; }
@@ -34,7 +33,7 @@ class Pipeline {
   View evaluation_view(const Views& raw, size_t m = 0) const;
   // View v of a training batch, `index` (int64 [B] on the CPU) its samples: every augmentation that applies
   // to it, its draws keyed by (seed, step, sample, view, position). View::key is that of (seed, step, sample,
-  // view). v: of training, or Seen::other.
+  // view). Of a graph the samples are all nodes, whatever `index` is. v: of training, or Seen::other.
   View training_view(const Views& raw, const Tensor& index, int64_t step, int64_t v) const;
   // All views of a training batch.
   Views training_views(const Views& raw, const Tensor& index, int64_t step) const;

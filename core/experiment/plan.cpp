@@ -143,8 +143,12 @@ void read_data(Tables& tables, const FindComponent& find, Plan& plan) {
   const auto selection = [&](Fields& f) { plan.selection.describe(f); };
   tables.resolved.set("data",
                       tables.choose(tables.find("data"), "data", "data set", "", find, plan.data, selection));
-  tables.resolved.set(
-      "sampler", tables.choose(tables.find("sampler"), "sampler", "sampler", "uniform", find, plan.sampler));
+  const bool all = plan.selection.batch_size == 0;
+  tables.resolved.set("sampler", tables.choose(tables.find("sampler"), "sampler", "sampler",
+                                               all ? "all" : "uniform", find, plan.sampler));
+  if (const std::string& name = plan.sampler.component->name; all && name != "all")
+    fail(Exit::usage, plan.sampler.place, ": sampler.name = ", shown({name, {}, {}}),
+         ", allowed: \"all\" or none where data.batch_size = 0: a step is all samples in their order.");
 }
 
 // `of` says how many views there are.
@@ -204,6 +208,7 @@ void read_losses(Tables& tables, const Node& root, const FindComponent& find, Pl
     }));
     const Needs needs = loss.make<Loss>()->needs();
     require_views(needs, loss, views_of(loss, plan.views));
+    require_all_samples(needs, loss, plan.selection);
     predictor = predictor || needs.predictor;
     target = target || needs.target;
   }

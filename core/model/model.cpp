@@ -34,10 +34,12 @@ Tower::Output Model::forward(const Views& views, bool bf16_autocast) {
     if (mine.empty()) continue;
     const Tower::Output part = parts_[i].tower->forward(mine, bf16_autocast);
     if (!part.p.empty()) out.p.resize(views.size());
+    if (!part.decoded.empty()) out.decoded.resize(views.size());
     for (size_t k = 0; k < places.size(); ++k) {
       out.h[places[k]] = part.h[k];
       out.z[places[k]] = part.z[k];
       if (!part.p.empty()) out.p[places[k]] = part.p[k];
+      if (!part.decoded.empty()) out.decoded[places[k]] = part.decoded[k];
     }
   }
   return out;
@@ -47,6 +49,13 @@ std::vector<std::pair<std::string, std::shared_ptr<Tower>>> Model::named(const s
   std::vector<std::pair<std::string, std::shared_ptr<Tower>>> all;
   for (const Part& part : parts_)
     all.emplace_back(part.name.empty() ? prefix : prefix + part.name + ".", part.tower);
+  return all;
+}
+
+std::map<std::string, Tensor> Model::parameters() const {
+  std::map<std::string, Tensor> all;
+  for (const auto& [prefix, tower] : named(""))
+    for (const auto& parameter : tower->named_parameters()) all[prefix + parameter.key()] = parameter.value();
   return all;
 }
 

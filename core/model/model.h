@@ -30,6 +30,10 @@ class Model {
   // "tower.text."
   std::vector<std::pair<std::string, std::shared_ptr<Tower>>> named(const std::string& prefix) const;
 
+  // The parameters of the towers by name: "encoder.conv1.weight" of one tower, else
+  // "text.encoder.conv1.weight".
+  std::map<std::string, Tensor> parameters() const;
+
   // In training or in evaluation mode.
   void train(bool on = true);
   void eval() { train(false); }

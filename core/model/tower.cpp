@@ -48,9 +48,9 @@ class Autocast {
 };
 
 bool fit_together(const View& a, const View& b) {
-  return a.modality == b.modality && a.data.sizes().slice(1) == b.data.sizes().slice(1) &&
-         a.length.defined() == b.length.defined() && a.params.defined() == b.params.defined() &&
-         a.key.defined() == b.key.defined();
+  return a.kind != Kind::graph && a.modality == b.modality &&
+         a.data.sizes().slice(1) == b.data.sizes().slice(1) && a.length.defined() == b.length.defined() &&
+         a.params.defined() == b.params.defined() && a.key.defined() == b.key.defined();
 }
 
 View concatenate(const Views& views, const std::vector<size_t>& which) {
@@ -146,9 +146,10 @@ void ModelOptions::describe(Fields& f) {
            at_least(0));
 }
 
-Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model)
+Tower::Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model, Kind kind)
     : encoder_(register_module("encoder", std::move(encoder))),
       options_(std::move(model)),
+      kind_(kind),
       z_dim_(encoder_->feature_dim()),
       frozen_epochs_(head.frozen_epochs) {
   if (!options_.weights.empty())
@@ -212,10 +213,12 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
     for (size_t v : batch) sizes.push_back(views[v].size());
     View together = concatenate(views, batch);
     if (!encoder_->is_training()) together.key.reset();  // a frozen encoder draws nothing
-    Tensor h, z, p;
+    Tensor h, z, p, decoded;
     {
       const Autocast autocast(together.data.device().type(), bf16_autocast);
-      h = encoder_->forward(together).pooled;
+      const Features features = encoder_->forward(together);
+      h = features.pooled;
+      decoded = features.decoded;
       z = head_.is_empty() ? h : head_->forward(h);
       if (predict) p = predictor_->forward(z);
     }
@@ -226,6 +229,9 @@ Tower::Output Tower::forward(const Views& views, bool bf16_autocast) {
     hand_out(h, out.h);
     hand_out(z, out.z);
     if (predict) hand_out(p, out.p);
+    if (!decoded.defined()) continue;
+    out.decoded.resize(views.size());
+    hand_out(decoded, out.decoded);
   }
   return out;
 }
@@ -240,6 +246,7 @@ void Tower::train(bool on) {
 }
 
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks) {
+  if (const auto* tower = dynamic_cast<const Tower*>(&module); tower && tower->sees_all()) ranks = nullptr;
   for (const auto& item : module.named_modules("", /*include_self=*/false)) {
     torch::nn::Module* part = item.value().get();
     if (auto* norm = dynamic_cast<BatchNorm*>(part)) norm->set_ranks(ranks);

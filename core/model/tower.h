@@ -54,21 +54,25 @@ struct ModelOptions {
 // last weight: the bottleneck and weight-normed last layer of Caron et al., "DINO", 2021, appendix C.
 class Tower : public torch::nn::Module {
  public:
-  // The encoder has been set up; here it gets its weights, when ModelOptions names a file.
-  Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model);
+  // The encoder has been set up; here it gets its weights, when ModelOptions names a file. `kind`: of its
+  // views.
+  Tower(std::shared_ptr<Encoder> encoder, HeadOptions head, ModelOptions model, Kind kind = Kind::image);
 
   struct Output {
     std::vector<Tensor> h;  // V x [B_v, F]
     std::vector<Tensor> z;  // V x [B_v, D], as the head gives it; h itself without a head
     std::vector<Tensor>
         p;  // V x [B_v, D], as the predictor gives it; empty without a predictor and in evaluation
+    // V x [B_v, ...], what the encoder decodes; undefined for a view of which it decodes nothing, empty where
+    // it decodes none.
+    std::vector<Tensor> decoded = {};
   };
   // A predictor, from z to D: hidden layers as the head's and a last linear one (Grill et al., "BYOL", 2020,
   // section 3.2).
   void add_predictor(const PredictorOptions& options);
   // Batch norm over all views: views of equal modality and shape run as one batch, as in SimCLR; per view:
-  // one by one, as in MoCo and BYOL. With bf16_autocast all parts run under autocast and the outputs are
-  // fp32.
+  // one by one, as in MoCo and BYOL, and as graphs always. With bf16_autocast all parts run under autocast
+  // and the outputs are fp32.
   Output forward(const Views& views, bool bf16_autocast = false);
 
   int64_t feature_dim() const { return encoder_->feature_dim(); }  // F
@@ -79,6 +83,9 @@ class Tower : public torch::nn::Module {
   const std::vector<std::string>& weights_left_out() const { return left_out_; }
   const std::string& weights() const { return options_.weights; }  // ModelOptions::weights
   Encoder& encoder() const { return *encoder_; }
+  // Whether every rank gives it all samples, as it does a graph, so that batch statistics are whole as they
+  // are.
+  bool sees_all() const { return kind_ == Kind::graph; }
 
   // Between backward and the optimizer's step, where HeadOptions::frozen_epochs asks for it: the head's last
   // layer (of a cosine head its directions) gets no gradient, so that neither the step nor weight decay moves
@@ -95,12 +102,14 @@ class Tower : public torch::nn::Module {
   torch::nn::Sequential head_{nullptr}, predictor_{nullptr};
   std::vector<Tensor> last_layer_;  // the parameters of the head's last layer
   ModelOptions options_;
+  Kind kind_;
   int64_t z_dim_, frozen_epochs_;
   std::vector<std::string> left_out_;
 };
 
-// Gives the ranks to every foil::BatchNorm below `module`. Throws Error (Exit::usage), naming the part, for a
-// torch::nn::BatchNorm, whose statistics would be those of one rank.
+// Gives the ranks to every foil::BatchNorm below `module`, but for a tower that sees all samples. Throws
+// Error (Exit::usage), naming the part, for a torch::nn::BatchNorm, whose statistics would be those of one
+// rank.
 void share_ranks(torch::nn::Module& module, std::shared_ptr<Ranks> ranks);
 
 }  // namespace foil

@@ -82,9 +82,13 @@ TEST(StepInput, HoldsWhatTheHeadsGaveAndWhereTheRunStands) {
   batch.index = torch::tensor({3, 1});
   batch.label = torch::tensor({0, 1});
   const Tensor h = torch::ones({2, 3}), z = torch::ones({2, 2}), p = z + 1, target = z + 2;
-  const LossInput input = step_input(experiment, World::single(), batch, {{h}, {z}, {p}}, {target}, 11);
+  const Views views = random_views(1, 2);
+  const LossInput input =
+      step_input(experiment, World::single(), batch, views, {{h}, {z}, {p}, {h + 1}}, {target}, 11);
   EXPECT_TRUE(input.h.at(0).is_same(h) && input.z.at(0).is_same(z) && input.p.at(0).is_same(p));
   EXPECT_TRUE(input.target.at(0).is_same(target));
+  EXPECT_TRUE(torch::equal(input.decoded.at(0), h + 1));
+  EXPECT_TRUE(input.views.at(0).data.is_same(views[0].data));
   EXPECT_TRUE(torch::equal(input.index, batch.index));
   EXPECT_TRUE(torch::equal(input.label, batch.label));
   EXPECT_EQ(input.step, 11);
@@ -99,7 +103,7 @@ TEST(LossInputs, GiveEachLossWhatItAsksForInItsScale) {
   const std::vector<LossTerm> losses{
       term("plain", {}), term("raw", {.labels = true, .features = true, .raw_z = true, .target = true}),
       term("queued", {.queues = {{.length = 4, .index = true}, {.length = 6}}})};
-  const std::vector<LossInput> inputs = loss_inputs(losses, given);
+  const std::vector<LossInput> inputs = loss_inputs(losses, given, {});
   ASSERT_EQ(inputs.size(), 3u);
   for (size_t i = 0; i < inputs.size(); ++i) {
     EXPECT_EQ(inputs[i].slot, i);
@@ -127,7 +131,7 @@ TEST(LossInputs, OfALossWithViewsAreThoseViewsInItsOrder) {
   given.sizes.full_views = 1;
   std::vector<LossTerm> losses{term("some", {.features = true, .raw_z = true, .target = true})};
   losses[0].views = {1, 0};
-  const LossInput seen = loss_inputs(losses, given).at(0);
+  const LossInput seen = loss_inputs(losses, given, {}).at(0);
   ASSERT_EQ(seen.z.size(), 2u);
   EXPECT_TRUE(torch::equal(seen.z[0], given.z[1]) && torch::equal(seen.z[1], given.z[0]));
   EXPECT_TRUE(torch::equal(seen.h[0], given.h[1]));
@@ -136,9 +140,26 @@ TEST(LossInputs, OfALossWithViewsAreThoseViewsInItsOrder) {
   EXPECT_EQ(seen.sizes.full_views, 1);
 }
 
+TEST(LossInputs, HaveViewsDecodedAndWeightsWhereTheLossAsksForThem) {
+  LossInput given = heads();
+  given.views = random_views(2, 3);
+  given.decoded = {torch::ones({3, 4}), torch::zeros({3, 4})};
+  given.weights = {{"encoder.layer.weight", torch::ones({2})}, {"other", torch::ones({2})}};
+  std::vector<LossTerm> losses{
+      term("all", {.decoded = true, .views = true, .weights = {"encoder.layer.weight"}}), term("none", {})};
+  losses[0].views = {1};
+  const std::vector<LossInput> inputs = loss_inputs(losses, given, {});
+  ASSERT_EQ(inputs[0].views.size(), 1u);
+  EXPECT_TRUE(inputs[0].views[0].data.equal(given.views[1].data));
+  EXPECT_TRUE(inputs[0].decoded.at(0).equal(given.decoded[1]));
+  EXPECT_TRUE(inputs[0].weight("encoder.layer.weight").is_same(given.weights["encoder.layer.weight"]));
+  EXPECT_EQ(inputs[0].weights.size(), 1u);
+  EXPECT_TRUE(inputs[1].views.empty() && inputs[1].decoded.empty() && inputs[1].weights.empty());
+}
+
 TEST(EvaluateLosses, GivesEachValueAndTheirWeightedSum) {
   const std::vector<LossTerm> losses{term("a", {.raw_z = true}, 2), term("b", {}, 0.5)};
-  const std::vector<LossInput> inputs = loss_inputs(losses, heads());
+  const std::vector<LossInput> inputs = loss_inputs(losses, heads(), {});
   const LossValues values = evaluate_losses(losses, inputs);
   ASSERT_EQ(values.each.size(), 2u);
   for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(torch::allclose(values.each[i], inputs[i].z[0].sum()));
@@ -150,7 +171,7 @@ TEST(AfterStep, MovesEveryLossAndThenItsQueues) {
   const std::vector<LossTerm> losses{
       term("a", {}),
       term("b", {.queues = {{.length = 4, .source = QueueNeed::Source::online, .view = 1, .label = true}}})};
-  const std::vector<LossInput> inputs = loss_inputs(losses, heads());
+  const std::vector<LossInput> inputs = loss_inputs(losses, heads(), {});
   after_step(losses, inputs);
   for (size_t i = 0; i < 2; ++i)
     EXPECT_EQ(static_cast<Sees&>(*losses[i].loss).slots, std::vector<uint64_t>{i});
@@ -227,6 +248,8 @@ TEST(FirstBad, NamesTheFirstTensorOfTheForwardPassThatIsNotFinite) {
   input.h[1] = bad / 0;
   EXPECT_EQ(first_bad(views, input, losses), "features h[1]");
   Views broken = views;
+  broken[1].edges.weight = bad;
+  EXPECT_EQ(first_bad(broken, input, losses), "edge weights of view 1");
   broken[1].data = bad;
   EXPECT_EQ(first_bad(broken, input, losses), "view 1");
 }

@@ -6,7 +6,7 @@
 #include "experiment/experiment.h"
 #include "plugins/loader.h"
 #include "step.h"
-#include "tests/support/watched_run.h"
+#include "tests/program/world_size.h"
 
 namespace foil {
 namespace {
@@ -31,44 +31,10 @@ const char* const kTowers =
     "[predictor]\nhidden = [12]\n";
 const std::vector<std::string> kLargeTest = {"--set", "data.test_samples=10001"};
 
-std::unique_ptr<Workplace> trained(const std::string& experiment, const std::string& precision,
-                                   const std::string& ranks, const std::vector<std::string>& more) {
-  auto place = std::make_unique<Workplace>();
-  place->write("small.toml", experiment);
-  std::vector<std::string> command = {
-      "train", "small.toml", "--quiet", "--nproc", ranks, "--set", "run.precision=" + precision};
-  command.insert(command.end(), more.begin(), more.end());
-  const Outcome outcome = foil_within(*place, command, {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
-  EXPECT_EQ(outcome.code, 0) << ranks << " ranks, " << precision << ": " << outcome.err;
-  return place;
-}
-
-// Trains small_experiment in fp64 with W = 1, 2, 3 and compares 2 and 3 with 1.
 void expect_world_size_is_nothing(const std::string& loss, const std::vector<std::string>& more = {},
                                   const std::string& tables = "") {
-  const double tolerance = 1e-9;
-  const std::string experiment = small_experiment("", loss) + tables;
-  const auto alone = trained(experiment, "fp64", "1", more);
-  const RunView one(*alone);
-  ASSERT_EQ(one.losses().size(), 20u);
-  for (const char* ranks : {"2", "3"}) {
-    SCOPED_TRACE(std::string(ranks) + " ranks, " + loss);
-    const auto place = trained(experiment, "fp64", ranks, more);
-    const RunView many(*place);
-    expect_same_losses(many.losses(), one.losses(), tolerance);
-    expect_same_state(many.state(), one.state(), tolerance);
-    const nlohmann::json expected = one.results()["metrics"], got = many.results()["metrics"];
-    ASSERT_EQ(got.size(), expected.size());
-    for (const auto& [name, value] : expected.items()) {
-      if (name == "knn" || name.ends_with(".knn")) {
-        EXPECT_EQ(got[name], value) << name;
-      } else {
-        EXPECT_NEAR(got[name].get<double>(), value.get<double>(),
-                    1e3 * tolerance * std::abs(value.get<double>()))
-            << name;
-      }
-    }
-  }
+  SCOPED_TRACE(loss);
+  expect_world_size_is_nothing_to(small_experiment("", loss) + tables, more);
 }
 
 // |a - b| / |b| of each loss, at its largest so far.

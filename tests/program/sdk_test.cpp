@@ -144,7 +144,7 @@ TEST(Plugins, AFolderOfTheCommandLineIsLookedInFirst) {
   const foil::Workplace place;
   const std::string folder = std::string(FOIL_BUILD) + "/tests/plugins/sampler";
   const foil::Outcome out = place.foil({"plugins", "--plugins", folder});
-  EXPECT_EQ(listed(out.out, "sampler"), (std::vector<std::string>{"my_plugin", "uniform"})) << out.out;
+  EXPECT_EQ(listed(out.out, "sampler"), (std::vector<std::string>{"all", "my_plugin", "uniform"})) << out.out;
   const foil::Outcome missing = place.foil({"plugins", "--plugins", "no/such/folder"});
   EXPECT_EQ(missing.code, 2);
   EXPECT_TRUE(contains(missing.err, "--plugins: Directory does not exist: no/such/folder")) << missing.err;

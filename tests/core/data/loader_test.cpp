@@ -3,6 +3,7 @@
 #include "data/loader.h"
 
 #include "data/synthetic.h"
+#include "data/synthetic_graph.h"
 #include "data/uniform.h"
 #include "files.h"
 
@@ -126,6 +127,35 @@ TEST(Loader, ARankMayHaveNoSampleAtAll) {
   EXPECT_EQ(batch.index.size(0), 0);
   EXPECT_EQ(batch.label.size(0), 0);
   EXPECT_EQ(batch.raw.at(0).data.sizes(), (std::vector<int64_t>{0, 3, 4, 4}));
+}
+
+// A graph of 53 nodes that counts how often it is read, as if from a file.
+class CountedGraph : public SyntheticGraph {
+ public:
+  CountedGraph() : SyntheticGraph({.nodes = 53, .labelled = 2, .test_nodes = 10}) {}
+  bool in_memory() const override { return false; }
+  Views read(Split split, const Tensor& index) const override {
+    ++reads;
+    return SyntheticGraph::read(split, index);
+  }
+  mutable int reads = 0;
+};
+
+TEST(Loader, ReadsAGraphOnceAndGivesItWholeWithTheRowsOfAllRanks) {
+  const auto graph = std::make_shared<CountedGraph>();
+  const auto order = sampler();
+  Loader loader(graph, sampler(), 1, 3, 0, 4);
+  for (int64_t step = 0; step < 4; ++step) {
+    const Batch batch = loader.next();
+    EXPECT_TRUE(batch.of_graph());
+    EXPECT_EQ(batch.raw.at(0).size(), 53);
+    EXPECT_TRUE(batch.global.equal(order->batch(step)));
+    EXPECT_EQ(batch.begin, 4);
+    EXPECT_TRUE(batch.index.equal(batch.global.slice(0, 4, 7)));
+    EXPECT_TRUE(batch.label.equal(graph->labels(Split::train).index_select(0, batch.index)));
+  }
+  EXPECT_EQ(graph->reads, 1);
+  EXPECT_FALSE(Loader(std::make_shared<Synthetic>(small()), sampler(), 0, 1, 0, 1).next().of_graph());
 }
 
 TEST(Loader, ResumesInMidEpochWithTheSameBatches) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which samples are trained on, and in which order.
+#include "data/all.h"
 #include "data/idx.h"
 #include "data/selection.h"
 #include "data/synthetic.h"
+#include "data/synthetic_graph.h"
 #include "data/uniform.h"
 #include "files.h"
 
@@ -61,6 +63,19 @@ TEST(Uniform, LeavesItsOrderAloneWhenABatchIsWrittenTo) {
 TEST(Uniform, RefusesABatchLargerThanTheData) {
   EXPECT_EQ(test::error_of([] { uniform(1, 257, 256); }),
             "2 data.batch_size = 257, allowed: 1 to 256, the size of the training set.");
+}
+
+TEST(All, IsEverySampleInItsOrderAtEveryStep) {
+  All sampler{All::Options{}};
+  sampler.setup(3, 5, 5, Tensor());
+  EXPECT_EQ(sampler.steps_per_epoch(), 1);
+  for (const int64_t step : {0, 7}) {
+    EXPECT_TRUE(sampler.batch(step).equal(torch::arange(5)));
+    sampler.batch(step).zero_();
+  }
+  EXPECT_EQ(
+      test::error_of([&] { sampler.setup(3, 4, 5, Tensor()); }),
+      "2 data.batch_size = 4, allowed: 0 with the sampler 'all': a step is all samples in their order.");
 }
 
 TEST(Permutation, PutsEveryValueEverywhereEquallyOften) {
@@ -173,6 +188,20 @@ TEST(SelectedDataset, RenumbersTrainingAndLeavesTestAlone) {
       all->read(Split::test, torch::tensor({5}, torch::kLong))[0].data));
   EXPECT_EQ(test::error_of([&] { some.read(Split::train, torch::tensor({4}, torch::kLong)); }),
             "1 index 4 at position 0, allowed: 0 to 3.");
+}
+
+TEST(SelectedDataset, SaysWhichNodesItsSamplesAre) {
+  SyntheticGraph::Options options;
+  options.nodes = 30;
+  options.labelled = 2;
+  options.test_nodes = 8;
+  const auto graph = std::make_shared<SyntheticGraph>(options);
+  const SelectedDataset some(graph, Tensor(), torch::tensor({1, 5}, torch::kLong));
+  EXPECT_TRUE(some.nodes(Split::train).equal(torch::arange(30)));
+  EXPECT_TRUE(
+      some.nodes(Split::test).equal(graph->nodes(Split::test).index_select(0, torch::tensor({1, 5}))));
+  EXPECT_TRUE(some.node_labels().equal(graph->node_labels()));
+  EXPECT_EQ(some.read(Split::test, torch::tensor({1}, torch::kLong))[0].size(), 30) << "the whole graph";
 }
 
 TEST(SelectedDataset, DrawsRowsOfBothSplits) {

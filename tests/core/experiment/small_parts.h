@@ -37,15 +37,38 @@ struct Spread final : Loss {
   Options options_;
 };
 
-// An encoder of vectors; `width` as layer sizes go, `says` what it claims to give.
+// A loss that asks for what its options say.
+struct Asks final : Loss {
+  struct Options {
+    bool graph = false, decoded = false;
+    std::string weight;
+    void describe(Fields& f) {
+      f.flag("graph", graph, "for all nodes");
+      f.flag("decoded", decoded, "for what is decoded");
+      f.text("weight", weight, "for one of this name");
+    }
+  };
+  explicit Asks(Options options) : options_(std::move(options)) {}
+  Needs needs() const override {
+    Needs needs{.decoded = options_.decoded, .views = true, .graph = options_.graph};
+    if (!options_.weight.empty()) needs.weights = {options_.weight};
+    return needs;
+  }
+  Tensor forward(const LossInput& input) override { return input.mean(input.z[0].square().sum(1)); }
+  Options options_;
+};
+
+// An encoder of vectors and nodes; `width` as layer sizes go, `says` what it claims to give.
 struct Line final : Encoder {
   struct Options {
     std::vector<int64_t> widths = {4};
     int64_t says = 4, largest = 1'000'000;
+    bool decodes = false;
     void describe(Fields& f) {
       f.integers("widths", widths, "of the layer", at_least(1));
       f.integer("says", says, "its feature_dim", at_least(1));
       f.integer("largest", largest, "input that it can be built for", at_least(1));
+      f.flag("decodes", decodes, "h, as it is");
     }
   };
   explicit Line(Options options) : options_(std::move(options)) {
@@ -59,7 +82,8 @@ struct Line final : Encoder {
   Features forward(const View& view) override {
     if (view.data.dim() != 2)
       fail(Exit::failure, "line: the view is ", view.data.sizes(), ", allowed: [B, F].");
-    return {layer_->forward(view.data), {}, {}, {}};
+    const Tensor h = layer_->forward(view.data);
+    return {h, {}, {}, options_.decodes ? h : Tensor()};
   }
   int64_t feature_dim() const override { return options_.says; }
   Options options_;
@@ -78,6 +102,29 @@ struct Shift final : Augmentation {
     out.data = as_float_image(view.data);
     return out;
   }
+};
+
+// Adds to every node or vector the draw of its sample; the data set must be told first.
+struct Jitter final : Augmentation {
+  struct Options {
+    int64_t smallest = 1;
+    void describe(Fields& f) { f.integer("smallest", smallest, "training set that it can take"); }
+  };
+  explicit Jitter(Options options) : options_(options) {}
+  std::vector<Kind> kinds() const override { return {Kind::vector, Kind::graph}; }
+  void setup(const Dataset& data) override {
+    samples_ = data.size(Split::train);
+    if (samples_ < options_.smallest)
+      refuse("smallest", options_.smallest, "at most " + std::to_string(samples_));
+  }
+  View apply(const View& view, const AugmentContext& context) override {
+    if (samples_ == 0) fail(Exit::failure, "jitter: setup was not called.");
+    View out = view;
+    out.data = view.data + context.uniform(context.index).unsqueeze(1);
+    return out;
+  }
+  Options options_;
+  int64_t samples_ = 0;
 };
 
 // Halves the brightness of images.
@@ -134,6 +181,36 @@ struct Odd final : Dataset {
   Options options_;
 };
 
+// A graph of four nodes that breaks its promise.
+struct OddGraph final : Dataset {
+  struct Options {
+    std::string fault = "none";
+    void describe(Fields& f) {
+      f.choice("fault", fault, {"none", "order", "count", "kind"}, "what is wrong");
+    }
+  };
+  explicit OddGraph(Options options) : fault_(options.fault) {}
+  int64_t size(Split split) const override { return split == Split::train ? 4 : 0; }
+  std::vector<std::string> classes() const override { return {}; }
+  Tensor labels(Split) const override { return {}; }
+  Views read(Split, const Tensor&) const override {
+    View view;
+    view.modality = "graph";
+    view.kind = Kind::graph;
+    view.data = torch::zeros({4, 2});
+    view.edges.ends = torch::zeros({2, 0}, torch::kLong);
+    return {view};
+  }
+  std::vector<Modality> modalities() const override {
+    return {{"graph", {fault_ == "kind" ? Kind::vector : Kind::graph, {2}, 0}}};
+  }
+  Tensor nodes(Split split) const override {
+    if (split == Split::train) return fault_ == "order" ? torch::tensor({0, 1, 3, 2}) : torch::arange(4);
+    return torch::zeros({fault_ == "count" ? 1 : 0}, torch::kLong);
+  }
+  std::string fault_;
+};
+
 // A sampler that breaks its promise.
 struct Careless final : Sampler {
   struct Options {
@@ -164,11 +241,14 @@ inline const Registry& registry() {
     made->enter("built in", register_builtin_data);
     made->enter("test", [](Plugin& plugin) {
       plugin.loss<Spread>("spread");
+      plugin.loss<Asks>("asks");
       plugin.encoder<Line>("line");
       plugin.encoder<Means>("means");
       plugin.augmentation<Darken>("darken");
+      plugin.augmentation<Jitter>("jitter");
       plugin.augmentation<Shift>("shift");
       plugin.dataset<Odd>("odd");
+      plugin.dataset<OddGraph>("odd_graph");
       plugin.sampler<Careless>("careless");
     });
     return made;

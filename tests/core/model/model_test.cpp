@@ -50,6 +50,31 @@ TEST(Model, HasThePredictionsOfTheTowersThatPredict) {
   EXPECT_TRUE(out.p[1].defined());
 }
 
+// Vectors of four to themselves, decoded as their halves.
+struct Halves final : Encoder {
+  void setup(const EncoderSizes&) override {}
+  Features forward(const View& view) override { return {view.data, {}, {}, view.data / 2}; }
+  int64_t feature_dim() const override { return 4; }
+};
+
+TEST(Model, HasWhatTheTowersDecode) {
+  Two two;
+  const auto halves = std::make_shared<Tower>(std::make_shared<Halves>(),
+                                              HeadOptions{.kind = HeadOptions::Kind::none}, ModelOptions{});
+  Model model({{"a", two.a}, {"b", halves}}, {{"query", 0}, {"picture", 1}});
+  const Tower::Output out = model.forward({view_of("picture", 1), view_of("query", 2)});
+  ASSERT_EQ(out.decoded.size(), 2u);
+  EXPECT_TRUE(torch::equal(out.decoded[0], out.h[0] / 2));
+  EXPECT_FALSE(out.decoded[1].defined());
+  EXPECT_TRUE(two.model.forward({view_of("query", 2)}).decoded.empty());
+}
+
+TEST(Model, HasParametersByTheNamesOfTheirTowers) {
+  Two two;
+  EXPECT_TRUE(two.model.parameters().at("b.encoder.layer.weight").is_same(two.b->parameters()[0]));
+  EXPECT_EQ(Model(two.a).parameters().count("encoder.layer.weight"), 1u);
+}
+
 TEST(Model, RefusesAModalityThatNoTowerTakes) {
   Two two;
   EXPECT_EQ(test::refusal([&] { two.model.forward({view_of("sound", 1)}); }, Exit::failure),
