@@ -110,9 +110,9 @@ TEST(LossThatReadsWhatIsDecoded, NeedsAnEncoderThatDecodesItsViews) {
 }
 
 TEST(LossThatReadsWeights, NeedsThemByTheirNameInTheModel) {
-  EXPECT_EQ(built(kVectors, {"loss.weight=\"encoder.layer.weight\""}).losses.size(), 1u);
+  EXPECT_EQ(built(kVectors, {"loss.reads=\"encoder.layer.weight\""}).losses.size(), 1u);
   EXPECT_EQ(
-      not_built(kVectors, {"loss.weight=\"encoder.layer.weigth\"", "head.kind=none"}),
+      not_built(kVectors, {"loss.reads=\"encoder.layer.weigth\"", "head.kind=none"}),
       "e.toml:11:8: the loss 'asks' needs the weight 'encoder.layer.weigth', the model has none of that "
       "name. Known weights: encoder.layer.bias, encoder.layer.weight. Did you mean "
       "'encoder.layer.weight'?");
