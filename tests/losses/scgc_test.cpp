@@ -49,8 +49,8 @@ TEST(Influence, FollowsTheGraphOfTheView) {
   EXPECT_TRUE(torch::allclose(influence.matrix().to_dense(), slow_influence(edges, {Kind::cumulative, 2})));
   edges.weight = torch::tensor({0.5, 0.0, 2.0, 3.0});
   const foil::Influences all = given(foil::nodes_of(foil::raw_views(1, kNodes, 2), edges));
-  EXPECT_TRUE(all.row.equal(torch::tensor({1, 2, 3})));  // an influence of 0 is none
-  EXPECT_TRUE(all.column.equal(torch::tensor({0, 1, 2})));
+  EXPECT_TRUE(all.row.equal(torch::tensor({1, 2, 3}, torch::kLong)));  // an influence of 0 is none
+  EXPECT_TRUE(all.column.equal(torch::tensor({0, 1, 2}, torch::kLong)));
 }
 
 // C and KL in the paper's words.
