@@ -5,7 +5,7 @@
 // .02, biases at 0.
 #pragma once
 
-#include <foil/encoder.h>
+#include <foil/plugin.h>
 
 #include <torch/nn/init.h>
 #include <torch/nn/modules/linear.h>

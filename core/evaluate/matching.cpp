@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The assignment of rows to columns of the smallest cost, by shortest augmenting paths.
 #include "evaluate/matching.h"
 
 #include <torch/types.h>

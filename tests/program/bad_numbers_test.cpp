@@ -63,7 +63,8 @@ INSTANTIATE_TEST_SUITE_P(
              "e.toml:13:15: augment.kernel_size = 101, allowed: "
              "an odd number below 64, twice the image side."},
         Case{"NoWidths",
-             {{"e.toml", run_table + data_table + "[encoder]\nname = \"small_cnn\"\nwidths = []\n" + loss_table}},
+             {{"e.toml",
+               run_table + data_table + "[encoder]\nname = \"small_cnn\"\nwidths = []\n" + loss_table}},
              "e.toml:9:10: encoder.widths = [], allowed: a list of one or more widths."},
         Case{"OneBetaIsRefusedByAblateBeforeAFolderIsMade",
              {{"e.toml", good + "[optimizer]\nname = \"adam\"\nbetas = [0.9]\n[sweep]\nseeds = 2\n"}},

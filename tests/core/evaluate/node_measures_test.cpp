@@ -56,17 +56,14 @@ TEST(EvaluateNodes, HeadsTheTablesWithTheProtocolsOfNodes) {
   for (const auto& [key, entry] : result.items())
     if (const Measure measure = measure_of(entry).value(); measure.headline)
       columns[measure.column] = entry["metric"];
-  EXPECT_EQ(columns, (std::map<int64_t, std::string>{{1, "node_f1"},
-                                                     {2, "node_macro_f1"},
-                                                     {3, "public_f1"},
-                                                     {4, "public_macro_f1"},
-                                                     {5, "knn"}}));
+  EXPECT_EQ(columns,
+            (std::map<int64_t, std::string>{
+                {1, "node_f1"}, {2, "node_macro_f1"}, {3, "public_f1"}, {4, "public_macro_f1"}, {5, "knn"}}));
 }
 
 TEST(EvaluateNodes, TakesThePublicSplitAndClustersEveryNodeWithALabel) {
   const GraphDataset data = ring();
-  const nlohmann::json result =
-      evaluate(features_themselves(), data, nodes_and_clusters(), *World::single());
+  const nlohmann::json result = evaluate(features_themselves(), data, nodes_and_clusters(), *World::single());
   const Tensor x = data.read(Split::train, torch::zeros({1}, torch::kLong))[0].data;
   const auto rows = [&](Split split) { return x.index_select(0, data.nodes(split)); };
   const Tensor train = (data.labels(Split::train) >= 0).nonzero().squeeze(1);
