@@ -106,25 +106,24 @@ FOIL_INLINE T log_1p(T t) {
 // phi(z) and its derivative by z, where x = z log2(e); both 0 at x = -inf, which is how a pair is left out.
 template <Phi phi, class T>
 FOIL_INLINE T phi_of(T x) {
-  const T z = x * T(kLn2);
+  const T z = x * T(kLn2), hinge = at_least(z, T(0));
   if constexpr (phi == Phi::identity) {
-    return x == -std::numeric_limits<T>::infinity() ? T(0) : z;
+    return either(x == -std::numeric_limits<T>::infinity(), T(0), z);
   } else if constexpr (phi == Phi::exp) {
     return power2_of_any(x);
   } else if constexpr (phi == Phi::softplus) {
-    return (z <= 0 ? T(0) : z) + log_1p(power2(-std::abs(x)));
+    return hinge + log_1p(power2(-std::abs(x)));
   } else if constexpr (phi == Phi::sigmoid) {
     const T t = power2(-std::abs(x)), s = T(1) / (T(1) + t);
-    return x > 0 ? s : t * s;
+    return either(x > 0, s, t * s);
   } else {
-    const T hinge = z <= 0 ? T(0) : z;
     return phi == Phi::hinge ? hinge : hinge * hinge;
   }
 }
 template <Phi phi, class T>
 FOIL_INLINE T slope_of(T x) {
   if constexpr (phi == Phi::identity) {
-    return x == -std::numeric_limits<T>::infinity() ? T(0) : T(1);
+    return either(x == -std::numeric_limits<T>::infinity(), T(0), T(1));
   } else if constexpr (phi == Phi::exp) {
     return power2_of_any(x);
   } else if constexpr (phi == Phi::softplus) {
@@ -133,8 +132,7 @@ FOIL_INLINE T slope_of(T x) {
     const T t = power2(-std::abs(x)), s = T(1) / (T(1) + t);
     return t * s * s;
   } else {
-    const T hinge = x <= 0 ? T(0) : x * T(kLn2);
-    return phi == Phi::squared_hinge ? T(2) * hinge : (x <= 0 ? T(0) : T(1));
+    return phi == Phi::squared_hinge ? T(2 * kLn2) * at_least(x, T(0)) : either(x > 0, T(1), T(0));
   }
 }
 

@@ -24,15 +24,17 @@ double gradient_error(const Tensor& fp32, const Tensor& fp64) {
   return ((fp32.to(torch::kDouble) - fp64).norm() / fp64.norm()).item<double>();
 }
 
-// InfoNCE without its own positive, CLIP's two directions, the symmetric one, a sum: in the type of x.
+// InfoNCE, CLIP's two directions, NT-Xent with the halves of x as views, a sum: in the type of x.
 std::vector<Tensor> values(const Tensor& x, const Tensor& y, double scale) {
   const Tensor id = torch::arange(x.size(0));
   const Pairs pairs{.row = {.data = x, .id = id}, .column = {.data = y, .id = id}, .scale = scale};
   const auto positive = [&] { return (x * y).sum(1) * scale; };
   const std::vector<Tensor> both = reduce(pairs, {lse(), lse(Per::column)});
+  const int64_t half = x.size(0) / 2;
+  const Tensor partners = (x * x.roll(half, 0)).sum(1) * scale;
   return {mean_lse(pairs, positive()).mean(),
           (foil::softplus(both[0] - positive()) + foil::softplus(both[1] - positive())).mean(),
-          reduce({.row = {.data = x, .id = id}, .scale = scale}, {lse()})[0].mean(),
+          mean_lse({.row = {.data = x, .id = id % half}, .scale = scale}, partners).mean(),
           mean_sum(pairs, Phi::softplus).mean()};
 }
 
