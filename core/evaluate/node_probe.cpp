@@ -8,6 +8,7 @@
 
 #include <foil/random.h>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -17,6 +18,21 @@
 
 namespace foil {
 namespace {
+
+// For many products of small matrices: a second thread only waits, for very long where cores are scarce.
+class OneThread {
+ public:
+  explicit OneThread(bool small) : before_(at::get_num_threads()) {
+    if (small) at::set_num_threads(1);
+  }
+  ~OneThread() { at::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+constexpr int64_t kSmall = int64_t{1} << 21;  // entries
 
 std::vector<double> tried(const NodeProbeOptions& options) {
   if (!options.c.empty()) return options.c;
@@ -159,6 +175,7 @@ F1 f1_scores(const Tensor& predicted, const Tensor& truth, int64_t classes) {
 // steps.
 std::vector<Tensor> one_versus_rest(const Tensor& x, const Tensor& label, int64_t classes,
                                     const std::vector<double>& c, const NodeProbeOptions& options) {
+  const OneThread alone(x.numel() < kSmall);
   const auto [left, scale, turn] = torch::linalg_svd(with_one(x.to(torch::kDouble)), false);
   const Tensor axes = left * scale, sign = signs(label, classes, axes.options());
   const Tensor at_zero = axes.t().mm(sign) / 2;
