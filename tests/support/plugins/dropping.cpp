@@ -36,7 +36,7 @@ class Dropping final : public foil::Encoder {
     for (size_t i = 0; i + 1 < norms_.size(); ++i)
       x = foil::dropout(layer(i, x), options_.probability, view.key, "dropout" + std::to_string(i));
     x = x + foil::stochastic_depth(layer(norms_.size() - 1, x), options_.probability, view.key, "branch");
-    return {x.mean({2, 3}), x, {}};
+    return {x.mean({2, 3}), x, {}, {}};
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }

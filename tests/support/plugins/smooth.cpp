@@ -35,7 +35,7 @@ class Smooth final : public foil::Encoder {
   foil::Features forward(const foil::View& view) override {
     at::Tensor x = view.data;  // [B, C, H, W]
     for (size_t i = 0; i < norms_.size(); ++i) x = norms_[i]->forward(convolutions_[i]->forward(x)).tanh();
-    return {x.mean({2, 3}), x, {}};  // [B, F]
+    return {x.mean({2, 3}), x, {}, {}};  // [B, F]
   }
 
   int64_t feature_dim() const override { return options_.widths.back(); }
