@@ -56,7 +56,7 @@ struct View {
       params;  // optional [B, P]: what an augmentation hands to the encoder or the loss (crop boxes, depths)
   Tensor key;  // int64 [B] on the CPU: what the draws of a row are keyed by; undefined in evaluation
   std::vector<Tensor>
-      ragged;   // instead of `data`: B images [C, H_i, W_i] uint8 of different sizes, on the CPU
+      ragged;        // instead of `data`: B images [C, H_i, W_i] uint8 of different sizes, on the CPU
   Edges edges = {};  // of a graph
   // B, of a graph the number of its nodes; 0 for a view without samples.
   int64_t size() const { return data.defined() ? data.size(0) : static_cast<int64_t>(ragged.size()); }

@@ -40,17 +40,21 @@ FOIL_API void set_up(Loss& loss, const Sizes& sizes);
 //   queue.0, ...             [K, D]     in the order of Needs::queues: earlier rows of z or target
 //   queue_label.0, ...       int64 [K]  of the queue's rows, -1: has none
 //   queue_index.0, ...       int64 [K]
+//   x.0, x.1, ...            [nodes, F] the views as the encoders saw them, of a graph dense or in CSR layout
+//   edges.0, ...             int64 [2, E], edge_weight.0, ... [E], params.0, ... [nodes, P]  of these views
+//   decoded.0, ...           [B, ...]   what the encoder's decoder gives
+//   weight.NAME                         the parameter NAME of the tower
 //   label                    int64 [B]  -1: has none
 //   index                    int64 [B]  rows of the data set; needed by a loss that keeps state per sample
 using NamedTensors = std::map<std::string, Tensor>;
 
 // The input of one rank on its own at step 0. z, p, target and queue are scaled to unit norm unless
-// loss.needs().raw_z, as in a run; half precision becomes float32; gradient flows to z, h and p. What the
-// loss does not need is not there. LossInput::sizes is `sizes` of the experiment, completed from the tensors
-// where it is 0: for a loss with state, give dataset_size and classes of the data; unless given they are what
-// the largest index and label ask for, 2^24 at most. Throws Error (Exit::usage) naming the tensor, as
-// "target.1", that is missing, that no loss has a use for, or whose shape, type or range does not fit, and
-// what is allowed.
+// loss.needs().raw_z, as in a run; half precision becomes float32; gradient flows to z, h, p, decoded and
+// weights. What the loss does not need is not there. LossInput::sizes is `sizes` of the experiment, completed
+// from the tensors where it is 0: for a loss with state, give dataset_size and classes of the data; unless
+// given they are what the largest index and label ask for, 2^24 at most. Throws Error (Exit::usage) naming
+// the tensor, as "target.1", that is missing, that no loss has a use for, or whose shape, type or range does
+// not fit, and what is allowed.
 FOIL_API LossInput input_from(const Loss& loss, const NamedTensors& tensors, const Sizes& sizes = {});
 // The same with z in the order of views, and `more` by name.
 FOIL_API LossInput make_input(const Loss& loss, const std::vector<Tensor>& z, NamedTensors more = {},
