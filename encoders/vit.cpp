@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The vision transformer: Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, section 3.1.
 //   z = [class token; patches E] + positions;  of each block  z += MSA(LN(z)),  z += MLP(LN(z))
-//   h = LN(z) of the class token               pooling = "mean": LN(mean of the patches), without a class token
+//   h = LN(z) of the class token       pooling = "mean": LN(mean of the patches), without a class token
 // with GELU between the two layers of an MLP, and LN of epsilon 1e-6. Names are timm's, so that its weights
 // load: patch_embed.proj, cls_token, pos_embed, blocks.0.attn.qkv, norm, ...; initialisation is its too:
 // normal with deviation .02, biases 0. Images of another size than at set-up, such as small crops,

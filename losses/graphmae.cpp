@@ -4,7 +4,7 @@
 //
 //   c_i = cosine of x^_i and x_i
 //   L   = mean over masked nodes i of (1 - c_i)^exponent             (error = "scaled_cosine")
-//         mean over masked nodes i of 1 / (1 + exp(c_i))             (error = "sigmoid", of the published code)
+//         mean over masked nodes i of 1 / (1 + exp(c_i))       (error = "sigmoid", of the published code)
 //
 // x^: what the decoder makes of view 1, whose nodes the augmentation mask_nodes has masked: those with
 // another number than 0 in the first column of the view's params, all where it has none. x: the features in
