@@ -38,7 +38,7 @@ enum class Pooling { token, mean };
 class ViT final : public foil::Encoder {
  public:
   struct Options {
-    int64_t patch_size = 4, width = 192, depth = 6, heads = 3;
+    int64_t patch_size = 4, width = 128, depth = 4, heads = 4;
     double mlp_ratio = 4;
     Pooling pooling = Pooling::token;
     double keep_patches = 1, drop_path = 0;
