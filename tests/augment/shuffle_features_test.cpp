@@ -3,6 +3,7 @@
 
 #include "graph_test.h"
 
+using foil::Tensor;
 using namespace foil::test;
 
 TEST(ShuffleFeatures, GivesEachNodeTheFeaturesOfOneOverTheSameEdges) {
