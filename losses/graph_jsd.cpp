@@ -71,10 +71,10 @@ struct NodePairs {
     return {torch::cat({alike, alike.logical_and(own.logical_not())}, 1),
             torch::cat({others, itself ? others.logical_or(own) : others}, 1)};
   }
-  // JensenShannon::sums of the local nodes [from, to).
-  Tensor sums(const Tensor& anchor, const Tensor& candidate, int64_t from, int64_t to) const {
-    const auto [positive, negative] = masks(from, to, anchor.device());
-    return measure.sums(torch::matmul(anchor.slice(0, from, to), candidate.t()), positive, negative, largest);
+  // JensenShannon::sums of the local nodes [from, to), `rows` of the anchors.
+  Tensor sums(const Tensor& rows, const Tensor& candidate, int64_t from, int64_t to) const {
+    const auto [positive, negative] = masks(from, to, rows.device());
+    return measure.sums(torch::matmul(rows, candidate.t()), positive, negative, largest);
   }
   // The largest |score| of a negative, of all ranks: [].
   Tensor largest_score(const LossInput& input, const Tensor& anchor, const Tensor& candidate) const {

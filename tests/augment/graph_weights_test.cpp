@@ -7,6 +7,7 @@
 
 #include <ATen/ops/linalg_eigh.h>
 
+using foil::Tensor;
 using namespace foil::test;
 using namespace foil::augment;
 
