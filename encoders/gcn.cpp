@@ -5,10 +5,11 @@
 //   H_0 = X,   H_l = act(BN(A^ H_{l-1} W_l^T + b_l)),   A^ = D^-1/2 (A + I) D^-1/2
 //
 // D counts the edges that go to a node, its loop among them; h of a node is its row of the last layer. W_l is
-// [out, in], Glorot-uniform, b_l begins at 0. BN stands there by `batch_norm`, act after the last layer by
-// `last_activation`. One slope serves all layers of prelu. Of rrelu (Xu et al., "Empirical evaluation of
-// rectified activations", 2015) it is drawn for each entry from [1/8, 1/3), in evaluation it is their mean.
-// GRACE (Zhu et al., 2020) has widths = [2 H, H] and an activation after both. X may be in CSR layout.
+// of size [out, in], Glorot-uniform, b_l begins at 0. BN stands there by `batch_norm`, act after the last
+// layer by `last_activation`. One slope serves all layers of prelu. Of rrelu (Xu et al., "Empirical
+// evaluation of rectified activations", 2015) it is drawn for each entry from [1/8, 1/3), in evaluation it is
+// their mean. GRACE (Zhu et al., 2020) has widths = [2 H, H] and an activation after both. X may be in CSR
+// layout.
 //
 // With `depths` a layer takes c steps instead of one product (MA-GCL: Gong et al., "MA-GCL: model
 // augmentation tricks for graph contrastive learning", AAAI 2023; as its code has them, with b in every

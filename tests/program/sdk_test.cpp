@@ -4,6 +4,8 @@
 // needed.
 #include "tests/support/run_foil.h"
 
+#include <set>
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -189,7 +191,10 @@ TEST(Describe, OfEveryLossEndsInASnippetThatTrains) {
   std::string base = foil::small_experiment();
   base.erase(base.find("[[loss]]"), base.find("[optimizer]") - base.find("[[loss]]"));
   place.write("base.toml", base);
+  // Those are of the nodes of a graph, which these images are not: experiments/graph has a whole one of each.
+  const std::set<std::string> of_nodes = {"csgcl", "gcool", "graph_jsd", "graphmae", "pamc", "pot", "scgc"};
   for (const std::string& name : listed(place.foil({"plugins"}).out, "loss")) {
+    if (of_nodes.count(name)) continue;
     const std::string text = place.foil({"describe", name}).out;
     const size_t snippet = text.find("\n[");
     ASSERT_NE(snippet, std::string::npos) << text;
