@@ -4,12 +4,12 @@
 #   neighbours.sh BUILD
 # With T threads on as many cores and k neighbours that never rest, the fair share is T / (T + k) of the idle speed. Each round measures,
 # in alternation: threads that spin as OpenMP has them by default and as the program has them, alone; then the latter beside 1, 2 and 4.
-# Alone the best round counts, since what else happens on a machine only ever slows; beside neighbours the median.
-# ROUNDS (3), STEPS (40) of small_cnn and SPINS (the program's) can be set. All in one session, so that no scheduler groups them.
+# ROUNDS (3), STEPS (40) of small_cnn, SPINS (the program's) and NEIGHBOURS ("1 2 4", "" for none) can be set. All in one session, so that no scheduler groups them.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "${1:?usage: neighbours.sh BUILD}" && pwd)
 rounds=${ROUNDS:-3} steps=${STEPS:-40}
+neighbours=${NEIGHBOURS-1 2 4}
 spins=${SPINS:-$(sed -n 's/.*FOIL_SPIN_COUNT="\([0-9]*\)".*/\1/p' "$root/core/program/CMakeLists.txt")}
 threads=$(nproc)
 export OMP_NUM_THREADS=$threads
@@ -25,18 +25,17 @@ measure() {  # measure NAME NEIGHBOURS [SPINS]: images per second of whole steps
   awk '$1 == "training" {print $2}' "$work/out" >> "$work/$1"
   rest
 }
-best() { sort -n "$work/$1" | tail -1; }
 median() { sort -n "$work/$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
 echo "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
 for ((round = 0; round < rounds; ++round)); do
   echo "round $((round + 1)) of $rounds" >&2
   measure default 0
-  for neighbours in 0 1 2 4; do measure "$neighbours" "$neighbours" "$spins"; done
+  for busy_ones in 0 $neighbours; do measure "$busy_ones" "$busy_ones" "$spins"; done
 done
-alone=$(best 0)
-awk -v a="$alone" -v d="$(best default)" 'BEGIN {printf "idle: %.0f images/s, %.3f of what the default of OpenMP gives (%.0f)\n", a, a / d, d}'
-for neighbours in 1 2 4; do
-  awk -v k="$neighbours" -v t="$threads" -v a="$alone" -v got="$(median "$neighbours")" \
+alone=$(median 0)
+awk -v a="$alone" -v d="$(median default)" 'BEGIN {printf "idle: %.0f images/s, %.3f of what the default of OpenMP gives (%.0f)\n", a, a / d, d}'
+for busy_ones in $neighbours; do
+  awk -v k="$busy_ones" -v t="$threads" -v a="$alone" -v got="$(median "$busy_ones")" \
     'BEGIN {fair = a * t / (t + k); printf "%d busy: %.0f images/s, %.2f of the fair share of %.0f\n", k, got, got / fair, fair}'
 done
