@@ -20,12 +20,15 @@ std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64
 
 namespace {
 
-// What a tower gave of the samples of the batch, of a graph of all its nodes: the rows of the batch.
-std::vector<Tensor> of_batch(std::vector<Tensor> all, const Batch& batch) {
-  if (!batch.of_graph()) return all;
-  const bool whole = batch.global.equal(torch::arange(batch.raw[0].size()));  // they are the rows as they are
-  for (Tensor& rows : all)
-    if (rows.defined() && !whole) rows = rows.index_select(0, batch.global.to(rows.device()));
+// The rows of the batch among all that a tower gave of a graph; undefined: they are the batch's as they are.
+Tensor batch_rows(const Batch& batch, at::Device device) {
+  if (!batch.of_graph() || batch.global.equal(torch::arange(batch.raw[0].size()))) return {};
+  return batch.global.to(device);
+}
+
+std::vector<Tensor> picked(std::vector<Tensor> all, const Tensor& rows) {
+  for (Tensor& one : all)
+    if (one.defined() && rows.defined()) one = one.index_select(0, rows);
   return all;
 }
 
@@ -76,12 +79,13 @@ void hold_whole(LossInput& input, const Batch& batch) {
 LossInput step_input(const Experiment& experiment, const std::shared_ptr<World>& world, const Batch& batch,
                      const Views& views, const Tower::Output& out, const std::vector<Tensor>& targets,
                      int64_t step) {
+  const Tensor rows = batch_rows(batch, experiment.device);
   LossInput input;
-  input.z = of_batch(out.z, batch);
-  input.h = of_batch(out.h, batch);
-  input.p = of_batch(out.p, batch);
-  input.target = of_batch(targets, batch);
-  input.decoded = of_batch(out.decoded, batch);
+  input.z = picked(out.z, rows);
+  input.h = picked(out.h, rows);
+  input.p = picked(out.p, rows);
+  input.target = picked(targets, rows);
+  input.decoded = picked(out.decoded, rows);
   input.views = views;
   input.weights = weights_asked_for(experiment);
   input.index = (batch.of_graph() ? batch.global : batch.index).to(experiment.device, /*non_blocking=*/true);
