@@ -6,11 +6,9 @@
 #include "model/weights.h"
 #include "run/safetensors.h"
 #include "tests/support/error_of.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/run_python.h"
 
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 
 namespace {
 
@@ -43,12 +41,7 @@ class ResNetTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<foil::test::TempFolder>();
-    const std::string program = folder_->write("export.py", kExport);
-    const char* python = std::getenv("FOIL_PYTHON");
-    const std::string command =
-        std::string(python ? python : FOIL_PYTHON) + " " + program + " " + folder_->path();
-    ASSERT_EQ(std::system(command.c_str()), 0)
-        << "Python with torchvision and safetensors is needed (make setup): " << command;
+    foil::test::run_python(*folder_, kExport, folder_->path());
   }
   static void TearDownTestSuite() { folder_.reset(); }
   static inline std::unique_ptr<foil::test::TempFolder> folder_;

@@ -5,11 +5,9 @@
 #include "model/weights.h"
 #include "run/safetensors.h"
 #include "tests/support/error_of.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/run_python.h"
 
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 
 namespace {
 
@@ -69,12 +67,7 @@ foil::View view_of(const Tensor& text, const Tensor& length) {
 
 TEST(TextTransformer, GivesWhatPyTorchsEncoderGivesBehindAPaddingMask) {
   const foil::test::TempFolder folder;
-  const std::string program = folder.write("export.py", kExport);
-  const char* python = std::getenv("FOIL_PYTHON");
-  const std::string command =
-      std::string(python ? python : FOIL_PYTHON) + " " + program + " " + folder.path();
-  ASSERT_EQ(std::system(command.c_str()), 0)
-      << "Python with torch and safetensors is needed (make setup): " << command;
+  foil::test::run_python(folder, kExport, folder.path());
   const auto net = encoder(small());
   EXPECT_TRUE(foil::load_weights(*net, foil::load_tensors(folder / "weights.safetensors").tensors, "weights")
                   .empty());

@@ -4,6 +4,7 @@
 
 #include "run/file.h"
 #include "tests/support/error_of.h"
+#include "tests/support/run_python.h"
 #include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>
@@ -22,25 +23,11 @@
 namespace foil {
 
 using test::error_of;
+using test::run_python;
 using test::TempFolder;
 
 inline void write_plainly(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
-}
-
-// Standard output of a Python program with its arguments; its failure, or a missing Python, fails the test.
-inline std::string run_python(const TempFolder& scratch, const std::string& program,
-                              const std::string& arguments) {
-  const char* python = std::getenv("FOIL_PYTHON");
-  if (!python) {
-    ADD_FAILURE() << "FOIL_PYTHON is not set: run this by ctest";
-    return "";
-  }
-  write_plainly(scratch / "program.py", program);
-  const std::string command = std::string(python) + " " + (scratch / "program.py") + " " + arguments + " > " +
-                              (scratch / "out.txt") + " 2> " + (scratch / "err.txt");
-  if (std::system(command.c_str()) != 0) ADD_FAILURE() << command << "\n" << read_file(scratch / "err.txt");
-  return read_file(scratch / "out.txt");
 }
 
 // The exit code of `action` run in a forked child; -SIGNAL when a signal ended it. A thrown Error is printed
