@@ -26,6 +26,7 @@
 //   name = "gcool"
 //   temperature = 0.3
 //   communities = 8
+#include "node_rows.h"
 #include "view_contrast.h"
 
 #include <foil/plugin.h>
@@ -143,8 +144,7 @@ class GCooL final : public foil::Loss {
 
   // The nodes of view v among the communities of the other view.
   Tensor among(const LossInput& input, size_t v, const Community& community) const {
-    const int64_t begin = input.offset();
-    const Tensor own = community.of.slice(0, begin, begin + input.z[v].size(0));          // [B]
+    const Tensor own = foil::own_rows(input, community.of);                               // [B]
     const Tensor s = score(input.z[v], community.mean);                                   // [B, K]
     const Tensor apart = (community.mean.unsqueeze(1) - community.mean).square().sum(2);  // [K, K]
     const Tensor other = torch::arange(s.size(1), own.options()) != own.unsqueeze(1);     // [B, K]

@@ -27,7 +27,7 @@
 //
 // "..._published" is PyGCL's code: the term of the positives has the other sign, pairs that are neither leave
 // constants, and hard negatives weigh less: exp(-2 concentration d / largest |d|). The scores of nodes are
-// N x N; they are held a block at a time and made anew in the backward pass.
+// N x N; they are held a block at a time, and the derivatives are taken with them.
 //
 //   [data]
 //   batch_size = 0
@@ -37,6 +37,7 @@
 //   [[loss]]
 //   name = "graph_jsd"
 #include "jensen_shannon.h"
+#include "view_contrast.h"
 
 #include <foil/plugin.h>
 
@@ -80,21 +81,11 @@ struct NodePairs {
   Tensor largest_score(const LossInput& input, const Tensor& anchor, const Tensor& candidate) const {
     const torch::NoGradGuard no_gradient;
     Tensor most = torch::zeros({1}, anchor.options());
-    for (const auto& [from, to] : blocks(anchor.size(0), candidate.size(0))) {
+    foil::in_row_blocks(anchor.size(0), candidate.size(0), [&](int64_t from, int64_t to) {
       const Tensor d = torch::matmul(anchor.slice(0, from, to), candidate.t());
-      const Tensor some = d.abs() * masks(from, to, d.device()).second;
-      if (some.numel() > 0) most = torch::maximum(most, some.max());
-    }
+      most = torch::maximum(most, (d.abs() * masks(from, to, d.device()).second).max());
+    });
     return input.ranks->gather(most).max();
-  }
-  // From and to of each block of rows; one of no rows where there are none.
-  static std::vector<std::pair<int64_t, int64_t>> blocks(int64_t rows, int64_t columns) {
-    constexpr int64_t kBlock = int64_t{1} << 21;  // scores that are held at once
-    const int64_t step = std::max<int64_t>(1, kBlock / std::max<int64_t>(1, columns));
-    std::vector<std::pair<int64_t, int64_t>> all;
-    for (int64_t from = 0; from == 0 || from < rows; from += step)
-      all.emplace_back(from, std::min(rows, from + step));
-    return all;
   }
 };
 
@@ -109,7 +100,7 @@ class NodeSums : public torch::autograd::Function<NodeSums> {
     variable_list by{torch::zeros_like(given), torch::zeros_like(met), torch::zeros_like(given),
                      torch::zeros_like(met)};  // of the positives' sum, of the negatives'
     const bool wanted = anchor.requires_grad() || candidate.requires_grad();
-    for (const auto& [from, to] : NodePairs::blocks(given.size(0), met.size(0))) {
+    foil::in_row_blocks(given.size(0), met.size(0), [&](int64_t from, int64_t to) {
       const torch::AutoGradMode with_gradient(wanted);
       const Tensor rows = given.slice(0, from, to).variable_data().requires_grad_(wanted),
                    columns = met.variable_data().requires_grad_(wanted);
@@ -123,7 +114,7 @@ class NodeSums : public torch::autograd::Function<NodeSums> {
         by[2 * i].slice(0, from, to).copy_(got[0]);
         by[2 * i + 1].add_(got[1]);
       }
-    }
+    });
     context->save_for_backward(by);
     return sum;
   }
@@ -140,7 +131,7 @@ class GraphJSD final : public foil::Loss {
  public:
   enum class Contrast { dgi, mvgrl, nodes };
   enum class Positives { sample, label };
-  enum class Candidates { other_view, both_views, both_views_and_itself };
+  using Candidates = foil::Candidates;
   struct Options {
     Contrast contrast = Contrast::dgi;
     bool projection = true;
@@ -157,8 +148,8 @@ class GraphJSD final : public foil::Loss {
       f.choice("candidates", candidates,
                {{"other_view", Candidates::other_view},
                 {"both_views", Candidates::both_views},
-                {"both_views_and_itself", Candidates::both_views_and_itself}},
-               "of nodes: which rows a node meets; with itself as a negative as PyGCL's code");
+                {"both_views_and_own", Candidates::both_views_and_own}},
+               "of nodes: which rows a node meets; both_views_and_own, with itself, reproduces PyGCL");
       measure.describe(f);
     }
   };
@@ -221,7 +212,7 @@ class GraphJSD final : public foil::Loss {
     pairs.offset = input.offset();
     pairs.nodes = input.global_batch();
     pairs.own_view = options_.candidates != Candidates::other_view;
-    pairs.itself = options_.candidates == Candidates::both_views_and_itself;
+    pairs.itself = options_.candidates == Candidates::both_views_and_own;
     Tensor candidate = input.everyone(static_cast<int64_t>(1 - view));
     if (pairs.own_view) candidate = torch::cat({candidate, input.everyone(static_cast<int64_t>(view))});
     if (options_.measure.estimator == JensenShannon::Estimator::hard_published)

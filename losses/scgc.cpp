@@ -33,6 +33,7 @@
 //   clusters = 7
 //   clustering_start_epoch = 50
 #include "graph_clustering.h"
+#include "row_blocks.h"
 
 #include <foil/plugin.h>
 
@@ -40,55 +41,18 @@ namespace {
 
 using foil::LossInput;
 using foil::Tensor;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 // log sum_j exp(scale <a_i, b_j>) of unit rows a [B, D] and b [N, D], where row i of a is row offset + i of b
 // and its own product is taken as 0: [B].
-class AllPairs : public torch::autograd::Function<AllPairs> {
- public:
-  static Tensor forward(AutogradContext* context, const Tensor& a, const Tensor& b, int64_t offset,
-                        double scale) {
-    Tensor sum = torch::empty({a.size(0)}, a.options());
-    each_block(a, b, offset, scale, [&](int64_t from, int64_t to, const Tensor& s, const Tensor&) {
-      sum.slice(0, from, to).copy_(s.logsumexp(1));
-    });
-    context->save_for_backward({a, b, sum});
-    context->saved_data["offset"] = offset;
-    context->saved_data["scale"] = scale;
-    return sum;
-  }
-  static variable_list backward(AutogradContext* context, variable_list gradient) {
-    if (at::GradMode::is_enabled()) foil::fail(foil::Exit::failure, "scgc has no second derivative.");
-    const variable_list saved = context->get_saved_variables();
-    const Tensor &a = saved[0], &b = saved[1];
-    const double scale = context->saved_data["scale"].toDouble();
-    Tensor by_a = torch::zeros_like(a), by_b = torch::zeros_like(b);
-    each_block(a, b, context->saved_data["offset"].toInt(), scale,
-               [&](int64_t from, int64_t to, const Tensor& s, const Tensor& own) {
-                 Tensor share = (s - saved[2].slice(0, from, to).unsqueeze(1)).exp_();  // [b, N]
-                 share.scatter_(1, own, 0);
-                 share.mul_(scale * gradient[0].slice(0, from, to).unsqueeze(1));
-                 by_a.slice(0, from, to).copy_(torch::matmul(share, b));
-                 by_b.addmm_(share.t(), a.slice(0, from, to));
-               });
-    return {by_a, by_b, Tensor(), Tensor()};
-  }
-
- private:
-  // act(from, to, the scaled products [b, N], the columns [b, 1] of the rows themselves).
-  static void each_block(const Tensor& a, const Tensor& b, int64_t offset, double scale,
-                         const std::function<void(int64_t, int64_t, const Tensor&, const Tensor&)>& act) {
-    const int64_t step = std::max<int64_t>(1, (int64_t{1} << 21) / b.size(0));
-    for (int64_t from = 0; from < a.size(0); from += step) {
-      const int64_t to = std::min(a.size(0), from + step);
-      Tensor s = torch::matmul(a.slice(0, from, to), b.t()).mul_(scale);
-      const Tensor own =
-          torch::arange(offset + from, offset + to, a.options().dtype(torch::kLong)).unsqueeze(1);
-      act(from, to, s.scatter_(1, own, 0), own);
-    }
-  }
-};
+Tensor log_all_pairs(const Tensor& a, const Tensor& b, int64_t offset, double scale) {
+  const auto leave_itself_out = [offset](Tensor& s, int64_t first) {
+    const Tensor own =
+        torch::arange(offset + first, offset + first + s.size(0), s.options().dtype(torch::kLong));
+    s.scatter_(1, own.unsqueeze(1), -std::numeric_limits<double>::infinity());
+  };
+  const Tensor others = foil::row_logsumexp(a, b, {scale, {}, leave_itself_out});
+  return torch::logaddexp(others, torch::zeros_like(others));
+}
 
 class SCGC final : public foil::GraphClustering {
  public:
@@ -99,7 +63,7 @@ class SCGC final : public foil::GraphClustering {
   Tensor contrast(const LossInput& input, const Tensor&) override {
     const Tensor rows = foil::unit(input.z[0]), all = foil::unit(input.everyone(0));  // [B, D], [N, D]
     const Tensor near = attraction(input, rows, all);                                 // [B]
-    const Tensor any = AllPairs::apply(rows, all, input.offset(), scale());           // [B]
+    const Tensor any = log_all_pairs(rows, all, input.offset(), scale());             // [B]
     const Tensor anchors = near.isfinite();
     const Tensor ratio = torch::where(anchors, near, any) - any;
     return -input.mean(foil::guarded_log(ratio, guard()), anchors);

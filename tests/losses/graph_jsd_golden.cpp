@@ -59,7 +59,7 @@ const Register of_mvgrl("mvgrl-jsd", {"graph_jsd", mvgrl});
 Tensors between_nodes(const Case& test) {
   const bool both = test.params.value("intraview_negs", false);
   const auto loss = make_loss(
-      "graph_jsd", {{"contrast", "nodes"}, {"candidates", both ? "both_views_and_itself" : "other_view"}});
+      "graph_jsd", {{"contrast", "nodes"}, {"candidates", both ? "both_views_and_own" : "other_view"}});
   const Result r = run(*loss, {test.inputs.at("in.h1"), test.inputs.at("in.h2")});
   return {{"out.loss", r.loss}, {"grad.h1", r.gradients[0]}, {"grad.h2", r.gradients[1]}};
 }

@@ -85,7 +85,7 @@ TEST(GraphJSD, EqualsTheLoopOverPairsOfNodes) {
   using Candidates = GraphJSD::Candidates;
   for (const Estimator estimator : {Estimator::plain, Estimator::debiased, Estimator::hard}) {
     for (const Candidates candidates :
-         {Candidates::other_view, Candidates::both_views, Candidates::both_views_and_itself}) {
+         {Candidates::other_view, Candidates::both_views, Candidates::both_views_and_own}) {
       for (const bool by_label : {false, true}) {
         const JensenShannon measure{estimator, 0.2, 0.7};
         const auto loss =
@@ -110,7 +110,9 @@ TEST(GraphJSD, TakesManyNodesABlockAtATime) {
   const auto loss = made({.contrast = GraphJSD::Contrast::nodes,
                           .candidates = GraphJSD::Candidates::both_views,
                           .measure = measure});
-  ASSERT_GT(NodePairs::blocks(1500, 3000).size(), 1u);
+  size_t blocks = 0;
+  foil::in_row_blocks(1500, 3000, [&](int64_t, int64_t) { ++blocks; });
+  ASSERT_GT(blocks, 1u);
   Tensor whole = torch::zeros({}, torch::kDouble);
   const Tensor kind = kinds(torch::arange(1500), GraphJSD::Candidates::both_views);
   for (size_t v = 0; v < 2; ++v) {

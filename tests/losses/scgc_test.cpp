@@ -164,7 +164,7 @@ TEST(SCGC, TakesManyNodesABlockAtATime) {
   const Tensor own = torch::arange(50, 1550).unsqueeze(1) == torch::arange(1600);
   const Tensor each = torch::arange(1500).to(torch::kDouble).cos();
   const Tensor whole = (2 * torch::matmul(a, b.t())).masked_fill(own, 0).logsumexp(1);
-  foil::expect_equal_gradients((each * AllPairs::apply(a, b, 50, 2.0)).sum(), (each * whole).sum(), {a, b});
+  foil::expect_equal_gradients((each * log_all_pairs(a, b, 50, 2.0)).sum(), (each * whole).sum(), {a, b});
 }
 
 }  // namespace
