@@ -2,6 +2,7 @@
 // The passes as functions that autograd differentiates. A function keeps the caller's tensors, so that
 // autograd notices when one was changed, and the results of its channels: O(N + M).
 #include "contrast/passes.h"
+#include "contrast/plain.h"
 #include "contrast/power2.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -258,6 +259,9 @@ Held call_of(const char* name, const Pairs& pairs, const std::vector<Channel>& c
   return call;
 }
 
+// Whether the call is for tiles, not for blocks of rows by LibTorch's operators.
+bool tiled(const Call& call) { return call.problem.x.is_cpu() && !tiling().plain; }
+
 Tensor average(const char* name, const Pairs& pairs, const Tensor& positive, const Channel& channel) {
   const Held call = call_of(name, pairs, {channel});
   if (call->problem.ranges() > 1)
@@ -267,7 +271,14 @@ Tensor average(const char* name, const Pairs& pairs, const Tensor& positive, con
         !at::isFloatingType(positive.scalar_type()))
       fail(Exit::failure, name, ": positive is ", positive.sizes(), " of type ", positive.scalar_type(),
            ", allowed: [", call->problem.rows, "] of a floating type.");
+    if (positive.device() != pairs.row.data.device())
+      fail(Exit::failure, name, ": positive is on ", positive.device(),
+           ", allowed: ", pairs.row.data.device(), ", as row.data.");
     call->positive = positive.variable_data().to(at::kDouble).contiguous();
+  }
+  if (!tiled(*call)) {
+    const Tensor result = reduce_plainly(name, pairs, {channel})[0];
+    return positive.defined() ? foil::softplus(result - positive.to(result.scalar_type())) : result;
   }
   call->wanted = wanted_of(pairs);
   // Column offsets get their gradients from the backward pass alone.
@@ -281,6 +292,7 @@ Tensor average(const char* name, const Pairs& pairs, const Tensor& positive, con
 
 std::vector<Tensor> reduce(const Pairs& pairs, const std::vector<Channel>& channels) {
   const Held call = call_of("contrast::reduce", pairs, channels);
+  if (!tiled(*call)) return reduce_plainly(call->name, pairs, channels);
   call->wanted = wanted_of(pairs);
   call->plan = plan_of(call->problem, false, call->wanted.any());
   const std::array<Maybe, 7> x = differentiable(pairs);

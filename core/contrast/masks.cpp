@@ -7,7 +7,18 @@
 
 namespace foil::contrast {
 
-Masks::Masks(const Side& row, const Side& column) {
+Masks::Masks(const Side& row, const Side& column, const Tensor& left_out) {
+  if (left_out.defined() && left_out.size(1) > 0) {
+    const Tensor place = std::get<0>(at::sort(left_out[0] * column.data.size(0) + left_out[1])).contiguous();
+    const int64_t* const p = place.const_data_ptr<int64_t>();
+    int64_t begin = 0;
+    for (int64_t i = 0; i < row.data.size(0); ++i) {
+      listed_from_.push_back(static_cast<int64_t>(listed_.size()));
+      for (; begin < place.numel() && p[begin] < (i + 1) * column.data.size(0); ++begin)
+        listed_.push_back(static_cast<int32_t>(p[begin] - i * column.data.size(0)));
+    }
+    listed_from_.push_back(static_cast<int64_t>(listed_.size()));
+  }
   if (row.id.defined()) {
     const Tensor rows = row.id.contiguous(), columns = column.id.contiguous();
     const int64_t *const x = rows.const_data_ptr<int64_t>(), *const y = columns.const_data_ptr<int64_t>();

@@ -17,11 +17,6 @@ constexpr int64_t kFewLanes = 4, kManyLanes = 8, kCutsForMany = 32;
 std::mutex mutex;
 Tiling chosen;
 
-Tiling tiling() {
-  const std::lock_guard lock(mutex);
-  return chosen;
-}
-
 // [begin, end) in pieces of at most `size`.
 void cut(int64_t begin, int64_t end, int64_t segment, int64_t size, std::vector<Cut>& cuts) {
   for (; begin < end; begin += size) cuts.push_back({begin, std::min(begin + size, end), segment});
@@ -56,6 +51,11 @@ int64_t panel_rows(const Problem& p) {
 
 }  // namespace
 
+Tiling tiling() {
+  const std::lock_guard lock(mutex);
+  return chosen;
+}
+
 TilingScope::TilingScope(Tiling tiling) {
   const std::lock_guard lock(mutex);
   before_ = chosen;
@@ -71,7 +71,8 @@ Plan plan_of(const Problem& p, bool average, bool gradient) {
   const bool per_row = std::all_of(p.channels.begin(), p.channels.end(),
                                    [](const Channel& channel) { return channel.per == Per::row; });
   Plan plan;
-  plan.triangle = p.symmetric && per_row && p.scale != 0 && wish.triangle.value_or(true);
+  plan.triangle =
+      p.symmetric && per_row && p.scale != 0 && !p.masks->one_by_one() && wish.triangle.value_or(true);
   plan.panel = average && gradient && !plan.triangle &&
                wish.panel.value_or(panel_rows(p) >= std::min(kLowestPanel, p.rows));
   const int64_t bytes = p.rows * p.columns * (p.type == at::kDouble ? 8 : 4);

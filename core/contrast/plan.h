@@ -28,7 +28,9 @@ struct Plan {
 struct Tiling {
   int64_t rows = 0, columns = 0;
   std::optional<bool> triangle = {}, cached = {}, panel = {};
+  bool plain = false;  // as on a GPU, blocks of `rows` rows
 };
+Tiling tiling();
 class TilingScope {
  public:
   explicit TilingScope(Tiling tiling);

@@ -46,8 +46,9 @@
 // Types: fp32 and fp64; half precision is widened to fp32 tile by tile, sums across tiles are made in double.
 // The results have the type of the data, fp32 where that is of half precision. The bits do not depend on the
 // number of threads. A NaN in a row spoils that row's results and what mathematics makes it spoil, no others.
-// Refused with foil::Error (Exit::failure): shapes and types that do not fit, other devices than the CPU, a
-// second derivative.
+// On a GPU the tiles are blocks of rows that LibTorch's own operators reduce: the same values in memory
+// linear in N + M, without kernels of foil's own.
+// Refused with foil::Error (Exit::failure): shapes, types and devices that do not fit, a second derivative.
 #pragma once
 
 #include <foil/loss.h>
@@ -82,6 +83,8 @@ struct Pairs {
   Scale scale = {};
   // Sizes of ranges of columns, of sum M: of several, results per row are [N, ranges], else [N].
   std::vector<int64_t> segments = {};
+  // int64 [2, E]: rows and columns, as they are counted here, of more pairs that are left out everywhere.
+  Tensor left_out = {};
 };
 
 enum class Per { row, column };           // one result for each: [N], or [M]

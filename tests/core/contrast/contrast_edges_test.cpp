@@ -212,6 +212,14 @@ TEST(ContrastEdges, RefusesWhatDoesNotFitAndSaysWhatIsAllowed) {
   EXPECT_EQ(refused({.row = {.data = x}}, {lse(Per::row, Which::alike)}),
             "contrast::reduce: a channel of pairs alike or unlike, allowed: only with labels.");
   EXPECT_EQ(refused({.row = {.data = x}}, {}), "contrast::reduce: 0 channels, allowed: 1 to 8.");
+  const auto without = [&](const Tensor& pairs) {
+    return refused({.row = {.data = x}, .column = {.data = z}, .left_out = pairs});
+  };
+  EXPECT_EQ(without(torch::zeros({3, 2}, torch::kLong)),
+            "contrast::reduce: left_out is [3, 2] of type Long, allowed: [2, E] of type int64.");
+  EXPECT_EQ(without(torch::tensor({{0, 1}, {4, 5}})),
+            "contrast::reduce: left_out has a pair outside of the matrix, allowed: rows from 0 to 3, columns "
+            "from 0 to 4.");
   const Pairs ranges{.row = {.data = x}, .column = {.data = z}, .segments = {2, 3}};
   EXPECT_EQ(refusal([&] { mean_lse(ranges); }, foil::Exit::failure),
             "contrast::mean_lse: segments has 2 sizes, allowed: at most one.");

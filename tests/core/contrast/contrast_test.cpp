@@ -52,7 +52,9 @@ const std::vector<Tiling> kTilings = {
     {.rows = 3, .columns = 5, .cached = false},
     {.rows = 3, .columns = 5, .triangle = false, .cached = false, .panel = false},
     {.rows = 64, .columns = 1},
-    {.rows = 1, .columns = 64, .cached = false}};
+    {.rows = 1, .columns = 64, .cached = false},
+    {.plain = true},
+    {.rows = 3, .plain = true}};
 
 void equals_truth(const Pairs& pairs, const std::vector<Channel>& channels, double allowed = 1e-12) {
   const std::vector<Tensor> expected = truth::reduce(pairs, channels), leaves = truth::leaves(pairs);
@@ -71,6 +73,30 @@ void equals_truth(const Pairs& pairs, const std::vector<Channel>& channels, doub
     const std::vector<Tensor> by = truth::gradients(truth::weighted(got), leaves);
     for (size_t i = 0; i < by.size(); ++i)
       EXPECT_LE(truth::apart(by[i], slopes[i]), allowed) << "tiling " << t << ", gradient " << i;
+  }
+}
+
+// With `positive` and without, where rows have equal weights and where not.
+void averages_equal_truth(const Pairs& pairs, const Tensor& positive, Which which = Which::all) {
+  const Tensor lse = truth::reduce(pairs, {foil::contrast::lse(Per::row, which)})[0];
+  const Tensor expected = positive.defined() ? torch::logaddexp(lse - positive, torch::zeros_like(lse)) : lse;
+  std::vector<Tensor> leaves = truth::leaves(pairs);
+  if (positive.defined()) leaves.push_back(positive);
+  for (size_t t = 0; t < kTilings.size(); ++t) {
+    const TilingScope scope(kTilings[t]);
+    const Tensor got = mean_lse(pairs, positive, which);
+    EXPECT_LE(truth::apart(got, expected), 1e-12) << "tiling " << t;
+    const auto mean = [](const Tensor& x) {
+      return torch::where(x.isfinite(), x, torch::zeros_like(x)).mean();
+    };
+    for (const auto& value : {std::pair{mean(got), mean(expected)},
+                              std::pair{truth::weighted({got}), truth::weighted({expected})},
+                              std::pair{mean(got), mean(expected)}}) {
+      const std::vector<Tensor> by = truth::gradients(value.first, leaves),
+                                slopes = truth::gradients(value.second, leaves);
+      for (size_t i = 0; i < by.size(); ++i)
+        EXPECT_LE(truth::apart(by[i], slopes[i]), 1e-12) << "tiling " << t << ", gradient " << i;
+    }
   }
 }
 
@@ -109,10 +135,27 @@ TEST(Contrast, EqualsTheWholeMatrixInRangesOfColumns) {
   pairs.segments = {4, 17, 8};
   equals_truth(pairs, {lse(), max(), sum(Phi::sigmoid)});
 }
+TEST(Contrast, EqualsTheWholeMatrixWithoutPairsThatAreNamed) {
+  // In no order, one of them twice, a whole row, and some that ids leave out already.
+  const Tensor named = torch::tensor({22, 0, 4, 4, 9, 0, 22, 9, 30, 2, 5, 5, 0, 0, 22, 30}).view({2, 8});
+  Pairs pairs = full();
+  pairs.left_out = torch::cat({named, torch::stack({torch::full({31}, 7), torch::arange(31)})}, 1);
+  equals_truth(pairs, {lse(), lse(Per::column), sum(Phi::softplus), max(), lse(Per::row, Which::alike)});
+  averages_equal_truth(pairs, random({23}));
+  pairs = symmetric();
+  pairs.left_out = named.remainder(29);  // the matrix is no longer symmetric
+  equals_truth(pairs, {lse(), lse(Per::column)});
+  pairs.left_out = torch::empty({2, 0}, torch::kLong);
+  equals_truth(pairs, {lse()});
+}
 TEST(Contrast, EqualsTheWholeMatrixOfOneRowAndOfOneColumn) {
   equals_truth(full({1, 31, 7}), {lse(), lse(Per::column)});
   equals_truth(full({23, 1, 7}), {lse(), lse(Per::column)});
   equals_truth(symmetric(1), {lse()});
+}
+TEST(Contrast, EqualsTheWholeMatrixOfNoRowsAndOfNoColumns) {
+  equals_truth(full({0, 31, 7}), {lse(), lse(Per::column), sum(Phi::exp, Per::column), max()});
+  equals_truth(full({23, 0, 7}), {lse(), lse(Per::column), sum(Phi::exp), max()});
 }
 TEST(Contrast, EqualsTheWholeMatrixOverASpreadOfThousandsOfBits) {
   Pairs pairs = full();
@@ -122,30 +165,6 @@ TEST(Contrast, EqualsTheWholeMatrixOverASpreadOfThousandsOfBits) {
   pairs = symmetric();
   pairs.row.data = random({29, 6}, 30);
   equals_truth(pairs, {lse()}, 1e-11);
-}
-
-// With `positive` and without, where rows have equal weights and where not.
-void averages_equal_truth(const Pairs& pairs, const Tensor& positive, Which which = Which::all) {
-  const Tensor lse = truth::reduce(pairs, {foil::contrast::lse(Per::row, which)})[0];
-  const Tensor expected = positive.defined() ? torch::logaddexp(lse - positive, torch::zeros_like(lse)) : lse;
-  std::vector<Tensor> leaves = truth::leaves(pairs);
-  if (positive.defined()) leaves.push_back(positive);
-  for (size_t t = 0; t < kTilings.size(); ++t) {
-    const TilingScope scope(kTilings[t]);
-    const Tensor got = mean_lse(pairs, positive, which);
-    EXPECT_LE(truth::apart(got, expected), 1e-12) << "tiling " << t;
-    const auto mean = [](const Tensor& x) {
-      return torch::where(x.isfinite(), x, torch::zeros_like(x)).mean();
-    };
-    for (const auto& value : {std::pair{mean(got), mean(expected)},
-                              std::pair{truth::weighted({got}), truth::weighted({expected})},
-                              std::pair{mean(got), mean(expected)}}) {
-      const std::vector<Tensor> by = truth::gradients(value.first, leaves),
-                                slopes = truth::gradients(value.second, leaves);
-      for (size_t i = 0; i < by.size(); ++i)
-        EXPECT_LE(truth::apart(by[i], slopes[i]), 1e-12) << "tiling " << t << ", gradient " << i;
-    }
-  }
 }
 
 TEST(Contrast, AveragesAreThoseOfTheWholeMatrixWhateverTheWeights) {

@@ -34,6 +34,8 @@ inline Tensor counted(const contrast::Pairs& pairs, contrast::Which which) {
   const contrast::Side& column = pairs.column.data.defined() ? pairs.column : pairs.row;
   Tensor all = torch::ones({row.data.size(0), column.data.size(0)}, torch::kBool);
   if (row.id.defined()) all = all.logical_and(row.id.unsqueeze(1) != column.id);
+  for (int64_t e = 0; pairs.left_out.defined() && e < pairs.left_out.size(1); ++e)
+    all[pairs.left_out[0][e].item<int64_t>()][pairs.left_out[1][e].item<int64_t>()] = false;
   if (which == contrast::Which::all) return all;
   const Tensor alike = (row.label.unsqueeze(1) == column.label).logical_and(row.label.unsqueeze(1) >= 0);
   return all.logical_and(which == contrast::Which::alike ? alike : alike.logical_not());
