@@ -8,9 +8,8 @@
 //
 // z is unit norm; the head is the experiment's ([head] activation = "elu" and batch_norm = false as
 // published). Nothing in it is of graphs: any two views do, and infonce on two views gives the same numbers.
-// Here no matrix of all pairs is kept: rows are taken in blocks, once in each pass, so that memory is linear
-// in the nodes. The published code takes exponentials first and subtracts the anchor's own; here it is left
-// out, and low temperatures do not overflow.
+// No matrix of all pairs is kept. The published code takes exponentials first and subtracts the anchor's own;
+// here it is left out, and low temperatures do not overflow.
 //
 // Relatives: candidates = "other_view" leaves out the second sum; with directions = "first" that is the loss
 // of MA-GCL (Gong et al., "MA-GCL: model augmentation tricks for graph contrastive learning", AAAI 2023),
@@ -75,19 +74,32 @@ class GRACE final : public foil::Loss {
   }
 
   Tensor forward(const LossInput& input) override {
-    const Tensor forth = direction(input, 0, 1);
+    if (plain()) {
+      const Tensor each = foil::both_directions(input, options_.temperature);  // [2, B]
+      return (mean_of(input, "1_2", each[0]) + mean_of(input, "2_1", each[1])) / 2;
+    }
+    const Tensor forth = mean_of(input, "1_2", direction(input, 0, 1));
     if (options_.directions == Directions::first) return forth;
-    return (forth + direction(input, 1, 0)) / 2;
+    return (forth + mean_of(input, "2_1", direction(input, 1, 0))) / 2;
   }
 
  private:
+  // As published.
+  bool plain() const {
+    return options_.candidates == Candidates::both_views && options_.directions == Directions::mean &&
+           options_.positives == Positives::sample && options_.neighbours == Neighbours::negatives;
+  }
+
   Tensor direction(const LossInput& input, size_t from, size_t to) const {
     foil::ViewContrast contrast{from, to, options_.temperature, options_.candidates};
     contrast.several = options_.several_positives;
     if (options_.positives == Positives::label) contrast.label = input.gather(input.label);
     if (options_.neighbours == Neighbours::left_out) contrast.left_out = input.views.at(from).edges.ends;
-    const Tensor each = contrast(input), loss = input.mean(each);
-    const std::string views = std::to_string(from + 1) + "_" + std::to_string(to + 1);
+    return contrast(input);
+  }
+
+  static Tensor mean_of(const LossInput& input, const std::string& views, const Tensor& each) {
+    const Tensor loss = input.mean(each);
     input.keep("each_" + views, each);
     input.report("loss_" + views, loss);
     return loss;

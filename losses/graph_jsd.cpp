@@ -37,11 +37,13 @@
 //   [[loss]]
 //   name = "graph_jsd"
 #include "jensen_shannon.h"
+#include "row_blocks.h"
 #include "view_contrast.h"
 
 #include <foil/plugin.h>
 
 #include <torch/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/nn/modules/linear.h>
 
 namespace {

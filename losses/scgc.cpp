@@ -33,8 +33,8 @@
 //   clusters = 7
 //   clustering_start_epoch = 50
 #include "graph_clustering.h"
-#include "row_blocks.h"
 
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
@@ -45,12 +45,11 @@ using foil::Tensor;
 // log sum_j exp(scale <a_i, b_j>) of unit rows a [B, D] and b [N, D], where row i of a is row offset + i of b
 // and its own product is taken as 0: [B].
 Tensor log_all_pairs(const Tensor& a, const Tensor& b, int64_t offset, double scale) {
-  const auto leave_itself_out = [offset](Tensor& s, int64_t first) {
-    const Tensor own =
-        torch::arange(offset + first, offset + first + s.size(0), s.options().dtype(torch::kLong));
-    s.scatter_(1, own.unsqueeze(1), -std::numeric_limits<double>::infinity());
-  };
-  const Tensor others = foil::row_logsumexp(a, b, {scale, {}, leave_itself_out});
+  const Tensor all = torch::arange(b.size(0), torch::device(b.device()));
+  const Tensor others = foil::contrast::reduce({.row = {.data = a, .id = all.narrow(0, offset, a.size(0))},
+                                                .column = {.data = b, .id = all},
+                                                .scale = scale},
+                                               {foil::contrast::lse()})[0];
   return torch::logaddexp(others, torch::zeros_like(others));
 }
 

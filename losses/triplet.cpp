@@ -19,6 +19,8 @@
 
 #include <foil/plugin.h>
 
+#include <torch/csrc/autograd/custom_function.h>
+
 namespace {
 
 using foil::LossInput;
@@ -26,6 +28,10 @@ using foil::Tensor;
 
 // Positives of the anchors [first, first + b): bool [b, N].
 using Alike = std::function<Tensor(int64_t first, int64_t last)>;
+struct HeldAlike : torch::CustomClassHolder {
+  explicit HeldAlike(Alike alike) : what(std::move(alike)) {}
+  Alike what;
+};
 
 // The sums of distances to positives and to others: [2, B], from anchors [B, D] and candidates [N, D].
 class DistanceSums : public torch::autograd::Function<DistanceSums> {
@@ -38,13 +44,14 @@ class DistanceSums : public torch::autograd::Function<DistanceSums> {
       sums[0].slice(0, first, last).copy_(distance.masked_fill(near.logical_not(), 0).sum(1));
       sums[1].slice(0, first, last).copy_(distance.masked_fill(near, 0).sum(1));
     });
-    context->saved_data["alike"] = foil::held(alike);
+    context->saved_data["alike"] = c10::IValue::make_capsule(c10::make_intrusive<HeldAlike>(alike));
     context->save_for_backward({anchor, candidate});
     return sums;
   }
   static std::vector<Tensor> backward(torch::autograd::AutogradContext* context,
                                       const std::vector<Tensor>& gradient) {
-    const auto& alike = foil::what_is_held<Alike>(context->saved_data["alike"]);
+    const auto held = context->saved_data["alike"].toCapsule();  // lives as long as `alike`
+    const Alike& alike = static_cast<const HeldAlike&>(*held).what;
     const std::vector<Tensor> saved = context->get_saved_variables();
     const Tensor &anchor = saved[0], &candidate = saved[1];
     Tensor of_anchor = torch::empty_like(anchor), of_candidate = torch::zeros_like(candidate);

@@ -4,7 +4,8 @@
 // block.
 #pragma once
 
-#include "row_blocks.h"
+#include <foil/contrast.h>
+#include <foil/plugin.h>
 
 namespace foil {
 
@@ -30,106 +31,73 @@ struct ViewContrast {
   //
   // written as softplus(LSE of the negatives - s(i,i')), which does not cancel when pairs are aligned.
   Tensor operator()(const LossInput& input) const {
-    const Tensor& anchor = input.z.at(from);                        // [B, D]
-    const Tensor there = input.everyone(static_cast<int64_t>(to));  // [N, D]
-    Columns columns{there.size(0), candidates, label, {}};
-    const int64_t begin = input.offset();
-    columns.place = torch::arange(begin, begin + anchor.size(0), torch::device(anchor.device()));
-    Tensor candidate = there;  // [C, D]
-    if (candidates != Candidates::other_view)
-      candidate = torch::cat({there, input.everyone(static_cast<int64_t>(from))});
-    Scores scores{1 / temperature};
-    Tensor positive = (anchor * input.z.at(to)).sum(1) / temperature;  // [B]
-    if (added.defined()) {
-      const Tensor more = added.to(anchor.options()) / temperature;
-      scores.added = more.repeat({candidate.size(0) / columns.samples});
-      positive = positive + more.index_select(0, columns.place);
+    using namespace contrast;
+    Pairs pairs = between(input, static_cast<int64_t>(from), static_cast<int64_t>(to), 1 / temperature);
+    const Tensor sample = pairs.column.id, place = pairs.row.id;  // int64 [N], [B]
+    const int64_t samples = sample.size(0), views = candidates == Candidates::other_view ? 1 : 2;
+    if (views == 2) {
+      const bool itself = candidates == Candidates::both_views_and_own;
+      pairs.column.data = torch::cat({pairs.column.data, input.everyone(static_cast<int64_t>(from))});
+      pairs.column.id = torch::cat({sample, itself ? sample + samples : sample});
     }
-    scores.leave_out = [columns, begin, spared = Spared(left_out, columns.samples)](Tensor& s,
-                                                                                    int64_t first) {
-      columns.hide_positives(s, first);
-      spared.hide(s, begin + first);
-    };
-    const Tensor negatives = row_logsumexp(anchor, candidate, scores);
-    if (!label.defined()) return foil::softplus(negatives - positive);
-    scores.leave_out = [columns](Tensor& s, int64_t first) { columns.hide_others(s, first); };
-    const Tensor alike = row_logsumexp(anchor, candidate, scores), all = foil::softplus(negatives - alike);
+    Tensor positive = (input.z.at(from) * input.z.at(to)).sum(1) / temperature;  // [B]
+    if (added.defined()) {
+      const Tensor more = added.to(positive.options()) / temperature;
+      pairs.column.offset = more.repeat({views});
+      positive = positive + more.index_select(0, place);
+    }
+    if (left_out.defined()) pairs.left_out = of_own_anchors(pairs, place, samples);
+    if (!label.defined()) return mean_lse(pairs, positive);
+
+    pairs.row.label = label.index_select(0, place);
+    pairs.column.label = label.repeat({views});
+    const Tensor negatives = reduce(pairs, {lse(Per::row, Which::unlike)})[0];
+    pairs.left_out = Tensor();  // a neighbour of the anchor's class is a positive
+    const Tensor alike = torch::logaddexp(reduce(pairs, {lse(Per::row, Which::alike)})[0], positive);
+    const Tensor all = foil::softplus(negatives - alike);
     if (several == Positives::log_of_sum) return all;
-    return all + alike - columns.mean_of_positives(anchor, candidate, positive * temperature) / temperature;
+    return all + alike - mean_of_positives(pairs, positive * temperature) / temperature;
   }
 
  private:
-  // Which of the C columns are positives of which anchors.
-  struct Columns {
-    int64_t samples;  // N
-    Candidates candidates;
-    Tensor label;  // [N]
-    Tensor place;  // int64 [B]: of the local anchors among all samples
-    static constexpr double lowest = -std::numeric_limits<double>::infinity();
+  // `left_out` of the local anchors, in the columns of every view: int64 [2, E'].
+  Tensor of_own_anchors(const contrast::Pairs& pairs, const Tensor& place, int64_t samples) const {
+    const int64_t first = place.numel() == 0 ? 0 : place[0].item<int64_t>();
+    const Tensor here = left_out[0].ge(first).logical_and(left_out[0].lt(first + place.numel()));
+    const Tensor anchor = left_out[0].masked_select(here) - first, sample = left_out[1].masked_select(here);
+    std::vector<Tensor> all;
+    for (int64_t column = 0; column < pairs.column.data.size(0); column += samples)
+      all.push_back(torch::stack({anchor, sample + column}));
+    return torch::cat(all, 1);
+  }
 
-    bool own_view() const { return candidates == Candidates::both_views; }
-    Tensor places(int64_t first, int64_t count) const {
-      return place.slice(0, first, first + count).unsqueeze(1);
+  // The mean cosine of each anchor with its positives, by the sums of rows of each class: [B]; `own`, with
+  // its one positive, of a sample without a label.
+  Tensor mean_of_positives(const contrast::Pairs& pairs, const Tensor& own) const {
+    const Tensor each = pairs.column.label + 1, kind = pairs.row.label + 1;  // 0: no label
+    const int64_t classes = each.max().item<int64_t>() + 1;
+    const auto per_class = [&](const Tensor& rows) {
+      return torch::zeros({classes, rows.size(1)}, rows.options())
+          .index_add(0, each, rows)
+          .index_select(0, kind);
+    };
+    const Tensor& anchor = pairs.row.data;
+    Tensor sum = (per_class(pairs.column.data) * anchor).sum(1);
+    Tensor count = per_class(torch::ones_like(pairs.column.data.slice(1, 0, 1))).squeeze(1);
+    if (candidates == Candidates::both_views) {
+      sum = sum - anchor.square().sum(1);
+      count = count - 1;
     }
-    Tensor alike(int64_t first, int64_t count, int64_t columns) const {  // bool [b, C]
-      const Tensor own = places(first, count);
-      Tensor same = same_class(label.index_select(0, own.squeeze(1)), label).repeat({1, columns / samples});
-      return same.scatter_(1, own, true);
-    }
-    void hide_positives(Tensor& s, int64_t first) const {
-      const Tensor own = places(first, s.size(0));
-      if (label.defined())
-        s.masked_fill_(alike(first, s.size(0), s.size(1)), lowest);
-      else
-        s.scatter_(1, own, lowest);
-      if (own_view()) s.scatter_(1, own + samples, lowest);  // the anchor itself
-    }
-    void hide_others(Tensor& s, int64_t first) const {
-      s.masked_fill_(alike(first, s.size(0), s.size(1)).logical_not_(), lowest);
-      if (own_view()) s.scatter_(1, places(first, s.size(0)) + samples, lowest);
-    }
-    // Of cosines, by the sums of rows of each class; `own`: of a sample without a label its one positive.
-    Tensor mean_of_positives(const Tensor& anchor, const Tensor& candidate, const Tensor& own) const {
-      const Tensor kind = label + 1;  // 0: no label
-      const Tensor each = kind.repeat({candidate.size(0) / samples});
-      const int64_t classes = kind.max().item<int64_t>() + 1;
-      const auto per_class = [&](const Tensor& rows) {
-        return torch::zeros({classes, rows.size(1)}, rows.options())
-            .index_add(0, each, rows)
-            .index_select(0, kind.index_select(0, place));
-      };
-      Tensor sum = (per_class(candidate) * anchor).sum(1);
-      Tensor count = per_class(torch::ones_like(candidate.slice(1, 0, 1))).squeeze(1);
-      if (own_view()) {
-        sum = sum - anchor.square().sum(1);
-        count = count - 1;
-      }
-      return torch::where(label.index_select(0, place) < 0, own, sum / count.clamp_min(1));
-    }
-  };
-
-  // Pairs of an anchor and a sample that do not meet, sorted by anchors.
-  struct Spared {
-    Tensor anchor, sample;
-    int64_t samples;
-    Spared(const Tensor& pairs, int64_t n) : samples(n) {
-      if (!pairs.defined()) return;
-      const Tensor order = pairs[0].argsort();
-      anchor = pairs[0].index_select(0, order).contiguous();
-      sample = pairs[1].index_select(0, order);
-    }
-    // s [b, C] of the anchors from `begin` on.
-    void hide(Tensor& s, int64_t begin) const {
-      if (!anchor.defined()) return;
-      const Tensor ends = torch::tensor({begin, begin + s.size(0)}, anchor.options());
-      const Tensor cut = torch::searchsorted(anchor, ends).to(torch::kCPU);
-      const int64_t low = cut[0].item<int64_t>(), high = cut[1].item<int64_t>();
-      const Tensor row = anchor.slice(0, low, high) - begin;
-      for (int64_t view = 0; view < s.size(1) / samples; ++view)
-        s.index_put_({row, sample.slice(0, low, high) + view * samples},
-                     torch::full({}, -std::numeric_limits<double>::infinity(), s.options()));
-    }
-  };
+    return torch::where(kind == 0, own, sum / count.clamp_min(1));
+  }
 };
+
+// l of the anchors of both views, where they meet all of both: [2, B]. On one rank the matrix of pairs is
+// symmetric, and half of it is computed.
+inline Tensor both_directions(const LossInput& input, double temperature) {
+  const Tensor positive = (input.z.at(0) * input.z.at(1)).sum(1) / temperature;  // [B]
+  return contrast::mean_lse(contrast::among(input, 1 / temperature), positive.repeat({2}))
+      .view({2, positive.size(0)});
+}
 
 }  // namespace foil
