@@ -17,10 +17,12 @@
 //   name = "dcl"
 //   temperature = 0.2
 //   weighting = "von_mises_fisher"
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -53,25 +55,26 @@ class DCL final : public foil::Loss {
   explicit DCL(Options options) : options_(options) {}
 
   Tensor forward(const LossInput& input) override {
-    const Tensor forth = direction(input, 0, 1), back = direction(input, 1, 0);
+    const Tensor cosine = (input.z[0] * input.z[1]).sum(1);  // [B]
+    const Tensor lse =
+        (options_.mask == Mask::exact ? contrast::mean_lse(contrast::among(input, 1 / options_.temperature))
+                                      : leaking_lse(input))
+            .view({2, cosine.size(0)});
+    // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
+    const Tensor push = torch::where(lse.isneginf(), torch::zeros_like(lse), lse);
+    const Tensor each = push - weight(input, cosine) * cosine / options_.temperature;  // [2, B]
+    const Tensor forth = input.mean(each[0]), back = input.mean(each[1]);
     input.report("loss_1_2", forth);
     input.report("loss_2_1", back);
     return options_.directions == Directions::sum ? forth + back : (forth + back) / 2;
   }
 
  private:
-  Tensor direction(const LossInput& input, size_t from, size_t to) const {
-    const Tensor &a = input.z[from], &b = input.z[to];                                        // [B, D]
-    const Tensor cosine = (a * b).sum(1);                                                     // [B]
-    const Tensor similarity = torch::matmul(a, input.everyone().t()) / options_.temperature;  // [B, 2N]
-    const Tensor negative = input.other_samples(2);                                           // [B, 2N]
-    const Tensor lse =
-        options_.mask == Mask::exact
-            ? foil::masked_logsumexp(similarity, negative)
-            : torch::logsumexp(torch::where(negative, similarity, similarity + std::log(1e-45)), 1);
-    // A batch of one sample has no negatives: nothing to push away, the positive term alone remains.
-    const Tensor push = torch::where(lse.isneginf(), torch::zeros_like(lse), lse);
-    return input.mean(push - weight(input, cosine) * cosine / options_.temperature);
+  // With the published mask: [2B].
+  Tensor leaking_lse(const LossInput& input) const {
+    const Tensor s = torch::matmul(torch::cat(input.z), input.everyone().t()) / options_.temperature;
+    const Tensor negative = input.other_samples(2).repeat({2, 1});  // [2B, 2N]
+    return torch::logsumexp(torch::where(negative, s, s + std::log(1e-45)), 1);
   }
 
   // w_i of the local anchors: [B].

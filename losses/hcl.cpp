@@ -16,10 +16,12 @@
 //   name = "hcl"
 //   temperature = 0.5
 //   concentration = 0.5
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -45,28 +47,22 @@ class HCL final : public foil::Loss {
 
   Tensor forward(const LossInput& input) override {
     const Tensor positive = (input.z[0] * input.z[1]).sum(1) / options_.temperature;  // [B]
-    const Tensor candidates = input.everyone();                                       // [2N, D]
-    const int64_t global = input.global_batch();
-    const Tensor negative = input.other_samples(2);  // [B, 2N]
-    std::vector<Tensor> terms;
-    for (const Tensor& anchor : input.z) {
-      const Tensor similarity = torch::matmul(anchor, candidates.t()) / options_.temperature;  // [B, 2N]
-      const bool hard = options_.estimator == Estimator::hard && global > 1;  // one sample has no negatives
-      const Tensor push =
-          hard ? hard_negatives(similarity, negative, positive, 2 * static_cast<double>(global - 1))
-               : foil::masked_logsumexp(similarity, negative);
-      terms.push_back(foil::softplus(push - positive));
-    }
-    return input.mean(torch::stack(terms));
+    const Tensor both = positive.repeat({2});                                         // [2B], of every anchor
+    const auto pairs = contrast::among(input, 1 / options_.temperature);
+    // One sample has no negatives.
+    if (options_.estimator == Estimator::easy || input.global_batch() == 1)
+      return input.mean(contrast::mean_lse(pairs, both));
+    const Tensor push = hard_negatives(pairs, both, 2 * static_cast<double>(input.global_batch() - 1));
+    return input.mean(foil::softplus(push - both));
   }
 
  private:
-  // log G: [B].
-  Tensor hard_negatives(const Tensor& similarity, const Tensor& negative, const Tensor& positive,
-                        double count) const {
+  // log G: [2B].
+  Tensor hard_negatives(const contrast::Pairs& pairs, const Tensor& positive, double count) const {
+    using contrast::lse;
     const double beta = options_.concentration, log_count = std::log(count);
-    const Tensor weighted = foil::masked_logsumexp((1 + beta) * similarity, negative) -
-                            foil::masked_logsumexp(beta * similarity, negative) + log_count;  // log R: [B]
+    const auto sums = contrast::reduce(pairs, {lse().times(1 + beta), lse().times(beta)});
+    const Tensor weighted = sums[0] - sums[1] + log_count;  // log R: [2B]
     // log(R - P) = log R + log(1 - P/R), P = positive_prior M e_p; where P >= R the floor holds.
     const Tensor share = std::log(options_.positive_prior) + log_count + positive - weighted;  // log(P/R)
     const Tensor some = share < 0;

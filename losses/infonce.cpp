@@ -16,10 +16,12 @@
 //   [[loss]]
 //   name = "infonce"
 //   temperature = 0.2
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -36,25 +38,21 @@ class InfoNCE final : public foil::Loss {
   foil::Needs needs() const override { return {.max_views = foil::any_number}; }
 
   Tensor forward(const LossInput& input) override {
-    const size_t views = input.z.size();
-    const Tensor candidates = input.everyone();                                // [V*N, D], view-major
-    const Tensor negative = input.other_samples(static_cast<int64_t>(views));  // [B, V*N]
+    const contrast::Pairs pairs = contrast::among(input, 1 / options_.temperature);
+    const Tensor z = torch::stack(input.z);  // [V, B, D]
+    std::vector<Tensor> positives;  // V-1 of [V B], of each anchor with the view so many after its own
+    for (int64_t u = 1; u < z.size(0); ++u)
+      positives.push_back((z * z.roll(-u, 0)).sum(2).flatten() / options_.temperature);
+    if (positives.size() == 1) return input.mean(contrast::mean_lse(pairs, positives[0]));
 
+    const Tensor negatives = contrast::reduce(pairs, {contrast::lse()})[0];  // [V B]
     std::vector<Tensor> terms;
-    for (size_t v = 0; v < views; ++v) {
-      const Tensor similarity = torch::matmul(input.z[v], candidates.t()) / options_.temperature;  // [B, V*N]
-      const Tensor negatives = foil::masked_logsumexp(similarity, negative);                       // [B]
-      std::vector<Tensor> positives;  // V-1 of [B]
-      for (size_t u = 0; u < views; ++u) {
-        if (u != v) positives.push_back((input.z[v] * input.z[u]).sum(1) / options_.temperature);
+    for (size_t p = 0; p < positives.size(); ++p) {
+      Tensor others = negatives;
+      for (size_t q = 0; q < positives.size(); ++q) {
+        if (q != p) others = torch::logaddexp(others, positives[q]);
       }
-      for (size_t p = 0; p < positives.size(); ++p) {
-        Tensor others = negatives;
-        for (size_t q = 0; q < positives.size(); ++q) {
-          if (q != p) others = torch::logaddexp(others, positives[q]);
-        }
-        terms.push_back(foil::softplus(others - positives[p]));  // [B]
-      }
+      terms.push_back(foil::softplus(others - positives[p]));
     }
     return input.mean(torch::stack(terms));
   }

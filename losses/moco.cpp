@@ -21,10 +21,12 @@
 //   [momentum]
 //   value = 0.999
 //   schedule = "constant"
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Queue;
 using foil::QueueNeed;
@@ -62,13 +64,10 @@ class MoCo final : public foil::Loss {
 
  private:
   Tensor direction(const LossInput& input, size_t from, size_t to, const Queue& queue) const {
-    const Tensor &q = input.z[from], &k = input.target[to];                           // [B, D]
-    const Tensor positive = (q * k).sum(1) / options_.temperature;                    // [B]
-    const Tensor negative = torch::matmul(q, queue.data.t()) / options_.temperature;  // [B, K]
-    // Kept for tests alone.
-    input.keep("positive_" + std::to_string(from + 1), positive);
-    input.keep("negative_" + std::to_string(from + 1), negative);
-    return input.mean(foil::softplus(negative.logsumexp(1) - positive));
+    const Tensor &q = input.z[from], &k = input.target[to];         // [B, D]
+    const Tensor positive = (q * k).sum(1) / options_.temperature;  // [B]
+    return input.mean(contrast::mean_lse(
+        {.row = {.data = q}, .column = {.data = queue.data}, .scale = 1 / options_.temperature}, positive));
   }
 
   Options options_;

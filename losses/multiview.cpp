@@ -21,10 +21,12 @@
 //   name = "multiview"
 //   temperature = 0.5
 //   aggregation = "geometric"
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -52,17 +54,18 @@ class Multiview final : public foil::Loss {
   Tensor forward(const LossInput& input) override {
     if (options_.aggregation == Aggregation::average) return average(input);
     const int64_t views = static_cast<int64_t>(input.z.size());
-    const bool pairwise = options_.aggregation == Aggregation::pairwise;
-    std::vector<Tensor> anchors;  // V of [V-1, B]
+    const Tensor push = repulsion(input);  // [V, B, V]
+    std::vector<Tensor> anchors;           // V of [V-1, B]
     for (int64_t l = 0; l < views; ++l) {
-      const Tensor& anchor = input.z[static_cast<size_t>(l)];
-      const Tensor all = pairwise ? Tensor() : repulsion(input, anchor, input.everyone(), views);
       std::vector<Tensor> terms;  // V-1 of [B]
       for (int64_t m = 0; m < views; ++m) {
         if (m == l) continue;
-        const Tensor push =
-            pairwise ? repulsion(input, anchor, torch::cat({input.everyone(l), input.everyone(m)}), 2) : all;
-        terms.push_back(foil::softplus(push - similarity(anchor, input.z[static_cast<size_t>(m)])));
+        const Tensor of = options_.aggregation == Aggregation::pairwise
+                              ? push[l].index_select(1, torch::tensor({l, m}, push.device()))
+                              : push[l];  // [B, views met]
+        const Tensor all = foil::masked_logsumexp(of, of.isneginf().logical_not());
+        terms.push_back(foil::softplus(
+            all - similarity(input.z[static_cast<size_t>(l)], input.z[static_cast<size_t>(m)])));
       }
       anchors.push_back(torch::stack(terms));
     }
@@ -82,10 +85,13 @@ class Multiview final : public foil::Loss {
  private:
   Tensor similarity(const Tensor& a, const Tensor& b) const { return (a * b).sum(1) / options_.temperature; }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` ([views N, D]): [B].
-  Tensor repulsion(const LossInput& input, const Tensor& a, const Tensor& candidates, int64_t views) const {
-    return foil::masked_logsumexp(torch::matmul(a, candidates.t()) / options_.temperature,
-                                  input.other_samples(views));
+  // Log-sum-exp of each row of a view against those of every other sample, by the view of these: [V, B, V];
+  // -inf for the only sample of a batch.
+  Tensor repulsion(const LossInput& input) const {
+    const int64_t views = static_cast<int64_t>(input.z.size());
+    auto pairs = contrast::among(input, 1 / options_.temperature);
+    pairs.segments.assign(input.z.size(), input.global_batch());
+    return contrast::reduce(pairs, {contrast::lse()})[0].view({views, input.z[0].size(0), views});
   }
 
   Tensor average(const LossInput& input) const {
@@ -93,10 +99,10 @@ class Multiview final : public foil::Loss {
     const Tensor sum = torch::stack(input.z).sum(0);  // [B, D]
     for (const Tensor& view : input.z) {
       const Tensor mean = (sum - view) / static_cast<double>(input.z.size() - 1);
-      const Tensor candidates = torch::cat({input.gather(view), input.gather(mean)});  // [2N, D]
-      const Tensor positive = similarity(view, mean);
-      for (const Tensor& anchor : {view, mean})
-        terms.push_back(foil::softplus(repulsion(input, anchor, candidates, 2) - positive));
+      LossInput two = input;
+      two.z = {view, mean};
+      terms.push_back(contrast::mean_lse(contrast::among(two, 1 / options_.temperature),
+                                         similarity(view, mean).repeat({2})));
     }
     return input.mean(torch::stack(terms));
   }

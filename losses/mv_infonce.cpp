@@ -15,10 +15,12 @@
 //   [[loss]]
 //   name = "mv_infonce"
 //   temperature = 0.5
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -35,21 +37,16 @@ class MVInfoNCE final : public foil::Loss {
   foil::Needs needs() const override { return {.max_views = foil::any_number}; }
 
   Tensor forward(const LossInput& input) override {
-    const size_t views = input.z.size();
-    const Tensor candidates = input.everyone();                                // [V*N, D]
-    const Tensor negative = input.other_samples(static_cast<int64_t>(views));  // [B, V*N]
-
-    std::vector<Tensor> positives, negatives;
-    for (size_t v = 0; v < views; ++v) {
-      const Tensor similarity = torch::matmul(input.z[v], candidates.t()) / options_.temperature;  // [B, V*N]
-      negatives.push_back(foil::masked_logsumexp(similarity, negative));                           // [B]
-      for (size_t u = 0; u < views; ++u) {
-        if (u != v) positives.push_back((input.z[v] * input.z[u]).sum(1) / options_.temperature);
-      }
-    }
-    const Tensor push = torch::stack(negatives, 1);  // [B, V]; -inf for the only sample of a batch
+    const auto pairs = contrast::among(input, 1 / options_.temperature);
+    const Tensor z = torch::stack(input.z);  // [V, B, D]
+    std::vector<Tensor> positives;           // V-1 of [V, B], of each view with that so many after it
+    for (int64_t u = 1; u < z.size(0); ++u)
+      positives.push_back((z * z.roll(-u, 0)).sum(2) / options_.temperature);
+    const Tensor push = contrast::reduce(pairs, {contrast::lse()})[0]
+                            .view({z.size(0), z.size(1)})
+                            .t();  // [B, V]; -inf for the only sample of a batch
     const Tensor all = foil::masked_logsumexp(push, push.isneginf().logical_not());
-    return input.mean(foil::softplus(all - torch::stack(positives, 1).logsumexp(1)));
+    return input.mean(foil::softplus(all - torch::cat(positives).logsumexp(0)));
   }
 
  private:

@@ -21,10 +21,12 @@
 //   queue_length = 4096
 //   [predictor]
 //   hidden = [512]
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -60,9 +62,10 @@ class NNCLR final : public foil::Loss {
     const Tensor& p = input.p[to];                                                  // [B, D]
     const Tensor positive = (neighbour * p).sum(1) / options_.temperature;          // [B]
     const auto term = [&](const Tensor& anchor, const Tensor& candidate) {
-      const Tensor logits =
-          torch::matmul(anchor, input.gather(candidate).t()) / options_.temperature;  // [B, N]
-      return input.mean(foil::softplus(foil::masked_logsumexp(logits, input.other_samples()) - positive));
+      LossInput two = input;
+      two.z = {anchor, candidate};
+      const auto pairs = contrast::between(two, 0, 1, 1 / options_.temperature);
+      return input.mean(contrast::mean_lse(pairs, positive));
     };
     // Kept for tests alone.
     input.keep("neighbour_" + std::to_string(from + 1), row);

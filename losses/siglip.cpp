@@ -14,10 +14,12 @@
 //   name = "siglip"
 #include "learned_temperature.h"
 
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -40,10 +42,13 @@ class SigLIP final : public foil::Loss {
 
   Tensor forward(const LossInput& input) override {
     const Tensor scale = temperature_.scale(input.z[0]);
-    const Tensor x = scale * torch::matmul(input.z[0], input.everyone(1).t()) + bias_;  // [B, N]
+    contrast::Pairs pairs = contrast::between(input, 0, 1, scale);
+    pairs.row.offset = bias_.expand({input.z[0].size(0)});
+    const Tensor others = contrast::mean_sum(pairs, contrast::Phi::softplus);              // [B]
+    const Tensor own = foil::softplus(-scale * (input.z[0] * input.z[1]).sum(1) - bias_);  // [B]
     input.report("temperature", 1 / scale);
     input.report("bias", bias_.clone());
-    return input.mean(foil::softplus(torch::where(input.other_samples(), x, -x)).sum(1));
+    return input.mean(others + own);
   }
 
   void after_step(const LossInput&) override { temperature_.bound(); }

@@ -12,17 +12,19 @@
 // (positives = "view": SimCLR's loss). The factor keeps gradients of one size over temperatures; as
 // published, it is not 1 unless both temperatures are equal. An anchor without positives counts as 0
 // (without_positives = "zero", the published code) or not at all ("leave_out", as pytorch-metric-learning).
-// The log-probability of p is written as the distance to the largest candidate plus softplus(LSE of the rest
-// - the largest), which does not cancel for well separated classes.
+// The mean is written as softplus(LSE of the other classes - LSE of the positives) plus what the latter is
+// above their mean, 0 where there is one: that does not cancel for well separated classes.
 //
 //   [[loss]]
 //   name = "supcon"
 //   temperature = 0.1
 //   base_temperature = 0.1
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -58,45 +60,42 @@ class SupCon final : public foil::Loss {
   }
 
   Tensor forward(const LossInput& input) override {
-    const int64_t views = static_cast<int64_t>(input.z.size()), global = input.global_batch();
-    const Tensor candidates = input.everyone();  // [V*N, D], view-major
-    const Tensor own = torch::arange(input.offset(), input.offset() + input.z[0].size(0),
-                                     candidates.options().dtype(torch::kLong));
-    Tensor alike = input.other_samples().logical_not();  // [B, N], its own sample
-    if (options_.positives == Positives::label)
-      alike = alike.logical_or(foil::same_class(input.label, input.gather(input.label)));
-    const Tensor same = alike.repeat({1, views});                                     // [B, V*N]
-    const Tensor column = torch::arange(views * global, own.options()).unsqueeze(0);  // [1, V*N]
+    const auto views = static_cast<int64_t>(input.z.size()), local = input.z[0].size(0);
+    const Tensor of = classes(input), own = of.narrow(0, input.offset(), local);  // [N], [B]
+    auto pairs = contrast::among(input, 1 / options_.temperature, contrast::LeftOut::itself);
+    const bool one = options_.anchors == Anchors::one;
+    if (one && !pairs.column.data.defined()) pairs.column = pairs.row;
+    if (one) pairs.row = {.data = input.z[0], .id = pairs.row.id.narrow(0, 0, local)};
+    pairs.row.label = own.repeat({one ? 1 : views});
+    if (pairs.column.data.defined()) pairs.column.label = of.repeat({views});
+    const std::vector<Tensor> lse = contrast::reduce(
+        pairs, {lse_of(contrast::Which::unlike), lse_of(contrast::Which::alike)});  // [anchors]
 
-    std::vector<Tensor> terms, counts;
-    for (int64_t v = 0; v < (options_.anchors == Anchors::all ? views : 1); ++v) {
-      const Tensor similarity =
-          torch::matmul(input.z[static_cast<size_t>(v)], candidates.t()) / options_.temperature;  // [B, V*N]
-      const Tensor other = column != (own + v * global).unsqueeze(1);                             // [B, V*N]
-      const Tensor positive = same.logical_and(other);
-      counts.push_back(positive.sum(1));  // [B]
-      terms.push_back(mean_negative_log(similarity, other, positive, counts.back()));
-    }
+    // The mean similarity with the positives, from the sums of the classes.
+    const Tensor x = pairs.row.data.to(torch::kDouble), all = input.everyone().to(torch::kDouble);
+    const Tensor sum = torch::zeros_like(all).index_add(0, of.repeat({views}), all);
+    const Tensor count = torch::bincount(of).index_select(0, pairs.row.label) * views - 1;  // [anchors]
+    const Tensor mean =
+        (x * (sum.index_select(0, pairs.row.label) - x)).sum(1) / count.clamp_min(1) / options_.temperature;
+    const Tensor zero = torch::zeros_like(mean);
+    const Tensor alike = torch::where(count > 0, lse[1], torch::zeros_like(lse[1]));
+    const Tensor spread = torch::where(count > 1, alike - mean, zero);
+    const Tensor each = torch::where(count > 0, foil::softplus(lse[0] - alike) + spread, zero);
     const Tensor loss =
-        torch::stack(terms) * (options_.temperature / options_.base_temperature);  // [anchor views, B]
-    const Tensor valid = torch::stack(counts) > 0;
-    return options_.without_positives == WithoutPositives::zero ? input.mean(loss) : input.mean(loss, valid);
+        (each * (options_.temperature / options_.base_temperature)).to(pairs.row.data.scalar_type());
+    return options_.without_positives == WithoutPositives::zero ? input.mean(loss)
+                                                                : input.mean(loss, count > 0);
   }
 
  private:
-  // -mean over the positives of log softmax over the other rows: [B]; 0 without positives.
-  static Tensor mean_negative_log(const Tensor& similarity, const Tensor& other, const Tensor& positive,
-                                  const Tensor& count) {
-    const Tensor lowest =
-        similarity.detach().masked_fill(other.logical_not(), -std::numeric_limits<double>::infinity());
-    const Tensor at = lowest.argmax(1, /*keepdim=*/true);                 // [B, 1]
-    const Tensor is_top = torch::zeros_like(other).scatter(1, at, true);  // [B, V*N]
-    const Tensor top = similarity.gather(1, at);                          // [B, 1]
-    const Tensor rest = foil::masked_logsumexp(similarity, other.logical_and(is_top.logical_not()));  // [B]
-    const Tensor below = torch::where(positive.logical_and(is_top.logical_not()), top - similarity,
-                                      torch::zeros_like(similarity));
-    const Tensor loss = below.sum(1) / count.clamp_min(1) + foil::softplus(rest - top.squeeze(1));
-    return torch::where(count > 0, loss, torch::zeros_like(loss));
+  static contrast::Channel lse_of(contrast::Which which) { return contrast::lse(contrast::Per::row, which); }
+
+  // Numbers of the classes of all samples, from 0: int64 [N]. One without a label is a class of its own.
+  Tensor classes(const LossInput& input) const {
+    const Tensor sample = torch::arange(input.global_batch(), torch::device(input.z[0].device()));
+    if (options_.positives == Positives::view) return sample;
+    const Tensor label = input.gather(input.label);
+    return std::get<1>(at::_unique(torch::where(label == -1, -1 - sample, label), true, true));
   }
 
   Options options_;
