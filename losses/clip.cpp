@@ -53,9 +53,8 @@ class CLIP final : public foil::Loss {
 
   Tensor forward(const LossInput& input) override {
     const Tensor scale = temperature_.scale(input.z[0]);
-    const Tensor alike = positives(input).to(input.z[0].scalar_type());  // [B, N]
-    const Tensor forth = foil::cross_entropy(input, 0, 1, scale, alike),
-                 back = foil::cross_entropy(input, 1, 0, scale, alike);
+    const auto [forth, back] =
+        foil::cross_entropies(input, scale, {mean_of_positives(input, 1), mean_of_positives(input, 0)});
     input.report("loss_1_2", forth);
     input.report("loss_2_1", back);
     input.report("temperature", 1 / scale);
@@ -66,11 +65,15 @@ class CLIP final : public foil::Loss {
   void after_step(const LossInput&) override { temperature_.bound(); }
 
  private:
-  // Which candidates are an anchor's targets: bool [B, N].
-  Tensor positives(const LossInput& input) const {
-    const Tensor own = input.other_samples().logical_not();
-    if (options_.positives == Positives::sample) return own;
-    return own.logical_or(foil::same_class(input.label, input.gather(input.label)));
+  // Of view v the mean over an anchor's positives, in fp64 [B, D]; undefined where each has one.
+  Tensor mean_of_positives(const LossInput& input, int64_t v) const {
+    if (options_.positives == Positives::sample) return {};
+    const Tensor label = input.gather(input.label), own = -1 - torch::arange(label.size(0), label.options());
+    const Tensor of = std::get<1>(at::_unique(torch::where(label == -1, own, label), true, true));  // [N]
+    const Tensor z = input.everyone(v).to(torch::kDouble), sum = torch::zeros_like(z).index_add(0, of, z);
+    const Tensor count = torch::bincount(of).unsqueeze(1),
+                 rows = of.narrow(0, input.offset(), input.label.size(0));
+    return sum.index_select(0, rows) / count.index_select(0, rows);
   }
 
   Options options_;

@@ -48,13 +48,8 @@ class CWCL final : public foil::Loss {
 
   Tensor forward(const LossInput& input) override {
     const Tensor scale = temperature_.scale(input.z[0]);
-    const Tensor other = input.other_samples();  // [B, N]
-    const Tensor alike = (1 + torch::matmul(input.z[0].detach(), input.everyone(0).detach().t())) / 2;
-    const Tensor weight = torch::where(other, alike, torch::ones_like(alike));  // [B, N]
-    const Tensor own = other.logical_not().to(weight.scalar_type());            // [B, N]
-    const Tensor forth = foil::cross_entropy(input, 0, 1, scale, weight);
-    const Tensor back =
-        foil::cross_entropy(input, 1, 0, scale, options_.reverse == Reverse::weighted ? weight : own);
+    const Tensor target = options_.reverse == Reverse::weighted ? weighted_mean(input, 0) : Tensor();
+    const auto [forth, back] = foil::cross_entropies(input, scale, {weighted_mean(input, 1), target});
     input.report("loss_1_2", forth);
     input.report("loss_2_1", back);
     input.report("temperature", 1 / scale);
@@ -64,6 +59,18 @@ class CWCL final : public foil::Loss {
   void after_step(const LossInput&) override { temperature_.bound(); }
 
  private:
+  // sum over b of w(a,b) z_b / sum over b of w(a,b), of view v: fp64 [B, D]. The sums of all a are two small
+  // matrices: sum over b of <z1_a, z1_b> z_b = z1_a (sum over b of z1_b z_b').
+  static Tensor weighted_mean(const LossInput& input, int64_t v) {
+    const auto wide = [](const Tensor& x) { return x.to(torch::kDouble); };
+    const Tensor one = wide(input.z[0].detach()), everyone = wide(input.everyone(0).detach());
+    const Tensor z = wide(input.everyone(v)), own = (1 - one.square().sum(1, true)) / 2;  // w(a,a) is 1
+    const Tensor sum = (z.sum(0) + torch::matmul(one, torch::matmul(everyone.t(), z))) / 2;
+    const Tensor weight =
+        (static_cast<double>(z.size(0)) + torch::matmul(one, everyone.sum(0)).unsqueeze(1)) / 2;
+    return (sum + own * wide(input.z[static_cast<size_t>(v)])) / (weight + own);
+  }
+
   Options options_;
   foil::LearnedTemperature temperature_;
 };

@@ -39,7 +39,13 @@ Tensors clip(const Case& test) {
   return image_and_text(test, run(*scaled_loss(test, "clip"), image_text(test)));
 }
 
-const Register of_clip("clip", {"clip", clip});
+// At near duplicates the gradient of the scale is 1e-8, the difference of two sums of about 1: rounding alone
+// puts the published number 2.5e-9 of itself away from what 60 digits give.
+double clip_tolerance(const std::string& name, const nlohmann::json& params) {
+  return params.at("inputs") == "dup" && name == "grad.logit_scale" ? 3e-8 : 1e-9;
+}
+
+const Register of_clip("clip", {"clip", clip, {}, clip_tolerance});
 
 // ---- slip: Mu et al., "SLIP", ECCV 2022: two tables of an experiment, clip and infonce on views of their
 // own.
@@ -59,7 +65,8 @@ Tensors slip(const Case& test) {
 }
 
 const std::string kHits = "a share of hits, in percent, beside the loss";
-const Register of_slip("slip", {"clip", slip, {{"out.clip_acc", kHits}, {"out.ssl_acc", kHits}}});
+const Register of_slip("slip",
+                       {"clip", slip, {{"out.clip_acc", kHits}, {"out.ssl_acc", kHits}}, clip_tolerance});
 
 // ---- siglip: open_clip's SigLipLoss, on one rank and as each of several ranks sees it.
 
