@@ -12,6 +12,7 @@
 #include "program/start.h"
 #include "ranks/agree.h"
 #include "ranks/spawn.h"
+#include "run/cost.h"
 #include "run/file.h"
 #include "run/json.h"
 #include "run/run_folder.h"
@@ -21,6 +22,7 @@
 
 #include <foil/random.h>
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -67,7 +69,21 @@ struct Run {
   std::string command;              // that goes on with it
   std::optional<RunFolder> folder;  // of rank 0, once it is open
   TrainResult trained;
+  std::optional<CostRecord> cost;  // of rank 0, once there is something to do
+  int64_t batch_size = 0;
+  at::Device device = at::kCPU;
 };
+
+// What the run has taken until now.
+void note_cost(const Run& run) {
+  if (!run.cost) return;
+  int64_t memory = 0;
+  if (!run.device.is_cpu()) {
+    const auto stats = c10::getDeviceAllocator(run.device.type())->getDeviceStats(run.device.index());
+    memory = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  }
+  run.cost->write(run.trained.step * run.batch_size, memory);
+}
 
 // As `shown`; and ends the evaluation, on the rank whose signal asks to stop and by its error on all, at its
 // next chunk.
@@ -175,6 +191,9 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
                   printable(folder->file("results.json")).c_str());
     return 0;
   }
+  if (folder) run.cost.emplace(folder->path());
+  run.batch_size = experiment.sizes.batch_size;
+  run.device = device;
   SignalScope signals;
   Recorder record(folder ? folder->path() : "", experiment.plan.checkpoint.keep, options.quiet);
   run.trained = train(experiment, world, record, signals);
@@ -184,12 +203,14 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
     on_rank_0(*world, [&] {
       if (const std::string picture = node_picture(experiment); !picture.empty())
         write_atomically(folder->file("nodes.svg"), picture);
+      note_cost(run);
       write_results(*folder, results_of(data_of(experiment), measured, run.trained.step, run.trained.loss),
                     record);
     });
     return 0;
   }
   if (folder) {
+    note_cost(run);
     folder->set_status(state_after(run.trained.exit), run.trained.step);
     std::fprintf(stderr, "stopped after step %ld, checkpoint written. To go on: %s\n",
                  static_cast<long>(run.trained.step), printable(run.command).c_str());
@@ -214,7 +235,8 @@ int train_command(const TrainOptions& options) {
     std::fprintf(stderr, "%d ranks, launched by %s\n", launch.world_size, launch.source.c_str());
   const std::string path =
       (fs::path(plan.run.output) / plan.run.name / trial.name).lexically_normal().string();
-  Run run{command_line(options.arguments, launch), {}, {}};
+  Run run;
+  run.command = command_line(options.arguments, launch);
   try {
     const int code = train_in(run, options, std::move(plan), path, world, device);
     world->close();
@@ -223,6 +245,7 @@ int train_command(const TrainOptions& options) {
     const Error told = world->explain(error);
     try {
       const std::string reason = plain_words(told);
+      note_cost(run);
       if (run.folder)
         run.folder->set_status(state_after(told.code()), std::max(run.trained.step, steps_made(path)),
                                reason);

@@ -3,6 +3,7 @@
 #include "study/comparison.h"
 
 #include "run/run_folder.h"
+#include "study/effort.h"
 #include "study/store.h"
 #include "study/trial_results.h"
 
@@ -26,6 +27,7 @@ struct Found {
   bool baseline = false;
   std::optional<TrialResults> results;
   Unfinished unfinished;  // when there are no results
+  double seconds = 0;     // that its study counted
 };
 
 std::optional<int64_t> integer(std::string_view text) {
@@ -69,7 +71,7 @@ void read_results(Found& found, const std::string& stored = "") {
 }
 
 Found from_record(const TrialRecord& record, const std::string& study, bool being_written) {
-  Found found{study, record.variant, record.folder, record.seed, false, std::nullopt, {}};
+  Found found{study, record.variant, record.folder, record.seed, false, std::nullopt, {}, record.seconds};
   if (record.state == TrialState::complete) {
     read_results(found, record.results);
   } else if (record.state == TrialState::running && !being_written) {
@@ -94,7 +96,7 @@ Found from_baseline(const fs::path& folder, const std::string& study) {
     }
   }
   std::replace(name.begin(), name.end(), '-', ' ');
-  Found found{study, name, folder, seed, true, std::nullopt, {}};
+  Found found{study, name, folder, seed, true, std::nullopt, {}, 0};
   read_results(found);
   return found;
 }
@@ -109,7 +111,7 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
       }
     }
   }
-  Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}};
+  Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}, 0};
   if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
     const auto config = read_config(path);
     if (const auto name = config.find("run.name"); name != config.end())
@@ -171,6 +173,7 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
     row = comparison.rows.emplace(comparison.rows.end());
     row->name = name;
     row->baseline = found.baseline;
+    row->variant = found.variant;
   }
   if (row->protocol.empty()) row->protocol = protocol;
   if (row->data.empty()) row->data = data;
@@ -182,6 +185,7 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
   } else {
     for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
     row->measures.insert(found.results->measures.begin(), found.results->measures.end());
+    if (!found.baseline) row->efforts[found.seed] = read_effort(found.folder, found.seconds, *found.results);
   }
   const std::string path = found.folder + "/config.resolved.toml";
   if (row->config.empty() && fs::exists(path)) row->config = read_config(path);

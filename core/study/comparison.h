@@ -20,6 +20,19 @@ struct Unfinished {
   std::string state, reason;  // state as in the store or the run's status, or "killed"
 };
 
+// A headline metric while a trial trained (evaluate.every_epochs), on a part of the data.
+struct Online {
+  double last = 0, best = 0;
+  int64_t best_epoch = 0;  // from 1 on
+};
+
+// What a trial took; 0 where it is not known.
+struct Effort {
+  double seconds = 0;
+  int64_t samples = 0, peak_memory = 0;  // that it trained on; bytes
+  std::map<std::string, Online> online;  // by metric
+};
+
 // One variant under one evaluation protocol, on one data set.
 struct Row {
   std::string name;
@@ -32,6 +45,8 @@ struct Row {
       config;        // dotted key -> value as TOML, of the first trial that has a config file
   std::string data;  // TrialResults::data, empty when no trial knows; a trial that does not goes with any
   std::map<std::string, Measure> measures;  // what its trials say of their metrics, the first that says it
+  std::string variant = {};                 // the name without the place that may lead it
+  std::map<int64_t, Effort> efforts = {};   // by seed, of the trials with results
 };
 
 struct Comparison {

@@ -84,13 +84,6 @@ Values bootstrap_means(const Values& d) {
   return means;
 }
 
-// The value below which a share of the sorted values lies, between two of them linearly.
-double quantile(const Values& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const size_t below = std::min(static_cast<size_t>(place), sorted.size() - 2);
-  return std::lerp(sorted[below], sorted[below + 1], place - static_cast<double>(below));
-}
-
 // BCa: the quantiles of the bootstrap means that stand for 2.5 % and 97.5 % once bias (z0) and skewness (a)
 // are taken out.
 std::pair<double, double> bca_interval(const Values& d) {
@@ -112,7 +105,7 @@ std::pair<double, double> bca_interval(const Values& d) {
   const double a = cubes / (6 * std::pow(squares, 1.5));
   const auto end = [&](double share) {
     const double z = z0 + quantile(normal, share);
-    return quantile(means, cdf(normal, z0 + z / (1 - a * z)));
+    return quantile_of_sorted(means, cdf(normal, z0 + z / (1 - a * z)));
   };
   return {end(0.025), end(0.975)};
 }
@@ -185,6 +178,12 @@ int64_t pairs_for(double level, int64_t variants) {
   int64_t pairs = 1;
   while (smallest_p(pairs, variants) >= level) ++pairs;
   return pairs;
+}
+
+double quantile_of_sorted(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const size_t below = std::min(static_cast<size_t>(place), sorted.size() - 2);
+  return std::lerp(sorted[below], sorted[below + 1], place - static_cast<double>(below));
 }
 
 std::string p_text(double p) { return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p); }

@@ -44,6 +44,9 @@ double smallest_p(int64_t pairs, int64_t variants = 1);
 // The fewest pairs that can reach p < level.
 int64_t pairs_for(double level, int64_t variants = 1);
 
+// The value below which a share of the sorted values (two or more) lies, between two of them linearly.
+double quantile_of_sorted(const std::vector<double>& sorted, double share);
+
 // "0.031", "< 0.001".
 std::string p_text(double p);
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Tabulates a comparison and prints it for people, as text or Markdown. For programs: table_data.h.
+// Tabulates a comparison: what is best, level, tested. Printing is table_text.h and table_data.h.
 #include "study/table.h"
 
 #include "run/text.h"
+#include "study/datasets.h"
 #include "study/table_data.h"
+#include "study/table_text.h"
 
 #include <foil/error.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
-#include <string_view>
 
 namespace foil {
 namespace {
@@ -102,109 +102,6 @@ std::vector<const PairedTest*> shown_tests(const ComparisonTable& table) {
   return tests;
 }
 
-// A text of one line or several, such as a reason, on one.
-std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-  return printable(text);
-}
-
-// Columns on a terminal: code points, not bytes (of UTF-8 only the bytes that start one are counted).
-size_t width(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; });
-}
-
-// The lines of a table as cells: the header, then a row each. Shared by the two formats that a person reads.
-std::vector<std::vector<std::string>> grid(
-    const ComparisonTable& table,
-    const std::function<std::string(const std::string&, const TableCell*)>& mark) {
-  std::vector<std::vector<std::string>> lines(1);
-  lines[0].push_back("variant");
-  for (const auto& metric : table.headline)
-    lines[0].push_back(mark(heading(table.measures.at(metric)), nullptr));
-  lines[0].push_back("n");
-  const bool tested = has_tests(table);
-  if (tested) lines[0].insert(lines[0].end(), {difference_title(table), "p"});
-  for (const auto& row : table.rows) {
-    auto& line = lines.emplace_back();
-    line.push_back(printable(row.name));
-    for (const auto& metric : table.headline) {
-      const auto cell = row.cells.find(metric);
-      line.push_back(mark(cell_text(table, row, metric), cell == row.cells.end() ? nullptr : &cell->second));
-    }
-    line.push_back(std::to_string(row.n));
-    if (tested) line.insert(line.end(), {difference_text(table, row), p_text(table, row)});
-  }
-  return lines;
-}
-
-std::string render_table(const ComparisonTable& table) {
-  const auto lines = grid(table, [](const std::string& text, const TableCell* cell) {
-    if (cell && cell->best) return "* " + text;
-    return (cell && cell->level ? "= " : "  ") + text;
-  });
-  std::vector<size_t> widths(lines[0].size());
-  for (const auto& line : lines) {
-    for (size_t column = 0; column < line.size(); ++column)
-      widths[column] = std::max(widths[column], width(line[column]));
-  }
-  std::string out = table.protocol.empty() ? "" : "protocol " + printable(table.protocol) + "\n";
-  for (const auto& line : lines) {
-    std::string text;
-    for (size_t column = 0; column < line.size(); ++column) {
-      text +=
-          (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
-    }
-    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
-  }
-  for (const auto& row : table.rows) {
-    for (const auto& trial : row.unfinished) out += unfinished_text(row.name, trial) + "\n";
-  }
-  for (const auto& note : notes(table)) out += note + "\n";
-  return out;
-}
-
-// Text in which Markdown sees nothing of its own: no emphasis, code, cell or HTML, and no link.
-std::string plain_markdown(const std::string& text) {
-  std::string escaped;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool link = text[i] == ']' && i + 1 < text.size() &&
-                      std::string_view("([:").find(text[i + 1]) != std::string_view::npos;
-    if (link || std::string_view("|*_`<&~\\").find(text[i]) != std::string_view::npos) escaped += '\\';
-    escaped += text[i];
-  }
-  return escaped;
-}
-
-std::string render_markdown(const ComparisonTable& table) {
-  const auto lines = grid(table, [](const std::string& text, const TableCell* cell) {
-    const std::string plain = plain_markdown(text);
-    if (cell && cell->best) return "**" + plain + "**";
-    return plain + (cell && cell->level ? " =" : "");
-  });
-  std::string protocol = printable(table.protocol);
-  std::replace(protocol.begin(), protocol.end(), '`', '\'');
-  std::string out = protocol.empty() ? "" : "Protocol: `" + protocol + "`\n\n";
-  for (size_t i = 0; i < lines.size(); ++i) {
-    for (size_t column = 0; column < lines[i].size(); ++column) {
-      const bool marked =
-          column > 0 && column <= table.headline.size();  // headline cells carry asterisks of ours
-      out += (column == 0 ? "| " : " | ") + (marked ? lines[i][column] : plain_markdown(lines[i][column]));
-    }
-    out += " |\n";
-    if (i > 0) continue;
-    for (size_t column = 0; column < lines[i].size(); ++column) out += column == 0 ? "| --- |" : " --- |";
-    out += "\n";
-  }
-  std::string remarks;
-  for (const auto& row : table.rows) {
-    for (const auto& trial : row.unfinished)
-      remarks += "- " + plain_markdown(unfinished_text(row.name, trial)) + "\n";
-  }
-  for (const auto& note : notes(table)) remarks += "- " + plain_markdown(note) + "\n";
-  return remarks.empty() ? out : out + "\n" + remarks;
-}
-
 void require_reference(const std::vector<ComparisonTable>& tables, const std::string& name) {
   std::vector<std::string> known;
   for (const auto& table : tables) {
@@ -238,7 +135,9 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
     if (std::string& known = data[index_of(row)]; known.empty()) known = row.data;
   }
   for (const auto& row : comparison.rows) {
-    TableRow line{row.name, row.baseline, std::ssize(row.folders), {}, row.unfinished};
+    TableRow line{row.name,   row.baseline,   std::ssize(row.folders),
+                  {},         row.unfinished, row.variant.empty() ? row.name : row.variant,
+                  row.efforts};
     for (const auto& [metric, values] : row.metrics)
       line.cells[metric] = {values, mean(values), sample_std(values), false, false, std::nullopt};
     const size_t i = index_of(row);
@@ -247,6 +146,7 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
   }
   for (size_t i = 0; i < tables.size(); ++i) {
     ComparisonTable& table = tables[i];
+    table.data_set = table.protocol.substr(0, table.protocol.find(' ')) + " " + data[i];
     if (!data[i].empty()) table.protocol += " data " + data[i];
     table.measures = measures_of(rows[i]);
     table.metrics = ordered_metrics(table.measures);
@@ -273,12 +173,7 @@ std::string render(const Comparison& comparison, Format format, const std::strin
   const auto tables = tabulate(comparison, reference);
   if (format == Format::csv) return render_csv(tables);
   if (format == Format::json) return render_json(tables);
-  std::string out;
-  for (const auto& table : tables) {
-    out +=
-        (out.empty() ? "" : "\n") + (format == Format::table ? render_table(table) : render_markdown(table));
-  }
-  return out;
+  return format == Format::table ? render_text(tables) : render_markdown(tables);
 }
 
 bool has_tests(const ComparisonTable& table) { return !shown_tests(table).empty(); }

@@ -26,9 +26,12 @@ struct TableRow {
   int64_t n = 0;                           // trials with results
   std::map<std::string, TableCell> cells;  // by metric
   std::vector<Unfinished> unfinished;
+  std::string variant = {};                // Row::variant
+  std::map<int64_t, Effort> efforts = {};  // Row::efforts
 };
 
 struct ComparisonTable {
+  std::string data_set;   // what tells it from other data sets: its name and, where known, its checksum
   std::string protocol;   // "PROTOCOL data crc32:..." where the data is known
   std::string reference;  // the variant that the others are tested against; empty when there is none
   std::vector<std::string> headline;        // metrics in the printed table, in the order of their columns

@@ -3,6 +3,7 @@
 #include "study/table_data.h"
 
 #include "run/text.h"
+#include "study/datasets.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -48,6 +49,33 @@ nlohmann::ordered_json json_of(const PairedTest& test) {
           {"p_t", number(test.p)},
           {"p_sign_flip", number(test.sign_flip)},
           {"p_holm", number(test.holm)}};
+}
+
+nlohmann::ordered_json json_of(const Effort& effort) {
+  nlohmann::ordered_json json = {
+      {"seconds", effort.seconds}, {"samples", effort.samples}, {"peak_memory_bytes", effort.peak_memory}};
+  for (const auto& [metric, online] : effort.online) {
+    json["while_training"][metric] = {
+        {"last_epoch", online.last}, {"best_epoch", online.best}, {"which", online.best_epoch}};
+  }
+  return json;
+}
+
+nlohmann::ordered_json json_of(const Pooled& pooled) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const auto& row : pooled.rows) {
+    rows.push_back({{"variant", row.variant},
+                    {"interquartile_mean", row.middle},
+                    {"interval", {row.low, row.high}},
+                    {"improvement", nullptr}});
+    if (!row.improvement) continue;
+    rows.back()["improvement"] = {{"probability", *row.improvement},
+                                  {"interval", {row.improvement_low, row.improvement_high}}};
+  }
+  return {{"metric", pooled.metric},
+          {"reference", pooled.reference},
+          {"data_sets", pooled.data_sets},
+          {"rows", rows}};
 }
 
 }  // namespace
@@ -120,14 +148,19 @@ std::string render_json(const std::vector<ComparisonTable>& tables) {
                       {"n", row.n},
                       {"metrics", metrics},
                       {"unfinished", unfinished}});
+      for (const auto& [seed, effort] : row.efforts)
+        rows.back()["effort"][std::to_string(seed)] = json_of(effort);
     }
     Json measures = Json::object();
     for (const auto& metric : table.metrics) measures[metric] = json_of(table.measures.at(metric));
     out["tables"].push_back({{"protocol", table.protocol},
                              {"reference", table.reference},
                              {"measures", measures},
-                             {"rows", rows}});
+                             {"rows", rows},
+                             {"notes", nlohmann::ordered_json::array()}});
+    for (const auto& note : notes(table)) out["tables"].back()["notes"].push_back(note);
   }
+  for (const auto& pooled : pool(tables)) out["across_data_sets"].push_back(json_of(pooled));
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -14,7 +14,7 @@ namespace foil {
 std::string render_csv(const std::vector<ComparisonTable>& tables);
 
 // {"tables": [{"protocol", "reference", "measures": {"knn": {"title", "unit", "digits", "better", ...}, ...},
-// "rows": [...]}]}
+// "rows": [...], "notes": [...]}], "across_data_sets": [...]}, the last of several data sets only
 std::string render_json(const std::vector<ComparisonTable>& tables);
 
 }  // namespace foil

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Seconds, samples and memory of trials, and their numbers while they trained.
+#include "study/effort.h"
+
+#include "run/cost.h"
+#include "run/file.h"
+#include "run/json.h"
+#include "run/text.h"
+
+#include <foil/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace foil {
+namespace {
+
+// Only rows with a protocol were measured on data, so most lines need no parsing.
+std::map<std::string, Online> read_online(const std::string& folder, const TrialResults& results) {
+  std::map<std::string, Online> online;
+  const std::string path = folder + "/metrics.jsonl";
+  if (!std::filesystem::is_regular_file(path)) return online;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.find(".protocol\"") == std::string::npos) continue;
+    const auto row = parse_json_or_null(line);
+    if (!row.is_object()) continue;
+    for (const auto& [metric, value] : results.metrics) {
+      const auto told = results.measures.find(metric);
+      const Measure measure = told == results.measures.end() ? measure_of_old(metric) : told->second;
+      if (!measure.headline || measure.better == Better::neither || !row.contains(metric + ".protocol"))
+        continue;
+      const auto number = row.value(metric, nlohmann::json()), epoch = row.value("epoch", nlohmann::json());
+      if (!number.is_number() || !epoch.is_number_integer()) continue;
+      const auto [at, first] = online.try_emplace(metric);
+      at->second.last = number;
+      if (!first && !is_better(measure, number, at->second.best)) continue;
+      at->second.best = number;
+      at->second.best_epoch = epoch.get<int64_t>() + 1;
+    }
+  }
+  return online;
+}
+
+// "80.1 ± 0.2" of one number of each trial that has it. `text` is given what to write and the mean.
+template <class Take>
+std::string over_trials(const TableRow& row, const Take& take,
+                        const std::function<std::string(double, double)>& text) {
+  BySeed values;
+  for (const auto& [seed, effort] : row.efforts) {
+    if (const std::optional<double> value = take(effort)) values[seed] = *value;
+  }
+  if (values.empty()) return "";
+  const double centre = mean(values);
+  return text(centre, centre) + (values.size() > 1 ? " ± " + text(sample_std(values), centre) : "");
+}
+
+std::optional<double> known(double value) { return value > 0 ? std::optional(value) : std::nullopt; }
+
+std::string seconds_text(double seconds, double mean) {
+  return fmt::format("{:.{}f}", seconds, mean < 10 ? 1 : 0);
+}
+
+// The best epochs of the trials: "7", "6 to 8".
+std::string epochs_text(const TableRow& row, const std::string& metric) {
+  int64_t low = 0, high = 0;
+  for (const auto& [seed, effort] : row.efforts) {
+    const auto at = effort.online.find(metric);
+    if (at == effort.online.end()) continue;
+    low = low == 0 ? at->second.best_epoch : std::min(low, at->second.best_epoch);
+    high = std::max(high, at->second.best_epoch);
+  }
+  if (high == 0) return "";
+  return low == high ? std::to_string(low) : fmt::format("{} to {}", low, high);
+}
+
+bool has_online(const ComparisonTable& table, const std::string& metric) {
+  return std::any_of(table.rows.begin(), table.rows.end(), [&](const TableRow& row) {
+    return std::any_of(row.efforts.begin(), row.efforts.end(),
+                       [&](const auto& effort) { return effort.second.online.contains(metric); });
+  });
+}
+
+}  // namespace
+
+Effort read_effort(const std::string& folder, double seconds, const TrialResults& results) {
+  Effort effort{seconds, 0, 0, read_online(folder, results)};
+  try {
+    if (const auto cost = read_cost(folder))
+      effort = {cost->seconds, cost->samples, cost->peak_memory, std::move(effort.online)};
+  } catch (const Error&) {
+  }
+  return effort;
+}
+
+std::vector<std::vector<std::string>> effort_grid(const ComparisonTable& table) {
+  std::vector<std::string> metrics;
+  for (const auto& metric : table.headline)
+    if (has_online(table, metric)) metrics.push_back(metric);
+  std::vector<std::vector<std::string>> lines = {{"variant", "seconds", "samples", "peak memory"}};
+  for (const auto& metric : metrics) {
+    const std::string title = heading(table.measures.at(metric));
+    lines[0].insert(lines[0].end(), {title + ", last epoch", "best epoch", "which"});
+  }
+  for (const auto& row : table.rows) {
+    if (row.efforts.empty()) continue;
+    auto& line = lines.emplace_back();
+    line.push_back(printable(row.name));
+    line.push_back(over_trials(
+        row, [](const Effort& effort) { return known(effort.seconds); }, seconds_text));
+    int64_t samples = 0, memory = 0;
+    for (const auto& [seed, effort] : row.efforts) {
+      samples = std::max(samples, effort.samples);
+      memory = std::max(memory, effort.peak_memory);
+    }
+    line.push_back(samples > 0 ? fmt::format("{}", fmt::group_digits(samples)) : "");
+    line.push_back(memory > 0 ? readable_bytes(memory) : "");
+    for (const auto& metric : metrics) {
+      const auto text = [&](double value, double) { return value_text(table.measures.at(metric), value); };
+      const auto part = [&](double Online::*which) {
+        return over_trials(
+            row,
+            [&](const Effort& effort) {
+              const auto at = effort.online.find(metric);
+              return at == effort.online.end() ? std::nullopt : std::optional(at->second.*which);
+            },
+            text);
+      };
+      line.insert(line.end(), {part(&Online::last), part(&Online::best), epochs_text(row, metric)});
+    }
+  }
+  const bool empty = std::all_of(lines.begin() + 1, lines.end(), [](const auto& line) {
+    return std::all_of(line.begin() + 1, line.end(), [](const auto& cell) { return cell.empty(); });
+  });
+  if (empty) lines.clear();
+  return lines;
+}
+
+std::vector<std::string> effort_notes(const ComparisonTable& table) {
+  if (effort_grid(table).empty()) return {};
+  std::vector<std::string> notes = {
+      "Seconds of training and evaluation; peak memory of the process, or of the device where that is no "
+      "CPU."};
+  if (std::any_of(table.headline.begin(), table.headline.end(),
+                  [&](const auto& metric) { return has_online(table, metric); }))
+    notes.push_back(
+        "Last and best epoch: on a part of the data while training. The best epoch was chosen by the number "
+        "itself, so it is no result.");
+  return notes;
+}
+
+}  // namespace foil
