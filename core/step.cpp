@@ -3,6 +3,7 @@
 #include "step.h"
 
 #include "api/loss_tensors.h"
+#include "model/pass.h"
 #include "run/safetensors.h"
 
 #include <fmt/format.h>
@@ -12,10 +13,10 @@
 
 namespace foil {
 
-std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16) {
+std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16,
+                                      int64_t pieces) {
   if (!momentum) return {};
-  torch::NoGradGuard no_grad;
-  return momentum->forward(Views(views.begin(), views.begin() + full_views), bf16).z;
+  return encode(*momentum, Views(views.begin(), views.begin() + full_views), bf16, pieces).z;
 }
 
 namespace {

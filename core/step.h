@@ -14,7 +14,9 @@
 namespace foil {
 
 // z of the momentum model on the first `full_views` views, without gradient: V' x [B, D]; empty without one.
-std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16);
+// `pieces`: see Pass.
+std::vector<Tensor> target_embeddings(Model* momentum, const Views& views, int64_t full_views, bool bf16,
+                                      int64_t pieces = 1);
 
 // All that any loss may see of this step, as the heads give it; but for queues. Of a graph, all of whose
 // nodes every rank encodes, the rows of the global batch.

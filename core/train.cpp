@@ -8,10 +8,10 @@
 #include "evaluate/collapse.h"
 #include "experiment/evaluation.h"
 #include "experiment/needs.h"
+#include "model/pass.h"
 #include "model/schedule.h"
 #include "model/weights.h"
 #include "ranks/agree.h"
-#include "ranks/reducer.h"
 #include "step.h"
 
 #include <fmt/format.h>
@@ -116,11 +116,12 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
     result.time.mark("augment");
 
     // 4. Embeddings, the targets of the momentum tower, and the losses on them.
-    const Tower::Output out = model.forward(views, plan.run.bf16());
+    const int64_t pieces = pieces_of(batch.global.size(0), world->world_size(), plan.train.micro_batch);
+    Pass pass(model, views, plan.run.bf16(), pieces);
     const std::vector<Tensor> targets =
-        target_embeddings(momentum, views, plan.views.full_views(), plan.run.bf16());
+        target_embeddings(momentum, views, plan.views.full_views(), plan.run.bf16(), pieces);
     result.time.mark("encoder");
-    const LossInput heads = step_input(experiment, world, batch, views, out, targets, step);
+    const LossInput heads = step_input(experiment, world, batch, views, pass.out(), targets, step);
     const std::vector<LossInput> inputs = loss_inputs(losses, heads, batch);
     const LossValues values = evaluate_losses(losses, inputs);
     StepValues numbers(losses, inputs, values);
@@ -129,8 +130,7 @@ TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, R
 
     // 5. Gradients, averaged over ranks while they are made. Only for their norm the device is waited for.
     optimizer.zero_grad();
-    reducer.prepare(values.total);
-    if (values.total.requires_grad()) values.total.backward();
+    pass.backward(values.total, reducer);
     model.freeze_last_layers(step / steps_per_epoch);
     const double gradient_norm = optimizer.clip();
     if (step == 0 && gradient_norm == 0)

@@ -7,6 +7,8 @@
 #include "experiment/tower_plan.h"
 #include "model/weights.h"
 
+#include <foil/batch_norm.h>
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -267,6 +269,24 @@ void try_one_sample(Experiment& experiment) {
     require_decoded(experiment.losses[i].loss->needs(), plan.losses[i], decoded);
 }
 
+// What takes its statistics from the batch, by name; empty: nothing does.
+std::string batch_norm_of(const Model& model) {
+  for (const auto& [prefix, tower] : model.named(""))
+    for (const auto& part : tower->named_modules("", /*include_self=*/false))
+      if (dynamic_cast<const BatchNorm*>(part.value().get()) && part.value()->is_training())
+        return prefix + part.key();
+  return {};
+}
+
+void require_pieces(const MicroBatchOptions& options, const Model& model, const Dataset& data) {
+  if (options.micro_batch == 0) return;
+  if (data.nodes(Split::train).defined())
+    refuse("train.micro_batch", options.micro_batch, "0, as a graph is encoded whole");
+  if (const std::string norm = batch_norm_of(model); !norm.empty() && !options.ghost_batch_norm)
+    refuse("train.micro_batch", options.micro_batch,
+           "0, or train.ghost_batch_norm = true, as " + norm + " takes its statistics from the batch");
+}
+
 void add_predictors(const Plan& plan, const std::vector<Pipeline::Seen>& modalities, Model& model) {
   std::vector<const Tower*> done;
   for (const Pipeline::Seen& one : modalities) {
@@ -321,6 +341,7 @@ Experiment construct(Plan given, at::Device device) {
     require_weights(experiment.losses[i].loss->needs(), plan.losses[i], *experiment.model);
   for (const Model::Part& part : experiment.model->parts()) move_to(*part.tower, device, experiment.dtype);
   try_one_sample(experiment);
+  require_pieces(plan.train, *experiment.model, *experiment.dataset);
   return experiment;
 }
 

@@ -238,6 +238,8 @@ Plan check_all(Tables& tables, const Node& root, const FindComponent& find) {
   read_views(tables, root, find, plan);
   read_towers(tables, find, plan);
   tables.read("momentum", plan.momentum);
+  tables.read("train", plan.train);
+  plan.train.check();
   read_losses(tables, root, find, plan);
   read_optimizer(tables, root, plan.optimizer);
   tables.read("schedule", plan.schedule);

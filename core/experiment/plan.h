@@ -10,6 +10,7 @@
 #include "evaluate/evaluate.h"
 #include "model/momentum.h"
 #include "model/optimizer.h"
+#include "model/pass.h"
 #include "model/queue.h"
 #include "model/schedule.h"
 #include "model/tower.h"
@@ -121,6 +122,7 @@ struct Plan {
   TowerPlan tower;                // of the plain keys
   std::vector<TowerPlan> towers;  // of the sub-tables, in the order of the file
   MomentumOptions momentum;
+  MicroBatchOptions train;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   EvaluateOptions evaluate;

@@ -69,11 +69,11 @@ GradientReducer::GradientReducer(const std::vector<std::pair<std::string, at::Te
 
 GradientReducer::~GradientReducer() = default;
 
-void GradientReducer::prepare(const at::Tensor& loss) {
+void GradientReducer::prepare(at::TensorList outputs) {
   if (!buckets_) return;
   Quiet quiet;
   c10::WarningUtils::WarningHandlerGuard guard(&quiet);
-  buckets_->reducer->prepare_for_backward({loss});
+  buckets_->reducer->prepare_for_backward(outputs.vec());
 }
 
 }  // namespace foil

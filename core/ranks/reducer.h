@@ -22,9 +22,9 @@ class GradientReducer {
   GradientReducer(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
                   std::shared_ptr<World> world);
   ~GradientReducer();
-  // Between forward and backward, every step. After loss.backward() the gradients of all ranks are the
-  // average.
-  void prepare(const at::Tensor& loss);
+  // Between forward and the step's last backward from `outputs`. After it the gradients of all ranks are the
+  // average, with what backward passes before it added up in them.
+  void prepare(at::TensorList outputs);
 
  private:
   struct Buckets;

@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[optimiser]\nname = \"sgd\"\n"}},
              "e.toml:11:2: unknown key optimiser. "
              "Known keys: run, data, sampler, views, augment, encoder, head, predictor, model, momentum, "
-             "loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. "
+             "train, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. "
              "Did you mean 'optimizer'?"},
         Case{"UnknownKeyInRun",
              {{"e.toml", "[run]\nsteps = 1\nsede = 3\n" + data_table + encoder_table + loss_table}},
@@ -197,6 +197,20 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", run_table + data_table + encoder_table +
                              "[[loss]]\nname = \"mochi\"\nqueue_length = 8\nhardest = 9\n"}},
              "e.toml:12:11: loss.hardest = 9, allowed: at most queue_length = 8."},
+        Case{"MicroBatchesBesideBatchNorm",
+             {{"e.toml", good + "[train]\nmicro_batch = 4\n"}},
+             "e.toml:12:15: train.micro_batch = 4, allowed: 0, or train.ghost_batch_norm = true, as "
+             "encoder.bn1 takes its statistics from the batch."},
+        Case{"GhostBatchNormWithoutMicroBatches",
+             {{"e.toml", good + "[train]\nghost_batch_norm = true\n"}},
+             "e.toml:12:20: train.ghost_batch_norm = true, allowed: false, or true with train.micro_batch > "
+             "0."},
+        Case{"MicroBatchesOfAGraph",
+             {{"e.toml", run_table +
+                             "[data]\nname = \"synthetic_graph\"\nbatch_size = 0\n[encoder]\n"
+                             "name = \"gcn\"\n" +
+                             loss_table + "[train]\nmicro_batch = 4\n"}},
+             "e.toml:11:15: train.micro_batch = 4, allowed: 0, as a graph is encoded whole."},
         Case{"MomentumAboveOne",
              {{"e.toml", good + "[momentum]\nvalue = 1.5\n"}},
              "e.toml:12:9: momentum.value = 1.5, allowed: a number from 0 to 1."},
