@@ -6,12 +6,25 @@
 
 #include <foil/error.h>
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 namespace foil {
+namespace {
+
+// In bytes, since this program began: what getrusage() says has in it what the process was before, which is
+// the study that started it.
+int64_t peak_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    int64_t kibibytes = 0;
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  return 0;
+}
+
+}  // namespace
 
 std::optional<Cost> read_cost(const std::string& folder) {
   const std::string path = folder + "/cost.json";
@@ -30,9 +43,7 @@ void CostRecord::write(int64_t samples, int64_t device_memory) const {
     before = read_cost(folder_).value_or(before);
   } catch (const Error&) {  // what is damaged is not known, and no reason to lose a run
   }
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const int64_t memory = device_memory > 0 ? device_memory : static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  const int64_t memory = device_memory > 0 ? device_memory : peak_of_this_process();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   write_atomically(folder_ + "/cost.json",
                    dump_json({{"seconds", before.seconds + seconds},
