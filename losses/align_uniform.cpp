@@ -14,6 +14,7 @@
 //   [[loss]]
 //   name = "align_uniform"
 //   uniformity_weight = 0.5
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
@@ -57,15 +58,15 @@ class AlignUniform final : public foil::Loss {
   }
 
   // The value of the global batch, on every rank.
-  Tensor uniformity(const LossInput& input, int64_t v) const {
-    const Tensor& x = input.z[static_cast<size_t>(v)];  // [B, D]
-    const Tensor all = input.everyone(v);               // [N, D]
+  Tensor uniformity(const LossInput& input, size_t v) const {
+    const Tensor& x = input.z[v];  // [B, D]
     const int64_t global = input.global_batch();
     if (global < 2) return torch::zeros({}, x.options());  // no pairs
-    const Tensor squared =
-        x.square().sum(1, true) + all.square().sum(1) - 2 * torch::matmul(x, all.t());  // [B, N]
-    const Tensor rows =
-        foil::masked_logsumexp(-options_.uniformity_scale * squared, input.other_samples());  // [B]
+    const double t = options_.uniformity_scale;
+    foil::contrast::Pairs pairs = foil::contrast::within(input, x, 2 * t);
+    for (foil::contrast::Side* side : {&pairs.row, &pairs.column})
+      if (side->data.defined()) side->offset = -t * side->data.square().sum(1);
+    const Tensor rows = foil::contrast::reduce(pairs, {foil::contrast::lse()})[0];  // [B]
     return input.gather(rows).logsumexp(0) -
            std::log(static_cast<double>(global) * static_cast<double>(global - 1));
   }

@@ -21,10 +21,12 @@
 //   [[loss]]
 //   name = "mv_dhel"
 //   temperature = 0.5
+#include <foil/contrast.h>
 #include <foil/plugin.h>
 
 namespace {
 
+namespace contrast = foil::contrast;
 using foil::LossInput;
 using foil::Tensor;
 
@@ -82,15 +84,10 @@ class MVDHEL final : public foil::Loss {
     return torch::stack(others).logsumexp(0);
   }
 
-  // Log-sum-exp of local rows a against the rows of every other sample in `candidates` ([views N, D]): [B].
-  Tensor repulsion(const LossInput& input, const Tensor& a, const Tensor& candidates, int64_t views) const {
-    return foil::masked_logsumexp(torch::matmul(a, candidates.t()) / options_.temperature,
-                                  input.other_samples(views));
-  }
-
   // D of local rows against the same rows of all samples: [B].
   Tensor energy(const LossInput& input, const Tensor& a) const {
-    const Tensor d = repulsion(input, a, input.gather(a), 1);
+    const Tensor d =
+        contrast::reduce(contrast::within(input, a, 1 / options_.temperature), {contrast::lse()})[0];
     return torch::where(d.isneginf(), torch::zeros_like(d), d);
   }
 
@@ -105,17 +102,16 @@ class MVDHEL final : public foil::Loss {
   }
 
   Tensor anchor_softmax(const LossInput& input) const {
-    std::vector<Tensor> terms;
-    for (size_t v = 0; v < input.z.size(); ++v) {
-      std::vector<Tensor> others;
-      for (size_t u = 0; u < input.z.size(); ++u) {
-        if (u != v) others.push_back(input.everyone(static_cast<int64_t>(u)));
-      }
-      const Tensor push =
-          repulsion(input, input.z[v], torch::cat(others), static_cast<int64_t>(others.size()));
-      terms.push_back(foil::softplus(push - positives(input, v)));  // [B]
-    }
-    return input.mean(torch::stack(terms));
+    const int64_t views = static_cast<int64_t>(input.z.size());
+    contrast::Pairs pairs = contrast::among(input, 1 / options_.temperature);
+    pairs.segments.assign(input.z.size(), input.global_batch());
+    const Tensor each = contrast::reduce(pairs, {contrast::lse()})[0];  // [V B, V], by view
+    const Tensor own = torch::eye(views, each.options().dtype(torch::kBool))
+                           .repeat_interleave(each.size(0) / views, 0);   // [V B, V]
+    const Tensor push = foil::masked_logsumexp(each, own.logical_not());  // [V B]
+    std::vector<Tensor> pull;
+    for (size_t v = 0; v < input.z.size(); ++v) pull.push_back(positives(input, v));
+    return input.mean(foil::softplus(push - torch::cat(pull)));
   }
 
   Options options_;

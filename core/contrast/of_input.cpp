@@ -24,6 +24,12 @@ Pairs between(const LossInput& input, int64_t a, int64_t b, Scale scale) {
           .scale = std::move(scale)};
 }
 
+Pairs within(const LossInput& input, const Tensor& rows, Scale scale) {
+  Pairs pairs{.row = {.data = rows, .id = own_positions(input)}, .scale = std::move(scale)};
+  if (input.ranks->world_size() > 1) pairs.column = {.data = input.gather(rows), .id = positions(input)};
+  return pairs;
+}
+
 Pairs among(const LossInput& input, Scale scale, LeftOut left_out) {
   const int64_t views = static_cast<int64_t>(input.z.size()), samples = input.global_batch();
   const int64_t step = left_out == LeftOut::sample ? 0 : samples;  // between the ids of a sample's views

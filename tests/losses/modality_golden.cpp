@@ -39,10 +39,11 @@ Tensors clip(const Case& test) {
   return image_and_text(test, run(*scaled_loss(test, "clip"), image_text(test)));
 }
 
-// At near duplicates the gradient of the scale is 1e-8, the difference of two sums of about 1: rounding alone
-// puts the published number 2.5e-9 of itself away from what 60 digits give.
+// At near duplicates the gradient of the scale is 1e-8, the difference of two sums of about 1, so that 1e-15
+// of these is 1e-7 of it: the published number is 2.5e-9 of itself away from what 60 digits give, sums in
+// other orders more.
 double clip_tolerance(const std::string& name, const nlohmann::json& params) {
-  return params.at("inputs") == "dup" && name == "grad.logit_scale" ? 3e-8 : 1e-9;
+  return params.at("inputs") == "dup" && name == "grad.logit_scale" ? 2e-7 : 1e-9;
 }
 
 const Register of_clip("clip", {"clip", clip, {}, clip_tolerance});

@@ -37,6 +37,8 @@
 //   SogCLR     reduce(pairs, {lse()}): the estimate moves in the log domain, and the weights of its gradient
 //              are what comes back through the LSE.
 //   iSogCLR    row.scale = 1 / temperatures, [B], with gradient.
+//   Uniformity within(input, input.z[v], 2 t) with row.offset = column.offset = -t |x|^2: the squared
+//              distances, t times; reduce(pairs, {lse()}).
 //   HCL        reduce(pairs, {lse().times(1 + beta), lse().times(beta)}): channels of other slopes.
 //   Multi-view among(...) with pairs.segments = {N, N, N}: one LSE per row and view, [V B, V].
 //
@@ -132,6 +134,9 @@ FOIL_API Tensor mean_sum(const Pairs& pairs, Phi phi, Which which = Which::all);
 // This rank's rows of view a with all ranks' rows of view b, each without its own sample: ids are positions
 // in the global batch.
 FOIL_API Pairs between(const LossInput& input, int64_t a, int64_t b, Scale scale);
+// These rows of this rank, one a sample [B, D], with those of all ranks [N, D], each without its own. On one
+// rank rows and columns are the same tensor.
+FOIL_API Pairs within(const LossInput& input, const Tensor& rows, Scale scale);
 // All views of this rank, one after another [V B, D], with those of all ranks [V N, D]. Left out is a row's
 // own sample in every view, or the row itself alone.
 enum class LeftOut { sample, itself };
