@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// golden [--require A,B] FOLDER...: compares every *.safetensors of the folders that has a mapping with what
-// our losses give. A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error state_error`; error =
-// max |difference| / max(max |reference|, 1e-12). The last line counts. Exit 0 only when nothing fails,
-// something was found, and every required loss has a mapping.
+// golden [--require A,B] [--tiles|--blocks] FOLDER...: compares every *.safetensors of the folders that has a
+// mapping with what our losses give. A line a file: `ok|FAIL|unknown FILE_STEM value_error gradient_error
+// state_error`; error = max |difference| / max(max |reference|, 1e-12). The last line counts. Exit 0 only
+// when nothing fails, something was found, and every required loss has a mapping. Sums over pairs are made as
+// anywhere, or by tiles of 3 x 5, or by blocks of 3 rows as on a GPU.
 #include "tests/support/golden.h"
 
+#include "contrast/plan.h"
 #include "plugins/loader.h"
 #include "run/safetensors.h"
 
@@ -76,18 +78,24 @@ std::string printed(double error) { return error < 0 ? "-" : fmt::format("{:.2e}
 int main(int argc, char** argv) {
   std::vector<std::string> folders;
   std::set<std::string> required;
+  foil::contrast::Tiling tiling;
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--require" && i + 1 < argc) {
       std::istringstream list(argv[++i]);
       for (std::string name; std::getline(list, name, ',');) required.insert(name);
+    } else if (std::string(argv[i]) == "--tiles") {
+      tiling = {.rows = 3, .columns = 5, .cached = false};
+    } else if (std::string(argv[i]) == "--blocks") {
+      tiling = {.rows = 3, .plain = true};
     } else {
       folders.push_back(argv[i]);
     }
   }
   if (folders.empty()) {
-    fmt::print(stderr, "usage: golden [--require A,B] FOLDER...\n");
+    fmt::print(stderr, "usage: golden [--require A,B] [--tiles|--blocks] FOLDER...\n");
     return 2;
   }
+  const foil::contrast::TilingScope scope(tiling);
   int passed = 0, failed = 0, unknown = 0;
   try {
     for (const foil::Refused& refused :
