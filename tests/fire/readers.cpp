@@ -126,7 +126,8 @@ Reader reader_of(const std::string& name) {
       {"score", read_embeddings}, {"idx", read_dataset},         {"cifar10", read_dataset},
       {"cifar100", read_dataset}, {"stl10", read_dataset},       {"png", read_dataset},
       {"jpeg", read_dataset},     {"digits", read_dataset},      {"emoji", read_dataset},
-      {"pairs", read_dataset},    {"embeddings", read_dataset}};
+      {"pairs", read_dataset},    {"embeddings", read_dataset},  {"graph", read_dataset},
+      {"graph_csv", read_dataset}};
   const auto it = readers.find(name);
   if (it == readers.end()) fail(Exit::usage, "foil_readers: unknown reader '", name, "'.");
   return it->second;

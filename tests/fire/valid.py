@@ -10,7 +10,8 @@ import subprocess
 import zlib
 
 HEAD = '[run]\nsteps = 1\nthreads = 1\n'
-TAIL = ('[encoder]\nname = "small_cnn"\nwidths = [4]\n[head]\ndims = [4]\n[[loss]]\nname = "infonce"\n'
+SMALL = 'name = "small_cnn"\nwidths = [4]'
+TAIL = (f'[encoder]\n{SMALL}\n[head]\ndims = [4]\n[[loss]]\nname = "infonce"\n'
         '[evaluate]\nlinear = false\nneighbours = 1\n')
 
 # 8x8, with the tables of quality 40: baseline, and progressive.
@@ -37,8 +38,8 @@ def noise(count, low=0, high=255):
     return bytes(draw.randint(low, high) for _ in range(count))
 
 
-def experiment(path, data, more=""):
-    write(path / "e.toml", HEAD + f"[data]\n{data}\nbatch_size = 4\n" + more + TAIL)
+def experiment(path, data, more="", encoder=SMALL):
+    write(path / "e.toml", HEAD + f"[data]\n{data}\nbatch_size = 4\n" + more + TAIL.replace(SMALL, encoder))
 
 
 def idx(sizes, payload, type=8):
@@ -150,8 +151,7 @@ def make_emoji(path):
 
 def make_pairs(path):
     experiment(path, 'name = "pairs"\npath = "data"\ngroup = "id"\nmax_bytes = 20',
-               '[views]\nof = ["query", "document"]\n[[augment]]\nname = "hashed_ngrams"\n')
-    write(path / "e.toml", (path / "e.toml").read_text().replace('name = "small_cnn"\nwidths = [4]', 'name = "text_bag"'))
+               '[views]\nof = ["query", "document"]\n[[augment]]\nname = "hashed_ngrams"\n', 'name = "text_bag"')
     rows = [{"id": i % 3, "query": f"what {i}", "document": f"gr\u00fc\u00df {i}, a \"longer\" text\n", "more": [None, {"x": 1.5}]} for i in range(8)]
     write(path / "data/train.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write(path / "data/validation.jsonl.gz", gzip.compress(json.dumps(rows[0]).encode(), mtime=0))
@@ -165,12 +165,36 @@ def npy(shape, data, kind="<f4"):
 
 
 def make_embeddings(path):
-    experiment(path, 'name = "embeddings"\npath = "data"', '[views]\nof = ["image", "text"]\n')
-    write(path / "e.toml", (path / "e.toml").read_text().replace('name = "small_cnn"\nwidths = [4]', 'name = "mlp"\nwidths = []'))
+    experiment(path, 'name = "embeddings"\npath = "data"', '[views]\nof = ["image", "text"]\n', 'name = "mlp"\nwidths = []')
     write(path / "data/train.safetensors", safetensors({"image": floats(8, 4), "text": floats(8, 4), "label": integers(*[i % 3 for i in range(8)])}))
     write(path / "data/test.image.npy", npy("6, 4", struct.pack("<24f", *range(24))))
     write(path / "data/test.text.npy", npy("6, 4", struct.pack("<24d", *range(24)), "<f8"))
     write(path / "data/test.label.npy", npy("6,", struct.pack("<6q", 0, 1, 2, 0, 1, -1), "<i8"))
+
+
+ENDS = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 0), (2, 2)]
+
+
+def graph_experiment(path, data):
+    experiment(path, data + "\nundirected = true\nrow_normalise = true", encoder='name = "gcn"\nwidths = [4]')
+
+
+def make_graph(path):
+    graph_experiment(path, 'name = "graph"\npath = "a.safetensors"')
+    ends = [node for side in zip(*ENDS) for node in side]
+    write(path / "a.safetensors", safetensors({
+        "x_indices": ("I64", [2, 8], struct.pack("<16q", *range(8), *[i % 3 for i in range(8)])), "x_values": floats(8), "x_shape": integers(8, 3),
+        "edge_index": ("I64", [2, len(ENDS)], struct.pack(f"<{len(ends)}q", *ends)), "edge_weight": floats(len(ENDS)),
+        "y": integers(*[i % 3 for i in range(8)]), "train_index": integers(0, 1, 2), "val_index": integers(3), "test_index": integers(4, 5, 6, 7)}))
+
+
+def make_graph_csv(path):
+    graph_experiment(path, 'name = "graph_csv"\npath = "data"')
+    write(path / "data/raw/edge.csv.gz", gzip.compress("".join(f"{a},{b}\n" for a, b in ENDS).encode(), mtime=0))
+    write(path / "data/raw/node-feat.csv", "".join(f"{i / 4},-{i}e-1,1\n" for i in range(8)))
+    write(path / "data/raw/node-label.csv", "".join(f"{i % 3}\n" for i in range(8)))
+    for name, nodes in ("train", "0\n1\n2\n"), ("valid", "3\n"), ("test", "4\n5\n6\n7\n"):
+        write(path / f"data/split/time/{name}.csv", nodes)
 
 
 def make_safetensors(path):
@@ -216,7 +240,8 @@ def make_plugin(path, source, build):
 
 PLAIN = {"toml": make_toml, "idx": make_idx, "cifar10": make_cifar10, "cifar100": make_cifar100, "stl10": make_stl10,
          "png": make_png, "jpeg": make_jpeg, "digits": make_digits, "emoji": make_emoji,
-         "pairs": make_pairs, "embeddings": make_embeddings, "safetensors": make_safetensors, "score": make_score}
+         "pairs": make_pairs, "embeddings": make_embeddings, "graph": make_graph, "graph_csv": make_graph_csv,
+         "safetensors": make_safetensors, "score": make_score}
 WRITTEN = {"study": make_study, "records": make_records, "checkpoint": make_checkpoint, "plugin": make_plugin}
 
 
