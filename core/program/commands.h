@@ -43,6 +43,8 @@ struct AblateOptions : CommonOptions {
   bool dry_run = false;
   bool restart = false;
   int nproc = 1;
+  int parallel = 1;                    // trials at a time
+  int per_gpu = 1;                     // of these, on one CUDA device
   std::vector<std::string> passed_on;  // arguments for the trials' processes
 };
 int ablate_command(const AblateOptions& options);

@@ -2,11 +2,15 @@
 // The affinity mask and the quotas of control groups, as the kernel tells them.
 #include "program/cores.h"
 
+#include <foil/error.h>
+
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -59,6 +63,18 @@ double least_quota(const fs::path& root) {
   return least;
 }
 
+// What FOIL_CORES says.
+double share() {
+  const char* text = std::getenv("FOIL_CORES");
+  if (!text || !*text) return kNoLimit;
+  int cores = 0;
+  const char* end = text + std::strlen(text);
+  const auto [read, error] = std::from_chars(text, end, cores);
+  if (error != std::errc() || read != end || cores < 1)
+    fail(Exit::usage, "FOIL_CORES = ", text, ", allowed: an integer > 0.");
+  return cores;
+}
+
 }  // namespace
 
 int usable_cores(const std::string& root) {
@@ -66,7 +82,7 @@ int usable_cores(const std::string& root) {
   int cores = static_cast<int>(
       std::thread::hardware_concurrency());  // more than a mask of this type can hold, or no mask
   if (::sched_getaffinity(0, sizeof mask, &mask) == 0) cores = CPU_COUNT(&mask);
-  const double quota = std::ceil(least_quota(root));
+  const double quota = std::min(std::ceil(least_quota(root)), share());
   return std::max(1, quota < cores ? static_cast<int>(quota) : cores);
 }
 

@@ -8,18 +8,15 @@
 #include "plugins/folders.h"
 #include "program/commands.h"
 #include "program/environment.h"
+#include "program/options.h"
+#include "program/streams.h"
 #include "run/text.h"
 
 #include <CLI/CLI.hpp>
 #include <c10/util/Logging.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <torch/types.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <functional>
 #include <sstream>
@@ -101,17 +98,6 @@ class Plugins {
   std::vector<std::string> folders_;
   std::vector<foil::Refused> refused_;
 };
-
-// Makes the standard streams safe to write to: one that is closed leads to /dev/null, so that no file of a
-// run takes its place, and a reader that goes away (`foil train ... | head -1`) ends nothing. Before any file
-// is opened.
-void guard_standard_streams() {
-  for (int stream = 0; stream <= 2; ++stream) {
-    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF)
-      ::open("/dev/null", O_RDWR);  // takes the lowest number that is free
-  }
-  ::signal(SIGPIPE, SIG_IGN);
-}
 
 // The verbs, a method each: its options and what it does.
 class CommandLine {
@@ -205,11 +191,7 @@ class CommandLine {
       train_.arguments = arguments_;
       return foil::train_command(train_);
     });
-    verb->add_option("FILE", train_.file, "experiment file")->required();
-    verb->add_option("--nproc", train_.nproc, "start this many ranks on this machine")
-        ->check(CLI::Range(1, 1024));
-    verb->add_option("--trial", train_.trial, "which trial of a file with [sweep]; the first one");
-    verb->add_flag("--restart", train_.restart, "begin anew; an existing run folder is kept aside");
+    foil::add_options(*verb, train_);
     add_common(verb, train_);
   }
 
@@ -224,9 +206,7 @@ class CommandLine {
       evaluate_.find = plugins_.finder();
       return foil::evaluate_command(evaluate_);
     });
-    verb->add_option("RUN", evaluate_.run, "run folder")->required();
-    verb->add_option("--checkpoint", evaluate_.checkpoint, "a checkpoint of it; the newest");
-    verb->add_option("--out", evaluate_.out, "file of the numbers; evaluation-stepN.json in RUN");
+    foil::add_options(*verb, evaluate_);
     add_common(verb, evaluate_);
   }
 
@@ -247,20 +227,7 @@ class CommandLine {
       ablate_.passed_on = passed_on();
       return foil::ablate_command(ablate_);
     });
-    verb->add_option("FILE", ablate_.file, "experiment file with [sweep]")->required();
-    verb->add_flag("--dry-run", ablate_.dry_run, "list the trials and an estimate");
-    verb->add_flag("--restart", ablate_.restart, "begin the study anew; its folder is kept aside");
-    verb->footer(
-        "[sweep] of FILE:\n"
-        "  seeds = 3\n"
-        "      run.seed and the two that follow it; or a list\n"
-        "  grid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
-        "      every combination: four variants\n"
-        "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
-        "      side by side: two variants\n"
-        "  files = [\"a.toml\", \"b.toml\"]\n"
-        "      the sweeps of these files");
-    verb->add_option("--nproc", ablate_.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
+    foil::add_options(*verb, ablate_);
     add_common(verb, ablate_);
   }
 
@@ -368,29 +335,13 @@ class CommandLine {
   std::string name_;
 };
 
-// The reader of stdout wants no more: `foil compare ... | head`.
-bool reader_has_gone() {
-  pollfd out{STDOUT_FILENO, POLLOUT, 0};
-  return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
-}
-
-// The exit code once everything is printed. What could not be is lost, unless nobody wanted it; only where
-// printing is all that a verb does has the verb failed with it.
-int after_printing(int code, const std::string& verb) {
-  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout);
-  if (!failed || reader_has_gone()) return code;
-  std::fprintf(stderr, "stdout: could not be written; what was to be printed is lost\n");
-  const bool keeps_files = verb == "train" || verb == "ablate" || verb == "evaluate" || verb == "new";
-  return code == 0 && !keeps_files ? static_cast<int>(foil::Exit::failure) : code;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  guard_standard_streams();
+  foil::guard_standard_streams();
   foil::keep_freed_memory();
   try {
-    return after_printing(CommandLine().run(argc, argv), argc > 1 ? argv[1] : "");
+    return foil::after_printing(CommandLine().run(argc, argv), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
     // What fails before the ranks have met fails on all of a machine: one says it.
     return foil::report_failure(error, is_first_here());

@@ -4,14 +4,13 @@
 #include "ranks/spawn.h"
 
 #include "program/cores.h"
+#include "ranks/child.h"
 #include "ranks/failure.h"
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,42 +38,6 @@ std::vector<std::string> without_nproc(const std::vector<std::string>& argv) {
       kept.push_back(argv[i]);
   }
   return kept;
-}
-
-// This process's environment with `changes`.
-std::vector<std::string> environment(const std::map<std::string, std::string>& changes) {
-  std::vector<std::string> result;
-  for (char** entry = environ; *entry; ++entry) {
-    const std::string text = *entry;
-    if (!changes.count(text.substr(0, text.find('=')))) result.push_back(text);
-  }
-  for (const auto& [name, value] : changes) result.push_back(name + "=" + value);
-  return result;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
-// fork and exec, with the descriptor `kept`. The child is the leader of a process group of its own: a Ctrl-C
-// reaches it from here only, not also from the terminal.
-pid_t start(std::vector<std::string> arguments, std::vector<std::string> variables, int kept,
-            const sigset_t& mask) {
-  const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0) fail(Exit::failure, "--nproc: cannot start a process: ", std::strerror(errno), ".");
-  if (child > 0) return child;
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);  // the parent died before the line above
-  sigprocmask(SIG_SETMASK, &mask, nullptr);
-  fcntl(kept, F_SETFD, 0);
-  execve("/proc/self/exe", argv.data(), env.data());
-  _exit(127);
 }
 
 int code_of_stop(int signal) { return static_cast<int>(signal == SIGINT ? Exit::interrupted : Exit::again); }
@@ -185,7 +148,7 @@ int spawn_ranks(int nproc, const std::vector<std::string>& argv, std::chrono::mi
     const int connection = nproc > 1 ? keeper.connect() : -1;  // one rank has nobody to meet
     variables["RANK"] = variables["LOCAL_RANK"] = std::to_string(rank);
     variables["FOIL_STORE"] = std::to_string(connection);
-    family.add(start(arguments, environment(variables), connection, before), rank);
+    family.add(start_child({arguments, variables, connection}, before, "--nproc"), rank);
     ::close(connection);
   }
   if (nproc > 1) keeper.start();

@@ -10,43 +10,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <ostream>
-#include <thread>
+#include <utility>
 
 namespace foil {
 namespace {
-
-// Signs of life of a running trial, twice a minute. One that cannot be written is skipped: the trial matters
-// more.
-class Heartbeat {
- public:
-  Heartbeat(TrialStore& store, const std::string& name)
-      : thread_([&store, name, this](const std::stop_token& stop) {
-          std::unique_lock lock(mutex_);
-          while (
-              !wake_.wait_for(lock, stop, std::chrono::seconds(30), [&] { return stop.stop_requested(); })) {
-            try {
-              store.heartbeat(name);
-            } catch (const Error&) {
-            }
-          }
-        }) {}
-
- private:
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::jthread thread_;  // last: joined before what it uses goes
-};
-
-struct Outcome {
-  int code = 0;
-  std::string reason, results;  // of a failure; of a success
-};
 
 // Of a process that left no word.
 std::string code_text(int code) {
@@ -55,23 +24,19 @@ std::string code_text(int code) {
   return fmt::format("exit code {}", code);
 }
 
-Outcome run_trial(const PlannedTrial& trial, const std::string& folder, const RunTrial& run) {
-  Outcome outcome;
+// The results of a trial that ended well; when there are none, it did not.
+std::string results_of(TrialEnd& end, const std::string& folder) {
+  if (end.code != 0) return "";
   try {
-    outcome.code = run(trial, folder);
-    if (outcome.code == 0) {
-      const std::string path = folder + "/results.json";
-      outcome.results = read_text(path).value_or("");
-      if (outcome.results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
-      parse_results(outcome.results, path);
-    }
+    const std::string path = folder + "/results.json", results = read_text(path).value_or("");
+    if (results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
+    parse_results(results, path);
+    return results;
   } catch (const Error& error) {
-    outcome = {static_cast<int>(error.code()), error.what(), ""};
-  } catch (const std::exception& error) {
-    outcome = {static_cast<int>(Exit::failure), error.what(), ""};
+    end.code = static_cast<int>(error.code());
+    end.reason = error.what();
+    return "";
   }
-  if (outcome.code != 0 && outcome.reason.empty()) outcome.reason = code_text(outcome.code);
-  return outcome;
 }
 
 std::map<std::string, TrialRecord> by_name(const std::vector<TrialRecord>& records) {
@@ -98,41 +63,123 @@ double steps_per_second(const std::vector<TrialRecord>& records) {
   return seconds > 0 ? steps / seconds : 0;
 }
 
-}  // namespace
+// One walk through a study.
+class Walk {
+ public:
+  Walk(const std::vector<PlannedTrial>& trials, TrialRunner& runner, Books& books, std::ostream& log)
+      : trials_(trials), runner_(runner), books_(books), log_(log) {}
 
-int run_study(const std::vector<PlannedTrial>& trials, const RunTrial& run, TrialStore& store,
-              std::ostream& log) {
-  store.plan(trials);
-  const auto known = by_name(store.trials());
-  bool any_failed = false;
-  for (size_t i = 0; i < trials.size(); ++i) {
-    const PlannedTrial& trial = trials[i];
-    const TrialRecord& record = known.at(trial.name);
-    const std::string header =
-        fmt::format("[{}/{}] {} seed {}", i + 1, trials.size(), printable(trial.variant), trial.seed);
-    if (record.state == TrialState::complete) {
-      log << header << ": complete already" << std::endl;
-      continue;
+  int run() {
+    for (;;) {
+      if (stop_ == 0) stop_ = runner_.asked();
+      while (stop_ == 0 && runner_.free()) {
+        const auto turn = books_.next();
+        if (!turn) break;
+        take(*turn);
+      }
+      if (running_.empty() && (stop_ != 0 || !books_.waits())) break;
+      if (auto end = runner_.wait()) ended(std::move(*end));
+      std::vector<std::string> names;
+      for (const auto& [name, turn] : running_) names.push_back(name);
+      books_.sign_of_life(names);
     }
-    log << header << (record.started.empty() ? "" : ", continued") << std::endl;
-    store.start(trial.name);
-    const Outcome outcome = [&] {
-      const Heartbeat heartbeat(store, trial.name);
-      return run_trial(trial, record.folder, run);
-    }();
-    if (outcome.code == 0) {
-      store.complete(trial.name, outcome.results);
-    } else if (outcome.code == static_cast<int>(Exit::interrupted) ||
-               outcome.code == static_cast<int>(Exit::again)) {
-      store.stop(trial.name, outcome.reason);
-      return outcome.code;
-    } else {
-      store.fail(trial.name, outcome.reason);
-      log << header << " failed: " << printable_lines(outcome.reason) << std::endl;
-      any_failed = true;
+    return stop_ != 0 ? stop_ : static_cast<int>(any_failed_ ? Exit::failure : Exit::ok);
+  }
+
+ private:
+  std::string header(size_t i) const {
+    return fmt::format("[{}/{}] {} seed {}", i + 1, trials_.size(), printable(trials_[i].variant),
+                       trials_[i].seed);
+  }
+  void take(const Turn& turn) {
+    static constexpr const char* kSaid[] = {"", ", continued", ": complete already", " failed: "};
+    log_ << header(turn.trial) << kSaid[static_cast<size_t>(turn.state)] << printable_lines(turn.reason)
+         << std::endl;
+    any_failed_ = any_failed_ || turn.state == Turn::State::failed;
+    if (turn.state == Turn::State::complete || turn.state == Turn::State::failed) return;
+    const PlannedTrial& trial = trials_[turn.trial];
+    running_.emplace(trial.name, turn);
+    try {
+      runner_.start(trial, turn.folder);
+    } catch (const Error& error) {
+      ended({trial.name, static_cast<int>(error.code()), error.what()});
+    } catch (const std::exception& error) {
+      ended({trial.name, static_cast<int>(Exit::failure), error.what()});
     }
   }
-  return static_cast<int>(any_failed ? Exit::failure : Exit::ok);
+  void ended(TrialEnd end) {
+    const Turn turn = running_.at(end.name);
+    running_.erase(end.name);
+    const PlannedTrial& trial = trials_[turn.trial];
+    const std::string results = results_of(end, turn.folder);
+    if (end.code == 0) return books_.complete(trial, results);
+    if (end.reason.empty()) end.reason = code_text(end.code);
+    if (is_stop(end.code)) {
+      books_.stop(trial, end.reason);
+      if (stop_ == 0) runner_.ask(stop_ = end.code);
+      return;
+    }
+    books_.fail(trial, end.reason);
+    log_ << header(turn.trial) << " failed: " << printable_lines(end.reason) << std::endl;
+    any_failed_ = true;
+  }
+
+  const std::vector<PlannedTrial>& trials_;
+  TrialRunner& runner_;
+  Books& books_;
+  std::ostream& log_;
+  std::map<std::string, Turn> running_;  // by the trial's name
+  int stop_ = 0;                         // the exit code of a stop
+  bool any_failed_ = false;
+};
+
+}  // namespace
+
+bool is_stop(int code) {
+  return code == static_cast<int>(Exit::interrupted) || code == static_cast<int>(Exit::again);
+}
+
+StoreBooks::StoreBooks(const std::vector<PlannedTrial>& trials, TrialStore& store)
+    : trials_(trials), store_(store) {
+  store_.plan(trials_);
+  known_ = by_name(store_.trials());
+}
+
+std::optional<Turn> StoreBooks::next() {
+  if (next_ == trials_.size()) return std::nullopt;
+  const TrialRecord& record = known_.at(trials_[next_].name);
+  Turn turn{next_++, Turn::State::anew, record.folder};
+  if (record.state == TrialState::complete) {
+    turn.state = Turn::State::complete;
+    return turn;
+  }
+  if (!record.started.empty()) turn.state = Turn::State::continued;
+  store_.start(record.name);
+  return turn;
+}
+
+void StoreBooks::sign_of_life(const std::vector<std::string>& running) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < due_) return;
+  due_ = now + std::chrono::seconds(30);
+  try {
+    for (const std::string& name : running) store_.heartbeat(name);
+  } catch (const Error&) {  // one that cannot be written is skipped: the trials matter more
+  }
+}
+
+void StoreBooks::complete(const PlannedTrial& trial, const std::string& results) {
+  store_.complete(trial.name, results);
+}
+void StoreBooks::fail(const PlannedTrial& trial, const std::string& reason) {
+  store_.fail(trial.name, reason);
+}
+void StoreBooks::stop(const PlannedTrial& trial, const std::string& reason) {
+  store_.stop(trial.name, reason);
+}
+
+int run_study(const std::vector<PlannedTrial>& trials, TrialRunner& runner, Books& books, std::ostream& log) {
+  return Walk(trials, runner, books, log).run();
 }
 
 std::string dry_run(const std::vector<PlannedTrial>& trials, const std::vector<TrialRecord>& known) {

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -38,6 +39,19 @@ inline int64_t rows(const fs::path& run) {
   return static_cast<int64_t>(lines(slurp(run / "metrics.jsonl")).size());
 }
 inline nlohmann::json read_json(const fs::path& path) { return nlohmann::json::parse(slurp(path)); }
+
+// The processes that work in a folder, but for this one.
+inline std::set<pid_t> processes_in(const fs::path& folder) {
+  std::set<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    std::error_code gone;
+    if (name.find_first_not_of("0123456789") == std::string::npos &&
+        fs::read_symlink(entry.path() / "cwd", gone) == folder)
+      found.insert(std::stoi(name));
+  }
+  return found;
+}
 
 class Manners : public ::testing::Test {
  protected:

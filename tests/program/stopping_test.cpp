@@ -5,24 +5,10 @@
 #include <signal.h>
 
 #include <filesystem>
-#include <set>
 
 namespace {
 
 using Stopping = Manners;
-
-// The processes that work in a folder, but for this one.
-std::set<pid_t> processes_in(const fs::path& folder) {
-  std::set<pid_t> found;
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename();
-    std::error_code gone;
-    if (name.find_first_not_of("0123456789") == std::string::npos &&
-        fs::read_symlink(entry.path() / "cwd", gone) == folder)
-      found.insert(std::stoi(name));
-  }
-  return found;
-}
 
 TEST_F(Stopping, CtrlCEndsTheStepAndTheCommandThatItPrintsGoesOnToTheSameEnd) {
   const Outcome stopped = signalled(start_long(5), SIGINT);

@@ -60,5 +60,23 @@ TEST(UsableCores, AreNoMoreThanTheQuotaOfTheGroupOrOfOneAroundIt) {
             1);
 }
 
+TEST(UsableCores, AreNoMoreThanTheShareThatAnotherProcessGave) {
+  EXPECT_EQ(exit_code_of_child([] {
+              ::setenv("FOIL_CORES", "1", 1);
+              return usable_cores();
+            }),
+            1);
+  EXPECT_EQ(exit_code_of_child([] {
+              ::setenv("FOIL_CORES", "1000000", 1);
+              return usable_cores() == mask() ? 0 : 1;
+            }),
+            0);
+  for (const std::string wrong : {"0", "-1", "two", "1.5", "99999999999"}) {
+    ::setenv("FOIL_CORES", wrong.c_str(), 1);
+    EXPECT_EQ(error_of([] { usable_cores(); }), "2 FOIL_CORES = " + wrong + ", allowed: an integer > 0.");
+  }
+  ::unsetenv("FOIL_CORES");
+}
+
 }  // namespace
 }  // namespace foil

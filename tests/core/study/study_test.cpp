@@ -11,7 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
+#include <optional>
+#include <set>
 #include <sstream>
+#include <utility>
 
 using foil::PlannedTrial;
 using foil::TrialRecord;
@@ -26,6 +30,31 @@ const std::vector<PlannedTrial> four = {{"infonce-seed0", "infonce", 0, "a0", 93
                                         {"dcl-seed0", "dcl", 0, "b0", 938},
                                         {"dcl-seed1", "dcl", 1, "b1", 938}};
 const std::string good = R"({"protocol": "p", "metrics": {"knn": 86.5}, "step": 938, "loss": 4.25})";
+
+// Runs each trial where it is started, by a function.
+class InPlace final : public foil::TrialRunner {
+ public:
+  using Run = std::function<int(const PlannedTrial& trial, const std::string& folder)>;
+  explicit InPlace(Run run) : run_(std::move(run)) {}
+  bool free() const override { return !end_; }
+  void start(const PlannedTrial& trial, const std::string& folder) override {
+    end_ = foil::TrialEnd{trial.name, run_(trial, folder)};
+  }
+  std::optional<foil::TrialEnd> wait() override { return std::exchange(end_, std::nullopt); }
+  int asked() const override { return 0; }
+  void ask(int) override {}
+
+ private:
+  Run run_;
+  std::optional<foil::TrialEnd> end_;
+};
+
+int run_study(const std::vector<PlannedTrial>& trials, const InPlace::Run& run, TrialStore& store,
+              std::ostream& log) {
+  InPlace runner(run);
+  foil::StoreBooks books(trials, store);
+  return foil::run_study(trials, runner, books, log);
+}
 
 // Runs that note their order and end as the test says; those not named in `codes` succeed.
 struct FakeRuns {
@@ -44,7 +73,7 @@ struct FakeRuns {
   }
   int study() {
     TrialStore store(folder.path());
-    return foil::run_study(four, std::ref(*this), store, log);
+    return run_study(four, std::ref(*this), store, log);
   }
   std::vector<TrialRecord> trials() const {
     return TrialStore(folder.path(), TrialStore::Access::read).trials();
@@ -113,7 +142,7 @@ TEST(RunStudy, ContinuesATrialThatWasKilled) {
       if (trial.name == "dcl-seed0") ::raise(SIGKILL);
       return runs(trial, where);
     };
-    foil::run_study(four, die_in_the_third, store, runs.log);
+    run_study(four, die_in_the_third, store, runs.log);
     ::_exit(0);
   }
   int status = 0;
@@ -133,14 +162,14 @@ TEST(RunStudy, TakesAnExceptionAsAFailureWithItsMessage) {
     if (trial.name == "infonce-seed1") throw std::runtime_error("from LibTorch");
     return runs(trial, where);
   };
-  EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
+  EXPECT_EQ(run_study(four, run, store, runs.log), 1);
   EXPECT_EQ(store.trials()[0].reason, "dcl.so: refused");
   EXPECT_EQ(store.trials()[1].reason, "from LibTorch");
   EXPECT_EQ(store.trials()[3].state, TrialState::complete);
   const auto interrupted = [&](const PlannedTrial&, const std::string&) -> int {
     foil::fail(foil::Exit::interrupted, "Ctrl-C");
   };
-  EXPECT_EQ(foil::run_study(four, interrupted, store, runs.log), 130);
+  EXPECT_EQ(run_study(four, interrupted, store, runs.log), 130);
   EXPECT_EQ(store.trials()[0].state, TrialState::waiting);
   EXPECT_EQ(store.trials()[1].state, TrialState::failed);
 }
@@ -156,7 +185,7 @@ TEST(RunStudy, FailsATrialThatLeavesNoReadableResults) {
     if (trial.name == "dcl-seed1") return 128 + SIGKILL;
     return trial.name == "infonce-seed1" ? 0 : trial.name == "dcl-seed0" ? 9 : runs(trial, where);
   };
-  EXPECT_EQ(foil::run_study(four, run, store, runs.log), 1);
+  EXPECT_EQ(run_study(four, run, store, runs.log), 1);
   const auto trials = store.trials();
   EXPECT_EQ(trials[0].reason,
             runs.folder.at("infonce-seed0/results.json") + ": missing after the trial ended");
@@ -175,8 +204,70 @@ TEST(RunStudy, RunsNothingWhenACompleteTrialHasAnotherConfiguration) {
   changed[0].config_hash = "other";
   changed.push_back({"new", "new", 0, "n"});
   TrialStore store(runs.folder.path());
-  EXPECT_THROW(foil::run_study(changed, std::ref(runs), store, runs.log), foil::Error);
+  EXPECT_THROW(run_study(changed, std::ref(runs), store, runs.log), foil::Error);
   EXPECT_TRUE(runs.ran.empty());
+}
+
+// Several at a time: they end as the test says, the oldest last, and stop when they are asked.
+struct Several final : foil::TrialRunner {
+  size_t lanes = 2;
+  std::vector<foil::TrialEnd> running;
+  std::map<std::string, int> codes;
+  std::vector<std::set<std::string>> together;
+  int request = 0;
+  std::string folder;
+
+  bool free() const override { return running.size() < lanes; }
+  void start(const PlannedTrial& trial, const std::string& where) override {
+    running.push_back({trial.name, codes.contains(trial.name) ? codes.at(trial.name) : 0});
+    std::filesystem::create_directories(where);
+    std::ofstream(where + "/results.json") << good;
+  }
+  std::optional<foil::TrialEnd> wait() override {
+    auto& names = together.emplace_back();
+    for (const auto& end : running) names.insert(end.name);
+    if (running.empty()) return std::nullopt;
+    const foil::TrialEnd end = running.back();
+    running.pop_back();
+    return end;
+  }
+  int asked() const override { return 0; }
+  void ask(int code) override {
+    for (auto& end : running) end.code = code;
+    request = code;
+  }
+};
+
+TEST(RunStudy, KeepsAllLanesBusyAndRunsEachTrialOnce) {
+  const Folder folder;
+  TrialStore store(folder.path());
+  foil::StoreBooks books(four, store);
+  Several runner;
+  runner.codes["infonce-seed1"] = 3;
+  std::ostringstream log;
+  EXPECT_EQ(foil::run_study(four, runner, books, log), 1);
+  EXPECT_EQ(runner.together, (std::vector<std::set<std::string>>{{"infonce-seed0", "infonce-seed1"},
+                                                                 {"infonce-seed0", "dcl-seed0"},
+                                                                 {"infonce-seed0", "dcl-seed1"},
+                                                                 {"infonce-seed0"}}));
+  EXPECT_EQ(log.str(),
+            "[1/4] infonce seed 0\n[2/4] infonce seed 1\n[2/4] infonce seed 1 failed: exit code 3\n"
+            "[3/4] dcl seed 0\n[4/4] dcl seed 1\n");
+  EXPECT_EQ(store.trials()[1].state, TrialState::failed);
+  for (const size_t i : {0, 2, 3}) EXPECT_EQ(store.trials()[i].state, TrialState::complete);
+}
+
+TEST(RunStudy, ATrialThatStopsAsksTheOthersToStopAndNoneIsBegun) {
+  const Folder folder;
+  TrialStore store(folder.path());
+  foil::StoreBooks books(four, store);
+  Several runner;
+  runner.codes["infonce-seed1"] = 75;
+  std::ostringstream log;
+  EXPECT_EQ(foil::run_study(four, runner, books, log), 75);
+  EXPECT_EQ(runner.request, 75);
+  for (const auto& trial : store.trials()) EXPECT_EQ(trial.state, TrialState::waiting);
+  EXPECT_EQ(store.trials()[2].started, "");
 }
 
 TEST(DryRun, ListsTrialsAndStepsWithoutATimeWhenNoneIsKnown) {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "program/options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace foil {
+
+void add_options(CLI::App& verb, TrainOptions& options) {
+  verb.add_option("FILE", options.file, "experiment file")->required();
+  verb.add_option("--nproc", options.nproc, "start this many ranks on this machine")
+      ->check(CLI::Range(1, 1024));
+  verb.add_option("--trial", options.trial, "which trial of a file with [sweep]; the first one");
+  verb.add_flag("--restart", options.restart, "begin anew; an existing run folder is kept aside");
+}
+
+void add_options(CLI::App& verb, EvaluateCommand& options) {
+  verb.add_option("RUN", options.run, "run folder")->required();
+  verb.add_option("--checkpoint", options.checkpoint, "a checkpoint of it; the newest");
+  verb.add_option("--out", options.out, "file of the numbers; evaluation-stepN.json in RUN");
+}
+
+void add_options(CLI::App& verb, AblateOptions& options) {
+  verb.add_option("FILE", options.file, "experiment file with [sweep]")->required();
+  verb.add_flag("--dry-run", options.dry_run, "list the trials and an estimate");
+  verb.add_flag("--restart", options.restart, "begin the study anew; its folder is kept aside");
+  verb.add_option("--nproc", options.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
+  verb.add_option("--parallel", options.parallel, "trials at a time, which share the cores of this machine")
+      ->check(CLI::Range(1, 1024));
+  verb.add_option("--per-gpu", options.per_gpu, "of trials at a time, how many may share a CUDA device")
+      ->check(CLI::Range(1, 1024));
+  verb.footer(
+      "[sweep] of FILE:\n"
+      "  seeds = 3\n"
+      "      run.seed and the two that follow it; or a list\n"
+      "  grid = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+      "      every combination: four variants\n"
+      "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
+      "      side by side: two variants\n"
+      "  files = [\"a.toml\", \"b.toml\"]\n"
+      "      the sweeps of these files");
+}
+
+}  // namespace foil
