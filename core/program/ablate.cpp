@@ -9,9 +9,11 @@
 #include "program/same_run.h"
 #include "program/same_study.h"
 #include "program/start.h"
+#include "run/file.h"
 #include "run/run_folder.h"
 #include "run/text.h"
 #include "study/report.h"
+#include "study/shared_books.h"
 #include "study/study.h"
 #include "study/table.h"
 
@@ -21,7 +23,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <set>
 #include <sstream>
+#include <thread>
 
 namespace foil {
 namespace {
@@ -61,8 +65,18 @@ void print_dry_run(const Study& study) {
   std::printf("%s", dry_run(study.planned, known).c_str());
 }
 
+void refuse_a_shared_study(const std::string& folder) {
+  const Holder worker = Claims::worker_in(folder);
+  if (worker.process != 0)
+    fail(Exit::failure, folder, ": ", text_of(worker),
+         " works on this study with others. Join them by --join, or wait for them.");
+}
+
 void keep_old_study(const std::string& folder, bool quiet) {
-  { const TrialStore held(folder); }  // refuses while another process works on it
+  {
+    const TrialStore held(folder);  // refuses while another process works on it
+    refuse_a_shared_study(folder);
+  }
   const std::string line = folder + ": the old study is kept as " + keep_aside(folder);
   if (!quiet) std::fprintf(stderr, "%s\n", printable(line).c_str());
 }
@@ -86,8 +100,42 @@ std::vector<std::string> train_arguments(const AblateOptions& options, const Stu
   if (options.nproc > 1) arguments.insert(arguments.end(), {"--nproc", std::to_string(options.nproc)});
   const auto at = std::find_if(study.trials.begin(), study.trials.end(),
                                [&](const Trial& one) { return one.name == trial.name; });
-  if (begins_anew(folder, check(at->root, options.find))) arguments.push_back("--restart");
+  if (begins_anew(folder, [&] { return check(at->root, options.find); })) arguments.push_back("--restart");
   return arguments;
+}
+
+// What a study that goes on has done already.
+struct Done {
+  std::map<std::string, std::string> data;  // of each complete trial
+  bool all = false;
+};
+
+// Opens what has changed, and refuses other data; the data is opened only where something is left to be run
+// on it.
+Done look_at_store(const AblateOptions& options, const Study& study, TrialStore& store, DataNow& now) {
+  const auto plan_of = [&](size_t i) { return check(study.trials[i].root, options.find); };
+  reopen_changed(store, study.planned, plan_of);
+  Done done{data_of_complete(store)};
+  done.all = std::all_of(study.trials.begin(), study.trials.end(),
+                         [&](const Trial& trial) { return done.data.contains(trial.name); });
+  if (!done.all) check_same_data(study.trials, plan_of, study.folder, done.data, now);
+  return done;
+}
+
+void measure(const AblateOptions& options, const Study& study, const Done& done, DataNow& now) {
+  measure_baselines(options.find, options.quiet, study.trials, study.folder,
+                    done.all ? "" : now.identity(check(study.trials[0].root, options.find)));
+}
+
+int run_trials(const AblateOptions& options, const Study& study, Books& books) {
+  Lanes lanes(share_machine(options), [&](const PlannedTrial& trial, const std::string& folder) {
+    return train_arguments(options, study, trial, folder);
+  });
+  std::ostringstream unsaid;
+  const int code =
+      run_study(study.planned, lanes, books, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
+  if (is_stop(code)) std::fprintf(stderr, "stopped; the same command goes on with the study\n");
+  return code;
 }
 
 void print_comparison(const std::string& folder) {
@@ -95,6 +143,72 @@ void print_comparison(const std::string& folder) {
   std::printf("%s", render(comparison, Format::table).c_str());
   std::printf("%s\n",
               printable(write_report(comparison, fs::path(folder).filename().string(), folder)).c_str());
+}
+
+// This process alone.
+int run_alone(const AblateOptions& options, const Study& study) {
+  TrialStore store(study.folder);
+  refuse_a_shared_study(study.folder);
+  DataNow now;
+  const Done done = look_at_store(options, study, store, now);
+  if (study.baselines) measure(options, study, done, now);
+  StoreBooks books(study.planned, store);
+  const int code = run_trials(options, study, books);
+  if (!is_stop(code)) print_comparison(study.folder);
+  return code;
+}
+
+constexpr std::chrono::milliseconds kPause{1000};  // between two looks at what others do
+
+// The store, when no other process has it open for writing.
+std::unique_ptr<TrialStore> take_turn(const std::string& folder, bool quiet) {
+  std::string writer;
+  for (int looks = 0;; ++looks) {
+    if (auto store = TrialStore::if_free(folder, writer)) return store;
+    if (looks == 100 && !quiet)
+      std::fprintf(stderr, "%s: waiting for %s, which writes the study\n", printable(folder).c_str(),
+                   printable(writer).c_str());
+    std::this_thread::sleep_for(kPause / 20);
+  }
+}
+
+// Measures the baselines unless another process does, or did.
+bool share_baselines(const AblateOptions& options, const Study& study, const Done& done, DataNow& now,
+                     Claims& claims) {
+  static constexpr const char* kName = "baselines";
+  std::string all;
+  for (const PlannedTrial& trial : study.planned) all += trial.config_hash;
+  const std::string config = checksum(all);
+  const Claims::Look look = claims.look(kName);
+  if (look.state == Claims::State::complete && look.config == config) return true;
+  if (look.state == Claims::State::taken || !claims.take(kName, look)) return false;
+  measure(options, study, done, now);
+  claims.end(kName, Claims::State::complete, config);
+  return true;
+}
+
+// Together with others: the store is opened at the beginning and at the end, by one process at a time.
+int run_joined(const AblateOptions& options, const Study& study) {
+  DataNow now;
+  const Done done = [&] {
+    const auto store = take_turn(study.folder, options.quiet);
+    Done found = look_at_store(options, study, *store, now);
+    store->plan(study.planned);
+    return found;
+  }();
+  std::set<std::string> complete;
+  for (const auto& [name, data] : done.data) complete.insert(name);
+  Claims claims(study.folder);
+  SharedBooks books(study.planned, study.folder, complete, claims, kPause);
+  if (study.baselines) share_baselines(options, study, done, now, claims);
+  const int code = run_trials(options, study, books);
+  if (is_stop(code)) return code;
+  while (study.baselines && !share_baselines(options, study, done, now, claims))
+    std::this_thread::sleep_for(kPause);
+  const auto store = take_turn(study.folder, options.quiet);
+  books.record(*store);
+  print_comparison(study.folder);
+  return code;
 }
 
 }  // namespace
@@ -105,38 +219,11 @@ int ablate_command(const AblateOptions& options) {
     print_dry_run(study);
     return 0;
   }
-  const Lanes::Options shares = share_machine(options);
+  share_machine(options);  // refuses what does not fit, before anything is made
   std::printf("%s\n", printable(study.folder).c_str());
   if (options.restart && fs::exists(study.folder)) keep_old_study(study.folder, options.quiet);
   fs::create_directories(study.folder);
-  TrialStore store(study.folder);
-  const auto plan_of = [&](size_t i) { return check(study.trials[i].root, options.find); };
-  reopen_changed(store, study.planned, plan_of);
-  // The data is opened only where something is left to be run on it.
-  const std::map<std::string, std::string> complete = data_of_complete(store);
-  const bool goes_on = std::any_of(study.trials.begin(), study.trials.end(),
-                                   [&](const Trial& trial) { return !complete.contains(trial.name); });
-  DataNow now;
-  if (goes_on) check_same_data(study.trials, plan_of, study.folder, complete, now);
-  if (study.baselines)
-    measure_baselines(options.find, options.quiet, study.trials, study.folder,
-                      goes_on ? now.identity(plan_of(0)) : "");
-
-  std::ostringstream unsaid;
-  const int code = [&] {
-    StoreBooks books(study.planned, store);
-    Lanes lanes(shares, [&](const PlannedTrial& trial, const std::string& folder) {
-      return train_arguments(options, study, trial, folder);
-    });
-    return run_study(study.planned, lanes, books,
-                     options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
-  }();
-  if (code != 0 && code != 1) {
-    std::fprintf(stderr, "stopped; the same command goes on with the study\n");
-    return code;
-  }
-  print_comparison(study.folder);
-  return code;
+  return options.join ? run_joined(options, study) : run_alone(options, study);
 }
 
 int compare_command(const CompareOptions& options) {

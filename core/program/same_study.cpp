@@ -62,10 +62,11 @@ void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(
   }
 }
 
-bool begins_anew(const std::string& folder, const Plan& plan) {
+bool begins_anew(const std::string& folder, const std::function<Plan()>& plan) {
   try {
     const std::optional<Status> status = read_status(folder);
-    return status && status->state == RunState::failed && steps_made(folder) > 0 && !same_past(folder, plan);
+    return status && status->state == RunState::failed && steps_made(folder) > 0 &&
+           !same_past(folder, plan());
   } catch (const Error&) {
     return false;  // what is damaged there, the trial itself says
   }

@@ -40,7 +40,7 @@ void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(
 
 // Whether the run in `folder` failed and the experiment was mended since, so that it cannot go on: it begins
 // anew, and its old folder is kept aside.
-bool begins_anew(const std::string& folder, const Plan& plan);
+bool begins_anew(const std::string& folder, const std::function<Plan()>& plan);
 
 // Complete trials whose experiment now differs in its rest only (more steps, another evaluation) wait again:
 // they go on, and what was trained is kept.

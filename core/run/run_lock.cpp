@@ -4,14 +4,11 @@
 // the open file, not to the process.
 #include "run/run_lock.h"
 
-#include "run/file.h"
-#include "run/json.h"
-#include "run/temporary.h"
+#include "run/holder.h"
 
 #include <foil/error.h>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +17,6 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 namespace foil {
@@ -57,78 +53,6 @@ void unlock_byte(int descriptor, Byte byte) {
   ::fcntl(descriptor, F_OFD_SETLK, &lock);
 }
 
-// A process, and the kernel that can be asked for it: `boot` is one start of one machine, `pids` a
-// container's numbering of its processes.
-struct Holder {
-  std::string host, boot, pids, start;
-  int64_t process = 0;
-};
-
-std::string text_of(const std::string& file) {
-  try {
-    std::string text = read_file(file);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text;
-  } catch (const Error&) {
-    return "";
-  }
-}
-
-// The clock tick at which a live process began; empty when there is no such process; a zombie is dead.
-std::string start_of(int64_t process) {
-  // "PID (name, which may hold anything) state ppid ... starttime(22nd)".
-  const std::string text = text_of("/proc/" + std::to_string(process) + "/stat");
-  const size_t name_end = text.rfind(')');
-  if (name_end == text.npos) return "";
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string state, field;
-  fields >> state;
-  for (int i = 4; i <= 22; ++i) fields >> field;
-  return state == "Z" || state == "X" ? "" : field;
-}
-
-Holder this_process() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  std::error_code ignored;
-  return {name, text_of("/proc/sys/kernel/random/boot_id"),
-          fs::read_symlink("/proc/self/ns/pid", ignored).string(), start_of(::getpid()), ::getpid()};
-}
-
-std::string record_of(const Holder& holder) {
-  return dump_json({{"host", holder.host},
-                    {"pid", holder.process},
-                    {"start", holder.boot + " " + holder.start},
-                    {"pids", holder.pids}}) +
-         "\n";
-}
-
-// Nobody (process 0) when the text is empty or cut short by a kill.
-Holder holder_in(const std::string& text, const std::string& path) {
-  try {
-    const nlohmann::json json = parse_json(text, path);
-    const std::string start = json.at("start");
-    const size_t space = std::min(start.rfind(' '), start.size());
-    Holder holder{json.at("host"), start.substr(0, space), json.value("pids", ""), start.substr(space),
-                  json.at("pid")};
-    if (!holder.start.empty()) holder.start.erase(0, 1);
-    return holder.process > 0 ? holder : Holder();
-  } catch (const std::exception&) {
-    return {};
-  }
-}
-
-std::string text_of(const Holder& holder) {
-  return "process " + std::to_string(holder.process) + " on host " + holder.host;
-}
-
-bool alive(const Holder& holder) {
-  const bool out_of_reach = ::kill(static_cast<pid_t>(holder.process), 0) < 0;
-  if (out_of_reach && errno == ESRCH) return false;
-  const std::string now = start_of(holder.process);
-  return now == holder.start || (out_of_reach && now.empty());  // /proc may hide what another user runs
-}
-
 int open_lock(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0) fail(Exit::failure, path, ": cannot create the lock: ", std::strerror(errno));
@@ -140,30 +64,6 @@ bool is_still_there(int descriptor, const std::string& path) {
   struct stat there {};
   return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
          ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
-milliseconds time_of(const timespec& time) {
-  return milliseconds(time.tv_sec * 1000 + time.tv_nsec / 1'000'000);
-}
-
-// When the file was modified, and how long ago that was by the clock of its file system, whatever the clocks
-// of the machines say. The file is opened anew, so that another machine, where its disk is there, is
-// asked again.
-struct Sign {
-  milliseconds time{0}, age{0};
-};
-
-Sign last_sign(const std::string& path) {
-  const Temporary now = create_temporary(path);
-  struct stat then {};
-  struct stat at {};
-  const int again = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  const bool known = ::fstat(again, &then) == 0 && ::fstat(now.descriptor, &at) == 0;
-  if (again >= 0) ::close(again);
-  ::close(now.descriptor);
-  ::unlink(now.name.c_str());
-  if (!known) fail(Exit::failure, path, ": is gone while another process looked at it");
-  return {time_of(then.st_mtim), time_of(at.st_mtim) - time_of(then.st_mtim)};
 }
 
 std::string seconds(milliseconds time) { return std::to_string((time.count() + 999) / 1000) + " s"; }
@@ -191,17 +91,15 @@ void wait_for_silence(const Holder& holder, const std::string& path, millisecond
 // system has locks of the kernel, and no run that lives holds this one.
 void check_holder(const Holder& own, const std::string& path, bool locks, milliseconds silence,
                   const Say& say) {
-  const Holder holder = holder_in(text_of(path), path);
+  const Holder holder = holder_in(content_of(path), path);
   if (holder.process == 0) return;
   const std::string folder = fs::path(path).parent_path();
-  const bool same_kernel = holder.boot == own.boot,
-             can_be_asked = same_kernel && (holder.pids == own.pids || holder.pids.empty());
-  if (can_be_asked && alive(holder))
-    fail(Exit::failure, folder, ": another run is working here: ", text_of(holder));
-  const bool dead = can_be_asked || (same_kernel && locks);
+  const bool asked = can_be_asked(holder, own);
+  if (asked && alive(holder)) fail(Exit::failure, folder, ": another run is working here: ", text_of(holder));
+  const bool dead = asked || (holder.boot == own.boot && locks);
   if (!dead) wait_for_silence(holder, path, silence, say);
   if (say) {
-    const std::string who = can_be_asked ? "process " + std::to_string(holder.process) : text_of(holder);
+    const std::string who = asked ? "process " + std::to_string(holder.process) : text_of(holder);
     say(folder + ": took over the lock of " + who +
         (dead ? ", which is dead" : ", which has given no sign of life for " + seconds(silence)));
   }
@@ -227,7 +125,7 @@ class RunLock::Heart {
       : thread_([this, path, descriptor, record = std::move(record), beat] {
           std::unique_lock lock(mutex_);
           while (!wake_.wait_for(lock, beat, [this] { return stopped_; })) {
-            const std::string now = text_of(path);  // empty while the folder is out of reach, or renamed
+            const std::string now = content_of(path);  // empty while the folder is out of reach, or renamed
             if (!now.empty() && now + "\n" != record) {
               std::fprintf(stderr, "%s: the lock was taken over by %s; this run stops at once\n",
                            path.c_str(), text_of(holder_in(now, path)).c_str());
@@ -264,7 +162,7 @@ RunLock::RunLock(const std::string& path, const std::function<void(const std::st
     const Lock lock = lock_byte(descriptor_, living);
     if (lock == Lock::held)
       fail(Exit::failure, std::string(fs::path(path).parent_path()),
-           ": another run is working here: ", text_of(holder_in(text_of(path), path)));
+           ": another run is working here: ", text_of(holder_in(content_of(path), path)));
     const Holder own = this_process();
     check_holder(own, path, lock == Lock::taken, pace.silence, say);
     const std::string record = record_of(own);
@@ -283,7 +181,7 @@ RunLock::RunLock(const std::string& path, const std::function<void(const std::st
 RunLock::~RunLock() {
   if (::getpid() == process_) {
     delete heart_;
-    if (text_of(path_) + "\n" == record_of(this_process())) ::unlink(path_.c_str());
+    if (content_of(path_) + "\n" == record_of(this_process())) ::unlink(path_.c_str());
   }
   ::close(descriptor_);
 }

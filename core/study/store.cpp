@@ -80,6 +80,7 @@ class Statement {
                kTypes[type(column) - 1], ", allowed: ", allowed);
   }
   void bind(int position, int64_t value) { check(sqlite3_bind_int64(statement_, position, value)); }
+  void bind(int position, double value) { check(sqlite3_bind_double(statement_, position, value)); }
   void bind(int position, const std::string& value) {
     check(sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()),
                             SQLITE_TRANSIENT));
@@ -125,9 +126,12 @@ struct flock whole_file_lock() {
   return lock;
 }
 
-// Takes the writer's lock and writes who we are into it. Not a row of the database: the kernel frees this
-// when we are killed.
-int take_lock(const std::string& folder) {
+// Takes the writer's lock and writes who we are into it; -1, and who has it, when it is another's. Not a row
+// of the database: the kernel frees this when we are killed.
+int take_lock(const std::string& folder, std::string& writer) {
+  std::error_code error_code;
+  std::filesystem::create_directories(folder, error_code);
+  if (error_code) fail(Exit::failure, folder, ": ", error_code.message());
   const std::string path = lock_path(folder);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) fail(Exit::failure, path, ": ", std::strerror(errno));
@@ -139,8 +143,8 @@ int take_lock(const std::string& folder) {
     ::close(file);
     if (error != EAGAIN && error != EACCES)
       fail(Exit::failure, path, ": cannot be locked: ", std::strerror(error));
-    fail(Exit::failure, folder, ": this study is being written by ", named ? owner : "another process",
-         ". Wait for it or end it.");
+    writer = named ? owner : "another process";
+    return -1;
   }
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
@@ -152,6 +156,14 @@ int take_lock(const std::string& folder) {
     fail(Exit::failure, path, ": ", std::strerror(error));
   }
   return file;
+}
+
+int needed_lock(const std::string& folder) {
+  std::string writer;
+  const int lock = take_lock(folder, writer);
+  if (lock < 0)
+    fail(Exit::failure, folder, ": this study is being written by ", writer, ". Wait for it or end it.");
+  return lock;
 }
 
 }  // namespace
@@ -173,14 +185,16 @@ bool TrialStore::is_being_written(const std::string& study_folder) {
   return held;
 }
 
+std::unique_ptr<TrialStore> TrialStore::if_free(const std::string& study_folder, std::string& writer) {
+  const int lock = take_lock(study_folder, writer);
+  return lock < 0 ? nullptr : std::unique_ptr<TrialStore>(new TrialStore(study_folder, Access::write, lock));
+}
+
 TrialStore::TrialStore(const std::string& study_folder, Access access)
-    : folder_(study_folder), path_(study_folder + "/study.sqlite") {
-  if (access == Access::write) {
-    std::error_code error;
-    std::filesystem::create_directories(folder_, error);
-    if (error) foil::fail(Exit::failure, folder_, ": ", error.message());
-    lock_ = take_lock(folder_);
-  }
+    : TrialStore(study_folder, access, access == Access::write ? needed_lock(study_folder) : -1) {}
+
+TrialStore::TrialStore(const std::string& study_folder, Access access, int lock)
+    : folder_(study_folder), path_(study_folder + "/study.sqlite"), lock_(lock) {
   try {
     // A reader opens for writing too, where it may: after a killed writer the first to come rolls its journal
     // back.
@@ -342,6 +356,16 @@ void TrialStore::fail(const std::string& name, const std::string& reason) {
 }
 void TrialStore::stop(const std::string& name, const std::string& reason) {
   finish(name, TrialState::waiting, reason, "");
+}
+
+void TrialStore::settle(const std::string& name, TrialState state, const std::string& reason,
+                        const std::string& results, double seconds) {
+  Statement(path_, database_.get(),
+            fmt::format(R"(UPDATE trials SET state = ?2, reason = ?3, results = ?4, seconds = ?5,
+      started = COALESCE(started, {0}), heartbeat = {0}, finished = {0} WHERE name = ?1 AND state <> 'complete')",
+                        now),
+            name, to_string(state), reason, results, seconds)
+      .next();
 }
 
 }  // namespace foil

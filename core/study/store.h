@@ -46,6 +46,8 @@ class TrialStore {
   // a second writer gets an Error that names the first one's host and PID. A file of a newer schema, or that
   // is no study, is an Error.
   explicit TrialStore(const std::string& study_folder, Access access = Access::write);
+  // For writing; nothing, and who writes, while another process does.
+  static std::unique_ptr<TrialStore> if_free(const std::string& study_folder, std::string& writer);
   ~TrialStore();
   TrialStore(const TrialStore&) = delete;
   TrialStore& operator=(const TrialStore&) = delete;
@@ -67,12 +69,16 @@ class TrialStore {
   void complete(const std::string& name, const std::string& results);
   void fail(const std::string& name, const std::string& reason);
   void stop(const std::string& name, const std::string& reason);  // interrupted: waits again
+  // Complete or failed after `seconds`, by other processes; nothing for one that is complete already.
+  void settle(const std::string& name, TrialState state, const std::string& reason,
+              const std::string& results, double seconds);
 
   // True while some process, this one included, holds the study for writing: a `running` trial without one
   // was killed.
   static bool is_being_written(const std::string& study_folder);
 
  private:
+  TrialStore(const std::string& study_folder, Access access, int lock);
   struct Close {
     void operator()(sqlite3* database) const;
   };
