@@ -219,6 +219,7 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
   const std::string alone = label.empty() ? run_name : label, lead = label.empty() ? "" : label + " ";
   Node plain = root;
   plain.erase("sweep");
+  plain.erase("report");
   std::vector<Trial> trials;
   FolderNames names;
   Exclusion exclusion(sweep.exclude, keys);

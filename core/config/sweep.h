@@ -11,7 +11,7 @@ struct Trial {
   std::string variant;  // the swept values: "dcl", or "temperature=0.1 dcl"; else run.name or "default"
   int64_t seed = 0;     // run.seed
   std::vector<std::string> sets;  // the swept values as "KEY=VALUE", for the eye
-  Node root;  // the experiment of this trial, without [sweep]; swept values keep their place in [sweep]
+  Node root;  // the experiment of this trial, without [sweep] and [report]; swept values keep their place
 };
 
 // [sweep] holds

@@ -6,6 +6,7 @@
 #include "program/commands.h"
 #include "program/cores.h"
 #include "program/lanes.h"
+#include "program/report_record.h"
 #include "program/same_run.h"
 #include "program/same_study.h"
 #include "program/start.h"
@@ -42,12 +43,14 @@ struct Study {
   std::vector<PlannedTrial> planned;  // as many
   std::string folder;
   bool baselines = false;
+  std::string report;  // its record, which the report reads
 };
 
 // All trials are checked before any runs.
 Study plan_study(const AblateOptions& options) {
   Study study;
   study.trials = load_trials(options.file, options.sets);
+  study.report = report_record(options.file, options.sets, study.trials);
   for (const Trial& trial : study.trials) {
     Plan plan = check(trial.root, options.find);
     study.folder = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
@@ -145,10 +148,15 @@ void print_comparison(const std::string& folder) {
               printable(write_report(comparison, fs::path(folder).filename().string(), folder)).c_str());
 }
 
+void write_report_record(const Study& study) {
+  write_atomically(study.folder + "/report.json", study.report);
+}
+
 // This process alone.
 int run_alone(const AblateOptions& options, const Study& study) {
   TrialStore store(study.folder);
   refuse_a_shared_study(study.folder);
+  write_report_record(study);
   DataNow now;
   const Done done = look_at_store(options, study, store, now);
   if (study.baselines) measure(options, study, done, now);
@@ -194,6 +202,7 @@ int run_joined(const AblateOptions& options, const Study& study) {
     const auto store = take_turn(study.folder, options.quiet);
     Done found = look_at_store(options, study, *store, now);
     store->plan(study.planned);
+    write_report_record(study);
     return found;
   }();
   std::set<std::string> complete;

@@ -237,10 +237,11 @@ class CommandLine {
       return foil::compare_command(compare_);
     });
     verb->add_option("DIR", compare_.folders, "run or study folders")->required();
-    verb->add_option("--format", compare_.format, "table, csv, json or markdown");
+    verb->add_option("--format", compare_.format, "table, csv, json, markdown or latex");
     verb->add_option("--reference", compare_.reference,
                      "variant that the others are tested against; the first one");
-    verb->add_option("--report", compare_.report, "folder for report.html");
+    verb->add_option("--report", compare_.report,
+                     "folder for report.html, its pictures, table.tex and table.md");
   }
 
   void add_config() {

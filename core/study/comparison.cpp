@@ -205,6 +205,9 @@ Comparison load_comparison(const std::vector<std::string>& folders, const ReadCo
   for (const auto& found : all) places[found.variant].insert(found.place);
   std::stable_partition(all.begin(), all.end(), [](const Found& found) { return found.baseline; });
   Comparison comparison;
+  std::set<std::string> studies;
+  for (const auto& found : all)
+    if (studies.insert(found.place).second) add_labels(comparison.labels, found.place);
   for (const auto& found : all) {
     const bool ambiguous = places[found.variant].size() > 1;
     add(comparison, found,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "evaluate/measure.h"
+#include "study/labels.h"
 #include "study/statistics.h"
 
 #include <cstdint>
@@ -47,10 +48,12 @@ struct Row {
   std::map<std::string, Measure> measures;  // what its trials say of their metrics, the first that says it
   std::string variant = {};                 // the name without the place that may lead it
   std::map<int64_t, Effort> efforts = {};   // by seed, of the trials with results
+  std::string plain = {};                   // `variant` before it got a label
 };
 
 struct Comparison {
   std::vector<Row> rows;  // baselines first, then the variants in the order of the plan
+  Labels labels = {};
 };
 
 // Reads config.resolved.toml into dotted keys and values as TOML.
@@ -59,8 +62,11 @@ using ReadConfig = std::function<std::map<std::string, std::string>(const std::s
 // Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks),
 // a run (results.json, status or config.resolved.toml) or a folder of runs. A trial of a study may be given
 // alone; a run outside a study takes its variant from run.name and its seed from run.seed. A variant name
-// that comes from two places is written PLACE/NAME. Two runs of one variant with one seed, and a folder that
-// is nothing of this, are Errors.
+// that comes from two places is written PLACE/NAME. Labels are those of all studies together. Two runs of one
+// variant with one seed, and a folder that is nothing of this, are Errors.
 Comparison load_comparison(const std::vector<std::string>& folders, const ReadConfig& read_config);
+
+// The same with variants and metrics under their labels.
+Comparison labelled(const Comparison& comparison);
 
 }  // namespace foil

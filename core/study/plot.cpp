@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The SVG writer.
+// Lays the pictures out: axes, strips, legends.
 #include "study/plot.h"
-
-#include "run/text.h"
 
 #include <fmt/format.h>
 
@@ -12,295 +10,226 @@
 namespace foil {
 namespace {
 
-// Okabe and Ito's colours without yellow and black: told apart by colour-blind readers, on white and on dark.
-constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-// The same and two more for dots; from the ninth series on they begin again.
-constexpr const char* dot_colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+// Eight for dots; from the ninth series on they begin again.
+constexpr const char* kDotColours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                        "#E69F00", "#56B4E9", "#F0E442", "#888888"};
-constexpr const char* dashes[] = {"", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 2\"",
-                                  " stroke-dasharray=\"8 3 2 3\""};
 
-constexpr const char* style =
-    "<style>.foil-plot{color:#1f2328;font:13px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}"
-    ".foil-plot text{fill:currentColor}.foil-plot .paper{fill:#fff}"
-    "@media(prefers-color-scheme:dark){.foil-plot{color:#e6edf3}.foil-plot .paper{fill:#0d1117}}</style>\n";
-constexpr double character = 7.85;  // width of one in 13 px monospace
-
-std::string number(double value) {
-  return fmt::format("{:.6g}", std::round(value * 100) / 100 + 0.0);
-}  // + 0.0: no "-0"
-
-double text_width(const std::string& text) {
-  return character * static_cast<double>(std::count_if(text.begin(), text.end(),
-                                                       [](unsigned char c) { return (c & 0xC0) != 0x80; }));
-}
-
-struct Scale {  // data to pixels
-  double low, high, from, to;
-  double operator()(double value) const { return from + (value - low) / (high - low) * (to - from); }
+struct Bounds {
+  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
+  void hold(double x, double y) {
+    x_low = std::min(x_low, x), x_high = std::max(x_high, x);
+    y_low = std::min(y_low, y), y_high = std::max(y_high, y);
+  }
 };
 
-class Svg {
- public:
-  void line(double x1, double y1, double x2, double y2, const std::string& attributes) {
-    body_ += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" {}/>\n", number(x1), number(y1),
-                         number(x2), number(y2), attributes);
+Bounds bounds_of(const std::vector<PlotSeries>& all) {
+  Bounds bounds;
+  for (const auto& series : all) {
+    for (size_t i = 0; i < series.points.size(); ++i) {
+      const auto& [x, y] = series.points[i];
+      bounds.hold(x, y);
+      if (series.band.empty()) continue;
+      bounds.hold(x, series.band[i].first);
+      bounds.hold(x, series.band[i].second);
+    }
   }
-  void text(double x, double y, const std::string& content, const std::string& attributes = "") {
-    body_ += fmt::format("<text x=\"{}\" y=\"{}\"{}{}>{}</text>\n", number(x), number(y),
-                         attributes.empty() ? "" : " ", attributes, escape_markup(content));
-  }
-  void circle(double x, double y, double radius, const std::string& attributes) {
-    body_ += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}/>\n", number(x), number(y), number(radius),
-                         attributes);
-  }
-  void polyline(const std::vector<std::pair<double, double>>& points, const std::string& attributes) {
-    body_ += "<polyline points=\"";
-    for (const auto& [x, y] : points) body_ += number(x) + "," + number(y) + " ";
-    body_.back() = '"';
-    body_ += " fill=\"none\" " + attributes + "/>\n";
-  }
-  void dots(const std::string& path, const std::string& attributes) {
-    if (!path.empty())
-      body_ += fmt::format("<path d=\"{}\" stroke-linecap=\"round\" stroke-opacity=\"0.6\" {}/>\n", path,
-                           attributes);
-  }
-  std::string finish(double width, double height, const std::string& title) const {
-    return fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foil-plot\" width=\"{0}\" height=\"{1}\" "
-        "viewBox=\"0 0 {0} {1}\" "
-        "role=\"img\">\n"
-        "<title>{2}</title>\n{3}<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n{4}</svg>\n",
-        number(width), number(height), escape_markup(title), style, body_);
-  }
-
- private:
-  std::string body_;
-};
-
-const std::string faint = "stroke=\"currentColor\" stroke-opacity=\"0.15\"";
-const std::string firm = "stroke=\"currentColor\" stroke-opacity=\"0.6\"";
-const std::string middle = "text-anchor=\"middle\"";
-const std::string end = "text-anchor=\"end\"";
-
-// Labels of ticks with the decimals that their distance needs.
-std::string tick_label(double value, double step) {
-  if (std::abs(value) >= 1e6 || step < 1e-4) return fmt::format("{:.4g}", value);
-  const int decimals = std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
-  return fmt::format("{:.{}f}", value + 0.0, decimals);
+  if (bounds.x_low > bounds.x_high) bounds = {0, 0, 0, 0};
+  return bounds;
 }
 
-std::vector<std::string> distinct_names(const std::vector<PlotSeries>& series) {
-  std::vector<std::string> names;
-  for (const auto& s : series) {
-    if (std::find(names.begin(), names.end(), s.name) == names.end()) names.push_back(s.name);
+// The bottom of the frame and its marks; a mark whose text would touch the one before is left without it.
+PixelScale draw_x_axis(Svg& svg, const LineChart& chart, const Bounds& bounds, double left, double right,
+                       double top, double bottom) {
+  auto marks = chart.x_marks;
+  PixelScale x{bounds.x_low, bounds.x_high, left, right};
+  if (marks.empty()) {
+    const auto round = ticks(bounds.x_low, bounds.x_high, 6);
+    x.low = round.front(), x.high = round.back();
+    for (const double mark : round) marks.emplace_back(mark, tick_label(mark, round[1] - round[0]));
+  } else {
+    x.low = std::min(x.low, marks.front().first), x.high = std::max(x.high, marks.back().first);
+    const double margin = x.high > x.low ? 0.05 * (x.high - x.low) : 1;
+    x.low -= margin, x.high += margin;
   }
-  return names;
+  double free = -INFINITY;
+  for (const auto& [mark, label] : marks) {
+    svg.line(x(mark), top, x(mark), bottom, kFaint);
+    const double half = text_width(label, kSmall) / 2;
+    if (x(mark) - half < free) continue;
+    svg.small(x(mark), bottom + 18, label, kMiddle);
+    free = x(mark) + half + 8;
+  }
+  svg.line(left, bottom, right, bottom, kFirm);
+  svg.text((left + right) / 2, bottom + 40, chart.x_label, kMiddle);
+  return x;
 }
 
-std::string line_style(size_t index) {
-  return fmt::format("stroke=\"{}\"{}", colours[index % std::size(colours)],
-                     dashes[index / std::size(colours) % std::size(dashes)]);
+void draw_series(Svg& svg, const PlotSeries& series, const PixelScale& x, const PixelScale& y) {
+  const auto pixels = [&](const Points& points) {
+    Points placed;
+    for (const auto& [px, py] : points) placed.emplace_back(x(px), y(py));
+    return placed;
+  };
+  const Points line = pixels(series.points);
+  const std::string fill = fmt::format("fill=\"{}\"", colour(series.style));
+  if (!series.band.empty() && line.size() > 1) {
+    Points around;
+    for (size_t i = 0; i < line.size(); ++i) around.emplace_back(line[i].first, y(series.band[i].first));
+    for (size_t i = line.size(); i-- > 0;) around.emplace_back(line[i].first, y(series.band[i].second));
+    svg.polygon(around, fill + " fill-opacity=\"0.15\"");
+  }
+  if (series.dots || line.size() == 1) {
+    for (const auto& [px, py] : line) svg.mark(px, py, series.style);
+  } else {
+    svg.polyline(line, line_style(series.style) + " stroke-width=\"2\"");
+  }
+}
+
+// Entries from left to right, in as many lines as they need; returns the height, and widens `width` for a
+// name that needs more.
+double draw_legend(Svg& svg, const std::vector<PlotSeries>& all, double left, double top, double& width) {
+  double x = left, y = top;
+  for (const auto& series : all) {
+    if (series.name.empty()) continue;
+    const double needed = 32 + text_width(series.name, kSmall) + 20;
+    if (x > left && x + needed > width) x = left, y += 20;
+    if (series.dots)
+      svg.mark(x + 12, y - 4, series.style);
+    else
+      svg.line(x, y - 4, x + 24, y - 4, line_style(series.style) + " stroke-width=\"3\"");
+    svg.small(x + 32, y, series.name);
+    x += needed;
+    width = std::max(width, x);
+  }
+  return x > left ? y - top + 20 : 0;
+}
+
+std::string last_values(const std::vector<PlotSeries>& all) {
+  std::string text;
+  for (const auto& series : all) {
+    if (series.name.empty() || series.points.empty() || series.dots) continue;
+    text += fmt::format("{}{} ends at {:.4g}", text.empty() ? "" : ", ", series.name,
+                        series.points.back().second);
+  }
+  return text;
 }
 
 // The strip of one column: its axis below, then one line of dots per row.
-void draw_strip(Svg& svg, const DotColumn& column, double left, double width, double top, double row_height) {
-  double low = INFINITY, high = -INFINITY;
+void draw_strip(Svg& svg, const DotTable& table, const DotColumn& column, double left, double width,
+                double top, double row_height) {
+  double low = column.zero ? 0 : INFINITY, high = column.zero ? 0 : -INFINITY;
   for (const auto& cell : column.cells) {
-    for (const double point : cell.points) {
-      low = std::min({low, point, cell.mean - cell.spread});
-      high = std::max({high, point, cell.mean + cell.spread});
-    }
+    if (!cell.centre) continue;
+    low = std::min({low, *cell.centre, cell.high > cell.low ? cell.low : *cell.centre});
+    high = std::max({high, *cell.centre, cell.high > cell.low ? cell.high : *cell.centre});
+    for (const double point : cell.points) low = std::min(low, point), high = std::max(high, point);
   }
   const auto marks = ticks(low, high, 4);
-  const Scale x{marks.front(), marks.back(), left, left + width};
+  const PixelScale x{marks.front(), marks.back(), left, left + width};
   const double bottom = top + row_height * static_cast<double>(column.cells.size());
   for (const double mark : marks) {
-    svg.line(x(mark), top, x(mark), bottom, faint);
-    svg.text(x(mark), bottom + 16, tick_label(mark, marks[1] - marks[0]), middle + " font-size=\"11\"");
+    svg.line(x(mark), top, x(mark), bottom, kFaint);
+    svg.small(x(mark), bottom + 16, tick_label(mark, marks[1] - marks[0]), kMiddle);
   }
+  if (column.zero) svg.line(x(0), top, x(0), bottom, kFirm + " stroke-width=\"1.5\"");
   for (size_t row = 0; row < column.cells.size(); ++row) {
     const DotCell& cell = column.cells[row];
-    if (cell.points.empty()) continue;
+    if (!cell.centre) continue;
     const double y = top + row_height * (static_cast<double>(row) + 0.5);
-    const std::string colour = cell.best ? colours[1] : colours[0];
-    if (cell.spread > 0) {
-      svg.line(x(cell.mean - cell.spread), y, x(cell.mean + cell.spread), y,
-               fmt::format("stroke=\"{}\" stroke-width=\"2\"", colour));
-    }
-    svg.line(x(cell.mean), y - 8, x(cell.mean), y + 8,
-             fmt::format("stroke=\"{}\" stroke-width=\"3\"", colour));
-    for (const double point : cell.points)
-      svg.circle(x(point), y, 4, fmt::format("fill=\"{}\" fill-opacity=\"0.5\"", colour));
+    const std::string stroke = fmt::format("stroke=\"{}\"", colour(table.styles.at(row)));
+    const std::string fill = fmt::format("fill=\"{}\" fill-opacity=\"0.5\"", colour(table.styles.at(row)));
+    if (cell.high > cell.low) svg.line(x(cell.low), y, x(cell.high), y, stroke + " stroke-width=\"2\"");
+    svg.line(x(*cell.centre), y - 8, x(*cell.centre), y + 8, stroke + " stroke-width=\"3\"");
+    for (const double point : cell.points) svg.circle(x(point), y, 4, fill);
   }
 }
 
 }  // namespace
 
-std::string escape_markup(const std::string& given) {
-  std::string escaped;
-  const std::string text = printable_lines(given);  // an SVG with another byte in it is no picture
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c == '\t' ? ' ' : c;
-    }
-  }
-  return escaped;
-}
-
-std::vector<double> ticks(double low, double high, int count) {
-  if (!(high > low)) {
-    const double margin = low == 0 ? 1 : std::abs(low) * 0.01;
-    low -= margin;
-    high += margin;
-  }
-  const double power = std::pow(10, std::floor(std::log10((high - low) / count)));
-  for (const double factor : {1.0, 2.0, 5.0, 10.0, 20.0}) {
-    const double step = factor * power;
-    const double first = std::floor(low / step + 1e-9), last = std::ceil(high / step - 1e-9);
-    if (last - first > count) continue;
-    std::vector<double> marks;
-    for (double i = first; i <= last; ++i) marks.push_back(i * step);
-    return marks;
-  }
-  return {low, high};
-}
-
 std::string line_chart(const LineChart& chart) {
-  constexpr double left = 70, top = 36, plot_width = 520, plot_height = 260, right = left + plot_width,
-                   bottom = top + plot_height;
-  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
-  for (const auto& series : chart.series) {
-    for (const auto& [x, y] : series.points) {
-      x_low = std::min(x_low, x), x_high = std::max(x_high, x);
-      y_low = std::min(y_low, y), y_high = std::max(y_high, y);
-    }
-  }
-  if (x_low > x_high) x_low = y_low = 0, x_high = y_high = 1;
-  const auto x_marks = ticks(x_low, x_high, 6), y_marks = ticks(y_low, y_high, 6);
-  const Scale x{x_marks.front(), x_marks.back(), left, right},
-      y{y_marks.front(), y_marks.back(), bottom, top};
-
+  constexpr double left = 70, top = 40, right = 500, bottom = 290;
+  const Bounds bounds = bounds_of(chart.series);
   Svg svg;
-  svg.text(left, 22, chart.title, "font-weight=\"bold\"");
-  for (const double mark : x_marks) {
-    svg.line(x(mark), top, x(mark), bottom, faint);
-    svg.text(x(mark), bottom + 18, tick_label(mark, x_marks[1] - x_marks[0]), middle + " font-size=\"11\"");
+  svg.text(16, 22, chart.title, kBold);
+  const PixelScale x = draw_x_axis(svg, chart, bounds, left, right, top, bottom);
+  const auto marks = ticks(bounds.y_low, bounds.y_high, 6);
+  const PixelScale y{marks.front(), marks.back(), bottom, top};
+  for (const double mark : marks) {
+    svg.line(left, y(mark), right, y(mark), kFaint);
+    svg.small(left - 8, y(mark) + 4, tick_label(mark, marks[1] - marks[0]), kEnd);
   }
-  for (const double mark : y_marks) {
-    svg.line(left, y(mark), right, y(mark), faint);
-    svg.text(left - 8, y(mark) + 4, tick_label(mark, y_marks[1] - y_marks[0]), end + " font-size=\"11\"");
-  }
-  svg.line(left, bottom, right, bottom, firm);
-  svg.line(left, top, left, bottom, firm);
-  svg.text((left + right) / 2, bottom + 38, chart.x_label, middle);
-  svg.text(16, (top + bottom) / 2, chart.y_label,
-           fmt::format("{} transform=\"rotate(-90 16 {})\"", middle, number((top + bottom) / 2)));
-
-  const auto names = distinct_names(chart.series);
-  for (const auto& series : chart.series) {
-    if (series.points.empty()) continue;
-    const size_t index = std::find(names.begin(), names.end(), series.name) - names.begin();
-    std::vector<std::pair<double, double>> pixels;
-    for (const auto& [px, py] : series.points) pixels.emplace_back(x(px), y(py));
-    if (pixels.size() == 1)
-      svg.circle(pixels[0].first, pixels[0].second, 3,
-                 fmt::format("fill=\"{}\"", colours[index % std::size(colours)]));
-    if (pixels.size() > 1)
-      svg.polyline(pixels, line_style(index) + " stroke-width=\"1.5\" stroke-opacity=\"0.85\"");
-  }
-  double legend_width = 0;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const double at = top + 10 + 20 * static_cast<double>(i);
-    svg.line(right + 16, at, right + 40, at, line_style(i) + " stroke-width=\"3\"");
-    svg.text(right + 48, at + 4, names[i]);
-    legend_width = std::max(legend_width, 48 + text_width(names[i]));
-  }
-  return svg.finish(right + legend_width + 20,
-                    std::max(bottom + 50, top + 20 * static_cast<double>(names.size()) + 20), chart.title);
+  svg.line(left, top, left, bottom, kFirm);
+  for (const auto& series : chart.series) draw_series(svg, series, x, y);
+  double width = std::max(right + 32, 16 + text_width(chart.title) * 1.02 + 12);
+  const double legend = draw_legend(svg, chart.series, 16, bottom + 66, width);
+  return svg.finish(width, bottom + 52 + legend, chart.title, last_values(chart.series));
 }
 
 std::string dot_table(const DotTable& table) {
   constexpr double margin = 16, row_height = 28, gap = 24, strip_width = 220;
   const double top = table.title.empty() ? 40 : 66;
   const auto baseline = [&](size_t row) { return top + row_height * (static_cast<double>(row) + 0.5) + 5; };
-  const auto has_points = [](const DotCell& cell) { return !cell.points.empty(); };
   Svg svg;
-  if (!table.title.empty()) svg.text(margin, 24, table.title, "font-size=\"11\" fill-opacity=\"0.8\"");
-  double x = margin, names_width = text_width("variant");
-  svg.text(x, top - 12, "variant", "font-weight=\"bold\"");
+  if (!table.title.empty()) svg.small(margin, 24, table.title, "fill-opacity=\"0.8\"");
+  double x = margin, names_width = text_width(table.head);
+  svg.text(x, top - 12, table.head, kBold);
   for (size_t row = 0; row < table.names.size(); ++row) {
     svg.text(x, baseline(row), table.names[row]);
     names_width = std::max(names_width, text_width(table.names[row]));
   }
   x += names_width + gap;
   bool any_strip = false;
+  std::string description;
   for (const auto& column : table.columns) {
-    const bool strip = std::any_of(column.cells.begin(), column.cells.end(), has_points);
+    const bool strip = std::any_of(column.cells.begin(), column.cells.end(),
+                                   [](const DotCell& cell) { return cell.centre.has_value(); });
     any_strip = any_strip || strip;
     double width = text_width(column.title);
-    svg.text(x, top - 12, column.title, "font-weight=\"bold\"");
+    svg.text(x, top - 12, column.title, kBold);
     for (size_t row = 0; row < column.cells.size(); ++row) {
       const DotCell& cell = column.cells[row];
-      svg.text(x, baseline(row), cell.text, cell.best ? "font-weight=\"bold\"" : "");
+      svg.text(x, baseline(row), cell.text, cell.best ? kBold : "");
       width = std::max(width, text_width(cell.text));
+      if (strip && !cell.text.empty()) description += table.names[row] + " " + cell.text + "; ";
     }
     x += width + gap;
     if (!strip) continue;
-    draw_strip(svg, column, x, strip_width, top, row_height);
+    draw_strip(svg, table, column, x, strip_width, top, row_height);
     x += strip_width + gap;
   }
   const double bottom = top + row_height * static_cast<double>(table.names.size());
-  svg.line(margin, top - 3, x - gap, top - 3, firm);
-  svg.line(margin, bottom, x - gap, bottom, firm);
-  const double width = std::max(x - gap, margin + text_width(table.title) * 11 / 13) + margin;
-  return svg.finish(width, bottom + (any_strip ? 30 : 12), table.title.empty() ? "comparison" : table.title);
+  svg.line(margin, top - 3, x - gap, top - 3, kFirm);
+  svg.line(margin, bottom, x - gap, bottom, kFirm);
+  const double width = std::max(x, margin + text_width(table.title, kSmall) + margin);
+  const std::string of = table.columns.empty() ? "" : table.columns.front().title;
+  return svg.finish(width, bottom + (any_strip ? 30 : 12), table.title.empty() ? of : table.title,
+                    description);
 }
 
 std::string scatter_plot(const ScatterPlot& plot) {
   constexpr double left = 40, top = 36, size = 400, dot = 4;
-  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
-  for (const auto& series : plot.series) {
-    for (const auto& [x, y] : series.points) {
-      x_low = std::min(x_low, x), x_high = std::max(x_high, x);
-      y_low = std::min(y_low, y), y_high = std::max(y_high, y);
-    }
-  }
-  if (x_low > x_high) x_low = x_high = y_low = y_high = 0;
-  double span = std::max(x_high - x_low, y_high - y_low);
+  const Bounds bounds = bounds_of(plot.series);
+  double span = std::max(bounds.x_high - bounds.x_low, bounds.y_high - bounds.y_low);
   if (!(span > 0)) span = 1;
-  const double x_middle = (x_low + x_high) / 2, y_middle = (y_low + y_high) / 2;
-  const Scale x{x_middle - span / 2, x_middle + span / 2, left + dot, left + size - dot},
+  const double x_middle = (bounds.x_low + bounds.x_high) / 2, y_middle = (bounds.y_low + bounds.y_high) / 2;
+  const PixelScale x{x_middle - span / 2, x_middle + span / 2, left + dot, left + size - dot},
       y{y_middle - span / 2, y_middle + span / 2, top + size - dot, top + dot};
   Svg svg;
-  svg.text(left, 22, plot.title, "font-weight=\"bold\"");
-  svg.line(left, top + size, left + size, top + size, firm);
-  svg.line(left, top, left, top + size, firm);
-  svg.text(left + size / 2, top + size + 20, plot.x_label, middle);
+  svg.text(left, 22, plot.title, kBold);
+  svg.line(left, top + size, left + size, top + size, kFirm);
+  svg.line(left, top, left, top + size, kFirm);
+  svg.text(left + size / 2, top + size + 20, plot.x_label, kMiddle);
   svg.text(24, top + size / 2, plot.y_label,
-           fmt::format("{} transform=\"rotate(-90 24 {})\"", middle, number(top + size / 2)));
+           fmt::format("{} transform=\"rotate(-90 24 {})\"", kMiddle, top + size / 2));
   double legend_width = 0;
   for (size_t i = 0; i < plot.series.size(); ++i) {
     const PlotSeries& series = plot.series[i];
-    std::string path;  // a line of no length with round ends is a dot
-    for (const auto& [px, py] : series.points) path += fmt::format("M{:.1f} {:.1f}h0", x(px), y(py));
-    const char* colour = dot_colours[i % std::size(dot_colours)];
-    svg.dots(path, fmt::format("stroke=\"{}\" stroke-width=\"{}\"", colour, dot));
+    const char* fill = kDotColours[i % std::size(kDotColours)];
+    Points placed;
+    for (const auto& [px, py] : series.points) placed.emplace_back(x(px), y(py));
+    svg.dots(placed, fmt::format("stroke=\"{}\" stroke-width=\"{}\"", fill, dot));
     const double at = top + 10 + 20 * static_cast<double>(i);
-    svg.circle(left + size + 24, at, 5, fmt::format("fill=\"{}\"", colour));
+    svg.circle(left + size + 24, at, 5, fmt::format("fill=\"{}\"", fill));
     svg.text(left + size + 36, at + 4, series.name);
     legend_width = std::max(legend_width, 36 + text_width(series.name));
   }

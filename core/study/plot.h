@@ -1,50 +1,56 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Three pictures as SVG text: lines over steps, a table with a strip of points beside each number, and points
-// in the plane. Each is a complete <svg> that stands alone or inline in HTML, follows the reader's light or
-// dark scheme, and refers to nothing outside itself.
+// The pictures, as SVG text: lines with a band or dots on two axes, a table with a strip of points or an
+// interval beside each number, and points in the plane.
 #pragma once
 
+#include "study/svg.h"
+
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace foil {
 
-// Text for HTML and XML, in an element or a quoted attribute: markup escaped, control characters made blanks.
-std::string escape_markup(const std::string& text);
-
 struct PlotSeries {
-  std::string name;  // series of one name share a colour and a legend entry
-  std::vector<std::pair<double, double>> points;
+  std::string name;
+  Points points = {};
+  Points band = {};  // low and high at each point; empty: none
+  size_t style = 0;
+  bool dots = false;  // points by themselves, no line through them
 };
 
 struct LineChart {
-  std::string title, x_label, y_label;
+  std::string title, x_label;  // the title says what the y axis is
   std::vector<PlotSeries> series;
+  std::vector<std::pair<double, std::string>> x_marks = {};  // instead of round numbers; ascending
 };
 
+// The legend stands below, an entry a series that has a name.
 std::string line_chart(const LineChart& chart);
 
-// One number of a DotTable: its text, and the points that stand behind it.
+// One number of a DotTable: its text and, where it has a centre, what is drawn beside it.
 struct DotCell {
   std::string text;
-  std::vector<double> points;  // none: text only
-  double mean = 0, spread = 0;
+  std::optional<double> centre = std::nullopt;  // a bar
+  double low = 0, high = 0;                     // the whisker, when it has a length
+  std::vector<double> points = {};              // a dot each
   bool best = false;
 };
 
-// A column whose cells have points gets a strip with an axis: a dot per point, a bar at the mean, a whisker
-// of the spread. The axis spans the points and does not start at zero: differences are what is compared, so
-// no length stands for a value.
+// A column in which a cell has a centre gets a strip with an axis. The axis spans what is drawn and does not
+// start at zero: differences are what is compared, so no length stands for a value.
 struct DotColumn {
   std::string title;
   std::vector<DotCell> cells;
+  bool zero = false;  // the axis holds 0, and a line stands there
 };
 
 struct DotTable {
   std::string title;
   std::vector<std::string> names;  // of the rows
+  std::vector<size_t> styles;      // of the rows
   std::vector<DotColumn> columns;  // one cell per row
+  std::string head = "variant";    // of the names
 };
 
 std::string dot_table(const DotTable& table);
@@ -56,9 +62,5 @@ struct ScatterPlot {
 };
 
 std::string scatter_plot(const ScatterPlot& plot);
-
-// Round numbers that span [low, high], at most `count` + 1 of them, 1, 2 or 5 times a power of ten apart; the
-// first is not above low and the last not below high. Equal bounds are widened.
-std::vector<double> ticks(double low, double high, int count);
 
 }  // namespace foil

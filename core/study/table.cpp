@@ -4,6 +4,7 @@
 
 #include "run/text.h"
 #include "study/datasets.h"
+#include "study/paper.h"
 #include "study/table_data.h"
 #include "study/table_text.h"
 
@@ -102,6 +103,10 @@ std::vector<const PairedTest*> shown_tests(const ComparisonTable& table) {
   return tests;
 }
 
+const std::string& metric_or_first(const ComparisonTable& table, const std::string& metric) {
+  return metric.empty() ? table.headline.front() : metric;
+}
+
 void require_reference(const std::vector<ComparisonTable>& tables, const std::string& name) {
   std::vector<std::string> known;
   for (const auto& table : tables) {
@@ -163,39 +168,42 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
 }
 
 Format parse_format(const std::string& name) {
-  const std::vector<std::string> names = {"table", "csv", "json", "markdown"};
+  const std::vector<std::string> names = {"table", "csv", "json", "markdown", "latex"};
   const auto at = std::find(names.begin(), names.end(), name);
   if (at == names.end()) fail(Exit::usage, "unknown format ", name, ".", known_names("formats", name, names));
   return static_cast<Format>(at - names.begin());
 }
 
 std::string render(const Comparison& comparison, Format format, const std::string& reference) {
-  const auto tables = tabulate(comparison, reference);
-  if (format == Format::csv) return render_csv(tables);
-  if (format == Format::json) return render_json(tables);
-  return format == Format::table ? render_text(tables) : render_markdown(tables);
+  if (format == Format::csv) return render_csv(tabulate(comparison, reference));
+  if (format == Format::json) return render_json(tabulate(comparison, reference));
+  const Comparison named = labelled(comparison);
+  const auto tables = tabulate(named, label_of(reference, comparison.labels));
+  if (format == Format::table) return render_text(tables);
+  return format == Format::latex ? paper_latex(named, tables)
+                                 : render_markdown(tables) + pivots_markdown(named, tables);
 }
 
 bool has_tests(const ComparisonTable& table) { return !shown_tests(table).empty(); }
 
-std::string difference_title(const ComparisonTable& table) {
-  return printable(table.measures.at(table.headline.front()).title + " - " + table.reference);
+std::string difference_title(const ComparisonTable& table, const std::string& metric) {
+  return printable(table.measures.at(metric_or_first(table, metric)).title + " - " + table.reference);
 }
 
-std::string difference_text(const ComparisonTable& table, const TableRow& row) {
-  const auto cell = row.cells.find(table.headline.front());
+std::string difference_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
+  const auto cell = row.cells.find(metric_or_first(table, metric));
   if (cell == row.cells.end() || !cell->second.test || cell->second.test->pairs == 0) return "";
   const PairedTest& test = *cell->second.test;
-  const Measure& measure = table.measures.at(table.headline.front());
+  const Measure& measure = table.measures.at(cell->first);
   const std::string interval = test.low ? " [" + difference_text(measure, *test.low) + ", " +
                                               difference_text(measure, *test.high) + "]"
                                         : "";
   return difference_text(measure, test.difference) + interval;
 }
 
-std::string p_text(const ComparisonTable& table, const TableRow& row) {
+std::string p_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
   if (row.name == table.reference && !row.baseline) return "-";
-  const auto cell = row.cells.find(table.headline.front());
+  const auto cell = row.cells.find(metric_or_first(table, metric));
   if (cell == row.cells.end() || !cell->second.test) return "";
   return cell->second.test->holm ? p_text(*cell->second.test->holm) : "n < 3";
 }

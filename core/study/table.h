@@ -44,18 +44,20 @@ struct ComparisonTable {
 // table has.
 std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::string& reference = "");
 
-enum class Format { table, csv, json, markdown };
+enum class Format { table, csv, json, markdown, latex };
 Format parse_format(const std::string& name);  // Exit::usage for an unknown one
 
 // Ends with a newline.
 std::string render(const Comparison& comparison, Format format, const std::string& reference = "");
 
-// What the formats share with the report.
-bool has_tests(const ComparisonTable& table);                // whether the next three have something to say
-std::string difference_title(const ComparisonTable& table);  // "kNN - infonce"
-std::string difference_text(const ComparisonTable& table, const TableRow& row);  // "+0.3 [-0.1, +0.7]"
-std::string p_text(const ComparisonTable& table,
-                   const TableRow& row);  // sign-flip test, corrected by Holm: "0.031", "n < 3"
+// What the formats share with the report. Tests are of `metric`, or of the first headline metric.
+bool has_tests(const ComparisonTable& table);  // whether the next three have something to say
+std::string difference_title(const ComparisonTable& table,
+                             const std::string& metric = "");  // "kNN - infonce"
+std::string difference_text(const ComparisonTable& table, const TableRow& row,
+                            const std::string& metric = "");  // "+0.3 [-0.1, +0.7]"
+std::string p_text(const ComparisonTable& table, const TableRow& row,
+                   const std::string& metric = "");  // sign-flip test, corrected by Holm: "0.031", "n < 3"
 // What the columns mean, which way is better and what so few seeds can show, a sentence each.
 std::vector<std::string> notes(const ComparisonTable& table);
 std::string cell_text(const ComparisonTable& table, const TableRow& row,

@@ -79,11 +79,9 @@ std::optional<std::string> read_text(const std::string& path) {
   return read_record(path);
 }
 
-std::map<std::string, Curve> read_curves(const std::string& folder, const std::vector<std::string>& keys,
-                                         size_t limit) {
+std::map<std::string, Curve> read_curves(const std::string& folder, size_t limit) {
   const std::string path = folder + "/metrics.jsonl";
   std::map<std::string, Curve> curves;
-  for (const auto& key : keys) curves[key];
   if (!std::filesystem::is_regular_file(path)) return curves;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -91,8 +89,8 @@ std::map<std::string, Curve> read_curves(const std::string& folder, const std::v
     if (!row.is_object()) continue;
     const auto step = finite_number(row, "step");
     if (!step) continue;
-    for (auto& [key, curve] : curves) {
-      if (const auto value = finite_number(row, key)) curve.emplace_back(*step, *value);
+    for (const auto& [key, ignored] : row.items()) {
+      if (const auto value = finite_number(row, key)) curves[key].emplace_back(*step, *value);
     }
   }
   for (auto& [key, curve] : curves) {

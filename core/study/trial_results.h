@@ -33,9 +33,8 @@ std::optional<std::string> read_text(const std::string& path);
 
 using Curve = std::vector<std::pair<double, double>>;  // (step, value)
 
-// A curve for each of the keys from metrics.jsonl, rows without a finite number left out, thinned to at most
-// `limit` points: means over equally many neighbours. Empty ones when there is no file.
-std::map<std::string, Curve> read_curves(const std::string& folder, const std::vector<std::string>& keys,
-                                         size_t limit = 400);
+// A curve for each key of metrics.jsonl, rows without a finite number left out, thinned to at most `limit`
+// points: means over equally many neighbours. None when there is no file.
+std::map<std::string, Curve> read_curves(const std::string& folder, size_t limit = 400);
 
 }  // namespace foil

@@ -265,12 +265,12 @@ TEST(ReadCurves, SkipsBrokenRowsAndThinsByMeans) {
   for (int step = 1; step <= 10; ++step)
     text += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(10 * step) + "}\n";
   folder.write("metrics.jsonl", text + "{\"step\": 11, \"lo");
-  const auto curves = foil::read_curves(folder.path(), {"loss", "knn"});
+  const auto curves = foil::read_curves(folder.path());
   EXPECT_EQ(curves.at("loss").size(), 10u);
-  EXPECT_EQ(curves.at("knn"), foil::Curve{});
-  EXPECT_EQ(foil::read_curves(folder.path(), {"loss"}, 4).at("loss"),
+  EXPECT_EQ(curves.size(), 2u) << "and the steps";
+  EXPECT_EQ(foil::read_curves(folder.path(), 4).at("loss"),
             (foil::Curve{{2, 20}, {5, 50}, {8, 80}, {10, 100}}));
-  EXPECT_EQ(foil::read_curves(folder.at("none"), {"loss"}).at("loss"), foil::Curve{});
+  EXPECT_TRUE(foil::read_curves(folder.at("none")).empty());
 }
 
 TEST(LoadComparison, TwoDataSetsAreTwoRowsAndOneThatIsNotKnownGoesWithAny) {

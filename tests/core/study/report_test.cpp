@@ -84,18 +84,47 @@ TEST(Report, IsSelfContainedAndWellFormed) {
   EXPECT_EQ(first_unbalanced(html), "");
   const std::string xml_name = "xmlns=\"http://www.w3.org/2000/svg\"";  // a name and not an address
   EXPECT_EQ(count(html, "//"), count(html, xml_name));
-  for (const std::string outside : {"src=", "href=", "url(", "@import", "<script", "<link", "<iframe"})
+  for (const std::string outside : {"src=", "href=", "url(", "@import", "<script ", "<link", "<iframe"})
     EXPECT_EQ(count(html, outside), 0u) << outside;
+  EXPECT_EQ(count(html, "<script>"), 1u) << "that sorts tables";
   EXPECT_NE(html.find("<h1>quick &amp; dirty</h1>"), std::string::npos);
   EXPECT_NE(html.find("failed: dcl &lt;b&gt;&amp;&quot; seed 2: &lt;script&gt;alert(1)&lt;/script&gt;"),
             std::string::npos);
 }
 
-TEST(Report, DrawsEverySeedAndEveryCurve) {
+TEST(Report, DrawsEverySeedAndALineAVariantWithItsBand) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");
   EXPECT_EQ(count(html, "<circle"), 5u);    // a dot a seed
-  EXPECT_EQ(count(html, "<polyline"), 8u);  // loss and kNN of four trials
+  EXPECT_EQ(count(html, "<polyline"), 4u);  // loss and kNN of two variants
+  EXPECT_EQ(count(html, "<polygon"), 4u);   // their bands
+  for (const std::string title : {">loss</text>", ">kNN % while training</text>", "Differences to infonce"})
+    EXPECT_NE(html.find(title), std::string::npos) << title;
+}
+
+TEST(Report, SaysWhatWasAskedAndHowToAskItAgain) {
+  Folder folder;
+  auto comparison = sample(folder);
+  EXPECT_EQ(foil::report_html(comparison, "quick").find("run again"), std::string::npos);
+  comparison.labels.commands = {"foil ablate e.toml"};
+  const auto html = foil::report_html(comparison, "quick");
+  for (const std::string fact :
+       {"<th>run again</th><td class=\"value\">foil ablate e.toml</td>",
+        "<th>seeds</th><td class=\"value\">0, 1</td>", "<th>reference</th><td class=\"value\">infonce</td>",
+        "<th>protocol</th><td class=\"value\">knn20</td>",
+        "<th>variants</th><td class=\"value\">2 with 4 finished trials</td>"})
+    EXPECT_NE(html.find(fact), std::string::npos) << fact;
+}
+
+TEST(Report, CallsThingsAsTheyAreLabelled) {
+  Folder folder;
+  auto comparison = sample(folder);
+  comparison.labels.variants = {{"infonce", "InfoNCE"}};
+  comparison.labels.metrics = {{"knn", "k-NN accuracy"}};
+  const auto html = foil::report_html(comparison, "quick", "infonce");
+  EXPECT_NE(html.find("Differences to InfoNCE"), std::string::npos);
+  EXPECT_NE(html.find("<th>k-NN accuracy %</th>"), std::string::npos);
+  EXPECT_EQ(count(html, ">infonce<"), 2u) << "the value of a key, where it differs and in all of the first";
 }
 
 TEST(Report, ShowsTheNodesOfOneSeedAVariantAsAnImageThatRunsNothing) {
@@ -123,7 +152,7 @@ TEST(Report, ShowsAndDrawsAMeasureAsItSaysItself) {
     row.measures["features.rank"] = {"features rank", "", 1, foil::Better::neither};
   }
   const auto html = foil::report_html(comparison, "quick");
-  EXPECT_NE(html.find(">missed places ↓ over steps, a line a seed</text>"), std::string::npos);
+  EXPECT_NE(html.find(">missed places ↓ while training</text>"), std::string::npos);
   EXPECT_NE(html.find("font-weight=\"bold\">84.500</text>"), std::string::npos) << "the lowest is best";
   EXPECT_NE(html.find(">86.125 ± 0.177</text>"), std::string::npos);
   EXPECT_NE(html.find("<th>missed places ↓</th><th>features rank</th>"), std::string::npos);
@@ -135,13 +164,10 @@ TEST(Report, ShowsAndDrawsAMeasureAsItSaysItself) {
 TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");
-  EXPECT_NE(html.find("<tr><td>loss.mask</td><td class=\"value\">(not set)</td><td "
-                      "class=\"value\">&lt;exact&gt;</td></tr>"),
+  EXPECT_NE(html.find("<tr><td>loss.mask</td><td>(not set)</td><td>&lt;exact&gt;</td></tr>"),
             std::string::npos);
-  EXPECT_NE(
-      html.find("<tr><td>loss.name</td><td class=\"value\">infonce</td><td class=\"value\">dcl</td></tr>"),
-      std::string::npos);
-  EXPECT_NE(html.find("<tr><td>optimizer.name</td><td class=\"value\">adamw</td></tr>"),
+  EXPECT_NE(html.find("<tr><td>loss.name</td><td>infonce</td><td>dcl</td></tr>"), std::string::npos);
+  EXPECT_NE(html.find("<tr><th>optimizer.name</th><td class=\"value\">adamw</td></tr>"),
             std::string::npos);  // in all of the first, once
 }
 
@@ -150,8 +176,8 @@ TEST(Report, ShowsHardwareAndWhereItDiffered) {
   auto comparison = sample(folder);
   folder.write("run11/env.json", "{}");  // a run that was stopped before it knew
   const auto html = foil::report_html(comparison, "quick");
-  EXPECT_NE(html.find("<tr><td>hardware.cpu</td><td class=\"value\">EPYC</td></tr>"), std::string::npos);
-  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">1 | 2</td></tr>"), std::string::npos);
+  EXPECT_NE(html.find("<tr><th>hardware.cpu</th><td class=\"value\">EPYC</td></tr>"), std::string::npos);
+  EXPECT_NE(html.find("<tr><th>hardware.threads</th><td class=\"value\">1 | 2</td></tr>"), std::string::npos);
 }
 
 TEST(Report, NamesARecordOfTheEnvironmentThatIsDamaged) {
@@ -165,7 +191,7 @@ TEST(Report, NamesARecordOfTheEnvironmentThatIsDamaged) {
   EXPECT_NE(html.find("<p class=\"failed\">" + folder.at("run10/env.json") +
                       ": not a record of an environment</p>"),
             std::string::npos);
-  EXPECT_NE(html.find("<tr><td>hardware.threads</td><td class=\"value\">2</td></tr>"), std::string::npos)
+  EXPECT_NE(html.find("<tr><th>hardware.threads</th><td class=\"value\">2</td></tr>"), std::string::npos)
       << "the others stay";
   EXPECT_EQ(first_unbalanced(html), "");
 }
@@ -188,6 +214,11 @@ TEST(Report, WritesTheFileAndAPictureAProtocol) {
   EXPECT_NE(folder.read("comparison.svg").find("protocol knn20<"), std::string::npos);
   EXPECT_NE(folder.read("comparison-2.svg").find("protocol knn200<"), std::string::npos);
   EXPECT_EQ(first_unbalanced(folder.read("comparison.svg")), "");
+  EXPECT_EQ(first_unbalanced(folder.read("figures/seeds-knn.svg")), "");
+  EXPECT_NE(folder.read("figures/seeds-knn-2.svg"), "");
+  EXPECT_TRUE(folder.read("table.tex").starts_with("% \\usepackage{booktabs}\n"));
+  EXPECT_NE(folder.read("table.md").find("| dcl \\<b>\\&\" | 86.62 ± 0.18 | 2 |"), std::string::npos)
+      << folder.read("table.md");
   const std::string error =
       foil_test::error_of<foil::Error>([&] { foil::write_report(comparison, "quick", folder.at("none")); });
   EXPECT_TRUE(error.starts_with("1: " + folder.at("none/comparison.svg") + ": cannot write ")) << error;

@@ -335,7 +335,8 @@ TEST(Table, NamesTheFormatsItKnows) {
   EXPECT_EQ(foil::parse_format("json"), Format::json);
   EXPECT_EQ(foil::parse_format("markdown"), Format::markdown);
   EXPECT_EQ(foil_test::error_of<foil::Error>([] { foil::parse_format("markdwn"); }),
-            "2: unknown format markdwn. Known formats: table, csv, json, markdown. Did you mean 'markdown'?");
+            "2: unknown format markdwn. Known formats: table, csv, json, markdown, latex. Did you mean "
+            "'markdown'?");
 }
 
 TEST(Table, RowsOfTwoDataSetsStandInTwoTables) {

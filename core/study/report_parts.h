@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The parts of a report, each a piece of HTML; empty where there is nothing to show.
+#pragma once
+
+#include "study/table.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace foil {
+
+// What a report is about, under the labels that it asks for.
+struct Studied {
+  Studied(const Comparison& given, const std::string& reference);
+  Comparison comparison;
+  std::vector<ComparisonTable> tables;
+  size_t style_of(const std::string& name) const;  // of a variant, the same in every picture
+};
+
+// The pictures of a report, by name.
+struct Pictures {
+  std::vector<std::pair<std::string, std::string>> all;
+  std::string add(const std::string& name, const std::string& svg);  // returns its HTML
+};
+
+// The whole table as one picture: every headline metric as text and as a strip of dots.
+std::string table_picture(const Studied& subject, const ComparisonTable& table);
+
+// Of one table; `suffix` tells its pictures from those of others.
+std::string seeds_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
+                       Pictures& pictures);
+std::string differences_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
+                             Pictures& pictures);
+std::string factors_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
+                         Pictures& pictures);
+std::string time_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
+                      Pictures& pictures);
+
+// Of all tables together, from what the runs left in their folders.
+std::string curves_part(const Studied& subject, Pictures& pictures);
+std::string nodes_part(const Studied& subject);
+std::string config_part(const Studied& subject);
+std::string asked_part(const Studied& subject);
+std::string environment_part(const Studied& subject);
+
+}  // namespace foil
