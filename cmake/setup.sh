@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs what is missing to build and run foil on Debian 12; does nothing, and needs no network, where all is there.
 #   setup.sh build   Debian packages and LibTorch
-#   setup.sh all     the same and the Python environment that the tests and the peer benchmarks use
+#   setup.sh all     the same, the browser and the Python environment that the tests and the peer benchmarks use
 # LibTorch comes from the torch wheel and goes into one cache outside the clone: $FOIL_CACHE, or ~/.cache/foil.
 # FOIL_LIBTORCH=DIR (a folder with include/ and lib/) uses another LibTorch.
 set -euo pipefail
@@ -13,6 +13,7 @@ stop() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 packages="g++ clang-format-14 cmake ninja-build ccache git make libboost-dev libboost-filesystem-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
   libsqlite3-dev libturbojpeg0-dev libpng-dev zlib1g-dev libgloo-dev libigraph-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist python3 python3-venv"
+[ "$what" = build ] || packages="$packages chromium"  # shows reports to a test
 missing=$(for p in $packages; do dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$p"; done)
 if [ -n "$missing" ]; then
   say "installing Debian packages: $missing"

@@ -253,6 +253,7 @@ Plan check_all(Tables& tables, const Node& root, const FindComponent& find) {
   if (Node* list = tables.resolved.find("plugins")->find("path"))
     list->value = list_node(plugin_paths(root)).value;
   tables.find("sweep");
+  tables.find("report");
   tables.finish();
   return plan;
 }

@@ -39,7 +39,7 @@ summary { cursor: pointer; margin: .5rem 0 }
   .box { overflow: visible }
   svg, img { max-width: 100%; height: auto }
   th, td { white-space: normal; overflow-wrap: break-word }
-  td:first-child, td.value, thead th { overflow-wrap: anywhere }
+  td:first-child, table:not(.sortable) td, thead th { overflow-wrap: anywhere }
   tbody th { white-space: nowrap }
   table.wide th, table.wide td { font-size: 9px; padding-right: .3rem; overflow-wrap: anywhere }
   h2, h3 { break-after: avoid }

@@ -167,10 +167,12 @@ std::string line_chart(const LineChart& chart) {
 
 std::string dot_table(const DotTable& table) {
   constexpr double margin = 16, row_height = 28, gap = 24, strip_width = 220;
-  const double top = table.title.empty() ? 40 : 66;
+  constexpr size_t longest_title = 100;  // letters; the picture would be as wide as a longer one
+  const bool titled = !table.title.empty() && table.title.size() <= longest_title;
+  const double top = titled ? 66 : 40;
   const auto baseline = [&](size_t row) { return top + row_height * (static_cast<double>(row) + 0.5) + 5; };
   Svg svg;
-  if (!table.title.empty()) svg.small(margin, 24, table.title, "fill-opacity=\"0.8\"");
+  if (titled) svg.small(margin, 24, table.title, "fill-opacity=\"0.8\"");
   double x = margin, names_width = text_width(table.head);
   svg.text(x, top - 12, table.head, kBold);
   for (size_t row = 0; row < table.names.size(); ++row) {
@@ -200,7 +202,7 @@ std::string dot_table(const DotTable& table) {
   const double bottom = top + row_height * static_cast<double>(table.names.size());
   svg.line(margin, top - 3, x - gap, top - 3, kFirm);
   svg.line(margin, bottom, x - gap, bottom, kFirm);
-  const double width = std::max(x, margin + text_width(table.title, kSmall) + margin);
+  const double width = std::max(x, titled ? margin + text_width(table.title, kSmall) + margin : 0);
   const std::string of = table.columns.empty() ? "" : table.columns.front().title;
   return svg.finish(width, bottom + (any_strip ? 30 : 12), table.title.empty() ? of : table.title,
                     description);

@@ -46,7 +46,7 @@ struct DotColumn {
 };
 
 struct DotTable {
-  std::string title;
+  std::string title;               // a long one is not shown, but told to who cannot see
   std::vector<std::string> names;  // of the rows
   std::vector<size_t> styles;      // of the rows
   std::vector<DotColumn> columns;  // one cell per row

@@ -125,12 +125,8 @@ std::string html_of(const Studied& subject, const std::string& title, Pictures& 
   return html_page(title, body);
 }
 
-// A folder of pictures that holds no others.
 void write_pictures(const std::string& folder, const Pictures& pictures) {
   std::filesystem::create_directories(folder);
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".svg") std::filesystem::remove(entry.path());
-  }
   for (const auto& [name, svg] : pictures.all) write_atomically(folder + "/" + name + ".svg", svg);
 }
 

@@ -184,7 +184,9 @@ std::string shares_table(const ComparisonTable& table, const Swept& swept) {
 std::string table_picture(const Studied& subject, const ComparisonTable& table) {
   DotTable dots = names_of(subject, table);
   dots.title = table.protocol.empty() ? "" : "protocol " + table.protocol;
-  for (const auto& metric : table.headline) dots.columns.push_back(metric_column(table, metric));
+  constexpr size_t most_columns = 3;  // so that its letters can be read where it is shown as wide as a page
+  for (size_t i = 0; i < std::min(most_columns, table.headline.size()); ++i)
+    dots.columns.push_back(metric_column(table, table.headline[i]));
   DotColumn n{"n", {}};
   for (const auto& row : table.rows) n.cells.push_back({std::to_string(row.n)});
   dots.columns.push_back(std::move(n));

@@ -24,7 +24,7 @@ struct Pictures {
   std::string add(const std::string& name, const std::string& svg);  // returns its HTML
 };
 
-// The whole table as one picture: every headline metric as text and as a strip of dots.
+// The table as one picture: the first three headline metrics as text and as strips of dots.
 std::string table_picture(const Studied& subject, const ComparisonTable& table);
 
 // Of one table; `suffix` tells its pictures from those of others.
