@@ -113,7 +113,7 @@ void Svg::circle(double x, double y, double radius, const std::string& attribute
 }
 
 void Svg::mark(double x, double y, size_t style) {
-  const std::string fill = fmt::format("fill=\"{}\" fill-opacity=\"0.65\"", colour(style));
+  const std::string fill = fmt::format("fill=\"{}\" fill-opacity=\"0.8\"", colour(style));
   const size_t form = style == kNoStyle ? 0 : style / std::size(kColours) % 4;
   if (form == 0) circle(x, y, 5, fill);
   if (form == 1)
