@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <set>
 
 namespace foil {
@@ -18,7 +19,8 @@ std::optional<double> number_of(const std::string& text) {
   double value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
+  const bool whole = error == std::errc() && stop == end && std::isfinite(value);
+  return whole ? std::optional(value) : std::nullopt;
 }
 
 // As a plan writes it: a text without quotes, 1.0 as 1. Empty where the key is not set.
@@ -57,7 +59,7 @@ bool is_swept(const std::vector<Known>& known, const std::string& key) {
 }
 
 Factor factor_of(const std::vector<Known>& known, const std::string& key) {
-  Factor factor{key, key.substr(key.rfind('.') + 1), true, {}, {}};
+  Factor factor{key, key.substr(key.rfind('.') + 1), true, {}, {}, {}};
   if (key.ends_with(".name")) factor.title = key.substr(0, key.size() - 5);
   for (const Known& one : known) {
     const std::string level = level_text(*one.row, key);
@@ -68,6 +70,8 @@ Factor factor_of(const std::vector<Known>& known, const std::string& key) {
   if (factor.numeric)
     std::stable_sort(factor.levels.begin(), factor.levels.end(),
                      [](const auto& a, const auto& b) { return *number_of(a) < *number_of(b); });
+  for (const auto& level : factor.levels)
+    if (factor.numeric) factor.values.push_back(*number_of(level));
   for (const Known& one : known) {
     const auto at = std::find(factor.levels.begin(), factor.levels.end(), level_text(*one.row, key));
     factor.level_of.push_back(static_cast<size_t>(at - factor.levels.begin()));

@@ -14,6 +14,7 @@ struct Factor {
   std::string key, title;           // "loss.temperature", "temperature"; "loss" of "loss.name"
   bool numeric = false;             // whether every level is a number
   std::vector<std::string> levels;  // numbers ascending, texts in the order of the plan
+  std::vector<double> values;       // of the levels that are numbers
   std::vector<size_t> level_of;     // of each of Swept::rows
 };
 

@@ -59,11 +59,11 @@ DotColumn metric_column(const ComparisonTable& table, const std::string& metric)
 
 // Where the levels of numbers lie on an axis: by their logarithms when they span a factor of eight or more.
 std::vector<std::pair<double, std::string>> marks_of(const Factor& factor) {
-  const double low = std::stod(factor.levels.front()), high = std::stod(factor.levels.back());
+  const double low = factor.values.front(), high = factor.values.back();
   const bool logarithmic = low > 0 && high / low >= 8;
   std::vector<std::pair<double, std::string>> marks;
-  for (const auto& level : factor.levels)
-    marks.emplace_back(logarithmic ? std::log10(std::stod(level)) : std::stod(level), level);
+  for (size_t i = 0; i < factor.levels.size(); ++i)
+    marks.emplace_back(logarithmic ? std::log10(factor.values[i]) : factor.values[i], factor.levels[i]);
   return marks;
 }
 

@@ -57,6 +57,8 @@ TEST(SweptOf, FindsTheKeysThatNamesTellAndNotWhatFollowsFromThem) {
   EXPECT_EQ(swept.factors[1].key, "loss.temperature");
   EXPECT_EQ(swept.factors[1].levels, (std::vector<std::string>{"0.1", "0.2", "1"}));
   EXPECT_TRUE(swept.factors[1].numeric);
+  EXPECT_EQ(swept.factors[1].values, (std::vector<double>{0.1, 0.2, 1}));
+  EXPECT_TRUE(swept.factors[0].values.empty());
   EXPECT_TRUE(swept.full);
   EXPECT_EQ(foil::row_at(swept, 1, 2).name, "dcl temperature=1");
 }
