@@ -32,7 +32,7 @@ struct NewOptions {
   std::string kind;    // "loss", "encoder", "augmentation", "dataset", "sampler"
   std::string name;    // snake_case: of the files, the CMake target and the component
   std::string folder;  // must not exist
-  std::string with;    // "", "state", "queue", "kernel"; losses only
+  std::string with;    // "", "state", "queue", "contrast", "kernel"; losses only
 };
 // Writes an out-of-tree plugin from the templates of this installation; all of it or nothing.
 int new_command(const Registry& registry, const NewOptions& options);

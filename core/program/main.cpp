@@ -280,8 +280,8 @@ class CommandLine {
         ->check(CLI::IsMember({"loss", "encoder", "augmentation", "dataset", "sampler"}));
     verb->add_option("NAME", made_.name, "of the component, like my_loss")->required();
     verb->add_option("DIR", made_.folder, "folder to write, which must not exist")->required();
-    verb->add_option("--with", made_.with, "state, queue or kernel: what a loss begins with")
-        ->check(CLI::IsMember({"state", "queue", "kernel"}));
+    verb->add_option("--with", made_.with, "state, queue, contrast or kernel: what a loss begins with")
+        ->check(CLI::IsMember({"state", "queue", "contrast", "kernel"}));
     add_plugin_options(verb);
   }
 

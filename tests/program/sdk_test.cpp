@@ -297,6 +297,7 @@ TEST_F(New, WritesEveryKindWithItsNameInAllPlaces) {
                                                     {"loss", "--with", "state"},
                                                     {"loss", "--with", "queue"},
                                                     {"loss", "--with", "kernel"},
+                                                    {"loss", "--with", "contrast"},
                                                     {"encoder"},
                                                     {"augmentation"},
                                                     {"dataset"},
