@@ -9,6 +9,7 @@
 #include "program/report_record.h"
 #include "program/same_run.h"
 #include "program/same_study.h"
+#include "program/slurm.h"
 #include "program/start.h"
 #include "run/file.h"
 #include "run/run_folder.h"
@@ -105,6 +106,25 @@ std::vector<std::string> train_arguments(const AblateOptions& options, const Stu
                                [&](const Trial& one) { return one.name == trial.name; });
   if (begins_anew(folder, [&] { return check(at->root, options.find); })) arguments.push_back("--restart");
   return arguments;
+}
+
+// The script of an array with as many tasks as find a trial each at the same time.
+void print_slurm(const AblateOptions& options, const Study& study) {
+  int64_t threads = 1;
+  for (const Trial& trial : study.trials)
+    threads = std::max(threads, check(trial.root, options.find).run.threads);
+  const auto at_a_time = static_cast<size_t>(options.parallel);
+  SlurmArray array{fs::path(study.folder).filename(),
+                   (study.trials.size() + at_a_time - 1) / at_a_time,
+                   threads * options.nproc * options.parallel,
+                   fs::current_path(),
+                   {fs::read_symlink("/proc/self/exe"), "ablate", options.file, "--join"}};
+  const std::map<std::string, int> numbers = {
+      {"--parallel", options.parallel}, {"--per-gpu", options.per_gpu}, {"--nproc", options.nproc}};
+  for (const auto& [name, value] : numbers)
+    if (value > 1) array.command.insert(array.command.end(), {name, std::to_string(value)});
+  array.command.insert(array.command.end(), options.passed_on.begin(), options.passed_on.end());
+  std::printf("%s", slurm_script(array).c_str());
 }
 
 // What a study that goes on has done already.
@@ -226,6 +246,10 @@ int ablate_command(const AblateOptions& options) {
   const Study study = plan_study(options);
   if (options.dry_run) {
     print_dry_run(study);
+    return 0;
+  }
+  if (options.slurm) {
+    print_slurm(options, study);
     return 0;
   }
   share_machine(options);  // refuses what does not fit, before anything is made

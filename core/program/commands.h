@@ -46,6 +46,7 @@ struct AblateOptions : CommonOptions {
   int parallel = 1;                    // trials at a time
   int per_gpu = 1;                     // of these, on one CUDA device
   bool join = false;                   // other processes run the study, too
+  bool slurm = false;                  // print the script of an array that does so
   std::vector<std::string> passed_on;  // arguments for the trials' processes
 };
 int ablate_command(const AblateOptions& options);

@@ -26,6 +26,8 @@ void add_options(CLI::App& verb, AblateOptions& options) {
       verb.add_flag("--restart", options.restart, "begin the study anew; its folder is kept aside");
   verb.add_flag("--join", options.join, "run the study together with others that are given --join")
       ->excludes(restart);
+  verb.add_flag("--slurm", options.slurm, "print the script of a Slurm array that does so")
+      ->excludes(restart);
   verb.add_option("--nproc", options.nproc, "ranks of each trial")->check(CLI::Range(1, 1024));
   verb.add_option("--parallel", options.parallel, "trials at a time, which share the cores of this machine")
       ->check(CLI::Range(1, 1024));

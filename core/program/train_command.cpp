@@ -9,6 +9,7 @@
 #include "program/commands.h"
 #include "program/environment.h"
 #include "program/same_run.h"
+#include "program/shell.h"
 #include "program/start.h"
 #include "ranks/agree.h"
 #include "ranks/spawn.h"
@@ -41,18 +42,6 @@ std::vector<std::string> plugin_files(const Plan& plan) {
   for (const Chosen& chosen : plan.augment) files.push_back(chosen.component->origin);
   for (const Chosen& chosen : plan.losses) files.push_back(chosen.component->origin);
   return files;
-}
-
-// An argument as a shell reads it.
-std::string quoted(const std::string& argument) {
-  const bool plain =
-      !argument.empty() &&
-      argument.find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") == std::string::npos;
-  if (plain) return argument;
-  std::string text = "'";
-  for (const char c : argument) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
 }
 
 // The command that started this process, or the one that started all ranks of this machine.

@@ -197,6 +197,41 @@ TEST_F(Join, AFailureIsOneForAllAndTriedAgainByWhoBeginsLater) {
   EXPECT_EQ(ends_of("learning_rate=1e+30-seed0"), (std::vector<std::string>{"failed", "failed"}));
 }
 
+// What a task of the array does: srun and scontrol are scripts that stand for Slurm's.
+TEST_F(Join, TheScriptOfASlurmArrayRunsTheStudyAndComesBackWhenItWasStopped) {
+  const Workplace place;
+  place.write("my e.toml", experiment(two_losses));
+  const Outcome script = place.foil({"ablate", "my e.toml", "--slurm", "--parallel", "3", "--nproc", "2",
+                                     "--set", "run.name=it's", "--set", "run.threads=4"});
+  ASSERT_EQ(script.code, 0) << script.err;
+  EXPECT_GE(line_of(script.out, "#SBATCH --array=1-2"), 0) << script.out;
+  EXPECT_GE(line_of(script.out, "#SBATCH --cpus-per-task=24"), 0) << script.out;
+  EXPECT_FALSE(fs::exists(place.folder / "runs"));
+  place.write("task.sh", script.out);
+  const std::vector<std::string> environment = {
+      "PATH=" + (place.folder / "bin").string() + ":" + std::getenv("PATH"), "SLURM_CPUS_PER_TASK=24",
+      "SLURM_ARRAY_JOB_ID=7", "SLURM_ARRAY_TASK_ID=2"};
+  const auto program = [&](const std::string& name, const std::string& lines) {
+    fs::permissions(place.folder / place.write("bin/" + name, "#!/bin/sh\n" + lines), fs::perms::owner_all);
+  };
+  program("srun", "for argument; do echo \"$argument\"; done\nexit $(cat code)\n");
+  program("scontrol", "echo \"$@\"\n");
+  std::string arguments = "--cpus-per-task=24\n";
+  for (const std::string argument : {FOIL_PROGRAM, "ablate", "my e.toml", "--join", "--nproc", "2",
+                                     "--parallel", "3", "--set", "run.name=it's", "--set", "run.threads=4"})
+    arguments += argument + "\n";
+  for (const std::string code : {"0", "1", "75"}) {
+    place.write("code", code);
+    const Outcome task = place.run({"sh", "task.sh"}, environment);
+    EXPECT_EQ(std::to_string(task.code), code) << task.err;
+    EXPECT_EQ(task.out, arguments + (code == "75" ? "requeue 7_2\n" : ""));
+  }
+  program("srun", "shift\nexec \"$@\" --set run.steps=2 --set sweep.seeds=1 --quiet\n");
+  const Outcome task = place.run({"sh", "task.sh"}, environment);
+  EXPECT_EQ(task.code, 0) << task.err;
+  EXPECT_EQ(lines(task.out).back(), "runs/it's/report.html");
+}
+
 TEST_F(Join, DoesNotBeginAStudyAnew) {
   const auto first = worker();
   first->start({"--restart"});
