@@ -5,6 +5,7 @@
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/reader.h"
+#include "program/shell.h"
 #include "run/json.h"
 #include "study/labels.h"
 
@@ -79,8 +80,8 @@ std::string report_record(const std::string& file, const std::vector<std::string
     require_variants(*variants, names_of(trials));
     refuse_one_label_for_two(*variants, trials, labels);
   }
-  std::string command = "foil ablate " + file;
-  for (const std::string& set : sets) command += " --set '" + set + "'";
+  std::string command = "foil ablate " + quoted(file);
+  for (const std::string& set : sets) command += " --set " + quoted(set);
   return dump_json({{"command", command}, {"variants", labels.variants}, {"metrics", labels.metrics}}, 2) +
          "\n";
 }

@@ -36,7 +36,7 @@ TEST(Labels, NameVariantsAndMetricsForPeopleAndNotForPrograms) {
   ASSERT_EQ(ablate.code, 0) << ablate.err;
   EXPECT_NE(ablate.out.find("k-NN %"), std::string::npos) << ablate.out;
   EXPECT_NE(ablate.out.find("\nInfoNCE "), std::string::npos) << ablate.out;
-  EXPECT_NE(slurp(place.folder / "runs/small/report.html").find("foil ablate e.toml --set 'run.steps=2'"),
+  EXPECT_NE(slurp(place.folder / "runs/small/report.html").find("foil ablate e.toml --set run.steps=2"),
             std::string::npos);
   const Outcome latex = place.foil({"compare", "runs/small", "--format", "latex", "--reference", "infonce"});
   EXPECT_EQ(latex.out, slurp(place.folder / "runs/small/table.tex"));
