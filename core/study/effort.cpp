@@ -77,6 +77,17 @@ std::string epochs_text(const TableRow& row, const std::string& metric) {
   return low == high ? std::to_string(low) : fmt::format("{} to {}", low, high);
 }
 
+// What no record tells has no column; where they tell nothing, there is no table.
+std::vector<std::vector<std::string>> without_empty_columns(std::vector<std::vector<std::string>> lines) {
+  for (size_t c = lines[0].size() - 1; c > 0; --c) {
+    if (!std::all_of(lines.begin() + 1, lines.end(), [c](const auto& line) { return line[c].empty(); }))
+      continue;
+    for (auto& line : lines) line.erase(line.begin() + static_cast<std::ptrdiff_t>(c));
+  }
+  if (lines[0].size() == 1) lines.clear();
+  return lines;
+}
+
 bool has_online(const ComparisonTable& table, const std::string& metric) {
   return std::any_of(table.rows.begin(), table.rows.end(), [&](const TableRow& row) {
     return std::any_of(row.efforts.begin(), row.efforts.end(),
@@ -132,11 +143,7 @@ std::vector<std::vector<std::string>> effort_grid(const ComparisonTable& table) 
       line.insert(line.end(), {part(&Online::last), part(&Online::best), epochs_text(row, metric)});
     }
   }
-  const bool empty = std::all_of(lines.begin() + 1, lines.end(), [](const auto& line) {
-    return std::all_of(line.begin() + 1, line.end(), [](const auto& cell) { return cell.empty(); });
-  });
-  if (empty) lines.clear();
-  return lines;
+  return without_empty_columns(std::move(lines));
 }
 
 std::vector<std::string> effort_notes(const ComparisonTable& table) {
