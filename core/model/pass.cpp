@@ -109,7 +109,7 @@ Pass::Pass(Model& model, const Views& views, bool bf16, int64_t pieces)
 }
 
 void Pass::backward(const Tensor& total, GradientReducer& reducer) {
-  const bool at_once = pieces_ == 1 || !learns(model_);
+  const bool at_once = pieces_ == 1 || !out_.z.at(0).requires_grad();
   if (at_once) reducer.prepare({total});
   if (total.requires_grad()) total.backward();
   if (at_once) return;

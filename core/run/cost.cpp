@@ -11,20 +11,15 @@
 #include <fstream>
 
 namespace foil {
-namespace {
 
-// In bytes, since this program began: what getrusage() says has in it what the process was before, which is
-// the study that started it.
-int64_t peak_of_this_process() {
+int64_t process_memory(const std::string& line) {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
     int64_t kibibytes = 0;
-    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+    if (word == line + ":" && status >> kibibytes) return kibibytes * 1024;
   }
   return 0;
 }
-
-}  // namespace
 
 std::optional<Cost> read_cost(const std::string& folder) {
   const std::string path = folder + "/cost.json";
@@ -43,7 +38,7 @@ void CostRecord::write(int64_t samples, int64_t device_memory) const {
     before = read_cost(folder_).value_or(before);
   } catch (const Error&) {  // what is damaged is not known, and no reason to lose a run
   }
-  const int64_t memory = device_memory > 0 ? device_memory : peak_of_this_process();
+  const int64_t memory = device_memory > 0 ? device_memory : process_memory("VmHWM");
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   write_atomically(folder_ + "/cost.json",
                    dump_json({{"seconds", before.seconds + seconds},

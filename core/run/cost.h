@@ -17,6 +17,11 @@ struct Cost {
       0;  // bytes: of the device where that is no CPU, else of the process; of the first rank
 };
 
+// Bytes of memory of this process, since its program began, by a line of /proc/self/status: "VmRSS", what it
+// has; "VmHWM", the most that it had. What getrusage() says has in it what the process was before, which is
+// the study that started it.
+int64_t process_memory(const std::string& line);
+
 // Nothing where there is none; Error (Exit::data) for a file that is no such record.
 std::optional<Cost> read_cost(const std::string& folder);
 

@@ -5,6 +5,7 @@
 // compared: samples of infonce, clip, siglip and mw; twice the samples of ntxent, supcon and dcl, which stack
 // two views. With one thread times are the processor's, with more the clock's.
 #include "contrast_cases.h"
+#include "run/cost.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -43,15 +44,7 @@ double seconds_of(const std::function<void()>& work, int64_t times, int threads)
   return (seconds_now(threads) - begin) / static_cast<double>(times);
 }
 
-// A line of /proc/self/status, in bytes: "VmRSS", "VmHWM".
-double memory(const std::string& what) {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    double kibibytes = 0;
-    if (word == what + ":" && status >> kibibytes) return 1024 * kibibytes;
-  }
-  return 0;
-}
+double memory(const std::string& line) { return static_cast<double>(process_memory(line)); }
 
 // The three products of an N x N similarity, each in the operand order that is fastest here, all memory taken
 // beforehand. A similarity of more than 1 GiB is made in panels of rows.

@@ -5,6 +5,7 @@
 #include "evaluate/retrieval.h"
 
 #include "ranks/world.h"
+#include "run/cost.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -43,16 +43,9 @@ double median(std::vector<double> values) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-// A line of /proc/self/status, in MiB: "VmRSS", "VmHWM".
-double memory(const std::string& what) {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  while (status >> word) {
-    double kibibytes = 0;
-    if (word == what + ":" && status >> kibibytes) return kibibytes / 1024;
-  }
-  return 0;
-}
+double memory(const std::string& line) {
+  return static_cast<double>(process_memory(line)) / (1 << 20);
+}  // MiB
 
 // The share of queries whose nearest candidate is of their group.
 double torch_recall(const Tensor& queries, const Tensor& candidates, const Relevance& relevance,
