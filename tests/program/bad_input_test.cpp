@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
              {{"e.toml", good + "[optimiser]\nname = \"sgd\"\n"}},
              "e.toml:11:2: unknown key optimiser. "
              "Known keys: run, data, sampler, views, augment, encoder, head, predictor, model, momentum, "
-             "train, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep. "
+             "train, loss, optimizer, schedule, evaluate, collapse, checkpoint, log, plugins, sweep, report. "
              "Did you mean 'optimizer'?"},
         Case{"UnknownKeyInRun",
              {{"e.toml", "[run]\nsteps = 1\nsede = 3\n" + data_table + encoder_table + loss_table}},
