@@ -33,7 +33,7 @@ add_library(foil_torch INTERFACE)
 add_library(foil::torch ALIAS foil_torch)
 target_include_directories(foil_torch SYSTEM INTERFACE ${FOIL_LIBTORCH}/include ${FOIL_LIBTORCH}/include/torch/csrc/api/include)
 target_compile_features(foil_torch INTERFACE cxx_std_20)
-target_compile_definitions(foil_torch INTERFACE FMT_HEADER_ONLY USE_C10D_GLOO USE_DISTRIBUTED)
+target_compile_definitions(foil_torch INTERFACE USE_C10D_GLOO USE_DISTRIBUTED)
 target_compile_options(foil_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
 
 # The wheel finds the nvidia libraries by its own RPATH; the linker needs the same folders to check symbols.
