@@ -61,60 +61,35 @@ Edges edges_of(const Options& o) {
     *to++ = high;
   }
   ends = torch::cat({ends, ends.flip(0)}, 1);
-  return {ends, {}, torch::arange(ends.size(1), torch::kLong)};
+  return {ends, {}, {}};
 }
 
-}  // namespace
-
-SyntheticGraph::SyntheticGraph(const Options& options) : options_(options) {
-  const Options& o = options_;
-  if (const int64_t used = labelled() + o.validation_nodes + o.test_nodes; used > o.nodes)
+GraphParts parts_of(const Options& o) {
+  const int64_t labelled = o.labelled * o.classes, test = labelled + o.validation_nodes;
+  if (o.classes > o.nodes) refuse("classes", o.classes, "at most nodes = " + std::to_string(o.nodes));
+  if (const int64_t used = test + o.test_nodes; used > o.nodes)
     refuse("nodes", o.nodes,
            "at least " + std::to_string(used) + ", those with a label, of validation and of test");
   const auto count = [](int64_t value) { return static_cast<double>(value); };  // products may pass 64 bits
   require_memory("data set 'synthetic_graph'",
                  count(o.nodes) * (4 * count(o.features) + 64 * (o.degree + 1)) +
                      4 * count(o.classes) * count(o.features));
-  label_ = torch::arange(o.nodes, torch::kLong).remainder(o.classes);
-  graph_.modality = name_of(Kind::graph);
-  graph_.kind = Kind::graph;
-  graph_.data = features_of(o);
-  graph_.edges = edges_of(o);
+  const Tensor node = torch::arange(o.nodes, torch::kLong);
+  GraphParts parts{features_of(o),
+                   edges_of(o),
+                   node.remainder(o.classes),
+                   node.slice(0, 0, labelled).clone(),
+                   node.slice(0, labelled, test).clone(),
+                   node.slice(0, test, test + o.test_nodes).clone(),
+                   {}};
+  parts.name.edges = "synthetic_graph";
+  return parts;
 }
 
-std::vector<std::string> SyntheticGraph::classes() const {
-  std::vector<std::string> names;
-  for (int64_t c = 0; c < options_.classes; ++c) names.push_back(std::to_string(c));
-  return names;
-}
+}  // namespace
 
-Tensor SyntheticGraph::nodes(Split split) const {
-  const Options& o = options_;
-  if (split == Split::train) return torch::arange(o.nodes, torch::kLong);
-  const int64_t test = labelled() + o.validation_nodes;
-  return split == Split::test ? torch::arange(test, test + o.test_nodes, torch::kLong)
-                              : torch::arange(labelled(), test, torch::kLong);
-}
-
-Tensor SyntheticGraph::labels(Split split) const {
-  if (split != Split::train) return label_.index_select(0, nodes(split));
-  Tensor known = label_.clone();
-  known.slice(0, labelled()).fill_(-1);
-  return known;
-}
-
-std::vector<Modality> SyntheticGraph::modalities() const {
-  return {{graph_.modality, {Kind::graph, {options_.features}, 0}}};
-}
-
-Views SyntheticGraph::read(Split split, const Tensor& index) const {
-  check_index(index, size(split));
-  View view = graph_;
-  view.data = view.data.clone();  // what is given is the caller's
-  view.edges.ends = view.edges.ends.clone();
-  view.edges.id = view.edges.id.clone();
-  return {view};
-}
+SyntheticGraph::SyntheticGraph(const Options& options)
+    : GraphDataset(parts_of(options), {.layout = GraphForm::Layout::dense}), options_(options) {}
 
 std::string SyntheticGraph::identity() const {
   const Options& o = options_;

@@ -6,13 +6,11 @@
 #pragma once
 
 #include "config/allowed.h"
-
-#include <foil/dataset.h>
-#include <foil/fields.h>
+#include "data/graph_dataset.h"
 
 namespace foil {
 
-class SyntheticGraph : public Dataset {
+class SyntheticGraph : public GraphDataset {
  public:
   struct Options {
     int64_t nodes = 1000;
@@ -37,25 +35,14 @@ class SyntheticGraph : public Dataset {
       f.integer("seed", seed, "another seed is another graph", any_seed());
     }
   };
+  // Throws Error (Exit::usage) for options that do not fit together, (Exit::data) where no edge was drawn.
   explicit SyntheticGraph(const Options& options);
 
-  int64_t size(Split split) const override { return nodes(split).size(0); }
-  std::vector<std::string> classes() const override;
-  Tensor labels(Split split) const override;
-  std::vector<Modality> modalities() const override;
-  Views read(Split split, const Tensor& index) const override;
-  Tensor nodes(Split split) const override;
-  Tensor node_labels() const override { return label_; }
   // Of the options: the features may differ in a last bit where the functions of the C library do.
   std::string identity() const override;
-  bool in_memory() const override { return true; }
 
  private:
-  int64_t labelled() const { return options_.labelled * options_.classes; }
-
   Options options_;
-  Tensor label_;
-  View graph_;
 };
 
 }  // namespace foil

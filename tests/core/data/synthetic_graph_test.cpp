@@ -40,6 +40,9 @@ TEST(SyntheticGraph, HasSplitsOfNodesAndLabelsOfFewOfThem) {
   EXPECT_TRUE(graph.labels(Split::test).equal(torch::arange(50, 100).remainder(4)));
   EXPECT_EQ(test::error_of([] { SyntheticGraph({.nodes = 599, .classes = 5, .test_nodes = 500}); }),
             "2 nodes = 599, allowed: at least 600, those with a label, of validation and of test.");
+  EXPECT_EQ(test::error_of([] { SyntheticGraph({.nodes = 4, .labelled = 0, .test_nodes = 0}); }),
+            "2 classes = 5, allowed: at most nodes = 4.");
+  EXPECT_EQ(test::error_of([] { SyntheticGraph({.degree = 0}); }), "5 synthetic_graph: holds no edge.");
 }
 
 TEST(SyntheticGraph, HasUndirectedEdgesMostlyWithinAClass) {
