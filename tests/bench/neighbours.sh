@@ -30,11 +30,14 @@ median() { sort -n "$work/$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1)
 echo "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
 for ((round = 0; round < rounds; ++round)); do
   echo "round $((round + 1)) of $rounds" >&2
-  measure default 0
-  for busy_ones in 0 $neighbours; do measure "$busy_ones" "$busy_ones" "$spins"; done
+  pair=("default 0" "0 0 $spins")  # the first of a pair in turn
+  for ((i = 0; i < 2; ++i)); do measure ${pair[(round + i) % 2]}; done
+  for busy_ones in $neighbours; do measure "$busy_ones" "$busy_ones" "$spins"; done
 done
 alone=$(median 0)
-awk -v a="$alone" -v d="$(median default)" 'BEGIN {printf "idle: %.0f images/s, %.3f of what the default of OpenMP gives (%.0f)\n", a, a / d, d}'
+paste "$work/0" "$work/default" | awk '{print $1 / $2}' > "$work/ratios"
+awk -v a="$alone" -v d="$(median default)" -v r="$(median ratios)" \
+  'BEGIN {printf "idle: %.0f images/s, %.3f of what the default of OpenMP gives (%.0f); median of the pairs: %.3f\n", a, a / d, d, r}'
 for busy_ones in $neighbours; do
   awk -v k="$busy_ones" -v t="$threads" -v a="$alone" -v got="$(median "$busy_ones")" \
     'BEGIN {fair = a * t / (t + k); printf "%d busy: %.0f images/s, %.2f of the fair share of %.0f\n", k, got, got / fair, fair}'
