@@ -75,6 +75,7 @@ class GraphClustering : public Loss {
   }
 
   void after_step(const LossInput& input) override { clusters_.start(input, input.kept("z")); }
+  Tensor clusters(const Tensor& z) const override { return clusters_.nearest(z); }
 
  protected:
   // C, a local mean, given the logarithms of the assignments, which are those to centres without a meaning

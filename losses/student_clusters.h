@@ -48,6 +48,11 @@ class StudentClusters {
     const Tensor distance = torch::cdist(z, centres_, 2, /*compute_mode=*/2);
     return (-(v + 1) / 2 * (distance.square() / v).log1p()).log_softmax(1);
   }
+  // The most probable cluster of samples z [N, D], the one of the nearest centre: int64 [N]; undefined before
+  // there are any.
+  Tensor nearest(const Tensor& z) const {
+    return started() ? torch::cdist(z, centres_, 2, 2).argmin(1) : Tensor();
+  }
   // log p, from log q of this rank: [B, clusters].
   static Tensor log_target(const LossInput& input, const Tensor& log_q) {
     const Tensor q = log_q.detach();

@@ -30,6 +30,35 @@ Tensor meetings(const Tensor& a, const Tensor& b) {
 double entropy(const Tensor& p) { return -torch::xlogy(p, p).sum().item<double>(); }
 double pairs(const Tensor& counts) { return (counts * (counts - 1)).sum().item<double>() / 2; }
 
+// What is clustered: the samples with a label of the split that is measured, of a graph all such nodes.
+struct Clustered {
+  Tensor rows, label;
+  std::string split;
+};
+
+Clustered clustered(const Measuring& of) {
+  if (!of.nodes.rows.defined()) return {of.queries.rows, of.queries.label, of.split};
+  const Tensor known = (of.nodes.label >= 0).nonzero().squeeze(1);
+  return {of.nodes.rows.index_select(0, known.to(of.nodes.rows.device())),
+          of.nodes.label.index_select(0, known), "nodes"};
+}
+
+// Accuracy, NMI, ARI and F1 of a partition. `name` and `title` lead theirs, `end` ends their names.
+void add_agreement(Measuring& of, const Clustered& all, const Tensor& cluster, bool headline,
+                   const std::string& name, const std::string& title, const std::string& end,
+                   const std::string& how) {
+  const F1 f1 = f1_scores(classes_of_clusters(cluster, all.label), all.label, of.classes);
+  const auto add = [&](const char* what, Measure measure, double value, const char* protocol) {
+    measure.title = title + measure.title;
+    measure.headline = headline;
+    of.add(name + what + end, measure, value, of.id(protocol + how, all.split, all.rows.size(0)));
+  };
+  add("cluster_accuracy", {"cluster accuracy", "%", 1, Better::higher}, 100 * f1.micro, "matched-accuracy-");
+  add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, all.label), "nmi-");
+  add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, all.label), "ari-");
+  add("cluster_f1", {"cluster macro-F1", "%", 1, Better::higher}, 100 * f1.macro, "matched-macro-f1-");
+}
+
 }  // namespace
 
 double normalized_mutual_information(const Tensor& a, const Tensor& b) {
@@ -55,22 +84,23 @@ Tensor classes_of_clusters(const Tensor& cluster, const Tensor& label) {
 
 void measure_clustering(Measuring& of) {
   const KMeansOptions options;
-  const bool graph = of.nodes.rows.defined();
-  const Tensor known = graph ? (of.nodes.label >= 0).nonzero().squeeze(1) : Tensor();
-  const Tensor rows =
-                   graph ? of.nodes.rows.index_select(0, known.to(of.nodes.rows.device())) : of.queries.rows,
-               label = graph ? of.nodes.label.index_select(0, known) : of.queries.label;
-  const int64_t count = rows.size(0);
-  const Tensor cluster = k_means(rows, std::min(of.classes, count), options, of.ranks).cluster.cpu();
-  const std::string how = fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}", of.classes,
-                                      options.restarts, options.max_iterations, options.seed);
-  const auto id = [&](const char* what) { return of.id(what + how, graph ? "nodes" : of.split, count); };
-  of.add("nmi", {"NMI", "", 3, Better::higher}, normalized_mutual_information(cluster, label), id("nmi-"));
-  of.add("ari", {"ARI", "", 3, Better::higher}, adjusted_rand_index(cluster, label), id("ari-"));
-  const F1 f1 = f1_scores(classes_of_clusters(cluster, label), label, of.classes);
-  of.add("cluster_accuracy", {"cluster accuracy", "%", 1, Better::higher}, 100 * f1.micro,
-         id("matched-accuracy-"));
-  of.add("cluster_f1", {"cluster macro-F1", "%", 1, Better::higher}, 100 * f1.macro, id("matched-macro-f1-"));
+  const Clustered all = clustered(of);
+  const Tensor cluster =
+      k_means(all.rows, std::min(of.classes, all.rows.size(0)), options, of.ranks).cluster.cpu();
+  add_agreement(of, all, cluster, false, "", "", "",
+                fmt::format("kmeans-cosine-k{}-restarts{}-iterations{}-seed{}", of.classes, options.restarts,
+                            options.max_iterations, options.seed));
+}
+
+void measure_assignments(Measuring& of, const std::vector<Assignment>& assignments) {
+  const Clustered all = clustered(of);
+  int64_t found = 0;
+  for (const Assignment& assignment : assignments) {
+    const Tensor cluster = assignment.clusters(all.rows);
+    if (!cluster.defined()) continue;
+    add_agreement(of, all, cluster.cpu(), true, "assigned_", "assigned ",
+                  ++found == 1 ? "" : fmt::format("_{}", found), "assigned-by-" + assignment.loss);
+  }
 }
 
 }  // namespace foil

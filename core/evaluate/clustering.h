@@ -6,6 +6,7 @@
 
 namespace foil {
 
+struct Assignment;
 struct Measuring;
 
 // Agreement of two partitions, int64 [N] of any ids; symmetric, and the same for renamed clusters.
@@ -22,5 +23,9 @@ Tensor classes_of_clusters(const Tensor& cluster, const Tensor& label);
 // "nmi", "ari", and "cluster_accuracy" and "cluster_f1" (macro) by classes_of_clusters, of k-means of the
 // queries with as many clusters as classes, against their labels; of a graph, of all nodes with a label.
 void measure_clustering(Measuring& of);
+
+// The same of the clusters that losses give projections, as headline measures: "assigned_cluster_accuracy",
+// "assigned_nmi", "assigned_ari", "assigned_cluster_f1", of the second such loss with "_2" behind.
+void measure_assignments(Measuring& of, const std::vector<Assignment>& assignments);
 
 }  // namespace foil

@@ -70,6 +70,8 @@ void in_one_step(const Measuring& of, const char* what, const std::function<void
   of.report(what, 1, 1);
 }
 
+bool can_cluster(const Measuring& of) { return of.bank.rows.defined() || of.nodes.rows.defined(); }
+
 // Every measure that is asked for. Of headline measures the order of the calls is the order of the columns.
 void measure_place(Measuring& of, const EvaluateOptions& options) {
   if (options.nodes.node_probe) measure_nodes(of, options.nodes);
@@ -78,8 +80,7 @@ void measure_place(Measuring& of, const EvaluateOptions& options) {
     if (options.linear) measure_linear(of);
     if (options.class_frequency) measure_class_frequency(of);
   }
-  if (options.clustering && (of.bank.rows.defined() || of.nodes.rows.defined()))
-    in_one_step(of, "clustering", [&] { measure_clustering(of); });
+  if (options.clustering && can_cluster(of)) in_one_step(of, "clustering", [&] { measure_clustering(of); });
   if (options.geometry) in_one_step(of, "geometry", [&] { measure_geometry(of); });
 }
 
@@ -175,30 +176,41 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
   const Embedded embedded = embed(subjects, data, options, ranks, progress);
   const bool several = subjects.size() > 1;
   nlohmann::json result = nlohmann::json::object();
+  const auto measuring = [&](size_t m, size_t place) {
+    Measuring of(ranks, progress, result);
+    of.place = (several ? subjects[m].modality + "." : "") + kPlaces[place];
+    of.preparation = subjects[m].preparation;
+    of.classes = static_cast<int64_t>(data.classes().size());
+    of.split = name_of(embedded.measured);
+    of.rows = embedded.rows()[m].rows[place];
+    of.nodes = nodes_of(embedded, data, m, place);
+    if (embedded.with_labels) {
+      of.bank = embedded.train[m].labelled(place);
+      of.queries = embedded.test[m].labelled(place);
+    }
+    if (const std::vector<Tensor>& views = embedded.views[m]; !views.empty()) {
+      of.first_view = views.at(place);
+      of.second_view = views.at(views.size() / 2 + place);
+      of.augmentation = subjects[m].augmentation;
+    }
+    return of;
+  };
   for (size_t m = 0; m < subjects.size(); ++m) {
-    const std::vector<Tensor>& rows = embedded.rows()[m].rows;
-    for (size_t place = 0; place < rows.size(); ++place) {
+    const size_t places = embedded.rows()[m].rows.size();
+    int64_t columns = 0;
+    for (size_t place = 0; place < places; ++place) {
       if (std::find(options.on.begin(), options.on.end(), kPlaces[place]) == options.on.end()) continue;
-      Measuring of(ranks, progress, result);
-      of.place = (several ? subjects[m].modality + "." : "") + kPlaces[place];
+      Measuring of = measuring(m, place);
       // The headline numbers are those of the features, of several modalities those between them.
       of.heads = place == 0 && !several;
-      of.preparation = subjects[m].preparation;
-      of.classes = static_cast<int64_t>(data.classes().size());
-      of.split = name_of(embedded.measured);
-      of.rows = rows[place];
-      of.nodes = nodes_of(embedded, data, m, place);
-      if (embedded.with_labels) {
-        of.bank = embedded.train[m].labelled(place);
-        of.queries = embedded.test[m].labelled(place);
-      }
-      if (const std::vector<Tensor>& views = embedded.views[m]; !views.empty()) {
-        of.first_view = views.at(place);
-        of.second_view = views.at(views.size() / 2 + place);
-        of.augmentation = subjects[m].augmentation;
-      }
       measure_place(of, options);
+      columns += of.columns;
     }
+    if (!options.clustering || places < kPlaces.size()) continue;
+    Measuring of = measuring(m, kPlaces.size() - 1);
+    of.heads = !several;
+    of.columns = columns;
+    if (can_cluster(of)) measure_assignments(of, subjects[m].assignments);
   }
   if (!several || !options.retrieval) return result;
   Measuring between(ranks, progress, result);

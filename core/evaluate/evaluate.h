@@ -52,6 +52,13 @@ struct Encoded {
   Tensor z;  // [B, D]; undefined where there is no projection
 };
 
+// The clusters of a loss: of projections [N, D] as the head gives them, which one each is in, int64 [N] from
+// 0 on; undefined where there are none yet.
+struct Assignment {
+  std::string loss;  // its plugin
+  std::function<Tensor(const Tensor&)> clusters;
+};
+
 // What is evaluated: one modality of the samples. The functions run without gradient; whether the encoder is
 // in evaluation mode is the caller's business.
 struct Subject {
@@ -67,6 +74,7 @@ struct Subject {
   std::function<std::pair<Encoded, Encoded>(Split, const Tensor&)> encode_pair;
   std::string augmentation;  // names the augmentation of encode_pair
   std::string modality;      // leads its entries where there are several subjects: "image.features.knn"
+  std::vector<Assignment> assignments = {};  // of the losses that have clusters
 };
 
 // `encode` for raw pixels: h is the flattened image, or the features of nodes; z is undefined.
@@ -82,9 +90,10 @@ using EvaluationProgress = std::function<void(const std::string& what, int64_t d
 //      "headline": true, "column": 1, "metric": "knn", ...
 //      "protocol": "knn-cosine-k20-T0.07-weighted/features/train60000/test10000/resize-none/v1"}, ...}
 // Asked for, also "features.knn_many", "_medium", "_few" (class_frequency.h; the same for the probe),
-// "features.nmi", "_ari", "_cluster_accuracy" and "_cluster_f1" (clustering.h), and of the nodes of a graph
-// "features.node_f1" and others (node_probe.h), which then come first. Of several subjects the entries of
-// each are led by its modality ("image.features.knn"), and the headline numbers are those between their
+// "features.nmi", "_ari", "_cluster_accuracy" and "_cluster_f1", of the clusters of a loss
+// "projections.assigned_nmi" and so on, which are headline numbers (clustering.h), and of the nodes of a
+// graph "features.node_f1" and others (node_probe.h), which then come first. Of several subjects the entries
+// of each are led by its modality ("image.features.knn"), and the headline numbers are those between their
 // projections, by name "projections.image>text.R@1" and so on (retrieval.h, roc.h); of one subject those of
 // the features. What an entry says of its measure is in measure.h, how a measure is added in measuring.h. The
 // protocol id names everything that defines the number but the data set; values with different ids must not

@@ -119,9 +119,11 @@ TEST(SCGC, StartsItsClustersWhereKMeansSettles) {
   const LossInput input = foil::nodes_of({z}, foil::small_graph());
   loss->forward(input);
   torch::NoGradGuard no_grad;
+  EXPECT_FALSE(loss->clusters(z).defined());
   loss->after_step(input);
   const Tensor centres = loss->named_parameters()["centres"];
   const Tensor nearest = std::get<1>(torch::cdist(z, centres).min(1));
+  EXPECT_TRUE(loss->clusters(z).equal(nearest));
   for (int64_t i = 0; i < kNodes; ++i) {
     EXPECT_TRUE((nearest == nearest[i]).equal(of == of[i]));
     const Tensor mean = z.index({of == of[i]}).mean(0);

@@ -88,6 +88,22 @@ TEST(Graph, IsLearnedFromAndMeasuredByItsLabelledNodes) {
             "knn-cosine-k5-T0.07-weighted/features/train18/test30/none/v1");
 }
 
+TEST(Graph, IsMeasuredByTheClustersOfItsLoss) {
+  const Workplace place;
+  place.write("small.toml", graph_experiment("scgc") + "clusters = 3\nclustering_start_epoch = 5\n");
+  const Outcome outcome = train(place, {"views.count=1", "evaluate.clustering=true"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const RunView run(place);
+  const nlohmann::json results = run.results();
+  EXPECT_EQ(results["measured"]["projections.assigned_nmi"]["protocol"],
+            "nmi-assigned-by-scgc/projections/nodes61/none/v1");
+  const Outcome again = foil_within(place, {"evaluate", "runs/small/seed0", "--out", "again.json", "--quiet"},
+                                    {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(nlohmann::json::parse(slurp(place.folder / "again.json"))["metrics"], results["metrics"]);
+  EXPECT_TRUE(results["metrics"].contains("assigned_cluster_accuracy")) << results;
+}
+
 TEST(Graph, IsRefusedBeforeTheRunWhereALossHasNoUseForIt) {
   const Workplace place;
   place.write("small.toml", graph_experiment("reads_graph"));

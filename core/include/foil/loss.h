@@ -184,6 +184,9 @@ class FOIL_API Loss : public torch::nn::Module {
   // Without gradient, after the optimizer's step, never in evaluation: the only place where state moves. Same
   // bits on every rank. `input` is that of forward, with what it kept.
   virtual void after_step(const LossInput&) {}
+  // Of a loss that has clusters: which one each row of z [N, D] is in, int64 [N] from 0 on, by z as forward
+  // is given it; for evaluation. Undefined: it has none, or none yet.
+  virtual Tensor clusters(const Tensor&) const { return {}; }
 
   // forward as a host calls it: with autocast off, so that what is fp32 stays it inside a caller's autocast.
   Tensor operator()(const LossInput& input);

@@ -82,5 +82,37 @@ TEST(EvaluateNodes, TakesThePublicSplitAndClustersEveryNodeWithALabel) {
             "matched-accuracy-kmeans-cosine-k3-restarts5-iterations50-seed0/features/nodes59/none/v1");
 }
 
+TEST(EvaluateNodes, MeasuresTheClustersThatLossesGiveTheProjections) {
+  const GraphDataset data = ring();
+  const Tensor label = data.node_labels(), node = torch::arange(60);
+  // Of the class after the node's own but for the first ten nodes; no clusters yet; one cluster.
+  const Tensor shifted = torch::where(node < 10, node % 3, (node + 1) % 3);
+  Subject subject = features_themselves();
+  subject.encode = [](const View& view) { return Encoded{view.data, 2 * view.data}; };
+  const Tensor z = 2 * data.read(Split::train, torch::zeros({1}, torch::kLong))[0].data;
+  const Tensor known = (label >= 0).nonzero().squeeze(1);
+  const auto given = [&](const Tensor& cluster) {
+    return [&z, &known, cluster](const Tensor& rows) {
+      EXPECT_TRUE(rows.equal(z.index_select(0, known)));
+      return cluster.defined() ? cluster.index_select(0, known) : cluster;
+    };
+  };
+  subject.assignments = {
+      {"shifted", given(shifted)}, {"none", given({})}, {"one", given(torch::zeros({60}, torch::kLong))}};
+  EvaluateOptions options = nodes_and_clusters();
+  options.on = {"features"};
+  const nlohmann::json result = evaluate(subject, data, options, *World::single());
+  // Nine nodes with a label keep their class, the other fifty are called by the matching.
+  EXPECT_DOUBLE_EQ(result["projections.assigned_cluster_accuracy"]["value"].get<double>(), 100 * 50. / 59);
+  EXPECT_DOUBLE_EQ(result["projections.assigned_ari"]["value"].get<double>(),
+                   adjusted_rand_index(shifted.index_select(0, known), label.index_select(0, known)));
+  EXPECT_EQ(result["projections.assigned_nmi"]["protocol"],
+            "nmi-assigned-by-shifted/projections/nodes59/none/v1");
+  EXPECT_EQ(result["projections.assigned_nmi_2"]["value"], 0);
+  EXPECT_EQ(result["projections.assigned_cluster_accuracy"]["column"], 6);
+  EXPECT_EQ(result["projections.assigned_cluster_accuracy"]["metric"], "assigned_cluster_accuracy");
+  EXPECT_FALSE(result.contains("projections.assigned_nmi_3"));
+}
+
 }  // namespace
 }  // namespace foil
