@@ -5,7 +5,7 @@
 #include "data/record.h"
 #include "evaluate/results.h"
 #include "experiment/evaluation.h"
-#include "experiment/node_picture.h"
+#include "experiment/feature_picture.h"
 #include "program/commands.h"
 #include "program/environment.h"
 #include "program/same_run.h"
@@ -190,8 +190,8 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
     const nlohmann::json measured = evaluate_tower(
         experiment, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
     on_rank_0(*world, [&] {
-      if (const std::string picture = node_picture(experiment); !picture.empty())
-        write_atomically(folder->file("nodes.svg"), picture);
+      if (const std::string picture = feature_picture(experiment); !picture.empty())
+        write_atomically(folder->file("features.svg"), picture);
       note_cost(run);
       write_results(*folder, results_of(data_of(experiment), measured, run.trained.step, run.trained.loss),
                     record);

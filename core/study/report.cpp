@@ -121,7 +121,7 @@ std::string html_of(const Studied& subject, const std::string& title, Pictures& 
             factors_part(subject, table, suffix, pictures) + time_part(subject, table, suffix, pictures);
   }
   body +=
-      curves_part(subject, pictures) + nodes_part(subject) + config_part(subject) + environment_part(subject);
+      curves_part(subject, pictures) + features_part(subject) + config_part(subject) + environment_part(subject);
   return html_page(title, body);
 }
 

@@ -39,7 +39,7 @@ std::string time_part(const Studied& subject, const ComparisonTable& table, cons
 
 // Of all tables together, from what the runs left in their folders.
 std::string curves_part(const Studied& subject, Pictures& pictures);
-std::string nodes_part(const Studied& subject);
+std::string features_part(const Studied& subject);
 std::string config_part(const Studied& subject);
 std::string asked_part(const Studied& subject);
 std::string environment_part(const Studied& subject);

@@ -172,16 +172,16 @@ std::string asked_part(const Studied& subject) {
 }
 
 // The features of the first seed of every variant that left such a picture.
-std::string nodes_part(const Studied& subject) {
+std::string features_part(const Studied& subject) {
   std::string out;
   for (const auto& row : subject.comparison.rows) {
     for (const auto& [seed, folder] : row.folders) {
-      const std::string one = image(folder + "/nodes.svg", fmt::format("{}, seed {}", row.name, seed));
+      const std::string one = image(folder + "/features.svg", fmt::format("{}, seed {}", row.name, seed));
       out += one;
       if (!one.empty()) break;
     }
   }
-  return out.empty() ? out : "<h2>Nodes</h2>\n<div class=\"figures\">\n" + out + "</div>\n";
+  return out.empty() ? out : "<h2>Features</h2>\n<div class=\"figures\">\n" + out + "</div>\n";
 }
 
 std::string config_part(const Studied& subject) {

@@ -86,6 +86,8 @@ TEST(Graph, IsLearnedFromAndMeasuredByItsLabelledNodes) {
   EXPECT_GT(results["metrics"]["knn"], 60) << results;
   EXPECT_EQ(results["measured"]["features.knn"]["protocol"],
             "knn-cosine-k5-T0.07-weighted/features/train18/test30/none/v1");
+  EXPECT_NE(slurp(RunView(place).folder / "features.svg").find(">synthetic_graph: 61 nodes by class<"),
+            std::string::npos);
 }
 
 TEST(Graph, IsMeasuredByTheClustersOfItsLoss) {

@@ -31,6 +31,11 @@ TEST_F(Manners, ResultsGoToStdoutFromTheRunFolderToWhereTheyAreAndTheRestToStder
                                std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")));
 }
 
+TEST_F(Manners, ARunLeavesAPictureOfTheFeaturesThatItMeasures) {
+  ASSERT_EQ(place_.foil({"train", "e.toml"}).code, 0);
+  EXPECT_NE(slurp(run_ / "features.svg").find(">synthetic: 101 samples (test) by class<"), std::string::npos);
+}
+
 TEST_F(Manners, QuietLeavesStderrEmpty) {
   const Outcome outcome = place_.foil({"train", "e.toml", "--quiet"});
   EXPECT_EQ(outcome.code, 0);

@@ -127,12 +127,12 @@ TEST(Report, CallsThingsAsTheyAreLabelled) {
   EXPECT_EQ(count(html, ">infonce<"), 2u) << "the value of a key, where it differs and in all of the first";
 }
 
-TEST(Report, ShowsTheNodesOfOneSeedAVariantAsAnImageThatRunsNothing) {
+TEST(Report, ShowsTheFeaturesOfOneSeedAVariantAsAnImageThatRunsNothing) {
   Folder folder;
   const auto comparison = sample(folder);
-  EXPECT_EQ(foil::report_html(comparison, "quick").find("<h2>Nodes</h2>"), std::string::npos);
+  EXPECT_EQ(foil::report_html(comparison, "quick").find("<h2>Features</h2>"), std::string::npos);
   for (const char* run : {"run10", "run11", "run21"})
-    folder.write(std::string(run) + "/nodes.svg", "<svg onload=\"alert('1')\">\xC2\xB1 #%</svg>");
+    folder.write(std::string(run) + "/features.svg", "<svg onload=\"alert('1')\">\xC2\xB1 #%</svg>");
   const auto html = foil::report_html(comparison, "quick");
   EXPECT_EQ(count(html, "<img "), 2u);
   EXPECT_EQ(
