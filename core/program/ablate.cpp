@@ -44,7 +44,8 @@ struct Study {
   std::vector<PlannedTrial> planned;  // as many
   std::string folder;
   bool baselines = false;
-  std::string report;  // its record, which the report reads
+  int64_t threads = 1;  // the most that a trial says
+  std::string report;   // its record, which the report reads
 };
 
 // All trials are checked before any runs.
@@ -56,6 +57,7 @@ Study plan_study(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study.folder = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     study.baselines = plan.evaluate.baselines;
+    study.threads = std::max(study.threads, plan.run.threads);
     study.planned.push_back(
         {trial.name, trial.variant, trial.seed, config_hash(plan), std::max<int64_t>(plan.run.steps, 0)});
     if (options.dry_run) study.planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
@@ -110,13 +112,10 @@ std::vector<std::string> train_arguments(const AblateOptions& options, const Stu
 
 // The script of an array with as many tasks as find a trial each at the same time.
 void print_slurm(const AblateOptions& options, const Study& study) {
-  int64_t threads = 1;
-  for (const Trial& trial : study.trials)
-    threads = std::max(threads, check(trial.root, options.find).run.threads);
   const auto at_a_time = static_cast<size_t>(options.parallel);
   SlurmArray array{fs::path(study.folder).filename(),
                    (study.trials.size() + at_a_time - 1) / at_a_time,
-                   threads * options.nproc * options.parallel,
+                   study.threads * options.nproc * options.parallel,
                    fs::current_path(),
                    {fs::read_symlink("/proc/self/exe"), "ablate", options.file, "--join"}};
   const std::map<std::string, int> numbers = {

@@ -59,7 +59,7 @@ std::vector<fs::path> sorted_runs(const fs::path& folder) {
 
 // Results from the folder, where a later evaluation may have renewed them, or else from `stored`. Damage
 // makes an unfinished trial.
-void read_results(Found& found, const std::string& stored = "") {
+void take_results(Found& found, const std::string& stored = "") {
   const std::string path = found.folder + "/results.json";
   try {
     const std::string text = read_text(path).value_or(stored);
@@ -73,7 +73,7 @@ void read_results(Found& found, const std::string& stored = "") {
 Found from_record(const TrialRecord& record, const std::string& study, bool being_written) {
   Found found{study, record.variant, record.folder, record.seed, false, std::nullopt, {}, record.seconds};
   if (record.state == TrialState::complete) {
-    read_results(found, record.results);
+    take_results(found, record.results);
   } else if (record.state == TrialState::running && !being_written) {
     found.unfinished = {record.seed, "killed",
                         "last seen " + record.heartbeat + "; the same command continues it"};
@@ -97,7 +97,7 @@ Found from_baseline(const fs::path& folder, const std::string& study) {
   }
   std::replace(name.begin(), name.end(), '-', ' ');
   Found found{study, name, folder, seed, true, std::nullopt, {}, 0};
-  read_results(found);
+  take_results(found);
   return found;
 }
 
@@ -125,7 +125,7 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
   try {
     const auto status = read_status(folder);
     if (fs::exists(folder / "results.json") && !(status && status->state == RunState::failed)) {
-      read_results(found);
+      take_results(found);
     } else {
       found.unfinished = {found.seed, status ? to_string(status->state) : "unfinished",
                           status ? status->reason : ""};

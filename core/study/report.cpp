@@ -112,7 +112,8 @@ std::string pooled_part(const Studied& subject) {
 }
 
 std::string html_of(const Studied& subject, const std::string& title, Pictures& pictures) {
-  std::string body = asked_part(subject) + pooled_part(subject);
+  const Environment environment(subject.comparison);
+  std::string body = asked_part(subject, environment) + pooled_part(subject);
   for (size_t i = 0; i < subject.tables.size(); ++i) {
     const ComparisonTable& table = subject.tables[i];
     const std::string suffix = i == 0 ? "" : "-" + std::to_string(i + 1);
@@ -120,8 +121,8 @@ std::string html_of(const Studied& subject, const std::string& title, Pictures& 
             differences_part(subject, table, suffix, pictures) +
             factors_part(subject, table, suffix, pictures) + time_part(subject, table, suffix, pictures);
   }
-  body +=
-      curves_part(subject, pictures) + features_part(subject) + config_part(subject) + environment_part(subject);
+  body += curves_part(subject, pictures) + features_part(subject) + config_part(subject) +
+          environment_part(environment);
   return html_page(title, body);
 }
 

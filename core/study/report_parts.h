@@ -4,6 +4,8 @@
 
 #include "study/table.h"
 
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +26,14 @@ struct Pictures {
   std::string add(const std::string& name, const std::string& svg);  // returns its HTML
 };
 
+// The env.json of every run, flattened; a key with more than one value holds them all.
+struct Environment {
+  explicit Environment(const Comparison& comparison);
+  std::map<std::string, std::set<std::string>> values;
+  std::vector<std::string> damaged;
+  std::string text(const std::string& key) const;  // "a | b"; empty where no run says it
+};
+
 // The table as one picture: the first three headline metrics as text and as strips of dots.
 std::string table_picture(const Studied& subject, const ComparisonTable& table);
 
@@ -41,7 +51,7 @@ std::string time_part(const Studied& subject, const ComparisonTable& table, cons
 std::string curves_part(const Studied& subject, Pictures& pictures);
 std::string features_part(const Studied& subject);
 std::string config_part(const Studied& subject);
-std::string asked_part(const Studied& subject);
-std::string environment_part(const Studied& subject);
+std::string asked_part(const Studied& subject, const Environment& environment);
+std::string environment_part(const Environment& environment);
 
 }  // namespace foil

@@ -27,41 +27,19 @@ std::string joined(const std::set<std::string>& texts, const std::string& betwee
   return out;
 }
 
-// The env.json of every run, flattened; a key with more than one value holds them all.
-struct Environment {
-  std::map<std::string, std::set<std::string>> values;
-  std::vector<std::string> damaged;
-
-  explicit Environment(const Comparison& comparison) {
-    for (const auto& row : comparison.rows) {
-      for (const auto& [seed, folder] : row.folders) {
-        try {
-          add(folder + "/env.json");
-        } catch (const Error& error) {
-          damaged.push_back(error.what());
-        }
-      }
-    }
+void add_environment(Environment& environment, const std::string& path) {
+  const auto text = read_text(path);
+  if (!text) return;
+  const auto json = parse_json(*text, path);
+  if (!json.is_object()) fail(Exit::data, path, ": not a record of an environment");
+  const auto flat = json.flatten();
+  for (const auto& [pointer, value] : flat.items()) {
+    std::string key = pointer.empty() ? "" : pointer.substr(1);
+    std::replace(key.begin(), key.end(), '/', '.');
+    if (!key.empty())
+      environment.values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
   }
-  std::string text(const std::string& key) const {
-    const auto at = values.find(key);
-    return at == values.end() ? "" : joined(at->second, " | ");
-  }
-
- private:
-  void add(const std::string& path) {
-    const auto text = read_text(path);
-    if (!text) return;
-    const auto json = parse_json(*text, path);
-    if (!json.is_object()) fail(Exit::data, path, ": not a record of an environment");
-    const auto flat = json.flatten();
-    for (const auto& [pointer, value] : flat.items()) {
-      std::string key = pointer.empty() ? "" : pointer.substr(1);
-      std::replace(key.begin(), key.end(), '/', '.');
-      if (!key.empty()) values[key].insert(value.is_string() ? value.get<std::string>() : value.dump());
-    }
-  }
-};
+}
 
 // "AMD EPYC, cores: 2, threads: 1; NVIDIA H200".
 std::string hardware(const Environment& environment) {
@@ -133,9 +111,25 @@ std::string swept_text(const Swept& swept) {
 
 }  // namespace
 
-std::string asked_part(const Studied& subject) {
+Environment::Environment(const Comparison& comparison) {
+  for (const auto& row : comparison.rows) {
+    for (const auto& [seed, folder] : row.folders) {
+      try {
+        add_environment(*this, folder + "/env.json");
+      } catch (const Error& error) {
+        damaged.push_back(error.what());
+      }
+    }
+  }
+}
+
+std::string Environment::text(const std::string& key) const {
+  const auto at = values.find(key);
+  return at == values.end() ? "" : joined(at->second, " | ");
+}
+
+std::string asked_part(const Studied& subject, const Environment& environment) {
   const Comparison& comparison = subject.comparison;
-  const Environment environment(comparison);
   std::set<std::string> references, protocols, swept;
   std::set<int64_t> seeds;
   int64_t variants = 0, trials = 0;
@@ -212,8 +206,7 @@ std::string config_part(const Studied& subject) {
          html_details("All of " + rows[0]->name, html_facts(all, "configuration"));
 }
 
-std::string environment_part(const Studied& subject) {
-  const Environment environment(subject.comparison);
+std::string environment_part(const Environment& environment) {
   if (environment.values.empty() && environment.damaged.empty()) return "";
   std::string out = "<h2>Hardware and versions</h2>\n";
   for (const auto& text : environment.damaged) out += element("p", text, "failed") + "\n";

@@ -17,9 +17,7 @@ constexpr std::chrono::seconds kRunSilence{60};  // after which the lock of a ru
 // The results of a trial; empty when they are gone or damaged, so that they are made again.
 std::string results_in(const std::string& folder) {
   try {
-    const std::string path = folder + "/results.json", results = read_text(path).value_or("");
-    parse_results(results, path);
-    return results;
+    return read_results(folder);
   } catch (const Error&) {
     return "";
   }

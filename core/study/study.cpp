@@ -28,10 +28,7 @@ std::string code_text(int code) {
 std::string results_of(TrialEnd& end, const std::string& folder) {
   if (end.code != 0) return "";
   try {
-    const std::string path = folder + "/results.json", results = read_text(path).value_or("");
-    if (results.empty()) fail(Exit::failure, path, ": missing after the trial ended");
-    parse_results(results, path);
-    return results;
+    return read_results(folder);
   } catch (const Error& error) {
     end.code = static_cast<int>(error.code());
     end.reason = error.what();

@@ -74,6 +74,13 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
   }
 }
 
+std::string read_results(const std::string& folder) {
+  const std::string path = folder + "/results.json", text = read_text(path).value_or("");
+  if (text.empty()) fail(Exit::failure, path, ": missing after the trial ended");
+  parse_results(text, path);
+  return text;
+}
+
 std::optional<std::string> read_text(const std::string& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   return read_record(path);

@@ -28,6 +28,10 @@ struct TrialResults {
 // `place` is named in the Error (Exit::data) when the text is not such an object.
 TrialResults parse_results(const std::string& text, const std::string& place);
 
+// The text of results.json in the folder of a run that ended well. Throws Error for a file that is not there
+// (Exit::failure) and for what parse_results refuses.
+std::string read_results(const std::string& folder);
+
 // The whole file, nothing when there is none; Error (Exit::data) when something else is in its place.
 std::optional<std::string> read_text(const std::string& path);
 
