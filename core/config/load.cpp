@@ -121,9 +121,13 @@ std::pair<std::string, std::string> split_set(const std::string& set) {
   return {key, trimmed(set.substr(equals + 1))};
 }
 
-// VALUE as TOML, or as a text when it is not: a bare word, a path, a date. What opens a text, a list or a
-// table must close it.
 Node parse_value(const std::string& value, const std::string& set) {
+  return argument_value(value, "--set " + set);
+}
+
+}  // namespace
+
+Node argument_value(const std::string& value, const std::string& argument) {
   Node node;
   node.value = value;
   try {
@@ -131,13 +135,11 @@ Node parse_value(const std::string& value, const std::string& set) {
     if (parsed.table().size() == 1) node = parsed.table()[0].second;
   } catch (const Error&) {
     if (!value.empty() && std::strchr("\"'[{", value[0]))
-      fail(Exit::usage, "--set ", set, ": VALUE is not valid TOML.");
+      fail(Exit::usage, argument, ": VALUE is not valid TOML.");
   }
-  stamp(node, {"--set " + set, 0, 0});
+  stamp(node, {argument, 0, 0});
   return node;
 }
-
-}  // namespace
 
 void override_with(Node& root, const std::vector<std::string>& sets) {
   for (const std::string& set : sets) {

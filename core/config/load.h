@@ -22,6 +22,10 @@ void override_with(Node& root, const std::vector<std::string>& sets);
 // begins with "TABLE.".
 Node table_of_sets(const std::vector<std::string>& sets, const std::string& table);
 
+// The VALUE of an argument ("--set a.b=VALUE") as TOML, or as a text when it is not: a bare word, a path, a
+// date. Throws Error (Exit::usage), led by the argument, where a text, a list or a table is not closed.
+Node argument_value(const std::string& value, const std::string& argument);
+
 // The keys of "KEY=VALUE" arguments.
 std::vector<std::string> set_keys(const std::vector<std::string>& sets);
 

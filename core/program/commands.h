@@ -59,6 +59,14 @@ struct CompareOptions {
 };
 int compare_command(const CompareOptions& options);
 
+struct RunsOptions {
+  std::string folder = "runs";
+  std::vector<std::string> where;  // conditions, all of which hold
+  bool best = false;
+  std::string format = "table";
+};
+int runs_command(const RunsOptions& options);
+
 // The resolved file with the origin of every value.
 int config_command(const CommonOptions& options, const std::string& file, const std::string& trial);
 

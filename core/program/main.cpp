@@ -110,6 +110,7 @@ class CommandLine {
     add_evaluate();
     add_ablate();
     add_compare();
+    add_runs();
     add_config();
     add_plugins();
     add_describe();
@@ -244,6 +245,12 @@ class CommandLine {
                      "folder for report.html, its pictures, table.tex and table.md");
   }
 
+  void add_runs() {
+    foil::add_options(*add("runs", "list the runs below a folder, the newest first",
+                           [this] { return foil::runs_command(runs_); }),
+                      runs_);
+  }
+
   void add_config() {
     CLI::App* verb = add("config", "print the resolved experiment with the origin of every value", [this] {
       load_plugins_of(train_.file, train_);
@@ -331,6 +338,7 @@ class CommandLine {
   foil::EvaluateCommand evaluate_;
   foil::AblateOptions ablate_;
   foil::CompareOptions compare_;
+  foil::RunsOptions runs_;
   foil::NewOptions made_;
   foil::ScoreOptions score_;
   std::string name_;

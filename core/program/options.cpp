@@ -45,4 +45,13 @@ void add_options(CLI::App& verb, AblateOptions& options) {
       "      the sweeps of these files");
 }
 
+void add_options(CLI::App& verb, RunsOptions& options) {
+  verb.add_option("FOLDER", options.folder, "where to look; runs");
+  verb.add_option("--where", options.where,
+                  "'KEY = VALUE', also != < >: a value of the experiment; may be repeated")
+      ->allow_extra_args(false);
+  verb.add_flag("--best", options.best, "only the best run of each data set and protocol");
+  verb.add_option("--format", options.format, "table or json")->check(CLI::IsMember({"table", "json"}));
+}
+
 }  // namespace foil

@@ -13,5 +13,6 @@ namespace foil {
 void add_options(CLI::App& verb, TrainOptions& options);
 void add_options(CLI::App& verb, EvaluateCommand& options);
 void add_options(CLI::App& verb, AblateOptions& options);
+void add_options(CLI::App& verb, RunsOptions& options);
 
 }  // namespace foil

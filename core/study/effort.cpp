@@ -29,8 +29,7 @@ std::map<std::string, Online> read_online(const std::string& folder, const Trial
     const auto row = parse_json_or_null(line);
     if (!row.is_object()) continue;
     for (const auto& [metric, value] : results.metrics) {
-      const auto told = results.measures.find(metric);
-      const Measure measure = told == results.measures.end() ? measure_of_old(metric) : told->second;
+      const Measure measure = measure_in(results, metric);
       if (!measure.headline || measure.better == Better::neither || !row.contains(metric + ".protocol"))
         continue;
       const auto number = row.value(metric, nlohmann::json()), epoch = row.value("epoch", nlohmann::json());

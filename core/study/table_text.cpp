@@ -43,24 +43,6 @@ Lines grid(const ComparisonTable& table,
   return lines;
 }
 
-std::string aligned(const Lines& lines) {
-  std::vector<size_t> widths(lines[0].size());
-  for (const auto& line : lines) {
-    for (size_t column = 0; column < line.size(); ++column)
-      widths[column] = std::max(widths[column], width(line[column]));
-  }
-  std::string out;
-  for (const auto& line : lines) {
-    std::string text;
-    for (size_t column = 0; column < line.size(); ++column) {
-      text +=
-          (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
-    }
-    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
-
 Lines escaped(Lines lines) {
   for (auto& line : lines)
     for (auto& cell : line) cell = plain_markdown(cell);
@@ -132,6 +114,24 @@ std::string render_markdown(const std::vector<ComparisonTable>& tables) {
   for (const auto& table : tables) out += (out.empty() ? "" : "\n") + markdown_of_table(table);
   for (const auto& pooled : pool(tables))
     out += "\n" + markdown_of(escaped(pooled_grid(pooled))) + bullets({pooled_note(pooled)});
+  return out;
+}
+
+std::string aligned(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<size_t> widths(lines[0].size());
+  for (const auto& line : lines) {
+    for (size_t column = 0; column < line.size(); ++column)
+      widths[column] = std::max(widths[column], width(line[column]));
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    std::string text;
+    for (size_t column = 0; column < line.size(); ++column) {
+      text +=
+          (column == 0 ? "" : "   ") + line[column] + std::string(widths[column] - width(line[column]), ' ');
+    }
+    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  }
   return out;
 }
 

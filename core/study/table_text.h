@@ -17,6 +17,8 @@ std::string render_markdown(const std::vector<ComparisonTable>& tables);
 std::string one_line(std::string text);
 // Text in which Markdown sees nothing of its own: no emphasis, code, cell or HTML, and no link.
 std::string plain_markdown(const std::string& text);
+// A header and lines as a table on a terminal, columns apart by three blanks.
+std::string aligned(const std::vector<std::vector<std::string>>& lines);
 // A Markdown table of a header and lines as they are.
 std::string markdown_of(const std::vector<std::vector<std::string>>& lines);
 

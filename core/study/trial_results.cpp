@@ -74,6 +74,11 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
   }
 }
 
+Measure measure_in(const TrialResults& results, const std::string& metric) {
+  const auto told = results.measures.find(metric);
+  return told == results.measures.end() ? measure_of_old(metric) : told->second;
+}
+
 std::string read_results(const std::string& folder) {
   const std::string path = folder + "/results.json", text = read_text(path).value_or("");
   if (text.empty()) fail(Exit::failure, path, ": missing after the trial ended");

@@ -28,6 +28,9 @@ struct TrialResults {
 // `place` is named in the Error (Exit::data) when the text is not such an object.
 TrialResults parse_results(const std::string& text, const std::string& place);
 
+// What is known of a metric: from the record, or from what old ones leave unsaid.
+Measure measure_in(const TrialResults& results, const std::string& metric);
+
 // The text of results.json in the folder of a run that ended well. Throws Error for a file that is not there
 // (Exit::failure) and for what parse_results refuses.
 std::string read_results(const std::string& folder);

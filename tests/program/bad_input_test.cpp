@@ -21,8 +21,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"train", "folder"}},
         Case{"UnknownVerb",
              {},
-             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, config, plugins, describe, "
-             "new, score, doctor. "
+             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, runs, config, plugins, "
+             "describe, new, score, doctor. "
              "Did you mean 'train'?",
              2,
              {"tain", "e.toml"}},
@@ -54,6 +54,17 @@ INSTANTIATE_TEST_SUITE_P(
              "--set head.dims=[8: VALUE is not valid TOML.",
              2,
              {"train", "e.toml", "--set", "head.dims=[8"}},
+        Case{"ConditionThatIsNone",
+             {{"runs/a/status", ""}},
+             "--where loss.name: expected KEY = VALUE, KEY != VALUE, KEY < NUMBER or KEY > NUMBER.",
+             2,
+             {"runs", "--where", "loss.name"}},
+        Case{"ConditionOnAKeyThatNoRunHas",
+             {{"runs/a/config.resolved.toml", "[run]\nseed = 3\n"}},
+             "--where run.sede = 3: no run has the key run.sede. Did you mean 'run.seed'?",
+             2,
+             {"runs", "--where", "run.sede = 3"}},
+        Case{"RunsOfNoFolder", {}, "elsewhere: no such folder", 5, {"runs", "elsewhere"}},
         Case{"UnknownTrial",
              {{"e.toml", good + "[sweep]\nseeds = 2\n"}},
              "e.toml: unknown trial 'seed2'. Known trials: seed0, seed1. Did you mean 'seed0'?",

@@ -224,7 +224,8 @@ TEST_F(Manners, TheProgramStaysTheProcessThatWasStartedUnderItsOwnName) {
 
 TEST_F(Manners, EveryVerbHasHelpAndTheProgramAVersion) {
   const std::string help = place_.foil({"--help"}).out;
-  for (const std::string verb : {"train", "evaluate", "ablate", "compare", "config", "plugins", "describe"}) {
+  for (const std::string verb :
+       {"train", "evaluate", "ablate", "compare", "runs", "config", "plugins", "describe"}) {
     EXPECT_NE(help.find("\n  " + verb + " "), std::string::npos) << verb;
     const Outcome outcome = place_.foil({verb, "--help"});
     EXPECT_EQ(outcome.code, 0) << verb;

@@ -53,7 +53,8 @@ TEST(Stdout, OfARunMayCloseWhileItTrains) {
 }
 
 TEST(Stdout, OfWhatOnlyPrintsMayCloseToo) {
-  for (const std::string verb : {"compare runs/small", "config e.toml", "plugins", "describe infonce"}) {
+  for (const std::string verb :
+       {"compare runs/small", "runs", "config e.toml", "plugins", "describe infonce"}) {
     const Outcome outcome = shell(finished(), "FOIL " + verb + " | true; exit ${PIPESTATUS[0]}");
     EXPECT_EQ(outcome.code, 0) << verb << outcome.err;
     EXPECT_EQ(outcome.err, "") << verb;
@@ -64,6 +65,7 @@ TEST(Stdout, OnAFullDiskFailsWhatOnlyPrintsAndNoRun) {
   const Outcome compared = shell(finished(), "FOIL compare runs/small > /dev/full");
   EXPECT_EQ(compared.code, 1);
   EXPECT_EQ(compared.err, "stdout: could not be written; what was to be printed is lost\n");
+  EXPECT_EQ(shell(finished(), "FOIL runs > /dev/full").code, 1);
   const Outcome trained = shell(finished(), "FOIL train e.toml --quiet > /dev/full");
   EXPECT_EQ(trained.code, 0);
 }
@@ -134,6 +136,14 @@ TEST(Stderr, ShowsWhatIsInAFileWithoutObeyingIt) {
     const Outcome compared = place.foil({"compare", "run", "--format", format});
     EXPECT_EQ(compared.code, 0) << compared.err;
     EXPECT_EQ((compared.out + compared.err).find('\x1b'), std::string::npos) << format << compared.out;
+  }
+  place.write("run/status", R"({"state": "failed", "step": 1, "utc": "", "reason": "\u001b[2J"})");
+  place.write("no" + clear + "/text", "");
+  for (const std::string format : {"table", "json"}) {
+    const Outcome listed = place.foil({"runs", ".", "--format", format});
+    EXPECT_EQ(listed.code, 0) << listed.err;
+    EXPECT_EQ((listed.out + listed.err).find('\x1b'), std::string::npos) << format << listed.out;
+    EXPECT_NE(listed.out.find("failed"), std::string::npos) << format << listed.out;
   }
 }
 
