@@ -69,6 +69,16 @@ nlohmann::json conditions(const Experiment& experiment, const World& world) {
           {"cuDNN benchmark", at::globalContext().benchmarkCuDNN()}};
 }
 
+// Of each modality what its encoder sees: the shape of a sample, and what evaluation does to it before.
+nlohmann::json inputs(const Experiment& experiment) {
+  nlohmann::json all = nlohmann::json::object();
+  if (!experiment.pipeline) return all;
+  for (const Pipeline::Seen& seen : experiment.pipeline->modalities())
+    all[seen.name] = {
+        {"kind", name_of(seen.shape.kind)}, {"shape", seen.shape.sizes}, {"preparation", seen.preparation}};
+  return all;
+}
+
 // The alarm for collapse, as the experiment sets it.
 std::string alarm(const Experiment& experiment) {
   const Node* options = experiment.plan.resolved.find("collapse");
@@ -155,7 +165,9 @@ Checkpoint capture(const Experiment& experiment, const Optimizer& optimizer, Wor
   for (const auto& [name, tensor] : optimizer.state()) checkpoint.tensors["optimizer." + name] = tensor;
   for (int64_t r = 0; r < world.world_size(); ++r)
     checkpoint.tensors[fmt::format("generator.{}", r)] = generators[r];
-  checkpoint.state = {{"conditions", conditions(experiment, world)}, {"total steps", experiment.total_steps}};
+  checkpoint.state = {{"conditions", conditions(experiment, world)},
+                      {"total steps", experiment.total_steps},
+                      {"inputs", inputs(experiment)}};
   if (reached.loss) checkpoint.state["loss"] = *reached.loss;
   if (!reached.collapse.empty())
     checkpoint.state["collapse"] = {{"finding", reached.collapse}, {"alarm", alarm(experiment)}};

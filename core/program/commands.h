@@ -59,6 +59,15 @@ struct CompareOptions {
 };
 int compare_command(const CompareOptions& options);
 
+struct ExportOptions {
+  std::string run;         // run folder
+  std::string checkpoint;  // a file of it; empty = the newest
+  std::string layout;      // of layouts.h; empty = the published one that fits
+  std::string tower;       // of several
+  std::string out;         // folder to write, which must not exist; empty = RUN/export
+};
+int export_command(const ExportOptions& options);
+
 struct RunsOptions {
   std::string folder = "runs";
   std::vector<std::string> where;  // conditions, all of which hold

@@ -24,16 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Checkpoint find_checkpoint(const EvaluateCommand& options) {
-  if (!options.checkpoint.empty()) return Checkpoints::load(options.checkpoint);
-  const auto say = [](const std::string& line) {
-    std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
-  };
-  std::optional<Checkpoint> newest = Checkpoints(options.run + "/checkpoints", 1).load_newest(say);
-  if (!newest) fail(Exit::data, options.run, ": has no checkpoint.");
-  return std::move(*newest);
-}
-
 // evaluation-step20.json; where --set made it another evaluation, the same with a name for what was set.
 std::string file_of(const EvaluateCommand& options, int64_t step) {
   if (!options.out.empty()) return options.out;
@@ -98,7 +88,7 @@ int evaluate_command(const EvaluateCommand& options) {
   const std::shared_ptr<World> world =
       World::make(launch, device, std::chrono::seconds(static_cast<int64_t>(plan.run.timeout)));
   Experiment experiment = build(std::move(plan), device);
-  const Checkpoint checkpoint = find_checkpoint(options);
+  const Checkpoint checkpoint = find_checkpoint(options.run, options.checkpoint);
   restore_weights(checkpoint, experiment.modules());
   if (world->rank() == 0 && !options.quiet) say_data(options, experiment);
   const nlohmann::json measured =

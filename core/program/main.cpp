@@ -111,6 +111,7 @@ class CommandLine {
     add_ablate();
     add_compare();
     add_runs();
+    add_export();
     add_config();
     add_plugins();
     add_describe();
@@ -251,6 +252,12 @@ class CommandLine {
                       runs_);
   }
 
+  void add_export() {
+    foil::add_options(*add("export", "write the encoder of a run for Python, with a model card",
+                           [this] { return foil::export_command(export_); }),
+                      export_);
+  }
+
   void add_config() {
     CLI::App* verb = add("config", "print the resolved experiment with the origin of every value", [this] {
       load_plugins_of(train_.file, train_);
@@ -339,6 +346,7 @@ class CommandLine {
   foil::AblateOptions ablate_;
   foil::CompareOptions compare_;
   foil::RunsOptions runs_;
+  foil::ExportOptions export_;
   foil::NewOptions made_;
   foil::ScoreOptions score_;
   std::string name_;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What each verb takes on the command line.
 #include "program/options.h"
 
 #include <CLI/CLI.hpp>
@@ -52,6 +53,15 @@ void add_options(CLI::App& verb, RunsOptions& options) {
       ->allow_extra_args(false);
   verb.add_flag("--best", options.best, "only the best run of each data set and protocol");
   verb.add_option("--format", options.format, "table or json")->check(CLI::IsMember({"table", "json"}));
+}
+
+void add_options(CLI::App& verb, ExportOptions& options) {
+  verb.add_option("RUN", options.run, "run folder")->required();
+  verb.add_option("--layout", options.layout,
+                  "torchvision, timm or safetensors; the first of them that fits");
+  verb.add_option("--out", options.out, "folder to write, which must not exist; RUN/export");
+  verb.add_option("--checkpoint", options.checkpoint, "a checkpoint of it; the newest");
+  verb.add_option("--tower", options.tower, "of several encoders, the one of this name");
 }
 
 }  // namespace foil

@@ -14,5 +14,6 @@ void add_options(CLI::App& verb, TrainOptions& options);
 void add_options(CLI::App& verb, EvaluateCommand& options);
 void add_options(CLI::App& verb, AblateOptions& options);
 void add_options(CLI::App& verb, RunsOptions& options);
+void add_options(CLI::App& verb, ExportOptions& options);
 
 }  // namespace foil

@@ -7,6 +7,8 @@
 
 #include <torch/types.h>
 
+#include <cstdio>
+
 namespace foil {
 
 Trial pick_trial(const std::string& file, const std::vector<std::string>& sets, const std::string& name) {
@@ -16,6 +18,16 @@ Trial pick_trial(const std::string& file, const std::vector<std::string>& sets, 
     known.push_back(trial.name);
   }
   fail(Exit::usage, file, ": unknown trial '", name, "'.", known_names("trials", name, known));
+}
+
+Checkpoint find_checkpoint(const std::string& run, const std::string& path) {
+  if (!path.empty()) return Checkpoints::load(path);
+  const auto say = [](const std::string& line) {
+    std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
+  };
+  std::optional<Checkpoint> newest = Checkpoints(run + "/checkpoints", 1).load_newest(say);
+  if (!newest) fail(Exit::data, run, ": has no checkpoint.");
+  return std::move(*newest);
 }
 
 at::Device choose_device(const std::string& asked, int local_rank) {

@@ -4,6 +4,7 @@
 
 #include "experiment/experiment.h"
 #include "ranks/launch.h"
+#include "run/checkpoint.h"
 
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@ namespace foil {
 
 // The trial of a file by its name; empty = the first. Throws Error (Exit::usage) naming the nearest.
 Trial pick_trial(const std::string& file, const std::vector<std::string>& sets, const std::string& name);
+
+// A checkpoint by its path; empty = the newest of the run, which says on stderr what is damaged. Throws Error
+// (Exit::data) where there is none.
+Checkpoint find_checkpoint(const std::string& run, const std::string& path);
 
 // "cpu" or "cuda"; empty = CUDA where there is one, the ranks of a machine on its devices in turn.
 at::Device choose_device(const std::string& asked, int local_rank);

@@ -34,7 +34,8 @@ int after_printing(int code, const std::string& verb) {
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout);
   if (!failed || reader_has_gone()) return code;
   std::fprintf(stderr, "stdout: could not be written; what was to be printed is lost\n");
-  const bool keeps_files = verb == "train" || verb == "ablate" || verb == "evaluate" || verb == "new";
+  const bool keeps_files =
+      verb == "train" || verb == "ablate" || verb == "evaluate" || verb == "export" || verb == "new";
   return code == 0 && !keeps_files ? static_cast<int>(Exit::failure) : code;
 }
 

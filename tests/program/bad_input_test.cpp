@@ -21,8 +21,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"train", "folder"}},
         Case{"UnknownVerb",
              {},
-             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, runs, config, plugins, "
-             "describe, new, score, doctor. "
+             "unknown verb 'tain'. Known verbs: train, evaluate, ablate, compare, runs, export, config, "
+             "plugins, describe, new, score, doctor. "
              "Did you mean 'train'?",
              2,
              {"tain", "e.toml"}},

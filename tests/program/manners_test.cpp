@@ -225,7 +225,7 @@ TEST_F(Manners, TheProgramStaysTheProcessThatWasStartedUnderItsOwnName) {
 TEST_F(Manners, EveryVerbHasHelpAndTheProgramAVersion) {
   const std::string help = place_.foil({"--help"}).out;
   for (const std::string verb :
-       {"train", "evaluate", "ablate", "compare", "runs", "config", "plugins", "describe"}) {
+       {"train", "evaluate", "ablate", "compare", "runs", "export", "config", "plugins", "describe"}) {
     EXPECT_NE(help.find("\n  " + verb + " "), std::string::npos) << verb;
     const Outcome outcome = place_.foil({verb, "--help"});
     EXPECT_EQ(outcome.code, 0) << verb;
