@@ -166,7 +166,8 @@ const char* name_of(Split split) {
 }
 
 nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
-                        const EvaluateOptions& options, Ranks& ranks, const EvaluationProgress& progress) {
+                        const EvaluateOptions& options, Ranks& ranks, const EvaluationProgress& progress,
+                        SampleHits* hits) {
   torch::NoGradGuard no_grad;
   options.check();
   if (options.batch_size < 1) refuse("evaluate.batch_size", options.batch_size, "an integer >= 1");
@@ -205,6 +206,8 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
       of.heads = place == 0 && !several;
       measure_place(of, options);
       columns += of.columns;
+      for (const Accuracy& accuracy : of.accuracies)
+        if (hits && of.heads) (*hits)[accuracy.name] = accuracy.hits;
     }
     if (!options.clustering || places < kPlaces.size()) continue;
     Measuring of = measuring(m, kPlaces.size() - 1);

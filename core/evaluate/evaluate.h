@@ -12,6 +12,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,10 @@ Encoded raw_pixels(const View& images);
 // What is done, how much of it, of how much.
 using EvaluationProgress = std::function<void(const std::string& what, int64_t done, int64_t all)>;
 
+// Of each headline accuracy, by its metric ("knn", "linear"), whether every labelled sample of the measured
+// split was hit, in the order of the split: bool [samples] on the CPU.
+using SampleHits = std::map<std::string, Tensor>;
+
 // Encodes train and test and returns an entry per measure, keyed "features.knn", "features.linear",
 // "features.alignment", "features.uniformity", "features.effective_rank", "features.std" and the same for
 // "projections":
@@ -101,10 +106,10 @@ using EvaluationProgress = std::function<void(const std::string& what, int64_t d
 // without any the two are left out. Geometry is of the split that is measured, of train where there is none.
 // Alignment is of its first 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every
 // batch is the same for any world size, and gather the rows without duplicates; each rank returns the same
-// result. `progress(what, done, all)` may be empty.
+// result. `progress(what, done, all)` may be empty; `hits` may be null.
 nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
-                        const EvaluateOptions& options, Ranks& ranks,
-                        const EvaluationProgress& progress = {});
+                        const EvaluateOptions& options, Ranks& ranks, const EvaluationProgress& progress = {},
+                        SampleHits* hits = nullptr);
 nlohmann::json evaluate(const Subject& subject, const Dataset& data, const EvaluateOptions& options,
                         Ranks& ranks, const EvaluationProgress& progress = {});
 

@@ -42,7 +42,7 @@ std::vector<Subject> model_subjects(Experiment& experiment) {
 
 // `subjects` with pairs of views, and everything that EvaluateOptions asks for.
 nlohmann::json evaluate_whole(Experiment& experiment, World& world, std::vector<Subject> subjects,
-                              const EvaluationProgress& progress) {
+                              const EvaluationProgress& progress, SampleHits* hits) {
   torch::NoGradGuard no_grad;
   const Pipeline& pipeline = *experiment.pipeline;
   for (size_t m = 0; m < subjects.size() && pipeline.augments(); ++m) {
@@ -62,7 +62,7 @@ nlohmann::json evaluate_whole(Experiment& experiment, World& world, std::vector<
     };
     subjects[m].augmentation = "training-views";
   }
-  return evaluate(subjects, *experiment.dataset, experiment.plan.evaluate, world, progress);
+  return evaluate(subjects, *experiment.dataset, experiment.plan.evaluate, world, progress, hits);
 }
 
 // By class frequency, the mean of what the losses keep for every training sample: learned temperatures.
@@ -107,9 +107,10 @@ EvaluationProgress evaluation_progress(const World& world, bool quiet) {
   };
 }
 
-nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress) {
+nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress,
+                              SampleHits* hits) {
   experiment.model->eval();
-  nlohmann::json result = evaluate_whole(experiment, world, model_subjects(experiment), progress);
+  nlohmann::json result = evaluate_whole(experiment, world, model_subjects(experiment), progress, hits);
   if (experiment.plan.evaluate.class_frequency) add_sample_states(experiment, result);
   return result;
 }
@@ -117,7 +118,7 @@ nlohmann::json evaluate_tower(Experiment& experiment, World& world, const Evalua
 nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const EvaluationProgress& progress) {
   std::vector<Subject> pixels = model_subjects(experiment);
   for (Subject& subject : pixels) subject.encode = raw_pixels;
-  return evaluate_whole(experiment, world, pixels, progress);
+  return evaluate_whole(experiment, world, pixels, progress, nullptr);
 }
 
 nlohmann::json evaluate_online(Experiment& experiment, World& world) {

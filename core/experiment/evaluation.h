@@ -19,8 +19,9 @@ MeasuredData data_of(const Experiment& experiment);
 EvaluationProgress evaluation_progress(const World& world, bool quiet);
 
 // Embeddings of prepared views by the tower in evaluation mode, and everything EvaluateOptions asks for.
-// Every rank calls it.
-nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress);
+// Every rank calls it. `hits` may be null.
+nlohmann::json evaluate_tower(Experiment& experiment, World& world, const EvaluationProgress& progress,
+                              SampleHits* hits = nullptr);
 // The same measures of the raw pixels: the row that every encoder must beat.
 nlohmann::json evaluate_pixels(Experiment& experiment, World& world, const EvaluationProgress& progress);
 

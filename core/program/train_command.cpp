@@ -18,6 +18,7 @@
 #include "run/json.h"
 #include "run/run_folder.h"
 #include "run/text.h"
+#include "study/sample_hits.h"
 #include "study/trial_results.h"
 #include "train.h"
 
@@ -187,12 +188,14 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
   Recorder record(folder ? folder->path() : "", experiment.plan.checkpoint.keep, options.quiet);
   run.trained = train(experiment, world, record, signals);
   if (run.trained.exit == Exit::ok) {
+    SampleHits hits;
     const nlohmann::json measured = evaluate_tower(
-        experiment, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run));
+        experiment, *world, stoppable(evaluation_progress(*world, options.quiet), signals, run), &hits);
     on_rank_0(*world, [&] {
       if (const std::string picture = feature_picture(experiment); !picture.empty())
         write_atomically(folder->file("features.svg"), picture);
       note_cost(run);
+      write_hits(folder->path(), hits);
       write_results(*folder, results_of(data_of(experiment), measured, run.trained.step, run.trained.loss),
                     record);
     });

@@ -185,6 +185,8 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
   } else {
     for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
     row->measures.insert(found.results->measures.begin(), found.results->measures.end());
+    for (const auto& [metric, hits] : read_hits(found.folder, *found.results))
+      row->hits[metric][found.seed] = hits;
     if (!found.baseline) row->efforts[found.seed] = read_effort(found.folder, found.seconds, *found.results);
   }
   const std::string path = found.folder + "/config.resolved.toml";

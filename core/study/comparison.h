@@ -5,6 +5,7 @@
 
 #include "evaluate/measure.h"
 #include "study/labels.h"
+#include "study/sample_hits.h"
 #include "study/statistics.h"
 
 #include <cstdint>
@@ -49,6 +50,7 @@ struct Row {
   std::string variant = {};                 // the name without the place that may lead it
   std::map<int64_t, Effort> efforts = {};   // by seed, of the trials with results
   std::string plain = {};                   // `variant` before it got a label
+  std::map<std::string, std::map<int64_t, Hits>> hits = {};  // by metric and seed, where they were kept
 };
 
 struct Comparison {

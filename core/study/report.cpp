@@ -45,6 +45,7 @@ std::string results_table(const Studied& subject, const ComparisonTable& table) 
   for (const auto& metric : table.headline) {
     lines[0].push_back({heading(table.measures.at(metric))});
     if (tested) lines[0].insert(lines[0].end(), {{"difference [95 %]"}, {"p"}});
+    if (tested && has_test_set(table, metric)) lines[0].push_back({"by samples"});
   }
   lines[0].push_back({"n"});
   for (const auto& row : table.rows) {
@@ -57,6 +58,7 @@ std::string results_table(const Studied& subject, const ComparisonTable& table) 
                       there && cell->second.best ? "best" : ""});
       if (tested)
         line.insert(line.end(), {{difference_text(table, row, metric)}, {p_text(table, row, metric)}});
+      if (tested && has_test_set(table, metric)) line.push_back({test_set_text(table, row, metric)});
     }
     line.push_back({std::to_string(row.n)});
   }

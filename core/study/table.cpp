@@ -92,6 +92,27 @@ void test_against_reference(ComparisonTable& table, const std::string& name) {
   for (const auto& [metric, tests] : by_metric) correct(tests);
 }
 
+// Wilson's interval of every accuracy whose hits are known, and that of its difference to the reference, in
+// the unit of the metric, which is percent. `rows`: of the table's lines.
+void add_test_set(ComparisonTable& table, const std::vector<const Row*>& rows) {
+  const auto percent = [](const Interval& share) { return Interval{100 * share.low, 100 * share.high}; };
+  const Row* reference = nullptr;
+  for (const Row* row : rows)
+    if (!row->baseline && row->name == table.reference) reference = row;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const auto& [metric, hits] : rows[i]->hits) {
+      const auto at = table.rows[i].cells.find(metric);
+      if (at == table.rows[i].cells.end()) continue;
+      TableCell& cell = at->second;
+      cell.samples = std::ssize(*hits.begin()->second);
+      cell.by_samples = percent(wilson(cell.mean / 100, cell.samples));
+      if (!cell.test || !reference || !reference->hits.contains(metric)) continue;
+      if (const auto interval = difference_over_samples(hits, reference->hits.at(metric)))
+        cell.difference_by_samples = percent(*interval);
+    }
+  }
+}
+
 // The tests of the first headline metric: what the printed table shows.
 std::vector<const PairedTest*> shown_tests(const ComparisonTable& table) {
   std::vector<const PairedTest*> tests;
@@ -101,6 +122,25 @@ std::vector<const PairedTest*> shown_tests(const ComparisonTable& table) {
     if (cell != row.cells.end() && cell->second.test) tests.push_back(&*cell->second.test);
   }
   return tests;
+}
+
+std::string interval_text(const Measure& measure, double low, double high) {
+  return "[" + difference_text(measure, low) + ", " + difference_text(measure, high) + "]";
+}
+
+// What the test samples alone say of the reference; empty where that is not known.
+std::string test_set_note(const ComparisonTable& table) {
+  const auto row = std::find_if(table.rows.begin(), table.rows.end(), [&](const TableRow& one) {
+    return !one.baseline && one.name == table.reference;
+  });
+  if (row == table.rows.end() || table.headline.empty()) return "";
+  const auto cell = row->cells.find(table.headline.front());
+  if (cell == row->cells.end() || !cell->second.by_samples) return "";
+  const Measure& measure = table.measures.at(cell->first);
+  return fmt::format(
+      "The choice of the {} test samples alone gives {} of {} the 95 % interval [{}, {}] (Wilson).",
+      fmt::group_digits(cell->second.samples), printable(measure.title), one_line(row->name),
+      value_text(measure, cell->second.by_samples->low), value_text(measure, cell->second.by_samples->high));
 }
 
 const std::string& metric_or_first(const ComparisonTable& table, const std::string& metric) {
@@ -162,6 +202,7 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
       mark_level(table, metric);
     }
     test_against_reference(table, reference);
+    add_test_set(table, rows[i]);
   }
   require_reference(tables, reference);
   return tables;
@@ -195,10 +236,8 @@ std::string difference_text(const ComparisonTable& table, const TableRow& row, c
   if (cell == row.cells.end() || !cell->second.test || cell->second.test->pairs == 0) return "";
   const PairedTest& test = *cell->second.test;
   const Measure& measure = table.measures.at(cell->first);
-  const std::string interval = test.low ? " [" + difference_text(measure, *test.low) + ", " +
-                                              difference_text(measure, *test.high) + "]"
-                                        : "";
-  return difference_text(measure, test.difference) + interval;
+  return difference_text(measure, test.difference) +
+         (test.low ? " " + interval_text(measure, *test.low, *test.high) : "");
 }
 
 std::string p_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
@@ -208,12 +247,26 @@ std::string p_text(const ComparisonTable& table, const TableRow& row, const std:
   return cell->second.test->holm ? p_text(*cell->second.test->holm) : "n < 3";
 }
 
+bool has_test_set(const ComparisonTable& table, const std::string& metric) {
+  return !table.headline.empty() &&
+         std::any_of(table.rows.begin(), table.rows.end(),
+                     [&](const TableRow& row) { return !test_set_text(table, row, metric).empty(); });
+}
+
+std::string test_set_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
+  const auto cell = row.cells.find(metric_or_first(table, metric));
+  if (cell == row.cells.end() || !cell->second.difference_by_samples) return "";
+  const Interval& interval = *cell->second.difference_by_samples;
+  return interval_text(table.measures.at(cell->first), interval.low, interval.high);
+}
+
 std::vector<std::string> notes(const ComparisonTable& table) {
   std::vector<std::string> all;
   const auto better = [&](const std::string& metric) { return table.measures.at(metric).better; };
   if (std::any_of(table.headline.begin(), table.headline.end(),
                   [&](const auto& metric) { return better(metric) == Better::lower; }))
     all.push_back("↓ lower is better.");
+  if (const std::string text = test_set_note(table); !text.empty()) all.push_back(text);
   const auto tests = shown_tests(table);
   if (tests.empty()) return all;
   const bool level = std::any_of(table.rows.begin(), table.rows.end(), [](const TableRow& row) {
@@ -230,6 +283,10 @@ std::vector<std::string> notes(const ComparisonTable& table) {
   std::string text = "Differences by seed" + side + " with their 95 % interval; p: exact sign-flip test";
   if (variants > 1) text += fmt::format(", corrected for {} variants (Holm)", variants);
   all.push_back(text + ".");
+  if (has_test_set(table))
+    all.push_back(
+        "By samples: the 95 % interval of the difference by the choice of the test samples alone, the "
+        "trained models held.");
   if (pairs == 0) {
     all.push_back("No seed is shared with " + one_line(table.reference) + ".");
   } else if (smallest_p(pairs, variants) >= 0.05) {

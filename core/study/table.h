@@ -3,6 +3,7 @@
 #pragma once
 
 #include "study/comparison.h"
+#include "study/test_set.h"
 
 #include <cstdint>
 #include <map>
@@ -18,6 +19,10 @@ struct TableCell {
   bool best = false;   // the best mean of a headline metric that several rows have; none of a diagnosis
   bool level = false;  // a variant's whose 95 % interval of the difference to the best variant holds 0
   std::optional<PairedTest> test;  // against the table's reference; none for the reference and for baselines
+  // What the choice of the test samples alone gives, where trials kept their hits: of one trial with this
+  // mean, and of `test`'s difference.
+  std::optional<Interval> by_samples = {}, difference_by_samples = {};
+  int64_t samples = 0;
 };
 
 struct TableRow {
@@ -58,6 +63,10 @@ std::string difference_text(const ComparisonTable& table, const TableRow& row,
                             const std::string& metric = "");  // "+0.3 [-0.1, +0.7]"
 std::string p_text(const ComparisonTable& table, const TableRow& row,
                    const std::string& metric = "");  // sign-flip test, corrected by Holm: "0.031", "n < 3"
+// Whether a metric has a difference whose interval by test samples is known; and that interval: "[-0.4,
+// +0.8]".
+bool has_test_set(const ComparisonTable& table, const std::string& metric = "");
+std::string test_set_text(const ComparisonTable& table, const TableRow& row, const std::string& metric = "");
 // What the columns mean, which way is better and what so few seeds can show, a sentence each.
 std::vector<std::string> notes(const ComparisonTable& table);
 std::string cell_text(const ComparisonTable& table, const TableRow& row,

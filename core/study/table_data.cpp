@@ -138,6 +138,13 @@ std::string render_json(const std::vector<ComparisonTable>& tables) {
                            {"values", values}};
         if (cell.values.size() > 1) metrics[metric]["spread"] = cell.spread;
         if (cell.test) metrics[metric]["test"] = json_of(*cell.test);
+        if (cell.by_samples) {
+          metrics[metric]["samples"] = cell.samples;
+          metrics[metric]["by_samples"] = {cell.by_samples->low, cell.by_samples->high};
+        }
+        if (cell.difference_by_samples)
+          metrics[metric]["difference_by_samples"] = {cell.difference_by_samples->low,
+                                                      cell.difference_by_samples->high};
       }
       Json unfinished = Json::array();
       for (const auto& trial : row.unfinished) {

@@ -30,6 +30,8 @@ Lines grid(const ComparisonTable& table,
   lines[0].push_back("n");
   const bool tested = has_tests(table);
   if (tested) lines[0].insert(lines[0].end(), {difference_title(table), "p"});
+  const bool by_samples = has_test_set(table);
+  if (by_samples) lines[0].push_back("by samples");
   for (const auto& row : table.rows) {
     auto& line = lines.emplace_back();
     line.push_back(printable(row.name));
@@ -39,6 +41,7 @@ Lines grid(const ComparisonTable& table,
     }
     line.push_back(std::to_string(row.n));
     if (tested) line.insert(line.end(), {difference_text(table, row), p_text(table, row)});
+    if (by_samples) line.push_back(test_set_text(table, row));
   }
   return lines;
 }

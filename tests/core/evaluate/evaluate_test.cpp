@@ -147,6 +147,20 @@ TEST(Evaluate, NamesTheProtocolOfEveryNumber) {
             "knn-cosine-k9-majority/features/train61/test30/resize-none/v1");
 }
 
+TEST(Evaluate, GivesTheHitsBehindItsHeadlineAccuracies) {
+  EvaluateOptions options;
+  options.knn.neighbours = 9;
+  SampleHits hits;
+  const nlohmann::json result =
+      evaluate({small_encoder()}, data_set(61, 30), options, *World::single(), {}, &hits);
+  ASSERT_EQ(hits.size(), 2u);
+  for (const char* metric : {"knn", "linear"}) {
+    EXPECT_EQ(hits.at(metric).sizes(), (std::vector<int64_t>{30}));
+    EXPECT_EQ(100 * hits.at(metric).to(torch::kDouble).mean().item<double>(),
+              result[std::string("features.") + metric]["value"].get<double>());
+  }
+}
+
 TEST(Evaluate, SaysOfEveryNumberWhatItIs) {
   Subject subject = small_encoder();
   const MemoryDataset data = data_set(61, 30);
