@@ -126,16 +126,20 @@ void write(const std::string& folder, const EncoderRecord& encoder, const nlohma
     write_atomically(folder + "/config.json", dump_json(config, 2) + "\n");
     write_atomically(folder + "/experiment.toml", dump(experiment, false));
     write_atomically(folder + "/README.md", card);
-  } catch (const Error&) {
+  } catch (...) {
     fs::remove_all(folder, ignored);
     throw;
   }
 }
 
+// The table of a tower's encoder: its own, else the plain keys.
 Node encoder_options(const Node& experiment, const std::string& tower) {
-  const Node* own = tower.empty() ? nullptr : at_path(experiment, "encoder." + tower);
-  const Node* node = own && own->is_table() ? own : experiment.find("encoder");
-  return node && node->is_table() ? *node : Node{Node::Table{}, {}, {}};
+  const Node* encoder = experiment.find("encoder");
+  Node options = encoder && encoder->is_table() ? *encoder : Node{Node::Table{}, {}, {}};
+  if (tower.empty()) return options;
+  if (const Node* own = options.find(tower); own && own->is_table()) return Node(*own);
+  std::erase_if(options.table(), [](const auto& option) { return option.second.is_table(); });
+  return options;
 }
 
 }  // namespace

@@ -153,11 +153,12 @@ class Search {
       return true;
     }
     std::sort(inside.begin(), inside.end());
+    const bool study = is_study(folder);
     bool any = false;
     std::vector<std::string> others;
     for (const fs::path& path : inside) {
       const std::string name = path.filename();
-      if (is_study(folder) && (name == "baselines" || name == "claims" || name == "figures")) continue;
+      if (study && (name == "baselines" || name == "claims" || name == "figures")) continue;
       if (fs::is_symlink(path, gone)) {
         others.push_back(path.string() + ": a link");
       } else if (is_kept_aside(name)) {

@@ -91,13 +91,13 @@ nlohmann::json json_of(const FoundRun& run) {
 
 // A key that no run knows is a slip of the pen.
 void require_known(const std::vector<Condition>& conditions, const FoundRuns& found) {
-  std::set<std::string> keys;
-  for (const FoundRun& run : found.runs)
-    for (const auto& [key, value] : run.experiment) keys.insert(key);
   for (const Condition& condition : conditions) {
-    const bool known = std::any_of(found.runs.begin(), found.runs.end(), [&](const FoundRun& run) {
-      return !values_of(run.experiment, condition.key()).empty();
-    });
+    std::set<std::string> keys;
+    bool known = false;
+    for (const FoundRun& run : found.runs) {
+      if ((known = !values_of(run.experiment, condition.key()).empty())) break;
+      for (const auto& [key, value] : run.experiment) keys.insert(key);
+    }
     if (known || keys.empty()) continue;
     const std::string near = nearest(condition.key(), {keys.begin(), keys.end()});
     fail(Exit::usage, "--where ", condition.text(), ": no run has the key ", condition.key(), ".",
