@@ -150,24 +150,27 @@ class Png {
 
 }  // namespace
 
-// Unpacked pixels of 16 bits in RGBA, and what else a file may hold: a larger one is not read.
 ImageFile::ImageFile(const std::string& path, int64_t largest)
-    : path_(printable(path)), bytes_(read_bytes(path, 8 * largest + (1 << 20))) {
+    : ImageFile(printable(path), read_bytes(path, largest_file(largest)), largest) {}
+
+ImageFile::ImageFile(std::string place, std::vector<uint8_t> bytes, int64_t largest)
+    : place_(std::move(place)), bytes_(std::move(bytes)) {
   const bool jpeg = bytes_.size() > 2 && bytes_[0] == 0xFF && bytes_[1] == 0xD8;
   png_ = bytes_.size() > 8 && png_sig_cmp(bytes_.data(), 0, 8) == 0;
-  if (!jpeg && !png_) fail(Exit::data, path_, ": neither a JPEG nor a PNG file (", bytes_.size(), " bytes).");
-  size_ = png_ ? Png(path_, bytes_).size : Jpeg(path_, bytes_).size;
+  if (!jpeg && !png_)
+    fail(Exit::data, place_, ": neither a JPEG nor a PNG file (", bytes_.size(), " bytes).");
+  size_ = png_ ? Png(place_, bytes_).size : Jpeg(place_, bytes_).size;
   if (size_.height * size_.width > largest) {
-    fail(Exit::data, path_, ": ", size_.height, "x", size_.width, " are ", size_.height * size_.width,
+    fail(Exit::data, place_, ": ", size_.height, "x", size_.width, " are ", size_.height * size_.width,
          " pixels, allowed: at most data.largest_image = ", largest, ".");
   }
 }
 
 void ImageFile::decode(uint8_t* pixels) const {
   if (png_) {
-    Png(path_, bytes_).decode(pixels);
+    Png(place_, bytes_).decode(pixels);
   } else {
-    Jpeg(path_, bytes_).decode(pixels);
+    Jpeg(place_, bytes_).decode(pixels);
   }
 }
 

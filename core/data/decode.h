@@ -21,16 +21,22 @@ class ImageFile {
  public:
   // Refuses more than `largest` pixels, naming data.largest_image.
   ImageFile(const std::string& path, int64_t largest);
+  // Of bytes that were read already; `place` leads the messages.
+  ImageFile(std::string place, std::vector<uint8_t> bytes, int64_t largest);
   ImageSize size() const { return size_; }
   // Writes the pixels as [3, height, width].
   void decode(uint8_t* pixels) const;
 
  private:
-  std::string path_;  // as it may be shown
+  std::string place_;  // as it may be shown
   std::vector<uint8_t> bytes_;
   ImageSize size_;
   bool png_ = false;
 };
+
+// Bytes of the largest file whose image may have so many pixels: unpacked ones of 16 bits in RGBA, and what
+// else a file may hold.
+constexpr int64_t largest_file(int64_t pixels) { return 8 * pixels + (1 << 20); }
 
 // How the beginning of a JPEG file says that its picture lies, 1 (upright) to 8 (EXIF 2.32, tag 0x0112); 0
 // where it does not say.

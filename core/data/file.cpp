@@ -16,7 +16,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <sstream>
 
 namespace foil {
@@ -112,27 +111,49 @@ int64_t file_size(const std::string& path) {
 }
 
 std::vector<uint8_t> read_bytes(const std::string& path, int64_t most) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_file(path), "rb"), std::fclose);
-  const int64_t size = file_size(path);
-  if (size > most) fail(Exit::data, printable(path), ": ", size, " bytes, allowed: at most ", most, ".");
-  require_memory(printable(path), static_cast<double>(size));
-  std::vector<uint8_t> bytes(static_cast<size_t>(size));
-  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
-  if (std::ferror(file.get()))
-    fail(Exit::data, printable(path), ": cannot be read: ", std::strerror(errno), ".");
-  return bytes;
+  const OpenFile file(path);
+  if (file.size() > most)
+    fail(Exit::data, printable(path), ": ", file.size(), " bytes, allowed: at most ", most, ".");
+  return file.read(0, file.size());
 }
 
 std::vector<uint8_t> read_ends(const std::string& path, int64_t count) {
-  const int64_t size = file_size(path);
-  if (size <= 2 * count) return read_bytes(path);
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_file(path), "rb"), std::fclose);
-  std::vector<uint8_t> bytes(static_cast<size_t>(2 * count));
-  size_t got = std::fread(bytes.data(), 1, static_cast<size_t>(count), file.get());
-  std::fseek(file.get(), static_cast<long>(size - count), SEEK_SET);
-  got += std::fread(bytes.data() + count, 1, static_cast<size_t>(count), file.get());
-  if (got < bytes.size()) fail(Exit::data, printable(path), ": cannot be read to its end.");
-  return bytes;
+  const OpenFile file(path);
+  return file.read_ends(0, file.size(), count);
+}
+
+OpenFile::OpenFile(const std::string& path) : path_(path), descriptor_(open_file(path)) {
+  struct stat about {};
+  size_ = ::fstat(descriptor_, &about) == 0 ? static_cast<int64_t>(about.st_size) : 0;
+}
+
+OpenFile::~OpenFile() { ::close(descriptor_); }
+
+void OpenFile::read_into(uint8_t* to, int64_t offset, int64_t bytes) const {
+  for (int64_t done = 0; done < bytes;) {
+    const ssize_t got = ::pread(descriptor_, to + done, static_cast<size_t>(bytes - done), offset + done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(Exit::data, printable(path_), ": cannot be read: ", std::strerror(errno), ".");
+    if (got == 0)
+      fail(Exit::data, printable(path_), ": ends before byte ", offset + done, "; ", bytes - done,
+           " more bytes are expected.");
+    done += got;
+  }
+}
+
+std::vector<uint8_t> OpenFile::read(int64_t offset, int64_t bytes) const {
+  require_memory(printable(path_), static_cast<double>(bytes));
+  std::vector<uint8_t> read(static_cast<size_t>(bytes));
+  read_into(read.data(), offset, bytes);
+  return read;
+}
+
+std::vector<uint8_t> OpenFile::read_ends(int64_t offset, int64_t bytes, int64_t count) const {
+  if (bytes <= 2 * count) return read(offset, bytes);
+  std::vector<uint8_t> ends(static_cast<size_t>(2 * count));
+  read_into(ends.data(), offset, count);
+  read_into(ends.data() + count, offset + bytes - count, count);
+  return ends;
 }
 
 std::vector<std::string> class_names(const std::string& folder, const std::string& name, int64_t count) {

@@ -55,6 +55,27 @@ std::vector<uint8_t> read_bytes(const std::string& path, int64_t most = std::num
 // Its first and its last `count` bytes; all of a file of no more than both.
 std::vector<uint8_t> read_ends(const std::string& path, int64_t count);
 
+// A file as it lies on the disk, open for reads at any place of it, from several threads at once.
+class OpenFile {
+ public:
+  explicit OpenFile(const std::string& path);
+  ~OpenFile();
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  int64_t size() const { return size_; }  // bytes
+  int descriptor() const { return descriptor_; }
+  // Throws where the file ends before that.
+  std::vector<uint8_t> read(int64_t offset, int64_t bytes) const;
+  // The first and the last `count` of these bytes; all where they are no more than both.
+  std::vector<uint8_t> read_ends(int64_t offset, int64_t bytes, int64_t count) const;
+
+ private:
+  void read_into(uint8_t* to, int64_t offset, int64_t bytes) const;
+  std::string path_;
+  int descriptor_;
+  int64_t size_;
+};
+
 // The lines of folder/name that are not empty: class names; "0", "1", ... where there is no such file. Throws
 // unless `count` lines.
 std::vector<std::string> class_names(const std::string& folder, const std::string& name, int64_t count);

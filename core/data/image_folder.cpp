@@ -6,6 +6,7 @@
 #include "data/file.h"
 #include "data/image_tree.h"
 #include "data/memory.h"
+#include "data/parallel.h"
 #include "program/cores.h"
 #include "run/file.h"
 #include "run/text.h"
@@ -15,51 +16,9 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <functional>
 #include <numeric>
-#include <system_error>
-#include <thread>
 
 namespace foil {
-namespace {
-
-// Calls work(0) .. work(count - 1) on this thread and up to threads - 1 others, fewer where the system has no
-// more. After a failure no further call starts, and the exception of the lowest number is thrown: calls start
-// in order, so it is always the same one.
-void in_parallel(int64_t count, int64_t threads, const std::function<void(int64_t)>& work) {
-  std::atomic<int64_t> next = 0;
-  std::mutex mutex;
-  int64_t failed = count;
-  std::exception_ptr error;
-  auto run = [&] {
-    for (int64_t i = next++; i < count; i = next++) {
-      try {
-        work(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        next = count;
-        if (i < failed) {
-          failed = i;
-          error = std::current_exception();
-        }
-      }
-    }
-  };
-  std::vector<std::thread> others;
-  try {
-    for (int64_t t = 1; t < std::min(threads, count); ++t) others.emplace_back(run);
-  } catch (const std::system_error&) {  // those that have started do the work
-  }
-  run();
-  for (std::thread& other : others) other.join();
-  if (error) std::rethrow_exception(error);
-}
-
-constexpr int64_t kWhole = int64_t{256} << 20;  // bytes of a set that is hashed whole
-constexpr int64_t kSampled = 16384;             // files of a larger one that are looked at
-constexpr int64_t kEnd = 4096;                  // and bytes at each end of them
-
-}  // namespace
 
 ImageFolder::ImageFolder(const Options& options)
     : threads_(options.threads > 0 ? options.threads : usable_cores()),
@@ -90,35 +49,23 @@ ImageFolder::Scan ImageFolder::look_at_files() const {
   const int64_t files = size(Split::train) + size(Split::test);
   std::vector<int64_t> bytes(static_cast<size_t>(files));
   in_parallel(files, threads_, [&](int64_t i) { bytes[static_cast<size_t>(i)] = file_size(file(i)); });
-  const bool whole = std::accumulate(bytes.begin(), bytes.end(), int64_t{0}) <= kWhole;
-  const int64_t stride = whole ? 1 : (files + kSampled - 1) / kSampled;
-  const int64_t looked_at = (files + stride - 1) / stride;
-
-  std::vector<std::string> sums(static_cast<size_t>(looked_at));
-  std::atomic<int64_t> turned = 0;
-  in_parallel(looked_at, threads_, [&](int64_t i) {
-    const std::vector<uint8_t> content = whole ? read_bytes(file(i)) : read_ends(file(i * stride), kEnd);
-    sums[static_cast<size_t>(i)] = checksum({reinterpret_cast<const char*>(content.data()), content.size()});
-    if (exif_orientation(content) > 1) ++turned;
-  });
+  Glance glance = glance_at(
+      files, std::accumulate(bytes.begin(), bytes.end(), int64_t{0}), threads_,
+      [&](int64_t i, bool whole) { return whole ? read_bytes(file(i)) : read_ends(file(i), kGlanceEnd); });
 
   std::string all;  // each text ends in a zero byte, which no name holds
   for (const std::string& name : classes_) all += name + '\0';
   for (int64_t i = 0; i < files; ++i) {
     const bool train = i < size(Split::train);
     all += (train ? "train" : "test") + file(i).substr((train ? train_folder_ : test_folder_).size()) + '\0';
-    all += std::to_string(bytes[static_cast<size_t>(i)]) + ' ' +
-           (i % stride == 0 ? sums[static_cast<size_t>(i / stride)] : "") + '\0';
+    all += std::to_string(bytes[static_cast<size_t>(i)]) + ' ' + glance.sum(i) + '\0';
   }
-  return {checksum(all), looked_at, turned};
+  return {checksum(all), std::move(glance)};
 }
 
 std::vector<std::string> ImageFolder::remarks() const {
   std::vector<std::string> remarks = remarks_;
-  if (const auto& [identity, looked_at, turned] = scan(); turned > 0) {
-    remarks.push_back(std::to_string(turned) + " of the " + std::to_string(looked_at) +
-                      " images looked at have an EXIF orientation, which is not applied");
-  }
+  for (const std::string& remark : scan().glance.remarks()) remarks.push_back(remark);
   return remarks;
 }
 

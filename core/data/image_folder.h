@@ -6,6 +6,7 @@
 // besides is counted in remarks().
 #pragma once
 
+#include "data/glance.h"
 #include "data/remarks.h"
 
 #include <foil/dataset.h>
@@ -54,8 +55,7 @@ class ImageFolder : public Dataset, public Remarks {
   // What is seen of the files without decoding them.
   struct Scan {
     std::string identity;
-    int64_t looked_at = 0,
-            turned = 0;  // files; of these, JPEG files whose EXIF orientation is another than upright
+    Glance glance;
   };
   const Part& part(Split split) const {
     static const Part none;

@@ -2,6 +2,7 @@
 // Walking the tree, and counting whatever is passed over: nothing is left out in silence.
 #include "data/image_tree.h"
 
+#include "data/remarks.h"
 #include "run/text.h"
 
 #include <foil/error.h>
@@ -18,7 +19,6 @@ namespace foil {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr size_t kExamples = 5;  // names in one remark
 constexpr const char* kTestFolders[] = {"test", "val", "valid", "validation"};
 
 using FolderId = std::pair<dev_t, ino_t>;  // the same for a folder and a link to it
@@ -51,24 +51,6 @@ std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
   std::sort(entries.begin(), entries.end());
   return entries;
 }
-
-// Things of one kind that were passed over: how many, and the names of the first.
-class Passed {
- public:
-  void add(const std::string& name) {
-    if (count_++ < kExamples) names_ += (names_.empty() ? "" : ", ") + printable(name);
-  }
-  bool any() const { return count_ > 0; }
-  // "2 hidden files or folders (a/.x, b/.y)".
-  std::string text(const char* one, const char* many) const {
-    return std::to_string(count_) + " " + (count_ == 1 ? one : many) + " (" + names_ +
-           (count_ > kExamples ? ", ...)" : ")");
-  }
-
- private:
-  size_t count_ = 0;
-  std::string names_;
-};
 
 class Lister {
  public:
@@ -264,10 +246,10 @@ class Lister {
     std::sort(kinds.begin(), kinds.end());
     std::string text = "left out " + std::to_string(count) +
                        (count == 1 ? " file of another kind (" : " files of other kinds (");
-    for (size_t i = 0; i < std::min(kinds.size(), kExamples); ++i) {
+    for (size_t i = 0; i < std::min(kinds.size(), Passed::kExamples); ++i) {
       text += (i ? ", " : "") + kinds[i].second + " " + std::to_string(-kinds[i].first);
     }
-    tree_.remarks.push_back(text + (kinds.size() > kExamples ? ", ...)" : ")"));
+    tree_.remarks.push_back(text + (kinds.size() > Passed::kExamples ? ", ...)" : ")"));
   }
 
   const ImageTreeOptions& options_;

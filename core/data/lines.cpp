@@ -48,20 +48,20 @@ bool Lines::next(std::string& line) {
     if (feed < there.size() || end_ == 0) break;
   }
   ++number_;
-  check(line);
+  if (!is_utf8(line)) require_utf8(line, place(), "line");
   if (!line.empty() && line.back() == '\r') line.pop_back();
   if (number_ == 1 && line.starts_with(kMark)) line.erase(0, kMark.size());
   return true;
 }
 
-void Lines::check(const std::string& line) const {
-  if (is_utf8(line)) return;
-  const size_t at = first_bad_byte(line);
-  fail(Exit::data, place(), ": byte ", at + 1, " of the line is ",
-       fmt::format("0x{:02x}", static_cast<uint8_t>(line[at])), ", which is not UTF-8.");
-}
-
 std::string Lines::place() const { return printable(path()) + ":" + std::to_string(number_); }
+
+void require_utf8(std::string_view text, const std::string& place, const char* what) {
+  if (is_utf8(text)) return;
+  const size_t at = first_bad_byte(text);
+  fail(Exit::data, place, ": byte ", at + 1, " of the ", what, " is ",
+       fmt::format("0x{:02x}", static_cast<uint8_t>(text[at])), ", which is not UTF-8.");
+}
 
 std::string in_quotes(std::string_view text) {
   constexpr int64_t kShown = 60;

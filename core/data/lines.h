@@ -24,13 +24,14 @@ class Lines {
   const std::string& path() const { return file_.path(); }
 
  private:
-  void check(const std::string& line) const;
-
   ByteReader file_;
   std::string buffer_;
   size_t at_ = 0, end_ = 0;  // what of the buffer is not yet given out
   int64_t number_ = 0;
 };
+
+// Throws Error (Exit::data) with the place where a text, called `what`, is not UTF-8, naming the byte.
+void require_utf8(std::string_view text, const std::string& place, const char* what);
 
 // A text from a file as a message quotes it: 'printable', cut when it is long.
 std::string in_quotes(std::string_view text);

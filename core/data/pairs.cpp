@@ -74,14 +74,11 @@ class Reader {
     return part;
   }
 
-  // "cut 12 texts of 'document' to 4096 bytes"
   std::vector<std::string> remarks() const {
     std::vector<std::string> all;
     for (size_t c = 0; c < cut_.size(); ++c)
-      if (cut_[c] > 0)
-        all.push_back("cut " + std::to_string(cut_[c]) + (cut_[c] == 1 ? " text of " : " texts of ") +
-                      in_quotes(options_.columns[c]) + " to " + std::to_string(options_.max_bytes) +
-                      " bytes");
+      for (const std::string& remark : cut_remark(cut_[c], options_.columns[c], options_.max_bytes))
+        all.push_back(remark);
     return all;
   }
 

@@ -41,29 +41,12 @@ class JsonRows final : public Rows {
       if (!lines_.next(line_)) return false;
     } while (line_.find_first_not_of(" \t") == line_.npos);
     const std::string place = lines_.place();
-    const json row = parse_json(line_, place);
-    if (!row.is_object())
-      fail(Exit::data, place, ": the line is ", in_quotes(line_), ", allowed: an object, {\"", columns_[0],
-           "\": ...}.");
+    const json row = json_row(line_, columns_[0], place);
     for (size_t c = 0; c < columns_.size(); ++c) cells_[c] = text_of(row, columns_[c], place);
     return true;
   }
 
  private:
-  static std::string text_of(const json& row, const std::string& column, const std::string& place) {
-    const auto found = row.find(column);
-    if (found == row.end()) {
-      std::vector<std::string> names;
-      for (const auto& [name, value] : row.items()) names.push_back(printable(name));
-      fail(Exit::data, place, ": no column ", in_quotes(column), ".", known_names("columns", column, names));
-    }
-    if (found->is_number_integer()) return found->dump();
-    if (!found->is_string())
-      fail(Exit::data, place, ": ", printable(column), " is ", in_quotes(found->dump()),
-           ", allowed: a text.");
-    return found->get<std::string>();
-  }
-
   Lines lines_;
   std::string line_;
   std::vector<std::string> columns_;
@@ -79,6 +62,27 @@ std::unique_ptr<Rows> open_rows(const std::string& path, const std::vector<std::
   }
   fail(Exit::data, printable(path),
        ": cannot be read, allowed: a file that ends in .jsonl or .tsv, also with .gz.");
+}
+
+json json_row(const std::string& text, const std::string& column, const std::string& place) {
+  json row = parse_json(text, place);
+  if (!row.is_object())
+    fail(Exit::data, place, ": the value is ", in_quotes(text), ", allowed: an object, {\"",
+         printable(column), "\": ...}.");
+  return row;
+}
+
+std::string text_of(const json& row, const std::string& column, const std::string& place) {
+  const auto found = row.find(column);
+  if (found == row.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : row.items()) names.push_back(printable(name));
+    fail(Exit::data, place, ": no column ", in_quotes(column), ".", known_names("columns", column, names));
+  }
+  if (found->is_number_integer()) return found->dump();
+  if (!found->is_string())
+    fail(Exit::data, place, ": ", printable(column), " is ", in_quotes(found->dump()), ", allowed: a text.");
+  return found->get<std::string>();
 }
 
 }  // namespace foil

@@ -2,6 +2,8 @@
 // Rows of named texts in a file: JSON Lines or tab-separated values behind one interface.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,5 +29,12 @@ class Rows {
 // as the text of its digits; lines without a value are passed over. Throws Error (Exit::data) for a file of
 // another ending than kRowEndings.
 std::unique_ptr<Rows> open_rows(const std::string& path, const std::vector<std::string>& columns);
+
+// The JSON object in a text; `column` is one that it should have. Throws Error (Exit::data) with the place
+// for anything else.
+nlohmann::json json_row(const std::string& text, const std::string& column, const std::string& place);
+// A column of it: a text, or the digits of a whole number. Throws likewise, naming the columns that are
+// there.
+std::string text_of(const nlohmann::json& row, const std::string& column, const std::string& place);
 
 }  // namespace foil

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/texts.h"
 
+#include "data/lines.h"
+
 #include <torch/types.h>
 
 #include <cstring>
@@ -18,6 +20,12 @@ Column text_column(const std::vector<std::string>& texts, int64_t length) {
     *bytes++ = static_cast<int64_t>(text.size());
   }
   return column;
+}
+
+std::vector<std::string> cut_remark(int64_t texts, const std::string& column, int64_t bytes) {
+  if (texts == 0) return {};
+  return {"cut " + std::to_string(texts) + (texts == 1 ? " text of " : " texts of ") + in_quotes(column) +
+          " to " + std::to_string(bytes) + " bytes"};
 }
 
 }  // namespace foil

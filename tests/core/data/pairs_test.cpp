@@ -115,7 +115,7 @@ TEST(Pairs, RefuseDamagedLinesNamingThem) {
   const std::string good = "{\"query\": \"\", \"document\": \"\"}\n";
   test::expect_messages(
       {{"an array", train(good + "[1, 2]\n"),
-        "5 FOLDER/train.jsonl:2: the line is '[1, 2]', allowed: an object, {\"query\": ...}."},
+        "5 FOLDER/train.jsonl:2: the value is '[1, 2]', allowed: an object, {\"query\": ...}."},
        {"a number for a text", train(good + good + "{\"query\": 1.5, \"document\": \"\"}\n"),
         "5 FOLDER/train.jsonl:3: query is '1.5', allowed: a text."},
        {"nothing for a text", train("{\"query\": null, \"document\": \"\"}\n"),
