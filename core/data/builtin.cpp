@@ -16,6 +16,7 @@
 #include "data/synthetic.h"
 #include "data/synthetic_graph.h"
 #include "data/uniform.h"
+#include "data/webdataset.h"
 
 namespace foil {
 
@@ -30,6 +31,7 @@ void register_builtin_data(Plugin& plugin) {
   plugin.dataset<Digits>("digits");
   plugin.dataset<Emoji>("emoji");
   plugin.dataset<Pairs>("pairs");
+  plugin.dataset<WebDataset>("webdataset");
   plugin.dataset<Embeddings>("embeddings");
   plugin.dataset<Graph>("graph");
   plugin.dataset<GraphCsv>("graph_csv");

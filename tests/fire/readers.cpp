@@ -121,13 +121,13 @@ void read_embeddings(const std::string& folder) {
 using Reader = void (*)(const std::string& folder);
 Reader reader_of(const std::string& name) {
   static const std::map<std::string, Reader> readers = {
-      {"toml", read_experiment},  {"safetensors", read_tensors}, {"checkpoint", read_checkpoint},
-      {"records", read_records},  {"study", read_study},         {"plugin", read_plugin},
-      {"score", read_embeddings}, {"idx", read_dataset},         {"cifar10", read_dataset},
-      {"cifar100", read_dataset}, {"stl10", read_dataset},       {"png", read_dataset},
-      {"jpeg", read_dataset},     {"digits", read_dataset},      {"emoji", read_dataset},
-      {"pairs", read_dataset},    {"embeddings", read_dataset},  {"graph", read_dataset},
-      {"graph_csv", read_dataset}};
+      {"toml", read_experiment},   {"safetensors", read_tensors}, {"checkpoint", read_checkpoint},
+      {"records", read_records},   {"study", read_study},         {"plugin", read_plugin},
+      {"score", read_embeddings},  {"idx", read_dataset},         {"cifar10", read_dataset},
+      {"cifar100", read_dataset},  {"stl10", read_dataset},       {"png", read_dataset},
+      {"jpeg", read_dataset},      {"digits", read_dataset},      {"emoji", read_dataset},
+      {"pairs", read_dataset},     {"embeddings", read_dataset},  {"graph", read_dataset},
+      {"graph_csv", read_dataset}, {"webdataset", read_dataset}};
   const auto it = readers.find(name);
   if (it == readers.end()) fail(Exit::usage, "foil_readers: unknown reader '", name, "'.");
   return it->second;

@@ -2,11 +2,13 @@
 """A valid folder for each reader, which foil_readers then damages: folder(name, path, foil) writes it."""
 import base64
 import gzip
+import io
 import json
 import random
 import shutil
 import struct
 import subprocess
+import tarfile
 import zlib
 
 HEAD = '[run]\nsteps = 1\nthreads = 1\n'
@@ -158,6 +160,23 @@ def make_pairs(path):
     write(path / "data/test.tsv", "query\tid\tdocument\n" + "".join(f"what {i}\t{i % 3}\t\u4e16\u754c {i}\n" for i in range(6)))
 
 
+def make_webdataset(path):
+    experiment(path, 'name = "webdataset"\npath = "data"\ncolumns = ["image", "text", "title=json.caption"]\nlabel = "cls"\ngroup = "json.url"',
+               '[views]\nof = ["image", "image"]\n[[augment]]\nname = "random_resized_crop"\nsize = [8, 8]\n')
+    forms = {"train/0": tarfile.USTAR_FORMAT, "train/1": tarfile.PAX_FORMAT, "test/0": tarfile.GNU_FORMAT}
+    for shard, form in forms.items():
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+            for i in range(4):
+                picture = (".jpg", base64.b64decode(JPEG[i % 2])) if i < 2 else (".png", png(9, 7))
+                for extension, data in (picture, (".txt", f"caption \u00e9 {i}".encode()), (".cls", b"%d" % (i % 3)),
+                                        (".json", json.dumps({"caption": f"title {i}", "url": "u", "more": [None]}).encode())):
+                    entry = tarfile.TarInfo(("long" * 30 if form != tarfile.USTAR_FORMAT and i == 3 else "key") + f"{i}{extension}")
+                    entry.size = len(data)
+                    archive.addfile(entry, io.BytesIO(data))
+        write(path / f"data/{shard}.tar", out.getvalue())
+
+
 def npy(shape, data, kind="<f4"):
     text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}"
     text += " " * (-(len(text) + 11) % 64) + "\n"
@@ -240,7 +259,7 @@ def make_plugin(path, source, build):
 
 PLAIN = {"toml": make_toml, "idx": make_idx, "cifar10": make_cifar10, "cifar100": make_cifar100, "stl10": make_stl10,
          "png": make_png, "jpeg": make_jpeg, "digits": make_digits, "emoji": make_emoji,
-         "pairs": make_pairs, "embeddings": make_embeddings, "graph": make_graph, "graph_csv": make_graph_csv,
+         "pairs": make_pairs, "webdataset": make_webdataset, "embeddings": make_embeddings, "graph": make_graph, "graph_csv": make_graph_csv,
          "safetensors": make_safetensors, "score": make_score}
 WRITTEN = {"study": make_study, "records": make_records, "checkpoint": make_checkpoint, "plugin": make_plugin}
 

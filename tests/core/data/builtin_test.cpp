@@ -55,12 +55,14 @@ Recorder builtin() {
 TEST(Builtin, HasTheseNames) {
   std::vector<std::string> names;
   for (const auto& [name, component] : builtin().components) names.push_back(name);
-  EXPECT_EQ(names, (std::vector<std::string>{
-                       "data set cifar10", "data set cifar100", "data set citeseer", "data set cora",
-                       "data set digits", "data set embeddings", "data set emoji", "data set fashion_mnist",
-                       "data set graph", "data set graph_csv", "data set idx", "data set image_folder",
-                       "data set mnist", "data set pairs", "data set stl10", "data set synthetic",
-                       "data set synthetic_graph", "sampler all", "sampler uniform"}));
+  EXPECT_EQ(
+      names,
+      (std::vector<std::string>{
+          "data set cifar10",         "data set cifar100",   "data set citeseer", "data set cora",
+          "data set digits",          "data set embeddings", "data set emoji",    "data set fashion_mnist",
+          "data set graph",           "data set graph_csv",  "data set idx",      "data set image_folder",
+          "data set mnist",           "data set pairs",      "data set stl10",    "data set synthetic",
+          "data set synthetic_graph", "data set webdataset", "sampler all",       "sampler uniform"}));
 }
 
 TEST(Builtin, NoOptionTakesAKeyOfTheSelection) {
