@@ -2,6 +2,8 @@
 // Blocks of whole batches over the ranks.
 #include "evaluate/encode.h"
 
+#include "data/texts.h"
+
 #include <torch/types.h>
 
 #include <algorithm>
@@ -110,6 +112,24 @@ std::vector<Tensor> encode_pairs(const Subject& subject, const Dataset& data, Sp
   };
   return encode_all(count, batch_of(data, split, count, batch_size), encode_rows, "encode pairs", ranks,
                     progress);
+}
+
+Tensor encode_texts(const Subject& subject, const Dataset& data, size_t modality,
+                    const std::vector<std::string>& texts, int64_t batch_size, Ranks& ranks,
+                    const EvaluationProgress& progress) {
+  const std::vector<Modality> modalities = data.modalities();
+  const Modality& of = modalities.at(modality);
+  const Column all = text_column(texts, of.shape.sizes.at(0));
+  const auto encode_rows = [&](const Tensor& index) {
+    Views raw(modalities.size());  // a subject looks at its own
+    View& view = raw[modality];
+    view.modality = of.name;
+    view.kind = of.shape.kind;
+    view.data = all.data.index_select(0, index);
+    view.length = all.length.index_select(0, index);
+    return std::vector<Tensor>{listed(subject.encode(subject.prepare(raw))).back()};
+  };
+  return encode_all(std::ssize(texts), batch_size, encode_rows, "encode prompts", ranks, progress)[0];
 }
 
 }  // namespace foil

@@ -37,4 +37,10 @@ std::vector<Encodings> encode_split(const std::vector<Subject>& subjects, const 
 std::vector<Tensor> encode_pairs(const Subject& subject, const Dataset& data, Split split, int64_t count,
                                  int64_t batch_size, Ranks& ranks, const EvaluationProgress& progress);
 
+// The projections of texts, the features where there are none, by a subject of texts: [N, D] on every rank.
+// The texts are those of modality `modality` of a data set, none longer than it says.
+Tensor encode_texts(const Subject& subject, const Dataset& data, size_t modality,
+                    const std::vector<std::string>& texts, int64_t batch_size, Ranks& ranks,
+                    const EvaluationProgress& progress);
+
 }  // namespace foil

@@ -84,6 +84,10 @@ void measure_place(Measuring& of, const EvaluateOptions& options) {
   if (options.geometry) in_one_step(of, "geometry", [&] { measure_geometry(of); });
 }
 
+std::string preparation_of(const Subject& from, const Subject& to) {
+  return from.preparation == to.preparation ? from.preparation : from.preparation + "+" + to.preparation;
+}
+
 // What can only be measured between modalities, by their projections, which are of one space: each is
 // searched for the samples of every other. These numbers head the tables.
 void measure_between(const std::vector<Subject>& subjects, const Embedded& embedded, const Dataset& data,
@@ -94,8 +98,7 @@ void measure_between(const std::vector<Subject>& subjects, const Embedded& embed
     for (size_t b = 0; b < subjects.size(); ++b) {
       if (a == b) continue;
       const Tensor &queries = all[a].rows.back(), &candidates = all[b].rows.back();
-      const std::string &from = subjects[a].preparation, &to = subjects[b].preparation;
-      of.preparation = from == to ? from : from + "+" + to;
+      of.preparation = preparation_of(subjects[a], subjects[b]);
       const Search search{subjects[a].modality,
                           subjects[b].modality,
                           queries,
@@ -109,11 +112,39 @@ void measure_between(const std::vector<Subject>& subjects, const Embedded& embed
   }
 }
 
+// Each modality that is no text, by the prompts of each that is.
+void measure_zero_shots(const std::vector<Subject>& subjects, const Embedded& embedded, const Dataset& data,
+                        const EvaluateOptions& options, Measuring& of) {
+  const std::vector<Modality> modalities = data.modalities();
+  const auto modality = [&](const Subject& subject) {
+    const auto same = [&](const Modality& one) { return one.name == subject.modality; };
+    return static_cast<size_t>(std::find_if(modalities.begin(), modalities.end(), same) - modalities.begin());
+  };
+  const std::vector<std::string> prompts = prompts_of(options.zero_shot, data);
+  const auto classes = static_cast<int64_t>(data.classes().size());
+  for (const Subject& texts : subjects) {
+    if (modalities.at(modality(texts)).shape.kind != Kind::text) continue;
+    const Tensor described = class_embeddings(
+        encode_texts(texts, data, modality(texts), prompts, options.batch_size, of.ranks, of.progress),
+        classes);
+    for (size_t a = 0; a < subjects.size(); ++a) {
+      if (modalities.at(modality(subjects[a])).shape.kind == Kind::text) continue;
+      const Encodings& all = embedded.rows()[a];
+      of.preparation = preparation_of(subjects[a], texts);
+      const Relevance by_label{all.label, torch::arange(classes), {}};
+      const Search search{subjects[a].modality, texts.modality, all.rows.back(), described, by_label, ""};
+      in_one_step(of, (search.name() + " zero-shot").c_str(),
+                  [&] { measure_zero_shot(of, search, prompts); });
+    }
+  }
+}
+
 }  // namespace
 
 void EvaluateOptions::describe(Fields& fields) {
   knn.describe(fields);
   nodes.describe(fields);
+  zero_shot.describe(fields);
   fields.flag("linear", linear, "fit a linear probe");
   fields.flag("class_frequency", class_frequency,
               "also accuracy on the classes with many, medium and few training samples");
@@ -143,6 +174,7 @@ void EvaluateOptions::check() const {
     throw Error("unknown entry '" + place + "' in evaluate.on." + known_names("entries", place, kPlaces),
                 Exit::usage, "evaluate.on");
   }
+  zero_shot.check();
   if (every_epochs > 0 && online_samples < knn.neighbours) {
     refuse("evaluate.online_samples", online_samples,
            "at least evaluate.neighbours = " + std::to_string(knn.neighbours));
@@ -174,6 +206,9 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
   if (data.size(Split::train) == 0)
     fail(Exit::data, "evaluation: the data set has no samples in its train split.");
   require_nodes(options, data);
+  std::vector<std::string> seen;
+  for (const Subject& subject : subjects) seen.push_back(subject.modality);
+  require_zero_shot(options.zero_shot, data, options.split, seen);
   const Embedded embedded = embed(subjects, data, options, ranks, progress);
   const bool several = subjects.size() > 1;
   nlohmann::json result = nlohmann::json::object();
@@ -215,12 +250,13 @@ nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& dat
     of.columns = columns;
     if (can_cluster(of)) measure_assignments(of, subjects[m].assignments);
   }
-  if (!several || !options.retrieval) return result;
+  if (!several) return result;
   Measuring between(ranks, progress, result);
   between.place = kPlaces.back();
   between.heads = true;
   between.split = name_of(embedded.measured);
-  measure_between(subjects, embedded, data, options, between);
+  if (options.retrieval) measure_between(subjects, embedded, data, options, between);
+  if (!options.zero_shot.templates.empty()) measure_zero_shots(subjects, embedded, data, options, between);
   return result;
 }
 

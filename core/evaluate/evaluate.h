@@ -6,6 +6,7 @@
 
 #include "evaluate/knn.h"
 #include "evaluate/node_probe.h"
+#include "evaluate/zero_shot.h"
 
 #include <foil/dataset.h>
 
@@ -26,6 +27,7 @@ const char* name_of(Split split);
 struct EvaluateOptions {
   KnnOptions knn;
   NodeProbeOptions nodes;
+  ZeroShotOptions zero_shot;
   bool linear = true;
   bool class_frequency = false;
   bool clustering = false;
@@ -99,14 +101,14 @@ using SampleHits = std::map<std::string, Tensor>;
 // "projections.assigned_nmi" and so on, which are headline numbers (clustering.h), and of the nodes of a
 // graph "features.node_f1" and others (node_probe.h), which then come first. Of several subjects the entries
 // of each are led by its modality ("image.features.knn"), and the headline numbers are those between their
-// projections, by name "projections.image>text.R@1" and so on (retrieval.h, roc.h); of one subject those of
-// the features. What an entry says of its measure is in measure.h, how a measure is added in measuring.h. The
-// protocol id names everything that defines the number but the data set; values with different ids must not
-// be compared. kNN and linear probe need labels in both splits; samples without one (-1) take no part, and
-// without any the two are left out. Geometry is of the split that is measured, of train where there is none.
-// Alignment is of its first 2,048 samples. Ranks encode contiguous blocks of whole batches, so that every
-// batch is the same for any world size, and gather the rows without duplicates; each rank returns the same
-// result. `progress(what, done, all)` may be empty; `hits` may be null.
+// projections, by name "projections.image>text.R@1" and so on (retrieval.h, zero_shot.h, roc.h); of one
+// subject those of the features. What an entry says of its measure is in measure.h, how a measure is added in
+// measuring.h. The protocol id names everything that defines the number but the data set; values with
+// different ids must not be compared. kNN and linear probe need labels in both splits; samples without one
+// (-1) take no part, and without any the two are left out. Geometry is of the split that is measured, of
+// train where there is none. Alignment is of its first 2,048 samples. Ranks encode contiguous blocks of whole
+// batches, so that every batch is the same for any world size, and gather the rows without duplicates; each
+// rank returns the same result. `progress(what, done, all)` may be empty; `hits` may be null.
 nlohmann::json evaluate(const std::vector<Subject>& subjects, const Dataset& data,
                         const EvaluateOptions& options, Ranks& ranks, const EvaluationProgress& progress = {},
                         SampleHits* hits = nullptr);

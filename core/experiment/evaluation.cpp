@@ -125,6 +125,7 @@ nlohmann::json evaluate_online(Experiment& experiment, World& world) {
   EvaluateOptions options = experiment.plan.evaluate;
   options.linear = options.class_frequency = options.clustering = options.geometry =
       options.nodes.node_probe = false;
+  options.zero_shot = {};
   const auto some = [&](Split split) {
     return draw_rows(experiment.dataset->size(split), options.online_samples, name_key("online"));
   };

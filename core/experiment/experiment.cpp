@@ -311,6 +311,9 @@ Experiment construct(Plan given, at::Device device) {
   open_data(experiment, plan);
   experiment.pipeline = std::make_shared<Pipeline>(plan, *experiment.dataset, device, experiment.dtype);
   const std::vector<Pipeline::Seen>& modalities = experiment.pipeline->modalities();
+  std::vector<std::string> seen;
+  for (const Pipeline::Seen& one : modalities) seen.push_back(one.name);
+  require_zero_shot(plan.evaluate.zero_shot, *experiment.dataset, plan.evaluate.split, seen);
   torch::manual_seed(static_cast<uint64_t>(plan.run.seed));
   experiment.model = make_model(plan, modalities);
   const Tower& first = *experiment.model->parts()[0].tower;

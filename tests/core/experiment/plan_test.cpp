@@ -54,6 +54,9 @@ TEST(Check, RefusesOptionsThatContradictEachOtherAtTheirPlaceWhateverHasThem) {
   EXPECT_EQ(refused("[evaluate]\non = [\"projection\"]\n"),
             "e.toml:10:6: unknown entry 'projection' in evaluate.on. Known entries: features, projections. "
             "Did you mean 'projections'?");
+  EXPECT_EQ(
+      refused("[evaluate]\nzero_shot = [\"a photo\"]\n"),
+      "e.toml:10:13: evaluate.zero_shot = 'a photo', allowed: prompts with {} in the place of the class.");
 }
 
 TEST(Check, RefusesTablesThatNoLossHasAUseFor) {
@@ -158,6 +161,8 @@ TEST(Build, RefusesWhatTheEvaluationCannotMeasureBeforeTheTraining) {
   EXPECT_EQ(not_built("[evaluate]\nneighbours = 3\nlinear = false\n", {"data.classes=1"}), "no error");
   EXPECT_EQ(not_built("[evaluate]\nevery_epochs = 1\n", {"data.test_samples=0"}),
             "e.toml:10:16: evaluate.every_epochs = 1, allowed: 0, as the data set has no test split.");
+  EXPECT_EQ(not_built("[evaluate]\nzero_shot = [\"a {}\"]\n"),
+            "e.toml:10:13: evaluate.zero_shot = ['a {}'], allowed: [], as no view is of a text.");
 }
 
 TEST(Build, RefusesAtItsPlaceWhatDoesNotFitTheData) {
