@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The dependency rules of the tree, as a test. Prints every line that breaks one, with the rule's number.
 cd "$(dirname "$0")/.." || exit 1
+shopt -s lastpipe  # rule, the end of a pipe, sets what this shell ends with
 broken=0
 rule() {  # rule NUMBER TEXT; the offending lines on stdin
   local lines
