@@ -2,7 +2,10 @@
 // The part of fmt that its headers only declare, compiled once for libfoil.so and all that links with it.
 #include <fmt/format-inl.h>
 
+#include <locale>
+
 FMT_BEGIN_NAMESPACE
+template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;  // for fmt/chrono.h
 namespace detail {
 template FMT_API auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
 template FMT_API auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;
