@@ -84,6 +84,11 @@ void check_start(Recorder& record, const Experiment& experiment, const Checkpoin
 
 }  // namespace
 
+int64_t checkpoint_bytes(const Experiment& experiment) {
+  const Optimizer optimizer(experiment.plan.optimizer, parameter_groups(experiment));
+  return bytes(capture(experiment, optimizer, *World::single(), {}));
+}
+
 TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, Recorder& record,
                   const SignalScope& signals) {
   const Plan& plan = experiment.plan;

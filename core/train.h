@@ -16,6 +16,9 @@ struct TrainResult : Reached {
   Stopwatch time;        // data, augment, encoder, loss, backward, update, evaluate, record, checkpoint
 };
 
+// What a checkpoint of this experiment takes on disk, to a few kB, with one rank.
+int64_t checkpoint_bytes(const Experiment& experiment);
+
 // Trains from the newest checkpoint, or from the start, to the end. Every rank calls it.
 TrainResult train(Experiment& experiment, const std::shared_ptr<World>& world, Recorder& record,
                   const SignalScope& signals);

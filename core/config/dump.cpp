@@ -159,6 +159,26 @@ std::map<std::string, std::string> flatten(const Node& root) {
   return out;
 }
 
+Node as_recorded(const Node& now, const Node& record) {
+  Node kept = now;
+  if (kept.is_table()) {
+    kept.table().clear();
+    for (const auto& [key, child] : now.table()) {
+      const Node* const before = record.find(key);
+      if (!before && !child.is_table() && child.origin.text() == "default") continue;
+      Node held = as_recorded(child, before ? *before : Node());
+      if (before || !held.is_table() || !held.table().empty()) kept.set(key, std::move(held));
+    }
+  } else if (is_table_list(kept)) {
+    const bool known = is_table_list(record);
+    for (size_t i = 0; i < kept.array().size(); ++i) {
+      const bool there = known && i < record.array().size();
+      if (there) kept.array()[i] = as_recorded(now.array()[i], record.array()[i]);
+    }
+  }
+  return kept;
+}
+
 std::vector<std::string> differences(const Node& old_root, const Node& new_root,
                                      const std::vector<std::string>& ignored_prefixes) {
   const auto before = flatten(old_root), after = flatten(new_root);

@@ -26,6 +26,10 @@ std::string shortest(double number);
 // several "loss.1.temperature".
 std::map<std::string, std::string> flatten(const Node& root);
 
+// `now` as a record of it that may be older would hold it: without the keys that nobody gave (their origin is
+// "default") and that `record` does not know.
+Node as_recorded(const Node& now, const Node& record);
+
 // "loss.temperature: 0.1 -> 0.2" for each key that differs, sorted; a missing value is "(absent)". Ignores
 // the keys in `ignored_prefixes` and all below them.
 std::vector<std::string> differences(const Node& old_root, const Node& new_root,

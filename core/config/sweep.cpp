@@ -124,6 +124,7 @@ class FolderNames {
 // What [sweep] asks for, as it is written.
 struct Sweep {
   const Node *seeds = nullptr, *exclude = nullptr;
+  Origin pruned;
   std::vector<Axis> axes;
 };
 
@@ -136,10 +137,13 @@ Sweep read_sweep(const Node& root) {
   const Node* const ablate = table.take("ablate");
   const Node* const random = table.take("random");
   sweep.exclude = table.take("exclude");
+  std::string prune = "no";
+  table.choice("prune", prune, {"no", "median"}, "");
+  if (prune == "median") sweep.pruned = table.place("prune");
   if (const Node* files = table.take("files")) {
     fail(Exit::usage, files->key_origin.text(),
-         ": sweep.files in a file that another one lists, allowed: seeds, grid, zip, ablate, random and "
-         "exclude.");
+         ": sweep.files in a file that another one lists, allowed: seeds, grid, zip, ablate, random, exclude "
+         "and prune.");
   }
   table.finish();
   sweep.axes = axes_of(root, grid, zip, ablate, random);
@@ -227,6 +231,7 @@ std::vector<Trial> expand(const Node& root, const std::vector<std::string>& set_
     if (exclusion.excludes(row)) continue;
     Trial trial;
     trial.root = plain;
+    trial.pruned = sweep.pruned;
     trial.variant = keys.empty() ? alone : lead + variant_text(keys, row);
     for (const auto& [key, value] : row) {
       if (fixed(root, key, set_keys)) continue;

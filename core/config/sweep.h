@@ -11,6 +11,7 @@ struct Trial {
   std::string variant;  // the swept values: "dcl", or "temperature=0.1 dcl"; else run.name or "default"
   int64_t seed = 0;     // run.seed
   std::vector<std::string> sets;  // the swept values as "KEY=VALUE", for the eye
+  Origin pruned;                  // of prune = "median"; an empty file where nothing is pruned
   Node root;  // the experiment of this trial, without [sweep] and [report]; swept values keep their place
 };
 
@@ -20,6 +21,7 @@ struct Trial {
 //   zip:   keys with lists of equal length, walked together, inside the grid;
 //   ablate: keys with lists of values, one key at a time around the experiment as it stands, itself first;
 //   random: n draws, the same for the same random.seed, of keys with a list or { low, high, log };
+//   prune: "median", the median stopping rule (study/pruning.h);
 //   exclude: combinations that are left out, a table of swept keys and their values each.
 // A key that the command line sets (`set_keys`) keeps that one value. `label`, when given, leads the variants
 // and is one by itself where nothing is swept. Throws foil::Error (usage) at the place in the file.

@@ -7,7 +7,7 @@
 #include "data/image_tree.h"
 #include "data/memory.h"
 #include "data/parallel.h"
-#include "program/cores.h"
+#include "run/cores.h"
 #include "run/file.h"
 #include "run/text.h"
 

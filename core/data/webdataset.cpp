@@ -8,7 +8,7 @@
 #include "data/memory.h"
 #include "data/parallel.h"
 #include "data/texts.h"
-#include "program/cores.h"
+#include "run/cores.h"
 #include "run/file.h"
 #include "run/text.h"
 

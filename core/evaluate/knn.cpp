@@ -54,14 +54,12 @@ void KnnOptions::describe(Fields& fields) {
   fields.choice("similarity", similarity, kSimilarities, "kNN: what makes a neighbour near");
 }
 
-Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
-                const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
-                int64_t chunk_bytes) {
+Tensor knn_classes(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, int64_t classes,
+                   const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes) {
   torch::NoGradGuard no_grad;
   check_embeddings("kNN bank", bank);
   check_embeddings("kNN queries", queries);
   const Tensor bank_label = checked_labels("kNN bank", bank_labels, bank.size(0), classes);
-  const Tensor query_label = checked_labels("kNN queries", query_labels, queries.size(0), classes);
   const int64_t k = options.neighbours;
   if (queries.size(1) != bank.size(1)) {
     fail(Exit::failure, "kNN: queries are ", queries.sizes(), " but the bank is ", bank.sizes(),
@@ -76,32 +74,30 @@ Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& que
   const Neighbours found = nearest_rows(bank, queries.narrow(0, first, last - first), k, chunk_bytes);
   const Tensor similarity = found.similarity.cpu(), row = found.row.cpu();
   std::vector<double> votes(static_cast<size_t>(classes));
-  Tensor hits = torch::zeros({last - first}, torch::kBool);
-  for (int64_t i = 0; i < hits.size(0); ++i) {
-    const int64_t voted =
+  Tensor voted = torch::zeros({last - first}, torch::kLong);
+  for (int64_t i = 0; i < voted.size(0); ++i)
+    voted.mutable_data_ptr<int64_t>()[i] =
         voted_class(similarity.const_data_ptr<double>() + i * k, row.const_data_ptr<int64_t>() + i * k,
                     bank_label.const_data_ptr<int64_t>(), options, votes);
-    hits.mutable_data_ptr<bool>()[i] = voted == query_label.const_data_ptr<int64_t>()[first + i];
-  }
-  return ranks.gather(hits.to(queries.device())).cpu();
+  return ranks.gather(voted.to(queries.device())).cpu();
 }
 
 double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
                     const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
                     int64_t chunk_bytes) {
-  const Tensor hits =
-      knn_hits(bank, bank_labels, queries, query_labels, classes, options, ranks, chunk_bytes);
-  return hits.to(torch::kDouble).mean().item<double>();
+  const Tensor voted = knn_classes(bank, bank_labels, queries, classes, options, ranks, chunk_bytes);
+  const Tensor label = checked_labels("kNN queries", query_labels, queries.size(0), classes);
+  return (voted == label).to(torch::kDouble).mean().item<double>();
 }
 
 void measure_knn(Measuring& of, const KnnOptions& options) {
-  const Tensor hits =
-      knn_hits(of.bank.rows, of.bank.label, of.queries.rows, of.queries.label, of.classes, options, of.ranks);
+  const Tensor voted =
+      knn_classes(of.bank.rows, of.bank.label, of.queries.rows, of.classes, options, of.ranks);
   const std::string vote = name_of(options.vote, kVotes),
                     similarity = name_of(options.similarity, kSimilarities);
   const std::string weight =
       options.vote == Vote::weighted ? fmt::format("T{}-", options.temperature) : std::string();
-  of.add_accuracy("knn", "kNN", hits,
+  of.add_accuracy("knn", "kNN", voted,
                   of.learned_id(fmt::format("knn-{}-k{}-{}{}", similarity, options.neighbours, weight, vote)),
                   {{"neighbours", options.neighbours},
                    {"temperature", options.temperature},

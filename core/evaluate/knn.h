@@ -22,8 +22,8 @@ struct KnnOptions {
   void describe(Fields& fields);
 };
 
-// Whether the voted class of each query [M, F] is its label: bool [M] on the CPU. `bank` [N, F] with its
-// labels is what votes; both kinds of labels are int64 in {0, ..., classes-1}. Every rank passes the same
+// The voted class of each query [M, F]: int64 [M] on the CPU. `bank` [N, F] is what votes, with its labels,
+// int64 in {0, ..., classes-1}. Every rank passes the same
 // whole tensors, works on its block of the queries and gets the same result. Working memory: a few times
 // `chunk_bytes`, and the neighbours of this rank's queries.
 //
@@ -36,11 +36,10 @@ struct KnnOptions {
 //
 // Throws Error: Exit::usage when the bank has fewer rows than `neighbours`, Exit::non_finite for an embedding
 // with nan or inf.
-Tensor knn_hits(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
-                const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
-                int64_t chunk_bytes = int64_t{64} << 20);
+Tensor knn_classes(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries, int64_t classes,
+                   const KnnOptions& options, Ranks& ranks, int64_t chunk_bytes = int64_t{64} << 20);
 
-// The share of hits, in [0, 1].
+// The share of queries whose voted class is their label, in [0, 1].
 double knn_accuracy(const Tensor& bank, const Tensor& bank_labels, const Tensor& queries,
                     const Tensor& query_labels, int64_t classes, const KnnOptions& options, Ranks& ranks,
                     int64_t chunk_bytes = int64_t{64} << 20);

@@ -145,9 +145,8 @@ Tensor held_out_rows(int64_t n, double share, uint64_t seed) {
   return held;
 }
 
-// bool [n]: rows whose largest logit is their label.
-Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tensor>& classifier,
-            int64_t chunk_bytes) {
+// int64 [n] on the CPU: where the largest logit of each row is.
+Tensor classes_of(const Tensor& x, const std::pair<Tensor, Tensor>& classifier, int64_t chunk_bytes) {
   const auto& [weight, bias] = classifier;
   const int64_t rows = x.size(0), chunk = rows_per_chunk(x, chunk_bytes);
   std::vector<Tensor> parts;
@@ -156,7 +155,7 @@ Tensor hits(const Tensor& x, const Tensor& labels, const std::pair<Tensor, Tenso
         torch::addmm(bias, x.narrow(0, i, std::min(chunk, rows - i)).to(torch::kDouble), weight.t());
     parts.push_back(logits.argmax(1).cpu());
   }
-  return torch::cat(parts) == labels;
+  return torch::cat(parts);
 }
 
 }  // namespace
@@ -200,7 +199,8 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
       const Fit fit = regression.fit(parameters, share, l2, 10 * options.tolerance);
       parameters = fit.parameters;
       probe.iterations += fit.iterations;
-      const Tensor hit = hits(train, label, regression.weight_and_bias(parameters), options.chunk_bytes);
+      const Tensor hit =
+          classes_of(train, regression.weight_and_bias(parameters), options.chunk_bytes) == label;
       const double accuracy = hit.masked_select(held).to(torch::kDouble).mean().item<double>();
       if (accuracy > probe.held_out_accuracy) {
         probe.held_out_accuracy = accuracy;
@@ -218,8 +218,8 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   probe.converged = fit.converged;
   probe.gradient_norm = fit.gradient_norm;
   std::tie(probe.weight, probe.bias) = regression.weight_and_bias(fit.parameters);
-  probe.hits = hits(test, test_label, {probe.weight, probe.bias}, options.chunk_bytes);
-  probe.accuracy = probe.hits.to(torch::kDouble).mean().item<double>();
+  probe.found = classes_of(test, {probe.weight, probe.bias}, options.chunk_bytes);
+  probe.accuracy = (probe.found == test_label).to(torch::kDouble).mean().item<double>();
   return probe;
 }
 
@@ -232,7 +232,7 @@ void measure_linear(Measuring& of) {
       fmt::format("linear-lbfgs-l2from{}to{}by{}-heldout{}-seed{}-tolerance{}-iterations{}",
                   options.l2.front(), options.l2.back(), options.l2.size(), options.held_out, options.seed,
                   options.tolerance, options.max_iterations);
-  of.add_accuracy("linear", "linear", probe.hits, of.learned_id(how),
+  of.add_accuracy("linear", "linear", probe.found, of.learned_id(how),
                   {{"l2", probe.l2},
                    {"held_out", 100 * probe.held_out_accuracy},
                    {"iterations", probe.iterations},

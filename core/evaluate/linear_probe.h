@@ -32,7 +32,7 @@ struct LinearProbe {
   int64_t iterations = 0;    // of all fits together
   bool converged = false;    // the final fit
   double gradient_norm = 0;  // where the final fit stopped
-  Tensor hits;               // bool [rows of test] on the CPU: whether the class of each was found
+  Tensor found;              // int64 [rows of test] on the CPU: the class of each by the probe
   Tensor weight;             // [classes, F] fp64, for features as given: logits = x weight' + bias
   Tensor bias;               // [classes]
 };

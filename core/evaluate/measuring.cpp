@@ -33,8 +33,17 @@ void Measuring::add(const std::string& name, Measure measure, double value, cons
   result[place + "." + name] = std::move(entry);
 }
 
-void Measuring::add_accuracy(const std::string& name, const std::string& title, const Tensor& hits,
-                             const std::string& protocol, const nlohmann::json& more) {
+void Measuring::add_accuracy(const std::string& name, const std::string& title, const Tensor& found,
+                             const std::string& protocol, nlohmann::json more) {
+  constexpr int64_t kMostClasses = 20;
+  const Tensor label = queries.label.cpu(), hits = found == label;
+  if (classes <= kMostClasses) {
+    const Tensor counts = (label * classes + found).bincount({}, classes * classes);
+    for (int64_t c = 0; c < classes; ++c) {
+      const int64_t* const row = counts.const_data_ptr<int64_t>() + c * classes;
+      more["confusion"].push_back(std::vector<int64_t>(row, row + classes));
+    }
+  }
   Measure measure{title, "%", 1, Better::higher, true};
   add(name, measure, 100 * hits.to(torch::kDouble).mean().item<double>(), protocol, more);
   accuracies.push_back({name, std::move(measure), protocol, hits});

@@ -59,9 +59,11 @@ struct Measuring {
   // names the place.
   void add(const std::string& name, Measure measure, double value, const std::string& protocol,
            const nlohmann::json& more = nlohmann::json::object());
-  // A headline in percent, the higher the better, of the share of hits; kept in `accuracies`.
-  void add_accuracy(const std::string& name, const std::string& title, const Tensor& hits,
-                    const std::string& protocol, const nlohmann::json& more);
+  // A headline in percent, the higher the better: how many queries were found to be of their class. `found`:
+  // int64 [queries]. Kept in `accuracies`; of up to 20 classes the entry has the counts as "confusion", a
+  // list a class of how many of it were found to be of each.
+  void add_accuracy(const std::string& name, const std::string& title, const Tensor& found,
+                    const std::string& protocol, nlohmann::json more);
 };
 
 }  // namespace foil

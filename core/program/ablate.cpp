@@ -4,13 +4,14 @@
 #include "config/dump.h"
 #include "program/baselines.h"
 #include "program/commands.h"
-#include "program/cores.h"
 #include "program/lanes.h"
+#include "program/png.h"
 #include "program/report_record.h"
 #include "program/same_run.h"
 #include "program/same_study.h"
 #include "program/slurm.h"
 #include "program/start.h"
+#include "run/cores.h"
 #include "run/file.h"
 #include "run/run_folder.h"
 #include "run/text.h"
@@ -18,6 +19,7 @@
 #include "study/shared_books.h"
 #include "study/study.h"
 #include "study/table.h"
+#include "train.h"
 
 #include <torch/cuda.h>
 
@@ -34,8 +36,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::map<std::string, std::string> read_config(const std::string& path) {
-  return flatten(read_experiment_record(path));
+std::map<std::string, std::string> read_config(const std::string& text, const std::string& place) {
+  return flatten(experiment_record(text, place));
+}
+
+// What the trial keeps on disk when it is through, to a few kB.
+int64_t checkpoints_of(const Experiment& experiment) {
+  const Plan& plan = experiment.plan;
+  const int64_t every = plan.checkpoint.steps(experiment.steps_per_epoch),
+                written = (experiment.total_steps + every - 1) / every;
+  return std::min(plan.checkpoint.keep, written) * checkpoint_bytes(experiment);
 }
 
 // A study as its file asks for it.
@@ -44,6 +54,7 @@ struct Study {
   std::vector<PlannedTrial> planned;  // as many
   std::string folder;
   bool baselines = false;
+  bool prune = false;
   int64_t threads = 1;  // the most that a trial says
   std::string report;   // its record, which the report reads
 };
@@ -57,18 +68,25 @@ Study plan_study(const AblateOptions& options) {
     Plan plan = check(trial.root, options.find);
     study.folder = (fs::path(plan.run.output) / plan.run.name).lexically_normal().string();
     study.baselines = plan.evaluate.baselines;
+    study.prune = !trial.pruned.file.empty();
+    if (study.prune && plan.evaluate.every_epochs == 0)
+      fail(Exit::usage, trial.pruned.text(), ": sweep.prune = \"median\" with evaluate.every_epochs = 0 of '",
+           trial.name, "', allowed: with what is measured while training, evaluate.every_epochs >= 1.");
     study.threads = std::max(study.threads, plan.run.threads);
     study.planned.push_back(
-        {trial.name, trial.variant, trial.seed, config_hash(plan), std::max<int64_t>(plan.run.steps, 0)});
-    if (options.dry_run) study.planned.back().steps = build(std::move(plan), at::kCPU).total_steps;
+        {trial.name, trial.variant, trial.seed, config_of(plan), std::max<int64_t>(plan.run.steps, 0)});
+    if (!options.dry_run) continue;
+    const Experiment experiment = build(std::move(plan), at::kCPU);
+    study.planned.back().steps = experiment.total_steps;
+    study.planned.back().disk = checkpoints_of(experiment);
   }
   return study;
 }
 
-void print_dry_run(const Study& study) {
+void print_dry_run(const Study& study, int lanes) {
   std::vector<TrialRecord> known;
   if (TrialStore::exists(study.folder)) known = TrialStore(study.folder, TrialStore::Access::read).trials();
-  std::printf("%s", dry_run(study.planned, known).c_str());
+  std::printf("%s", dry_run(study.planned, known, lanes).c_str());
 }
 
 void refuse_a_shared_study(const std::string& folder) {
@@ -134,9 +152,9 @@ struct Done {
 
 // Opens what has changed, and refuses other data; the data is opened only where something is left to be run
 // on it.
-Done look_at_store(const AblateOptions& options, const Study& study, TrialStore& store, DataNow& now) {
+Done look_at_store(const AblateOptions& options, Study& study, TrialStore& store, DataNow& now) {
   const auto plan_of = [&](size_t i) { return check(study.trials[i].root, options.find); };
-  reopen_changed(store, study.planned, plan_of);
+  hold_against_complete(store, study.planned, plan_of);
   Done done{data_of_complete(store)};
   done.all = std::all_of(study.trials.begin(), study.trials.end(),
                          [&](const Trial& trial) { return done.data.contains(trial.name); });
@@ -155,7 +173,8 @@ int run_trials(const AblateOptions& options, const Study& study, Books& books) {
   });
   std::ostringstream unsaid;
   const int code =
-      run_study(study.planned, lanes, books, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr);
+      run_study(study.planned, lanes, books, options.quiet ? static_cast<std::ostream&>(unsaid) : std::cerr,
+                study.prune ? std::optional<Pruning>(std::in_place) : std::nullopt);
   if (is_stop(code)) std::fprintf(stderr, "stopped; the same command goes on with the study\n");
   return code;
 }
@@ -172,14 +191,14 @@ void write_report_record(const Study& study) {
 }
 
 // This process alone.
-int run_alone(const AblateOptions& options, const Study& study) {
+int run_alone(const AblateOptions& options, Study& study) {
   TrialStore store(study.folder);
   refuse_a_shared_study(study.folder);
   write_report_record(study);
   DataNow now;
   const Done done = look_at_store(options, study, store, now);
   if (study.baselines) measure(options, study, done, now);
-  StoreBooks books(study.planned, store);
+  StoreBooks books(study.planned, store, study.prune);
   const int code = run_trials(options, study, books);
   if (!is_stop(code)) print_comparison(study.folder);
   return code;
@@ -204,7 +223,7 @@ bool share_baselines(const AblateOptions& options, const Study& study, const Don
                      Claims& claims) {
   static constexpr const char* kName = "baselines";
   std::string all;
-  for (const PlannedTrial& trial : study.planned) all += trial.config_hash;
+  for (const PlannedTrial& trial : study.planned) all += trial.config;
   const std::string config = checksum(all);
   const Claims::Look look = claims.look(kName);
   if (look.state == Claims::State::complete && look.config == config) return true;
@@ -215,7 +234,7 @@ bool share_baselines(const AblateOptions& options, const Study& study, const Don
 }
 
 // Together with others: the store is opened at the beginning and at the end, by one process at a time.
-int run_joined(const AblateOptions& options, const Study& study) {
+int run_joined(const AblateOptions& options, Study& study) {
   DataNow now;
   const Done done = [&] {
     const auto store = take_turn(study.folder, options.quiet);
@@ -227,7 +246,7 @@ int run_joined(const AblateOptions& options, const Study& study) {
   std::set<std::string> complete;
   for (const auto& [name, data] : done.data) complete.insert(name);
   Claims claims(study.folder);
-  SharedBooks books(study.planned, study.folder, complete, claims, kPause);
+  SharedBooks books(study.planned, study.folder, complete, claims, kPause, study.prune);
   if (study.baselines) share_baselines(options, study, done, now, claims);
   const int code = run_trials(options, study, books);
   if (is_stop(code)) return code;
@@ -242,9 +261,9 @@ int run_joined(const AblateOptions& options, const Study& study) {
 }  // namespace
 
 int ablate_command(const AblateOptions& options) {
-  const Study study = plan_study(options);
+  Study study = plan_study(options);
   if (options.dry_run) {
-    print_dry_run(study);
+    print_dry_run(study, options.parallel);
     return 0;
   }
   if (options.slurm) {
@@ -265,6 +284,7 @@ int compare_command(const CompareOptions& options) {
   if (!options.report.empty()) {
     fs::create_directories(options.report);
     const std::string path = write_report(comparison, "comparison", options.report, options.reference);
+    if (options.png) write_pngs(options.report);
     std::fprintf(stderr, "%s\n", printable(path).c_str());
   }
   return 0;

@@ -51,7 +51,7 @@ void measure_baselines(const FindComponent& find, bool quiet, const std::vector<
   for (const Trial& trial : trials) {
     if (trial.variant != trials.front().variant) continue;
     Plan plan = check(trial.root, find);
-    const std::string hash = config_hash(plan);
+    const std::string hash = checksum(config_of(plan));
     const auto measure = [&](bool pixels) {
       if (!quiet)
         std::fprintf(stderr, "baseline: %s seed %ld\n", pixels ? "raw pixels" : "untrained",

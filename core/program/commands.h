@@ -56,6 +56,7 @@ struct CompareOptions {
   std::string format = "table";
   std::string reference;  // the variant that the others are tested against; empty = the first
   std::string report;     // folder of report.html; empty = none
+  bool png = false;       // its pictures as PNG, too
 };
 int compare_command(const CompareOptions& options);
 

@@ -2,7 +2,7 @@
 // env.json, and the memory that the process keeps.
 #include "program/environment.h"
 
-#include "program/cores.h"
+#include "run/cores.h"
 #include "run/file.h"
 
 #include <foil/commit.h>

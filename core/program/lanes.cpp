@@ -174,6 +174,11 @@ void Lanes::ask(int code) {
     if (lane.process > 0) ::kill(lane.process, signal);
 }
 
+void Lanes::end(const std::string& trial) {
+  for (Lane& lane : lanes_)
+    if (lane.process > 0 && lane.trial == trial) ::kill(lane.process, lane.sent = SIGTERM);
+}
+
 void Lanes::forward_requests() {
   if (const int code = asked(); code != 0) ask(code);
 }
@@ -200,11 +205,12 @@ std::optional<TrialEnd> Lanes::end_of(size_t index) {
   read(lane);
   if (lane.output >= 0) ::close(lane.output);
   TrialEnd end{lane.trial};
+  const int sent = lane.sent != 0 ? lane.sent : sent_;
   lane = Lane();
   if (WIFSIGNALED(status)) {
     // One that the request itself ended came to it before it could take requests: it stopped as asked.
     const int signal = WTERMSIG(status);
-    end.code = signal == sent_ ? code_of(signal) : 128 + signal;
+    end.code = signal == sent ? code_of(signal) : 128 + signal;
   } else {
     end.code = WEXITSTATUS(status);
   }

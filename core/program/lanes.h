@@ -48,6 +48,7 @@ class Lanes final : public TrialRunner {
   std::optional<TrialEnd> wait() override;
   int asked() const override;
   void ask(int code) override;
+  void end(const std::string& trial) override;
 
  private:
   struct Lane {
@@ -55,6 +56,7 @@ class Lanes final : public TrialRunner {
     std::string trial;
     int output = -1;   // the reading end of what it prints
     std::string line;  // that has not ended yet
+    int sent = 0;      // the signal that this trial alone has got
   };
   void forward_requests();
   void read(Lane& lane);

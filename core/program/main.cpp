@@ -242,8 +242,9 @@ class CommandLine {
     verb->add_option("--format", compare_.format, "table, csv, json, markdown or latex");
     verb->add_option("--reference", compare_.reference,
                      "variant that the others are tested against; the first one");
-    verb->add_option("--report", compare_.report,
-                     "folder for report.html, its pictures, table.tex and table.md");
+    CLI::Option* const report = verb->add_option(
+        "--report", compare_.report, "folder for report.html, its pictures, table.tex and table.md");
+    verb->add_flag("--png", compare_.png, "the pictures as PNG, too, by rsvg-convert")->needs(report);
   }
 
   void add_runs() {

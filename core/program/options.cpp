@@ -42,6 +42,14 @@ void add_options(CLI::App& verb, AblateOptions& options) {
       "      every combination: four variants\n"
       "  zip = { \"loss.name\" = [\"infonce\", \"dcl\"], \"loss.temperature\" = [0.1, 0.5] }\n"
       "      side by side: two variants\n"
+      "  ablate = { \"loss.temperature\" = [0.1, 0.5], \"head.kind\" = [\"linear\"] }\n"
+      "      one key at a time around the experiment as it stands: four variants\n"
+      "  random = { n = 20, \"loss.temperature\" = { low = 0.01, high = 1, log = true } }\n"
+      "      drawn, the same for the same `seed` in it\n"
+      "  exclude = [{ \"loss.name\" = \"dcl\", \"loss.temperature\" = 0.5 }]\n"
+      "      combinations that are left out\n"
+      "  prune = \"median\"\n"
+      "      stops a trial that falls behind the median of those that are complete\n"
       "  files = [\"a.toml\", \"b.toml\"]\n"
       "      the sweeps of these files");
 }

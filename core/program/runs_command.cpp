@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <set>
 
 namespace foil {
@@ -40,13 +39,6 @@ std::string age_text(int64_t seconds) {
   for (const auto& [unit, length] : {std::pair("d", 86400), {"h", 3600}, {"min", 60}})
     if (seconds >= length) return fmt::format("{} {}", seconds / length, unit);
   return fmt::format("{} s", std::max<int64_t>(seconds, 0));
-}
-
-std::string utc_of(std::time_t seconds) {
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[64];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 std::string shortened(const std::string& text) {
@@ -79,7 +71,7 @@ nlohmann::json json_of(const FoundRun& run) {
                          {"data", joined(run, "data.name")},
                          {"seed", parse_json_or_null(joined(run, "run.seed"))},
                          {"step", run.step},
-                         {"changed", utc_of(run.changed)},
+                         {"changed", utc_text(run.changed)},
                          {"bytes", run.bytes}};
   if (!run.results) return json;
   json["protocol"] = run.results->protocol;

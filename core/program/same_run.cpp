@@ -33,9 +33,11 @@ bool is_rest(const std::string& difference) {
 
 }  // namespace
 
-Node read_experiment_record(const std::string& path) {
+Node read_experiment_record(const std::string& path) { return experiment_record(read_record(path), path); }
+
+Node experiment_record(const std::string& text, const std::string& place) {
   try {
-    return parse_toml(read_record(path), path);
+    return parse_toml(text, place);
   } catch (const Error& error) {
     fail(Exit::data, error.what());
   }
@@ -50,11 +52,15 @@ int64_t steps_made(const std::string& folder) {
   return step;
 }
 
-Differences compare_experiments(const std::string& folder, const std::string& now, int64_t steps) {
+std::vector<std::string> differences_from(const Node& record, const Node& now) {
+  return differences(record, as_recorded(now, record), {"run.output"});
+}
+
+Differences compare_experiments(const std::string& folder, const Node& now, int64_t steps) {
   Differences found;
   const int64_t made = steps_made(folder);
   const Node before = read_experiment_record(folder + "/config.resolved.toml");
-  for (std::string& difference : differences(before, parse_toml(now, "the experiment"), {"run.output"})) {
+  for (std::string& difference : differences_from(before, now)) {
     if (is_length(difference) && steps < made) {
       found.past.push_back(fmt::format("{} ({} steps are made)", difference, made));
     } else {

@@ -16,17 +16,22 @@ namespace {
 
 // Whether the run in `folder` could go on as this experiment: it began with the same past.
 bool same_past(const std::string& folder, const Plan& plan) {
-  return compare_experiments(folder, record_of(plan), std::numeric_limits<int64_t>::max()).past.empty();
+  return compare_experiments(folder, plan.resolved, std::numeric_limits<int64_t>::max()).past.empty();
+}
+
+// The experiment without where its study and its plugins lie.
+Node placeless(const Plan& plan) {
+  Node resolved = plan.resolved;
+  if (Node* run = resolved.find("run")) run->erase("output");
+  resolved.erase("plugins");
+  return resolved;
 }
 
 }  // namespace
 
-std::string config_hash(const Plan& plan) {
+std::string config_of(const Plan& plan) {
   record_of(plan);  // refuses what no trial could record, before any runs
-  Node resolved = plan.resolved;
-  if (Node* run = resolved.find("run")) run->erase("output");
-  resolved.erase("plugins");
-  return checksum(dump(resolved, false));
+  return dump(placeless(plan), false);
 }
 
 const std::string& DataNow::identity(const Plan& plan) {
@@ -72,15 +77,32 @@ bool begins_anew(const std::string& folder, const std::function<Plan()>& plan) {
   }
 }
 
-void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned,
-                    const std::function<Plan(size_t)>& plan_of) {
+void hold_against_complete(TrialStore& store, std::vector<PlannedTrial>& planned,
+                           const std::function<Plan(size_t)>& plan_of) {
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < planned.size(); ++i) place[planned[i].name] = i;
   for (const TrialRecord& record : store.trials()) {
     const auto found = place.find(record.name);
     if (record.state != TrialState::complete || found == place.end()) continue;
-    if (planned[found->second].config_hash == record.config_hash || steps_made(record.folder) == 0) continue;
-    if (same_past(record.folder, plan_of(found->second))) store.reopen(record.name);
+    std::string& config = planned[found->second].config;
+    if (config == record.config || checksum(config) == record.config) continue;
+    const Plan plan = plan_of(found->second);
+    std::string changes;
+    if (!is_checksum(record.config)) {
+      const Node before = experiment_record(record.config, store.folder() + ": trial '" + record.name + "'");
+      for (const std::string& change : differences_from(before, placeless(plan)))
+        changes += (changes.empty() ? ": " : ", ") + change;
+      if (changes.empty()) {
+        config = record.config;
+        continue;
+      }
+    }
+    if (steps_made(record.folder) > 0 && same_past(record.folder, plan)) {
+      store.reopen(record.name);
+      continue;
+    }
+    fail(Exit::usage, store.folder(), ": trial '", record.name, "' is complete with another configuration",
+         changes, ". Give the study another name, or start it anew with --restart.");
   }
 }
 

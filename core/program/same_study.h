@@ -15,9 +15,9 @@
 
 namespace foil {
 
-// Of all that a result may depend on: not of where the study and the plugins lie, so that a study goes on in
-// another clone. Throws Error (Exit::usage) for an experiment that no trial could record.
-std::string config_hash(const Plan& plan);
+// All that a result may depend on, as TOML: not where the study and the plugins lie, so that a study goes on
+// in another clone. Throws Error (Exit::usage) for an experiment that no trial could record.
+std::string config_of(const Plan& plan);
 
 // What identifies the data of trials, as it is now: opened when first asked for, once for equal options of
 // the data set.
@@ -42,9 +42,11 @@ void check_same_data(const std::vector<Trial>& trials, const std::function<Plan(
 // anew, and its old folder is kept aside.
 bool begins_anew(const std::string& folder, const std::function<Plan()>& plan);
 
-// Complete trials whose experiment now differs in its rest only (more steps, another evaluation) wait again:
-// they go on, and what was trained is kept.
-void reopen_changed(TrialStore& store, const std::vector<PlannedTrial>& planned,
-                    const std::function<Plan(size_t)>& plan_of);
+// Complete trials whose run is there and whose experiment now differs in its rest only (more steps, another
+// evaluation) wait again: they go on, and what was trained is kept. One that differs in nothing but options
+// younger than its record, which nobody gives, keeps that record. Any other difference is an Error
+// (Exit::usage) that names it.
+void hold_against_complete(TrialStore& store, std::vector<PlannedTrial>& planned,
+                           const std::function<Plan(size_t)>& plan_of);
 
 }  // namespace foil

@@ -2,7 +2,7 @@
 #include "program/start.h"
 
 #include "config/dump.h"
-#include "program/cores.h"
+#include "run/cores.h"
 #include "run/text.h"
 
 #include <torch/types.h>

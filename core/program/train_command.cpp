@@ -124,8 +124,8 @@ bool open_folder(Run& run, const TrainOptions& options, const std::string& path,
   how.say = [&](const std::string& line) {
     if (!options.quiet) std::fprintf(stderr, "%s\n", printable_lines(line).c_str());
   };
-  how.differences = [&](const std::string&, const std::string& now) {
-    return compare_experiments(path, now, experiment.total_steps);
+  how.differences = [&](const std::string&, const std::string&) {
+    return compare_experiments(path, experiment.plan.resolved, experiment.total_steps);
   };
   const nlohmann::json data = data_record(experiment.plan.data.component->name, *experiment.whole);
   how.check = [&](const std::string& folder) { check_same_data(folder, data); };
@@ -157,11 +157,29 @@ void check_ranks_read_the_same(const Experiment& experiment, World& world) {
   if (!error.empty()) fail(Exit::data, error);
 }
 
+// What somebody gave, in a file or on the command line: dotted key -> number, flag or text.
+nlohmann::json given(const Node& resolved) {
+  nlohmann::json values = nlohmann::json::object();
+  for (const auto& [key, text] : flatten(resolved)) {
+    const Node* const value = at_path(resolved, key);
+    if (!value || value->origin.text() == "default" || key == "run.output") continue;
+    if (value->is_flag())
+      values[key] = value->flag();
+    else if (value->is_number())
+      values[key] = value->number();
+    else
+      values[key] = value->is_text() ? value->text() : text;
+  }
+  return values;
+}
+
 // What training and evaluation came to, on rank 0.
-void write_results(const RunFolder& folder, nlohmann::json results, const Recorder& record) {
+void write_results(const RunFolder& folder, nlohmann::json results, const Node& experiment,
+                   Recorder& record) {
   if (!record.missing_rows().empty()) results["missing_rows"] = record.missing_rows();
   const std::string path = folder.file("results.json");
   write_atomically(path, results.dump(2) + "\n");
+  record.outcome(results["step"], given(experiment), results["metrics"]);
   folder.set_status(RunState::finished, results["step"]);
   print_results(results);
   std::printf("%s\n", printable(path).c_str());
@@ -197,7 +215,7 @@ int train_in(Run& run, const TrainOptions& options, Plan plan, const std::string
       note_cost(run);
       write_hits(folder->path(), hits);
       write_results(*folder, results_of(data_of(experiment), measured, run.trained.step, run.trained.loss),
-                    record);
+                    experiment.plan.resolved, record);
     });
     return 0;
   }

@@ -3,11 +3,11 @@
 // part in training. It listens nowhere.
 #include "ranks/spawn.h"
 
-#include "program/cores.h"
 #include "ranks/child.h"
 #include "ranks/failure.h"
 #include "ranks/parent_store.h"
 #include "ranks/sealed_store.h"
+#include "run/cores.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -119,6 +119,8 @@ void write_atomically(const std::string& path, std::string_view bytes) {
 
 bool is_temporary(std::string_view path) { return path.ends_with(kTemporary); }
 
+bool is_checksum(std::string_view text) { return text.size() == 14 && text.starts_with("crc32:"); }
+
 std::string checksum(std::string_view bytes) {
   return fmt::format("crc32:{:08x}", crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
@@ -158,14 +160,14 @@ void require_memory(const std::string& place, double bytes) {
        " of memory.");
 }
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
+std::string utc_text(std::time_t time) {
   std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[sizeof "2026-11-21T09:39:00Z"];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
+  ::gmtime_r(&time, &parts);
+  char text[64];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
+
+std::string utc_now() { return utc_text(std::time(nullptr)); }
 
 AppendFile::AppendFile(const std::string& path)
     : path_(path),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,7 @@ bool is_temporary(std::string_view path);
 
 // "crc32:1c291ca3": zlib's CRC-32 of the bytes.
 std::string checksum(std::string_view bytes);
+bool is_checksum(std::string_view text);
 
 // Bytes that an ordinary user may still write to the file system that holds `path` (or its nearest existing
 // parent).
@@ -42,7 +44,8 @@ int64_t machine_memory();
 // holds any product of such sizes.
 void require_memory(const std::string& place, double bytes);
 
-// Now as ISO 8601, "2026-11-21T09:39:00Z".
+// ISO 8601, "2026-11-21T09:39:00Z".
+std::string utc_text(std::time_t time);
 std::string utc_now();
 
 // A file that only grows. Each append is one write, so that a killed process loses nothing that was appended;

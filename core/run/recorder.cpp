@@ -65,6 +65,13 @@ void Recorder::row(int64_t step, const nlohmann::json& values) {
   }
 }
 
+void Recorder::outcome(int64_t step, const nlohmann::json& settings, const nlohmann::json& metrics) {
+  if (!events_) return;
+  for (const auto& [name, value] : metrics.items())
+    if (value.is_number()) events_->scalar("final/" + name, value.get<double>(), step);
+  events_->hyperparameters(settings, step);
+}
+
 void Recorder::progress(int64_t step) {
   if (progress_) progress_->update(step, {shown_.begin(), shown_.end()});
 }

@@ -31,6 +31,9 @@ class Recorder {
   // One row after `step` steps: metrics.jsonl, a scalar per number, and the numbers of the progress line.
   void row(int64_t step, const nlohmann::json& values);
   void progress(int64_t step);
+  // What came out after all steps: in TensorBoard a scalar final/NAME for each of `metrics`, beside
+  // `settings` in its HParams tab.
+  void outcome(int64_t step, const nlohmann::json& settings, const nlohmann::json& metrics);
   // Writes the checkpoint, with the number of rows and those missing; the rows up to it are on disk before
   // it.
   void save(Checkpoint checkpoint);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Field numbers are those of tensorflow/core/util/event.proto, framework/summary.proto and
-// framework/tensor.proto.
+// framework/tensor.proto, and of tensorboard/plugins/hparams/plugin_data.proto and api.proto.
 #include "run/tensorboard.h"
 
 #include <foil/error.h>
@@ -160,6 +160,28 @@ void EventWriter::text(const std::string& tag, const std::string& text, int64_t 
   write(step, kSummary,
         bytes_field(
             1, bytes_field(1, tag + "/text_summary") + bytes_field(8, tensor) + bytes_field(9, metadata)));
+}
+
+void EventWriter::hyperparameters(const nlohmann::json& values, int64_t step) {
+  const double now = static_cast<double>(std::time(nullptr));
+  std::string begun = double_field(5, now);  // SessionStartInfo: hparams = 1, start_time_secs = 5
+  for (const auto& [name, value] : values.items()) {
+    // google.protobuf.Value: number_value = 2, string_value = 3, bool_value = 4.
+    const std::string as_value = value.is_boolean()  ? integer_field(4, value.get<bool>())
+                                 : value.is_number() ? double_field(2, value.get<double>())
+                                                     : bytes_field(3, value.get<std::string>());
+    begun += bytes_field(1, bytes_field(1, name) + bytes_field(2, as_value));
+  }
+  constexpr uint64_t kSuccess = 1;
+  const std::string ended = integer_field(1, kSuccess) + double_field(2, now);  // SessionEndInfo
+  // HParamsPluginData: version = 1, session_start_info = 3, session_end_info = 4.
+  const auto note = [&](const char* tag, int field, const std::string& content) {
+    const std::string data = integer_field(1, 0) + bytes_field(field, content);
+    const std::string plugin = bytes_field(1, "hparams") + bytes_field(2, data);
+    write(step, kSummary, bytes_field(1, bytes_field(1, tag) + bytes_field(9, bytes_field(1, plugin))));
+  };
+  note("_hparams_/session_start_info", 3, begun);
+  note("_hparams_/session_end_info", 4, ended);
 }
 
 void EventWriter::write(int64_t step, int field, std::string_view content) {

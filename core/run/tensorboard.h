@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TensorBoard event files, written by hand: TFRecord framing around protocol buffers. Scalars and texts, as
-// torch.utils.tensorboard writes them; a view of metrics.jsonl for people, never read by foil except to
-// resume.
+// TensorBoard event files, written by hand: TFRecord framing around protocol buffers. Scalars, texts and what
+// the HParams tab reads, as torch.utils.tensorboard writes them; a view of metrics.jsonl for people, never
+// read by foil except to resume.
 #pragma once
 
 #include "run/file.h"
+
+#include <nlohmann/json.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -21,6 +23,8 @@ class EventWriter {
 
   void scalar(const std::string& tag, double value, int64_t step);           // TensorBoard holds it as float
   void text(const std::string& tag, const std::string& text, int64_t step);  // markdown
+  // A row of the HParams tab, whose metrics are the scalars of the file: name -> number, flag or text.
+  void hyperparameters(const nlohmann::json& values, int64_t step);
 
  private:
   void write(int64_t step, int field, std::string_view content);

@@ -28,7 +28,8 @@ namespace {
 namespace fs = std::filesystem;
 using State = Claims::State;
 
-constexpr const char* kStates[] = {"stopped", "", "complete", "failed"};  // by State, as a file says it
+// By State, as a file says it.
+constexpr const char* kStates[] = {"stopped", "", "complete", "failed", "pruned"};
 
 bool is_there(const std::string& path) {
   struct stat file {};
@@ -123,7 +124,7 @@ Claims::Look Claims::look(const std::string& trial) const {
         look.reason = json.at("reason");
         look.config = json.at("config");
         look.seconds += json.at("seconds").get<double>();
-        for (const State known : {State::complete, State::failed})
+        for (const State known : {State::complete, State::failed, State::pruned})
           if (state == kStates[static_cast<size_t>(known)]) look.state = known;
         continue;
       } catch (const nlohmann::json::exception& error) {

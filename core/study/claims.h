@@ -24,12 +24,12 @@ class Claims {
     // Without a sign for so long, a process that cannot be asked counts as dead.
     std::chrono::milliseconds silence{60000};
   };
-  enum class State { open, taken, complete, failed };
+  enum class State { open, taken, complete, failed, pruned };
   // What has become of a trial.
   struct Look {
     State state = State::open;
     int attempts = 0;    // that were begun
-    std::string reason;  // of a failure
+    std::string reason;  // of a failure, or of pruning
     double seconds = 0;  // of all attempts that ended
     std::string config;  // what the last one ran
   };

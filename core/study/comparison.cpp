@@ -2,6 +2,7 @@
 // Gathers a comparison from folders.
 #include "study/comparison.h"
 
+#include "run/file.h"
 #include "run/run_folder.h"
 #include "study/effort.h"
 #include "study/store.h"
@@ -26,8 +27,9 @@ struct Found {
   int64_t seed = 0;
   bool baseline = false;
   std::optional<TrialResults> results;
-  Unfinished unfinished;  // when there are no results
-  double seconds = 0;     // that its study counted
+  Unfinished unfinished;    // when there are no results
+  double seconds = 0;       // that its study counted
+  std::string config = {};  // that its study recorded
 };
 
 std::optional<int64_t> integer(std::string_view text) {
@@ -71,7 +73,8 @@ void take_results(Found& found, const std::string& stored = "") {
 }
 
 Found from_record(const TrialRecord& record, const std::string& study, bool being_written) {
-  Found found{study, record.variant, record.folder, record.seed, false, std::nullopt, {}, record.seconds};
+  Found found{study, record.variant, record.folder, record.seed, false, std::nullopt,
+              {},    record.seconds, record.config};
   if (record.state == TrialState::complete) {
     take_results(found, record.results);
   } else if (record.state == TrialState::running && !being_written) {
@@ -112,13 +115,14 @@ Found from_run(const fs::path& folder, const ReadConfig& read_config) {
     }
   }
   Found found{place, folder.filename(), folder, 0, false, std::nullopt, {}, 0};
-  if (const fs::path path = folder / "config.resolved.toml"; fs::exists(path)) {
-    const auto config = read_config(path);
+  const std::string path = folder / "config.resolved.toml";
+  if (const auto text = read_text(path)) {
+    const auto config = read_config(*text, path);
     if (const auto name = config.find("run.name"); name != config.end())
       found.variant = unquoted(name->second);
     if (const auto seed = config.find("run.seed"); seed != config.end()) {
       const auto number = integer(seed->second);
-      if (!number) fail(Exit::data, path.string(), ": run.seed = ", seed->second, ", allowed: an integer");
+      if (!number) fail(Exit::data, path, ": run.seed = ", seed->second, ", allowed: an integer");
       found.seed = *number;
     }
   }
@@ -185,12 +189,20 @@ void add(Comparison& comparison, const Found& found, const std::string& name, co
   } else {
     for (const auto& [metric, value] : found.results->metrics) row->metrics[metric][found.seed] = value;
     row->measures.insert(found.results->measures.begin(), found.results->measures.end());
+    for (const auto& [metric, curve] : found.results->roc) row->outcomes.roc[metric].push_back(curve);
+    for (const auto& [metric, counts] : found.results->confusion)
+      row->outcomes.confusion[metric].push_back(counts);
     for (const auto& [metric, hits] : read_hits(found.folder, *found.results))
       row->hits[metric][found.seed] = hits;
     if (!found.baseline) row->efforts[found.seed] = read_effort(found.folder, found.seconds, *found.results);
   }
+  if (!row->config.empty()) return;
   const std::string path = found.folder + "/config.resolved.toml";
-  if (row->config.empty() && fs::exists(path)) row->config = read_config(path);
+  const auto text = read_text(path);
+  if (text)
+    row->config = read_config(*text, path);
+  else if (!found.config.empty() && !is_checksum(found.config))
+    row->config = read_config(found.config, found.place + ", " + found.folder);
 }
 
 }  // namespace

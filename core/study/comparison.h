@@ -7,6 +7,7 @@
 #include "study/labels.h"
 #include "study/sample_hits.h"
 #include "study/statistics.h"
+#include "study/trial_results.h"
 
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,12 @@ struct Effort {
   std::map<std::string, Online> online;  // by metric
 };
 
+// TrialResults::roc and ::confusion of trials, by metric.
+struct Outcomes {
+  std::map<std::string, std::vector<Curve>> roc;
+  std::map<std::string, std::vector<Counts>> confusion;
+};
+
 // One variant under one evaluation protocol, on one data set.
 struct Row {
   std::string name;
@@ -44,13 +51,14 @@ struct Row {
   std::vector<Unfinished> unfinished;
   std::map<int64_t, std::string> folders;  // by seed, of the trials with results
   std::map<std::string, std::string>
-      config;        // dotted key -> value as TOML, of the first trial that has a config file
+      config;        // dotted key -> value as TOML, of the first trial that has it in its folder or its study
   std::string data;  // TrialResults::data, empty when no trial knows; a trial that does not goes with any
   std::map<std::string, Measure> measures;  // what its trials say of their metrics, the first that says it
   std::string variant = {};                 // the name without the place that may lead it
   std::map<int64_t, Effort> efforts = {};   // by seed, of the trials with results
   std::string plain = {};                   // `variant` before it got a label
   std::map<std::string, std::map<int64_t, Hits>> hits = {};  // by metric and seed, where they were kept
+  Outcomes outcomes = {};
 };
 
 struct Comparison {
@@ -58,8 +66,9 @@ struct Comparison {
   Labels labels = {};
 };
 
-// Reads config.resolved.toml into dotted keys and values as TOML.
-using ReadConfig = std::function<std::map<std::string, std::string>(const std::string& path)>;
+// Reads the text of a resolved experiment into dotted keys and values as TOML; `place` is for messages.
+using ReadConfig =
+    std::function<std::map<std::string, std::string>(const std::string& text, const std::string& place)>;
 
 // Each folder is a study (study.sqlite, and baselines/NAME[-seedN]/results.json, dashes standing for blanks),
 // a run (results.json, status or config.resolved.toml) or a folder of runs. A trial of a study may be given

@@ -4,42 +4,26 @@
 
 #include "run/cost.h"
 #include "run/file.h"
-#include "run/json.h"
 #include "run/text.h"
+#include "study/pruning.h"
 
 #include <foil/error.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 
 namespace foil {
 namespace {
 
-// Only rows with a protocol were measured on data, so most lines need no parsing.
-std::map<std::string, Online> read_online(const std::string& folder, const TrialResults& results) {
+std::map<std::string, Online> last_and_best(const std::string& folder, const TrialResults& results) {
   std::map<std::string, Online> online;
-  const std::string path = folder + "/metrics.jsonl";
-  if (!std::filesystem::is_regular_file(path)) return online;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.find(".protocol\"") == std::string::npos) continue;
-    const auto row = parse_json_or_null(line);
-    if (!row.is_object()) continue;
-    for (const auto& [metric, value] : results.metrics) {
-      const Measure measure = measure_in(results, metric);
-      if (!measure.headline || measure.better == Better::neither || !row.contains(metric + ".protocol"))
-        continue;
-      const auto number = row.value(metric, nlohmann::json()), epoch = row.value("epoch", nlohmann::json());
-      if (!number.is_number() || !epoch.is_number_integer()) continue;
-      const auto [at, first] = online.try_emplace(metric);
-      at->second.last = number;
-      if (!first && !is_better(measure, number, at->second.best)) continue;
-      at->second.best = number;
-      at->second.best_epoch = epoch.get<int64_t>() + 1;
-    }
+  for (const auto& [metric, values] : read_online(folder, results)) {
+    const Measure measure = measure_in(results, metric);
+    const auto best = std::min_element(
+        values.begin(), values.end(),
+        [&](const OnlineValue& a, const OnlineValue& b) { return is_better(measure, a.value, b.value); });
+    online[metric] = {values.back().value, best->value, best->epoch};
   }
   return online;
 }
@@ -97,7 +81,7 @@ bool has_online(const ComparisonTable& table, const std::string& metric) {
 }  // namespace
 
 Effort read_effort(const std::string& folder, double seconds, const TrialResults& results) {
-  Effort effort{seconds, 0, 0, read_online(folder, results)};
+  Effort effort{seconds, 0, 0, last_and_best(folder, results)};
   try {
     if (const auto cost = read_cost(folder))
       effort = {cost->seconds, cost->samples, cost->peak_memory, std::move(effort.online)};

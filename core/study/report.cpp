@@ -121,7 +121,8 @@ std::string html_of(const Studied& subject, const std::string& title, Pictures& 
     const std::string suffix = i == 0 ? "" : "-" + std::to_string(i + 1);
     body += results_part(subject, table) + seeds_part(subject, table, suffix, pictures) +
             differences_part(subject, table, suffix, pictures) +
-            factors_part(subject, table, suffix, pictures) + time_part(subject, table, suffix, pictures);
+            factors_part(subject, table, suffix, pictures) + outcomes_part(subject, table, suffix, pictures) +
+            time_part(subject, table, suffix, pictures);
   }
   body += curves_part(subject, pictures) + features_part(subject) + config_part(subject) +
           environment_part(environment);

@@ -12,9 +12,7 @@
 #include <cmath>
 
 namespace foil {
-namespace {
 
-// A part of a file's name.
 std::string file_part(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -29,6 +27,8 @@ std::string figures(const std::string& title, const std::string& note, const std
   return element("h2", title) + "\n" + (note.empty() ? "" : element("p", note, "note") + "\n") +
          "<div class=\"figures\">\n" + all + "</div>\n";
 }
+
+namespace {
 
 DotCell dot_cell(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
   DotCell dot{cell_text(table, row, metric)};

@@ -26,6 +26,11 @@ struct Pictures {
   std::string add(const std::string& name, const std::string& svg);  // returns its HTML
 };
 
+// What a picture's file can be called after `text`: all but letters, digits and _ are -.
+std::string file_part(const std::string& text);
+// A part that is pictures under a title and a sentence; empty where `all` is.
+std::string figures(const std::string& title, const std::string& note, const std::string& all);
+
 // The env.json of every run, flattened; a key with more than one value holds them all.
 struct Environment {
   explicit Environment(const Comparison& comparison);
@@ -46,6 +51,9 @@ std::string factors_part(const Studied& subject, const ComparisonTable& table, c
                          Pictures& pictures);
 std::string time_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
                       Pictures& pictures);
+// The ROC curves, and what was taken for what by the first metric that knows it.
+std::string outcomes_part(const Studied& subject, const ComparisonTable& table, const std::string& suffix,
+                          Pictures& pictures);
 
 // Of all tables together, from what the runs left in their folders.
 std::string curves_part(const Studied& subject, Pictures& pictures);

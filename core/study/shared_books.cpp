@@ -2,6 +2,7 @@
 // What a process may run next is decided by looking at claims, and made sure of by taking one.
 #include "study/shared_books.h"
 
+#include "run/file.h"
 #include "study/trial_results.h"
 
 #include <foil/error.h>
@@ -27,12 +28,13 @@ std::string results_in(const std::string& folder) {
 
 SharedBooks::SharedBooks(const std::vector<PlannedTrial>& trials, std::string study,
                          const std::set<std::string>& complete, Claims& claims,
-                         std::chrono::milliseconds pause)
+                         std::chrono::milliseconds pause, bool prune)
     : trials_(trials),
       study_(std::move(study)),
       complete_(complete),
       claims_(claims),
       pause_(pause),
+      prune_(prune),
       known_(trials.size(), Known::left) {
   for (const PlannedTrial& trial : trials_) attempts_before_.push_back(claims_.look(trial.name).attempts);
 }
@@ -42,13 +44,14 @@ std::optional<Turn> SharedBooks::turn_of(size_t i) {
   const std::string folder = folder_of(trial);
   const auto settled = [&](Turn::State state, const std::string& reason) {
     known_[i] = Known::settled;
-    return Turn{i, state, folder, reason};
+    return Turn{i, state, folder, reason, state == Turn::State::complete ? results_in(folder) : ""};
   };
   if (complete_.contains(trial.name)) return settled(Turn::State::complete, "");
   const Claims::Look look = claims_.look(trial.name);
-  if (look.state == Claims::State::complete && look.config == trial.config_hash &&
-      !results_in(folder).empty())
+  const bool same = look.config == checksum(trial.config);
+  if (look.state == Claims::State::complete && same && !results_in(folder).empty())
     return settled(Turn::State::complete, "");
+  if (look.state == Claims::State::pruned && same && prune_) return settled(Turn::State::pruned, look.reason);
   if (look.state == Claims::State::failed && look.attempts > attempts_before_[i])
     return settled(Turn::State::failed, look.reason);
   // The trial of a process that has just died may take a moment to die with it.
@@ -79,7 +82,7 @@ void SharedBooks::end(const PlannedTrial& trial, Claims::State state, const std:
                                [&](const PlannedTrial& one) { return one.name == trial.name; });
   known_[static_cast<size_t>(at - trials_.begin())] = known;
   due_ = {};
-  claims_.end(trial.name, state, trial.config_hash, reason);
+  claims_.end(trial.name, state, checksum(trial.config), reason);
 }
 
 void SharedBooks::complete(const PlannedTrial& trial, const std::string&) {
@@ -87,6 +90,9 @@ void SharedBooks::complete(const PlannedTrial& trial, const std::string&) {
 }
 void SharedBooks::fail(const PlannedTrial& trial, const std::string& reason) {
   end(trial, Claims::State::failed, reason, Known::settled);
+}
+void SharedBooks::prune(const PlannedTrial& trial, const std::string& reason) {
+  end(trial, Claims::State::pruned, reason, Known::settled);
 }
 void SharedBooks::stop(const PlannedTrial& trial, const std::string& reason) {
   end(trial, Claims::State::open, reason, Known::left);
@@ -99,6 +105,8 @@ void SharedBooks::record(TrialStore& store) const {
       store.settle(trial.name, TrialState::complete, "", results_in(folder_of(trial)), look.seconds);
     if (look.state == Claims::State::failed)
       store.settle(trial.name, TrialState::failed, look.reason, "", look.seconds);
+    if (look.state == Claims::State::pruned)
+      store.settle(trial.name, TrialState::pruned, look.reason, "", look.seconds);
   }
 }
 

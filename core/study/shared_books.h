@@ -17,7 +17,7 @@ class SharedBooks final : public Books {
   // `complete`: the trials that the store has complete. Between two looks at what others run lies `pause`.
   SharedBooks(const std::vector<PlannedTrial>& trials, std::string study,
               const std::set<std::string>& complete, Claims& claims,
-              std::chrono::milliseconds pause = std::chrono::seconds(1));
+              std::chrono::milliseconds pause = std::chrono::seconds(1), bool prune = false);
 
   // Trials whose process died are continued, wherever it was. One that failed before this process began is
   // tried again, once: by it, or by another that began after the failure.
@@ -26,6 +26,7 @@ class SharedBooks final : public Books {
   void sign_of_life(const std::vector<std::string>&) override {}  // the claims give them
   void complete(const PlannedTrial& trial, const std::string& results) override;
   void fail(const PlannedTrial& trial, const std::string& reason) override;
+  void prune(const PlannedTrial& trial, const std::string& reason) override;
   void stop(const PlannedTrial& trial, const std::string& reason) override;
 
   // Writes how all trials went into the store, which another process may have done before.
@@ -42,6 +43,7 @@ class SharedBooks final : public Books {
   const std::set<std::string> complete_;
   Claims& claims_;
   const std::chrono::milliseconds pause_;
+  const bool prune_;
   std::vector<Known> known_;
   std::vector<int> attempts_before_;             // this process began
   std::chrono::steady_clock::time_point due_{};  // the next look, when the last one found nothing

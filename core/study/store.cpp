@@ -19,8 +19,8 @@
 namespace foil {
 namespace {
 
-constexpr int64_t schema_version = 1;
-constexpr const char* states[] = {"waiting", "running", "complete", "failed"};
+constexpr int64_t schema_version = 2;  // 1 had config_hash for config and no pruned trials
+constexpr const char* states[] = {"waiting", "running", "complete", "failed", "pruned"};
 constexpr const char* now = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
 
 // The statements are known to be right. Where the database can make no sense of one, or refuses its values,
@@ -227,18 +227,31 @@ void TrialStore::create_or_check_schema(Access access) {
     foil::fail(Exit::failure, path_, ": schema version ", version, ", this program knows versions up to ",
                schema_version, ". Use the foil that wrote it, or a newer one.");
   }
-  if (version == schema_version) return check_tables();
-  {
+  if (version > 0) check_tables();
+  if (version == schema_version) return;
+  if (version == 0) {
     Statement tables(path_, database_.get(), "SELECT name FROM sqlite_master");
     if (access == Access::read || tables.next()) foil::fail(Exit::data, path_, ": not a study of foil");
   }
+  if (access == Access::read) {
+    config_column_ = "config_hash";
+    return;
+  }
   Transaction transaction(path_, database_.get());
+  if (version == 1)
+    Statement(path_, database_.get(), "ALTER TABLE trials RENAME TO trials_of_version_1").next();
   Statement(path_, database_.get(), R"(CREATE TABLE trials (
-      name TEXT PRIMARY KEY, variant TEXT NOT NULL, seed INTEGER NOT NULL, config_hash TEXT NOT NULL, position INTEGER NOT NULL,
-      state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'complete', 'failed')),
+      name TEXT PRIMARY KEY, variant TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, position INTEGER NOT NULL,
+      state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'complete', 'failed', 'pruned')),
       reason TEXT NOT NULL DEFAULT '', started TEXT, finished TEXT, heartbeat TEXT, seconds REAL NOT NULL DEFAULT 0,
       results TEXT NOT NULL DEFAULT '', folder TEXT NOT NULL))")
       .next();
+  if (version == 1) {
+    Statement(path_, database_.get(), R"(INSERT INTO trials SELECT name, variant, seed, config_hash, position,
+        state, reason, started, finished, heartbeat, seconds, results, folder FROM trials_of_version_1)")
+        .next();
+    Statement(path_, database_.get(), "DROP TABLE trials_of_version_1").next();
+  }
   Statement(path_, database_.get(), fmt::format("PRAGMA user_version = {}", schema_version)).next();
   transaction.commit();
 }
@@ -264,18 +277,17 @@ void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
     if (!names.insert(trial.name).second)
       foil::fail(Exit::usage, folder_, ": two trials are named '", trial.name, "'");
     Statement other(path_, database_.get(),
-                    "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config_hash <> ?2",
-                    trial.name, trial.config_hash);
+                    "SELECT 1 FROM trials WHERE name = ?1 AND state = 'complete' AND config <> ?2",
+                    trial.name, trial.config);
     if (other.next()) {
       foil::fail(Exit::usage, folder_, ": trial '", trial.name,
                  "' is complete with another configuration. Give the study another name, or start it anew "
                  "with --restart.");
     }
-    Statement(
-        path_, database_.get(), R"(INSERT INTO trials (name, variant, seed, config_hash, position, folder)
+    Statement(path_, database_.get(), R"(INSERT INTO trials (name, variant, seed, config, position, folder)
         VALUES (?1, ?2, ?3, ?4, ?5, ?1) ON CONFLICT (name) DO UPDATE
-        SET variant = ?2, seed = ?3, config_hash = ?4, position = ?5)",
-        trial.name, trial.variant, trial.seed, trial.config_hash, static_cast<int64_t>(names.size() - 1))
+        SET variant = ?2, seed = ?3, config = ?4, position = ?5)",
+              trial.name, trial.variant, trial.seed, trial.config, static_cast<int64_t>(names.size() - 1))
         .next();
   }
   Statement(path_, database_.get(), "DELETE FROM trials WHERE position >= ?1 AND state <> 'complete'", count)
@@ -286,8 +298,9 @@ void TrialStore::plan(const std::vector<PlannedTrial>& trials) {
 std::vector<TrialRecord> TrialStore::trials() const {
   Statement query(
       path_, database_.get(),
-      R"(SELECT name, variant, seed, config_hash, state, reason, started, finished, heartbeat, seconds,
-      results, folder FROM trials ORDER BY position)");
+      fmt::format(R"(SELECT name, variant, seed, {}, state, reason, started, finished, heartbeat, seconds,
+      results, folder FROM trials ORDER BY position)",
+                  config_column_));
   std::vector<TrialRecord> records;
   while (query.next()) {
     const std::string name = query.text(0, fmt::format("trial {}", records.size() + 1)),
@@ -353,6 +366,9 @@ void TrialStore::complete(const std::string& name, const std::string& results) {
 }
 void TrialStore::fail(const std::string& name, const std::string& reason) {
   finish(name, TrialState::failed, reason, "");
+}
+void TrialStore::prune(const std::string& name, const std::string& reason) {
+  finish(name, TrialState::pruned, reason, "");
 }
 void TrialStore::stop(const std::string& name, const std::string& reason) {
   finish(name, TrialState::waiting, reason, "");

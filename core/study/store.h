@@ -18,18 +18,19 @@ namespace foil {
 struct PlannedTrial {
   std::string name, variant;
   int64_t seed = 0;
-  std::string config_hash;
-  int64_t steps =
-      0;  // optimizer steps of the whole trial, 0 when not known; only the estimate of a dry run reads it
+  std::string config;  // the experiment, as TOML: what its results stand for
+  // Of the whole trial, for the estimate of a dry run: optimizer steps, and bytes of checkpoints; 0 when not
+  // known.
+  int64_t steps = 0, disk = 0;
 };
 
-enum class TrialState { waiting, running, complete, failed };
+enum class TrialState { waiting, running, complete, failed, pruned };
 std::string to_string(TrialState state);
 
 struct TrialRecord {
   std::string name, variant;
   int64_t seed = 0;
-  std::string config_hash;
+  std::string config;  // as it was planned; of a study of an older foil the checksum of it
   TrialState state = TrialState::waiting;
   std::string reason;                        // why it failed or was stopped
   std::string started, finished, heartbeat;  // UTC, 2026-01-31T23:59:59Z; empty when it has not happened
@@ -56,7 +57,7 @@ class TrialStore {
   const std::string& folder() const { return folder_; }
 
   // Makes these the trials of the study, in this order. Known ones keep their state, but a complete one with
-  // another config hash is an Error: its results would stand for a configuration that made none. Unfinished
+  // another config is an Error: its results would stand for a configuration that made none. Unfinished
   // ones that are no longer planned are forgotten; complete ones stay, after the planned.
   void plan(const std::vector<PlannedTrial>& trials);
   // Throws Error (Exit::data) naming file, trial and column for a record that is none: an unknown state,
@@ -68,8 +69,9 @@ class TrialStore {
   void heartbeat(const std::string& name);  // a sign of life of a running trial; another thread may call it
   void complete(const std::string& name, const std::string& results);
   void fail(const std::string& name, const std::string& reason);
+  void prune(const std::string& name, const std::string& reason);
   void stop(const std::string& name, const std::string& reason);  // interrupted: waits again
-  // Complete or failed after `seconds`, by other processes; nothing for one that is complete already.
+  // Complete, failed or pruned after `seconds`, by other processes; nothing for one that is complete already.
   void settle(const std::string& name, TrialState state, const std::string& reason,
               const std::string& results, double seconds);
 
@@ -88,6 +90,7 @@ class TrialStore {
               const std::string& results);
 
   std::string folder_, path_;
+  const char* config_column_ = "config";
   int lock_ = -1;
   std::unique_ptr<sqlite3, Close> database_;
 };

@@ -43,11 +43,19 @@ std::vector<std::string> ordered_metrics(const std::map<std::string, Measure>& m
   return ordered;
 }
 
+// Of a variant of which seeds were pruned the better ones are left: its numbers are shown, and take no part
+// in what is best, level or tested.
+bool is_pruned(const TableRow& row) {
+  return std::any_of(row.unfinished.begin(), row.unfinished.end(),
+                     [](const Unfinished& trial) { return trial.state == "pruned"; });
+}
+
 void mark_best(ComparisonTable& table, const std::string& metric) {
   const Measure& measure = table.measures.at(metric);
   std::vector<TableCell*> cells;
   for (auto& row : table.rows) {
-    if (const auto cell = row.cells.find(metric); cell != row.cells.end()) cells.push_back(&cell->second);
+    const auto cell = row.cells.find(metric);
+    if (cell != row.cells.end() && !is_pruned(row)) cells.push_back(&cell->second);
   }
   if (cells.size() < 2 || measure.better == Better::neither) return;
   const auto* best = *std::min_element(cells.begin(), cells.end(), [&](const auto* a, const auto* b) {
@@ -62,12 +70,12 @@ void mark_level(ComparisonTable& table, const std::string& metric) {
   const TableCell* best = nullptr;  // of the variants
   for (const auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
-    if (row.baseline || cell == row.cells.end()) continue;
+    if (row.baseline || cell == row.cells.end() || is_pruned(row)) continue;
     if (!best || is_better(measure, cell->second.mean, best->mean)) best = &cell->second;
   }
   for (auto& row : table.rows) {
     const auto cell = row.cells.find(metric);
-    if (row.baseline || cell == row.cells.end() || &cell->second == best) continue;
+    if (row.baseline || cell == row.cells.end() || &cell->second == best || is_pruned(row)) continue;
     const PairedTest test = paired_test(cell->second.values, best->values);
     cell->second.level = test.low && *test.low <= 0 && *test.high >= 0;
   }
@@ -75,13 +83,14 @@ void mark_level(ComparisonTable& table, const std::string& metric) {
 
 void test_against_reference(ComparisonTable& table, const std::string& name) {
   const auto reference = std::find_if(table.rows.begin(), table.rows.end(), [&](const TableRow& row) {
-    return !row.baseline && (name.empty() || row.name == name);
+    return !row.baseline && (name.empty() ? !is_pruned(row) : row.name == name);
   });
   if (reference == table.rows.end()) return;
   table.reference = reference->name;
+  if (is_pruned(*reference)) return;
   std::map<std::string, std::vector<PairedTest*>> by_metric;
   for (auto& row : table.rows) {
-    if (row.baseline || row.name == reference->name) continue;
+    if (row.baseline || row.name == reference->name || is_pruned(row)) continue;
     for (auto& [metric, cell] : row.cells) {
       const auto other = reference->cells.find(metric);
       cell.test =
@@ -180,9 +189,9 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
     if (std::string& known = data[index_of(row)]; known.empty()) known = row.data;
   }
   for (const auto& row : comparison.rows) {
-    TableRow line{row.name,   row.baseline,   std::ssize(row.folders),
-                  {},         row.unfinished, row.variant.empty() ? row.name : row.variant,
-                  row.efforts};
+    TableRow line{row.name,    row.baseline,   std::ssize(row.folders),
+                  {},          row.unfinished, row.variant.empty() ? row.name : row.variant,
+                  row.efforts, row.outcomes};
     for (const auto& [metric, values] : row.metrics)
       line.cells[metric] = {values, mean(values), sample_std(values), false, false, std::nullopt};
     const size_t i = index_of(row);
@@ -241,6 +250,7 @@ std::string difference_text(const ComparisonTable& table, const TableRow& row, c
 }
 
 std::string p_text(const ComparisonTable& table, const TableRow& row, const std::string& metric) {
+  if (is_pruned(row)) return "pruned";
   if (row.name == table.reference && !row.baseline) return "-";
   const auto cell = row.cells.find(metric_or_first(table, metric));
   if (cell == row.cells.end() || !cell->second.test) return "";

@@ -33,6 +33,7 @@ struct TableRow {
   std::vector<Unfinished> unfinished;
   std::string variant = {};                // Row::variant
   std::map<int64_t, Effort> efforts = {};  // Row::efforts
+  Outcomes outcomes = {};
 };
 
 struct ComparisonTable {

@@ -23,17 +23,20 @@ std::optional<double> finite_number(const nlohmann::json& object, const std::str
   return std::isfinite(number) ? std::optional(number) : std::nullopt;
 }
 
-std::map<std::string, Measure> measures_of(const nlohmann::json& measured, const std::string& place) {
+void read_measured(TrialResults& results, const nlohmann::json& measured, const std::string& place) {
   if (!measured.is_object()) fail(Exit::data, place, ": not the results of a run: measured is no object");
-  std::map<std::string, Measure> measures;
   for (const auto& [key, entry] : measured.items()) {
     try {
-      if (const auto measure = measure_of(entry)) measures[metric_of(key, entry)] = *measure;
+      const auto measure = measure_of(entry);
+      if (!measure) continue;
+      const std::string metric = metric_of(key, entry);
+      results.measures[metric] = *measure;
+      if (entry.contains("curve")) entry.at("curve").get_to(results.roc[metric]);
+      if (entry.contains("confusion")) entry.at("confusion").get_to(results.confusion[metric]);
     } catch (const Error& error) {
       fail(Exit::data, place, ": not the results of a run: of ", printable(key), " ", error.what());
     }
   }
-  return measures;
 }
 
 // Means over `bucket` neighbours.
@@ -65,7 +68,7 @@ TrialResults parse_results(const std::string& text, const std::string& place) {
       if (const auto number = finite_number(metrics, name)) results.metrics[name] = *number;
     }
     if (const auto measured = json.find("measured"); measured != json.end())
-      results.measures = measures_of(*measured, place);
+      read_measured(results, *measured, place);
     results.step = json.value("step", int64_t{0});
     results.data = json.value("data", "");
     return results;

@@ -14,6 +14,9 @@
 
 namespace foil {
 
+using Curve = std::vector<std::pair<double, double>>;  // (step, value), or another (x, y)
+using Counts = std::vector<std::vector<int64_t>>;
+
 // results.json: {"protocol": "...", "data": "crc32:...", "metrics": {"knn": 86.1, "linear": 90.2,
 // "features.alignment": 0.7}, "measured": {"features.knn": {"metric": "knn", "title": "kNN", ...}, ...},
 // "step": 938, "loss": 4.2}.
@@ -23,6 +26,10 @@ struct TrialResults {
   std::map<std::string, double> metrics;    // finite ones; a metric that is null or not finite is left out
   std::map<std::string, Measure> measures;  // what the record says of its metrics; nothing in an old one
   int64_t step = 0;
+  // Of the metrics that have them: the ROC curve as (false positives, true positives), and how many samples
+  // of each class, a row, were found to be of each class.
+  std::map<std::string, Curve> roc;
+  std::map<std::string, Counts> confusion;
 };
 
 // `place` is named in the Error (Exit::data) when the text is not such an object.
@@ -37,8 +44,6 @@ std::string read_results(const std::string& folder);
 
 // The whole file, nothing when there is none; Error (Exit::data) when something else is in its place.
 std::optional<std::string> read_text(const std::string& path);
-
-using Curve = std::vector<std::pair<double, double>>;  // (step, value)
 
 // A curve for each key of metrics.jsonl, rows without a finite number left out, thinned to at most `limit`
 // points: means over equally many neighbours. None when there is no file.

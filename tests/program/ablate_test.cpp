@@ -2,6 +2,8 @@
 // foil ablate and foil compare, on a sweep of two losses and two seeds over tiny synthetic images.
 #include "sweeps.h"
 
+#include <sqlite3.h>
+
 #include <map>
 
 namespace {
@@ -137,12 +139,21 @@ TEST(Ablate, DryRunListsTheTrialsAndCreatesNothing) {
   place.write("e.toml", experiment(two_losses));
   const Outcome outcome = place.foil({"ablate", "e.toml", "--dry-run"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out,
-            "infonce-seed0  20 steps  waiting\n"
-            "infonce-seed1  20 steps  waiting\n"
-            "dcl-seed0      20 steps  waiting\n"
-            "dcl-seed1      20 steps  waiting\n"
-            "4 of 4 trials to run, 80 steps\n");
+  const std::string trials =
+      "infonce-seed0  20 steps  waiting\n"
+      "infonce-seed1  20 steps  waiting\n"
+      "dcl-seed0      20 steps  waiting\n"
+      "dcl-seed1      20 steps  waiting\n"
+      "4 of 4 trials to run, 80 steps, checkpoints of ";
+  ASSERT_TRUE(outcome.out.starts_with(trials)) << outcome.out;
+  uintmax_t kept = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(finished().folder / "runs/small"))
+    if (entry.path().parent_path().filename() == "checkpoints") kept += fs::file_size(entry.path());
+  constexpr double kFewKB = 3, kCheckpoints = 8;  // what bytes() of a checkpoint is right to
+  EXPECT_NEAR(std::stod(outcome.out.substr(trials.size())), static_cast<double>(kept) / 1e3,
+              kFewKB * kCheckpoints)
+      << outcome.out;
+  EXPECT_TRUE(outcome.out.ends_with(" kB\n")) << outcome.out;
   EXPECT_FALSE(fs::exists(place.folder / "runs"));
   EXPECT_EQ(lines(finished().foil({"ablate", "e.toml", "--dry-run"}).out).back(), "0 of 4 trials to run");
 }
@@ -230,10 +241,36 @@ TEST(Ablate, AnotherEvaluationIsMadeOfWhatTheStudyTrained) {
   EXPECT_EQ(other.code, 0) << other.err;
   EXPECT_EQ(fs::last_write_time(newest), trained);
   EXPECT_TRUE(nlohmann::json::parse(slurp(run / "results.json"))["metrics"].contains("features.nmi"));
-  const Outcome refused = place.foil({"ablate", "e.toml", "--set", "loss.temperature=0.7"});
+  const Outcome refused =
+      place.foil({"ablate", "e.toml", "--set", "evaluate.clustering=true", "--set", "loss.temperature=0.7"});
   EXPECT_EQ(refused.code, 2);
-  EXPECT_NE(refused.err.find("trial 'seed0' is complete with another configuration."), std::string::npos)
+  EXPECT_NE(refused.err.find(
+                "trial 'seed0' is complete with another configuration: loss.temperature: 0.2 -> 0.7. Give"),
+            std::string::npos)
       << refused.err;
+}
+
+// A study that an older foil made: an option has come since.
+TEST(Ablate, KeepsWhatIsCompleteWhenFoilHasANewOption) {
+  const Workplace place;
+  place.write("e.toml", one_trial(""));
+  ASSERT_EQ(place.foil({"ablate", "e.toml"}).code, 0);
+  const fs::path study = place.folder / "runs/small", run = study / "seed0";
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open((study / "study.sqlite").c_str(), &database), SQLITE_OK);
+  ASSERT_EQ(
+      sqlite3_exec(database, "UPDATE trials SET config = replace(config, char(10) || 'zero_shot = []', '')",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK);
+  EXPECT_EQ(sqlite3_changes(database), 1);
+  sqlite3_close(database);
+  fs::remove_all(run);  // of committed records the store alone is there
+  const Outcome again = place.foil({"ablate", "e.toml"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_FALSE(fs::exists(run)) << again.err;
+  const Outcome given = place.foil({"ablate", "e.toml", "--set", "evaluate.zero_shot=[\"a photo of {}\"]"});
+  EXPECT_EQ(given.code, 2);
+  EXPECT_NE(given.err.find("zero_shot: (absent) -> [\"a photo of {}\"]"), std::string::npos) << given.err;
 }
 
 TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
@@ -248,6 +285,44 @@ TEST(Ablate, ABaselineWhoseResultsAreDamagedIsMeasuredAgain) {
     EXPECT_EQ(place.foil({"ablate", "e.toml"}).code, 0) << damage;
     EXPECT_EQ(slurp(place.folder / file), before) << damage;
   }
+}
+
+TEST(Ablate, PrunesARunningTrialThatFallsBehind) {
+  const Workplace place;
+  std::string text = experiment("prune = \"median\"\n");
+  place.write("e.toml", text.replace(text.find("seeds = 2"), 9, "seeds = 5") + foil::kHold);
+  const Outcome without = place.foil({"ablate", "e.toml"}, find_hold);
+  EXPECT_EQ(without.code, 2);
+  EXPECT_NE(without.err.find("sweep.prune = \"median\" with evaluate.every_epochs = 0 of 'seed0', allowed: "),
+            std::string::npos)
+      << without.err;
+  std::vector<std::string> command{
+      "ablate", "e.toml", "--set", "evaluate.every_epochs=1", "--set", "evaluate.baselines=false"};
+  ASSERT_EQ(place.foil(command, find_hold).code, 0);
+  const fs::path study = place.folder / "runs/small";
+  for (int seed = 0; seed < 5; ++seed) {  // as good as can be from the first epoch on
+    std::string rows;
+    const fs::path file = study / ("seed" + std::to_string(seed)) / "metrics.jsonl";
+    for (const std::string& line : lines(slurp(file))) {
+      nlohmann::json row = nlohmann::json::parse(line);
+      if (row.contains("knn")) row["knn"] = 100.5;
+      rows += row.dump() + "\n";
+    }
+    place.write("runs/small/seed" + std::to_string(seed) + "/metrics.jsonl", rows);
+  }
+  place.hold_at("6");  // in its second epoch
+  command.insert(command.end(), {"--set", "sweep.seeds=6"});
+  const pid_t pid = place.start_foil(command, find_hold);
+  const auto said = [&] { return slurp(place.folder / "stderr.txt"); };
+  ASSERT_TRUE(Workplace::eventually([&] { return place.is_held("6"); })) << said();
+  ASSERT_TRUE(Workplace::eventually([&] {
+    return said().find("[6/6] small seed 5, pruned: after epoch 1 its best kNN, ") != std::string::npos;
+  })) << said();
+  place.let_go("6");
+  const Outcome outcome = place.wait(pid);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("pruned: small seed 5: after epoch 1"), std::string::npos) << outcome.out;
+  EXPECT_FALSE(fs::exists(study / "seed5/results.json"));
 }
 
 TEST(Ablate, GoesOnAfterBeingKilled) {
@@ -350,6 +425,36 @@ TEST(Compare, PrintsMarkdownAndTheSameTableAsAblate) {
   const Outcome table = finished(&ablate).foil({"compare", "runs/small", "--report", "elsewhere"});
   EXPECT_EQ("runs/small\n" + table.out + "runs/small/report.html\n", ablate.out);
   EXPECT_TRUE(fs::exists(finished().folder / "elsewhere/report.html"));
+}
+
+TEST(Compare, DrawsEveryPictureOfTheReportAsPngToo) {
+  const std::vector<std::string> command{"compare", "runs/small", "--report", "drawn", "--png"};
+  ASSERT_EQ(finished().foil(command).code, 0);
+  int pictures = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(finished().folder / "drawn")) {
+    if (entry.path().extension() != ".svg") continue;
+    ++pictures;
+    double width = 0, height = 0;
+    const std::string svg = slurp(entry.path()),
+                      png = slurp(fs::path(entry.path()).replace_extension(".png"));
+    ASSERT_EQ(
+        std::sscanf(svg.c_str() + svg.find(" width="), " width=\"%lf\" height=\"%lf\"", &width, &height), 2);
+    ASSERT_TRUE(png.starts_with("\x89PNG")) << entry.path();
+    const auto big_endian = [&](size_t at) {
+      int value = 0;
+      for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(png[at + i]);
+      return value;
+    };
+    EXPECT_NEAR(big_endian(16), 2 * width, 1) << entry.path();
+    EXPECT_NEAR(big_endian(20), 2 * height, 1) << entry.path();
+  }
+  EXPECT_GT(pictures, 5);
+  const Outcome without = finished().foil(command, {"PATH=/nowhere"});
+  EXPECT_EQ(without.code, 1);
+  EXPECT_NE(without.err.find("--png: rsvg-convert, which draws SVG as PNG, is not there"), std::string::npos)
+      << without.err;
+  const Outcome alone = finished().foil({"compare", "runs/small", "--png"});
+  EXPECT_EQ(alone.code, 2) << alone.err;
 }
 
 TEST(Compare, OfSingleRunsNamesThemByTheirExperiment) {

@@ -121,6 +121,23 @@ TEST_F(GoingOn, AFileOfRowsThatIsGoneOrCutIsNamedToo) {
   EXPECT_EQ(gone.code, 0);
 }
 
+TEST_F(GoingOn, ARunOfAnOlderFoilGoesOnWithoutTheOptionsThatHaveComeSince) {
+  ASSERT_EQ(train().code, 0);
+  const nlohmann::json whole = run_.results();
+  forget_the_end();
+  std::string record = slurp(run_.folder / "config.resolved.toml");
+  const std::string young = "frozen_epochs = 0\n";
+  ASSERT_NE(record.find(young), std::string::npos);
+  place_.write("runs/small/seed0/config.resolved.toml", record.erase(record.find(young), young.size()));
+  const Outcome again = train();
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.err.find("frozen_epochs"), std::string::npos) << again.err;
+  EXPECT_EQ(run_.results(), whole);
+  const Outcome given = train({"head.frozen_epochs=1"});
+  EXPECT_EQ(given.code, 2);
+  EXPECT_NE(given.err.find("head.frozen_epochs: (absent) -> 1"), std::string::npos) << given.err;
+}
+
 TEST_F(GoingOn, AnotherEvaluationKeepsTheTrainingAndIsMadeAnew) {
   ASSERT_EQ(train().code, 0);
   const auto weights = run_.state();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // foil ablate --parallel: several trials at a time, and the study that one at a time would have made.
-#include "program/cores.h"
+#include "run/cores.h"
 #include "sweeps.h"
 
 #include <tuple>

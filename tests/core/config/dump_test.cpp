@@ -140,5 +140,16 @@ TEST(Differences, ListChangedAddedAndMissingValuesButNotTheIgnored) {
   EXPECT_TRUE(differences(before, before).empty());
 }
 
+TEST(AsRecorded, LeavesOutTheDefaultsThatAnOlderRecordDoesNotKnow) {
+  const Node record = parse_toml("[loss]\nt = 0.1\n[[augment]]\np = 1\n", "");
+  Node now = parse_toml(
+      "[loss]\nt = 0.2\nyoung = 1\ngiven = 2\n[train]\nyoung = 3\n[[augment]]\np = 1\nyoung = 4\n", "");
+  for (const char* young : {"loss.young", "loss.t", "train.young", "augment.young"})
+    at_path(now, young)->origin = {"default", 0, 0};
+  EXPECT_EQ(differences(record, as_recorded(now, record)),
+            (std::vector<std::string>{"loss.given: (absent) -> 2", "loss.t: 0.1 -> 0.2"}));
+  EXPECT_EQ(dump(as_recorded(now, now), false), dump(now, false));
+}
+
 }  // namespace
 }  // namespace foil

@@ -161,6 +161,25 @@ TEST(Evaluate, GivesTheHitsBehindItsHeadlineAccuracies) {
   }
 }
 
+TEST(Evaluate, CountsWhatWasTakenForWhat) {
+  EvaluateOptions options;
+  options.knn.neighbours = 9;
+  const MemoryDataset data = data_set(61, 30);
+  const Tensor label = data.labels(Split::test);
+  const nlohmann::json result = evaluate({small_encoder()}, data, options, *World::single());
+  for (const char* metric : {"features.knn", "features.linear"}) {
+    const auto counts = result[metric]["confusion"].get<std::vector<std::vector<int64_t>>>();
+    int64_t right = 0;
+    for (size_t c = 0; c < counts.size(); ++c) {
+      const int64_t of_class = std::accumulate(counts[c].begin(), counts[c].end(), int64_t{0});
+      EXPECT_EQ(of_class, (label == static_cast<int64_t>(c)).sum().item<int64_t>()) << metric << " " << c;
+      right += counts[c].at(c);
+    }
+    EXPECT_DOUBLE_EQ(100.0 * static_cast<double>(right) / 30, result[metric]["value"].get<double>())
+        << metric;
+  }
+}
+
 TEST(Evaluate, SaysOfEveryNumberWhatItIs) {
   Subject subject = small_encoder();
   const MemoryDataset data = data_set(61, 30);

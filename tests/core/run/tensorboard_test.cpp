@@ -74,6 +74,33 @@ TEST(EventWriter, TensorBoardReadsTheSameScalarsAndTexts) {
   EXPECT_TRUE(std::regex_search(only_file(folder), std::regex("/events\\.out\\.tfevents\\.\\d{10}\\..+$")));
 }
 
+constexpr const char* kHParams = R"(
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+content = events.PluginTagToContent(metadata.PLUGIN_NAME)
+start = metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG])
+end = metadata.parse_session_end_info_plugin_data(content[metadata.SESSION_END_INFO_TAG])
+value = lambda v: getattr(v, v.WhichOneof("kind"))
+print(json.dumps({"hparams": {name: value(v) for name, v in start.hparams.items()}, "status": end.status,
+                  "in order": start.start_time_secs <= end.end_time_secs}))
+)";
+
+TEST(EventWriter, TensorBoardReadsTheSameHyperparameters) {
+  const TempFolder scratch;
+  const std::string folder = scratch / "run";
+  std::filesystem::create_directory(folder);
+  const nlohmann::json values = {
+      {"loss.temperature", 0.1}, {"loss.name", "dcl é"}, {"evaluate.linear", false}, {"run.seed", -3.0}};
+  EventWriter(folder, -1).hyperparameters(values, 20);
+  const nlohmann::json got = parse_json(run_python(scratch, kHParams, folder), "TensorBoard");
+  EXPECT_EQ(got["hparams"], values);
+  EXPECT_EQ(got["status"], 1);
+  EXPECT_EQ(got["in order"], true);
+}
+
 TEST(EventWriter, ResumeDropsLaterEventsAndATornEndInTheSameFile) {
   const TempFolder scratch;
   const std::string folder = scratch / "run";

@@ -23,9 +23,9 @@ std::string results(double knn, const std::string& protocol = "knn20", const std
 }
 
 // Stands for the TOML reader: lines of "key value".
-std::map<std::string, std::string> read_config(const std::string& path) {
+std::map<std::string, std::string> read_config(const std::string& text, const std::string&) {
   std::map<std::string, std::string> config;
-  std::ifstream file(path);
+  std::istringstream file(text);
   for (std::string key, value; file >> key >> value;) config[key] = value;
   return config;
 }
@@ -98,6 +98,21 @@ TEST(LoadComparison, KeepsTheOrderOfThePlanWhenTheFirstTrialFailed) {
   EXPECT_EQ(comparison.rows[0].protocol, "knn20");
   EXPECT_EQ(comparison.rows[0].metrics.at("knn"),
             (foil::BySeed{{1, 50}}));  // the folder is gone: the store's copy
+}
+
+TEST(LoadComparison, KnowsTheExperimentOfATrialFromTheStudyWhereItsFolderIsGone) {
+  Folder folder;
+  {
+    TrialStore store(folder.at("s"));
+    store.plan({{"a-0", "a", 0, "loss.name dcl"}, {"b-0", "b", 0, "crc32:01234567"}});
+    for (const std::string trial : {"a-0", "b-0"}) {
+      store.start(trial);
+      store.complete(trial, results(50));
+    }
+  }
+  const auto comparison = load_comparison({folder.at("s")}, read_config);
+  EXPECT_EQ(comparison.rows[0].config, (std::map<std::string, std::string>{{"loss.name", "dcl"}}));
+  EXPECT_TRUE(comparison.rows[1].config.empty()) << "of an older foil, which kept a checksum";
 }
 
 TEST(LoadComparison, TellsAKilledTrialFromARunningOne) {

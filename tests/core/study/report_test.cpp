@@ -161,6 +161,27 @@ TEST(Report, ShowsAndDrawsAMeasureAsItSaysItself) {
             std::string::npos);
 }
 
+TEST(Report, DrawsTheRocCurveOfEveryVariantAndListsWhatWasTakenForWhat) {
+  Folder folder;
+  foil::Comparison comparison = sample(folder);
+  comparison.rows[1].metrics["AUC"] = comparison.rows[2].metrics["AUC"] = {{0, .8}, {1, .9}};
+  comparison.rows[1].outcomes.roc["AUC"] = {{{0, 0}, {0, .5}, {.5, .5}, {1, 1}}, {{0, 0}, {.25, 1}, {1, 1}}};
+  comparison.rows[2].outcomes.roc["AUC"] = {{{0, 0}, {1, 1}}};
+  comparison.rows[1].outcomes.confusion["knn"] = {{{3, 1}, {0, 4}}, {{4, 0}, {2, 2}}};
+  comparison.rows[2].outcomes.confusion["knn"] = {{{1, 1, 1}}};  // no square: left out
+  foil::write_report(comparison, "t", folder.path());
+  const std::string html = folder.read("report.html"), roc = folder.read("figures/roc-AUC.svg");
+  EXPECT_EQ(first_unbalanced(html), "");
+  EXPECT_EQ(count(roc, "<polyline"), 2u) << roc;
+  EXPECT_EQ(count(roc, "<polygon"), 1u) << "two seeds, one band: " << roc;
+  const auto at = html.find("infonce: class, found to be");
+  ASSERT_NE(at, std::string::npos);
+  const std::string table = html.substr(at, html.find("</table>", at) - at);
+  for (const std::string share : {">87.5<", ">12.5<", ">25.0<", ">75.0<"})
+    EXPECT_EQ(count(table, share), 1u) << share << table;
+  EXPECT_EQ(count(html, "class, found to be"), 1u);
+}
+
 TEST(Report, ListsOnlyTheConfigKeysThatDiffer) {
   Folder folder;
   const auto html = foil::report_html(sample(folder), "quick");

@@ -98,7 +98,7 @@ TEST(SharedBooks, WhatTheStoreHasOrAnotherExperimentLeftIsKnown) {
   EXPECT_EQ(before.next(), "a-seed0 anew");
   before.complete(0);
   std::vector<PlannedTrial> changed = three;
-  changed[0].config_hash = "other";
+  changed[0].config = "other";
   Claims claims(study.path());
   SharedBooks books(changed, study.path(), {"a-seed1"}, claims, std::chrono::milliseconds(0));
   EXPECT_EQ(books.next()->state, State::continued) << "what is complete is another experiment's";
@@ -149,4 +149,25 @@ TEST(SharedBooks, TheStoreIsTheSameWhoeverWritesIt) {
     EXPECT_EQ(trials[1].reason, "loss is nan");
     EXPECT_EQ(trials[2].state, TrialState::waiting);
   }
+}
+
+TEST(SharedBooks, WhatOneProcessPrunedTheOthersLeave) {
+  Folder folder;
+  const auto worker = [&](Claims& claims, bool prune) {
+    return SharedBooks(three, folder.path(), {}, claims, std::chrono::milliseconds(0), prune);
+  };
+  Claims claims(folder.path()), others(folder.path());
+  SharedBooks first = worker(claims, true);
+  ASSERT_EQ(first.next()->trial, 0u);
+  first.prune(three[0], "behind");
+  SharedBooks second = worker(others, true);
+  const auto turn = second.next();
+  EXPECT_EQ(turn->state, State::pruned);
+  EXPECT_EQ(turn->reason, "behind");
+  TrialStore store(folder.path());
+  store.plan(three);
+  second.record(store);
+  EXPECT_EQ(store.trials()[0].state, TrialState::pruned);
+  SharedBooks third = worker(others, false);
+  EXPECT_EQ(third.next()->state, State::continued) << "no longer asked for";
 }

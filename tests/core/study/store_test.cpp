@@ -76,7 +76,7 @@ TEST(TrialStore, KeepsEveryStateAcrossReopening) {
   ASSERT_EQ(trials.size(), 4u);
   EXPECT_EQ(trials[0].name, "infonce-seed0");
   EXPECT_EQ(trials[0].variant, "infonce");
-  EXPECT_EQ(trials[0].config_hash, "a0");
+  EXPECT_EQ(trials[0].config, "a0");
   EXPECT_EQ(trials[0].state, TrialState::complete);
   EXPECT_EQ(trials[0].results, R"({"protocol": "p"})");
   EXPECT_EQ(trials[0].folder, folder.at("infonce-seed0"));
@@ -115,11 +115,12 @@ class DamagedStore : public ::testing::Test {
 };
 
 TEST_F(DamagedStore, WithAnUnknownStateNamesTheTrialAndTheStates) {
+  EXPECT_EQ(said_after("UPDATE trials SET state = 'dreaming' WHERE name = 'dcl-seed0'"),
+            "5: trial 'dcl-seed0': unknown state 'dreaming'. Known states: waiting, running, complete, "
+            "failed, pruned.");
   EXPECT_EQ(
-      said_after("UPDATE trials SET state = 'dreaming' WHERE name = 'dcl-seed0'"),
-      "5: trial 'dcl-seed0': unknown state 'dreaming'. Known states: waiting, running, complete, failed.");
-  EXPECT_EQ(said_after("UPDATE trials SET state = '' WHERE name = 'dcl-seed0'"),
-            "5: trial 'dcl-seed0': unknown state ''. Known states: waiting, running, complete, failed.");
+      said_after("UPDATE trials SET state = '' WHERE name = 'dcl-seed0'"),
+      "5: trial 'dcl-seed0': unknown state ''. Known states: waiting, running, complete, failed, pruned.");
 }
 
 TEST_F(DamagedStore, WithAnotherTypeOrNothingNamesTrialAndColumn) {
@@ -179,9 +180,9 @@ TEST(TrialStore, LetsACompleteTrialWaitAgain) {
   store.reopen("dcl-seed0");
   EXPECT_EQ(store.trials()[2].state, TrialState::waiting);
   auto changed = four;
-  changed[2].config_hash = "other";
+  changed[2].config = "other";
   store.plan(changed);
-  EXPECT_EQ(store.trials()[2].config_hash, "other");
+  EXPECT_EQ(store.trials()[2].config, "other");
 }
 
 TEST(TrialStore, WritesTimesInUtc) {
@@ -269,9 +270,42 @@ TEST(TrialStore, RefusesANewerSchema) {
   execute(folder.at("study.sqlite"), "PRAGMA user_version = 7");
   EXPECT_EQ(error_of<foil::Error>([&] { TrialStore store(folder.path()); }),
             "1: " + folder.at("study.sqlite") +
-                ": schema version 7, this program knows versions up to 1. Use the foil that wrote it, or a "
+                ": schema version 7, this program knows versions up to 2. Use the foil that wrote it, or a "
                 "newer one.");
   EXPECT_FALSE(TrialStore::is_being_written(folder.path()));  // the refusal gave the lock back
+}
+
+TEST(TrialStore, ReadsAStudyOfTheFirstSchemaAsItIsAndBringsItUpToDateWhenItGoesOn) {
+  Folder folder;
+  const std::string file = folder.at("study.sqlite");
+  execute(file, R"(CREATE TABLE trials (
+      name TEXT PRIMARY KEY, variant TEXT NOT NULL, seed INTEGER NOT NULL, config_hash TEXT NOT NULL, position INTEGER NOT NULL,
+      state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'complete', 'failed')),
+      reason TEXT NOT NULL DEFAULT '', started TEXT, finished TEXT, heartbeat TEXT, seconds REAL NOT NULL DEFAULT 0,
+      results TEXT NOT NULL DEFAULT '', folder TEXT NOT NULL);
+      INSERT INTO trials (name, variant, seed, config_hash, position, state, seconds, results, folder)
+      VALUES ('infonce-seed0', 'infonce', 0, 'a0', 0, 'complete', 2.5, '{}', 'infonce-seed0');
+      PRAGMA user_version = 1)");
+  const auto expect_the_record = [&](const std::vector<foil::TrialRecord>& trials) {
+    ASSERT_FALSE(trials.empty());
+    EXPECT_EQ(trials[0].config, "a0");
+    EXPECT_EQ(trials[0].state, TrialState::complete);
+    EXPECT_EQ(trials[0].seconds, 2.5);
+    EXPECT_EQ(trials[0].results, "{}");
+  };
+  for (int i = 0; i < 2; ++i)  // the first has changed nothing
+    expect_the_record(TrialStore(folder.path(), TrialStore::Access::read).trials());
+  {
+    TrialStore store(folder.path());
+    store.plan(four);
+    store.start("dcl-seed0");
+    store.prune("dcl-seed0", "kNN 12 at epoch 2");
+    expect_the_record(store.trials());
+  }
+  const auto trials = TrialStore(folder.path(), TrialStore::Access::read).trials();
+  expect_the_record(trials);
+  EXPECT_EQ(trials[2].state, TrialState::pruned);
+  EXPECT_EQ(trials[2].reason, "kNN 12 at epoch 2");
 }
 
 TEST(TrialStore, RefusesWhatIsNoStudy) {
@@ -299,17 +333,17 @@ TEST(TrialStore, RefusesToKeepResultsOfAnotherConfiguration) {
   store.start("dcl-seed0");
   store.complete("dcl-seed0", "{}");
   auto changed = four;
-  changed[2].config_hash = "other";
+  changed[2].config = "other";
   EXPECT_EQ(error_of<foil::Error>([&] { store.plan(changed); }),
             "2: " + folder.path() +
                 ": trial 'dcl-seed0' is complete with another configuration. Give the study another name, or "
                 "start it anew with "
                 "--restart.");
-  EXPECT_EQ(store.trials()[2].config_hash, "b0");  // nothing of the refused plan stays
+  EXPECT_EQ(store.trials()[2].config, "b0");  // nothing of the refused plan stays
   changed = four;
-  changed[3].config_hash = "other";  // not complete: may change
+  changed[3].config = "other";  // not complete: may change
   store.plan(changed);
-  EXPECT_EQ(store.trials()[3].config_hash, "other");
+  EXPECT_EQ(store.trials()[3].config, "other");
 }
 
 TEST(TrialStore, FollowsAChangedPlanAndForgetsOnlyUnfinishedTrials) {

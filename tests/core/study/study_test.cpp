@@ -43,6 +43,7 @@ class InPlace final : public foil::TrialRunner {
   std::optional<foil::TrialEnd> wait() override { return std::exchange(end_, std::nullopt); }
   int asked() const override { return 0; }
   void ask(int) override {}
+  void end(const std::string&) override {}
 
  private:
   Run run_;
@@ -201,7 +202,7 @@ TEST(RunStudy, RunsNothingWhenACompleteTrialHasAnotherConfiguration) {
   EXPECT_EQ(runs.study(), 0);
   runs.ran.clear();
   auto changed = four;
-  changed[0].config_hash = "other";
+  changed[0].config = "other";
   changed.push_back({"new", "new", 0, "n"});
   TrialStore store(runs.folder.path());
   EXPECT_THROW(run_study(changed, std::ref(runs), store, runs.log), foil::Error);
@@ -236,6 +237,7 @@ struct Several final : foil::TrialRunner {
     for (auto& end : running) end.code = code;
     request = code;
   }
+  void end(const std::string&) override {}
 };
 
 TEST(RunStudy, KeepsAllLanesBusyAndRunsEachTrialOnce) {
@@ -296,6 +298,82 @@ TEST(DryRun, EstimatesTheTimeFromCompleteTrials) {
             "3 of 4 trials to run, 2,814 steps, about 5 min 0 s at 9.38 steps/s\n");
 }
 
+TEST(DryRun, CountsTheCheckpointsAndTheTrialsAtATime) {
+  std::vector<TrialRecord> known(1);
+  known[0].name = four[0].name;
+  known[0].state = TrialState::complete;
+  known[0].seconds = 100;
+  known[0].results = good;
+  std::vector<PlannedTrial> planned = four;
+  for (PlannedTrial& trial : planned) trial.disk = 20'000'000;
+  const std::string said = foil::dry_run(planned, known, 2);
+  EXPECT_TRUE(
+      said.ends_with("3 of 4 trials to run, 2,814 steps, about 2 min 30 s at 9.38 steps/s and 2 trials at a "
+                     "time, checkpoints of 60 MB\n"))
+      << said;
+}
+
 TEST(DryRun, SaysWhenStepsAreNotKnown) {
   EXPECT_EQ(foil::dry_run({{"a", "a", 0, "h"}}, {}), "a  steps not known  waiting\n1 of 1 trials to run\n");
+}
+
+// Trials measure what the test says while they train; those that are poor go on until they are ended.
+struct Measured final : foil::TrialRunner {
+  std::map<std::string, double> knn;
+  std::string running;
+  int code = 0;
+
+  bool free() const override { return running.empty(); }
+  void start(const PlannedTrial& trial, const std::string& where) override {
+    std::filesystem::create_directories(where);
+    std::ofstream(where + "/metrics.jsonl")
+        << R"({"step": 10, "epoch": 0, "knn.protocol": "part", "knn": )" << knn.at(trial.name) << "}\n";
+    std::ofstream(where + "/results.json") << good;
+    running = trial.name;
+    code = 0;
+  }
+  std::optional<foil::TrialEnd> wait() override {
+    if (running.empty() || (knn.at(running) < 50 && code == 0)) return std::nullopt;
+    return foil::TrialEnd{std::exchange(running, ""), code};
+  }
+  int asked() const override { return 0; }
+  void ask(int) override {}
+  void end(const std::string& trial) override {
+    if (trial == running) code = 75;
+  }
+};
+
+TEST(RunStudy, PrunesATrialThatFallsBehindAndGoesOnWithTheOthers) {
+  const Folder folder;
+  Measured runner;
+  std::vector<PlannedTrial> planned;
+  for (int i = 0; i < 7; ++i) {
+    const std::string name = "seed" + std::to_string(i);
+    planned.push_back({name, "one", i, "c" + std::to_string(i), 10});
+    runner.knn[name] = i == 5 ? 40 : 60;
+  }
+  std::ostringstream log;
+  const auto study = [&](bool prune) {
+    TrialStore store(folder.path());
+    foil::StoreBooks books(planned, store, prune);
+    log.str("");
+    const int code = foil::run_study(planned, runner, books, log,
+                                     prune ? std::optional<foil::Pruning>(std::in_place) : std::nullopt);
+    EXPECT_EQ(code, 0);
+    return store.trials();
+  };
+  const std::string pruned =
+      "[6/7] one seed 5, pruned: after epoch 1 its best kNN, 40.0, is worse than 60.0, the median of 5 "
+      "complete "
+      "trials\n";
+  auto trials = study(true);
+  EXPECT_EQ(trials[5].state, TrialState::pruned);
+  EXPECT_EQ(trials[6].state, TrialState::complete);
+  EXPECT_TRUE(log.str().ends_with("[6/7] one seed 5\n" + pruned + "[7/7] one seed 6\n")) << log.str();
+  trials = study(true);
+  EXPECT_EQ(trials[5].state, TrialState::pruned);
+  EXPECT_NE(log.str().find(pruned), std::string::npos) << log.str();
+  EXPECT_EQ(foil::dry_run(planned, trials).find("1 of"), std::string::npos);
+  runner.knn["seed5"] = 60;
+  EXPECT_EQ(study(false)[5].state, TrialState::complete) << "no longer asked for";
 }

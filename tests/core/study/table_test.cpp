@@ -176,6 +176,22 @@ TEST(Table, IsJsonThatReadsBack) {
   EXPECT_EQ(table.at("rows").at(0).at("baseline"), true);
 }
 
+TEST(Table, AVariantOfWhichSeedsWerePrunedIsShownButNeitherBestNorTested) {
+  Comparison comparison;
+  comparison.rows = {row("infonce", {{"knn", {{0, 80}, {1, 81}, {2, 82}}}}),
+                     row("dcl", {{"knn", {{0, 83}, {1, 84}, {2, 86}}}}),
+                     row("hcl", {{"knn", {{1, 90}, {2, 91}}}})};
+  comparison.rows[2].unfinished = {{0, "pruned", "after epoch 1"}};
+  const std::string out = render(comparison, Format::markdown);
+  EXPECT_NE(out.find("| hcl | 90.5 ± 0.7 | 2 |  | pruned |"), std::string::npos) << out;
+  EXPECT_NE(out.find("**84.3 ± 1.5**"), std::string::npos) << out;
+  EXPECT_NE(out.find("pruned: hcl seed 0: after epoch 1"), std::string::npos) << out;
+  EXPECT_EQ(out.find("corrected for"), std::string::npos) << "one variant is tested: " << out;
+  std::swap(comparison.rows[0], comparison.rows[2]);
+  EXPECT_NE(render(comparison, Format::markdown).find("kNN - dcl"), std::string::npos)
+      << "no reference unless it is named: " << render(comparison, Format::markdown);
+}
+
 TEST(Table, NeverMixesProtocols) {
   Comparison comparison;
   comparison.rows = {row("infonce", {{"knn", {{0, 86.0}, {1, 86.25}}}}, "knn20"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How many cores threads may use: the affinity mask, and the quotas of control groups in a file system made
 // for the test.
-#include "program/cores.h"
+#include "run/cores.h"
 
 #include "tests/core/run/run_test.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The affinity mask and the quotas of control groups, as the kernel tells them.
-#include "program/cores.h"
+#include "run/cores.h"
 
 #include <foil/error.h>
 
