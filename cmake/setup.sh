@@ -12,8 +12,8 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 stop() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 packages="g++ clang-format-14 cmake ninja-build ccache git make libboost-dev libboost-filesystem-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
-  libsqlite3-dev libturbojpeg0-dev libpng-dev zlib1g-dev libarchive-dev libgloo-dev libigraph-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist python3 python3-venv"
-[ "$what" = build ] || packages="$packages chromium librsvg2-bin"  # show reports to tests
+  libsqlite3-dev libturbojpeg0-dev libpng-dev zlib1g-dev libarchive-dev libfreetype-dev libgloo-dev libigraph-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist python3 python3-venv"
+[ "$what" = build ] || packages="$packages chromium librsvg2-bin fonts-unifont"  # show reports and texts to tests
 missing=$(for p in $packages; do dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$p"; done)
 if [ -n "$missing" ]; then
   say "installing Debian packages: $missing"

@@ -18,8 +18,8 @@ includes core/include | grep -vE '#include <(foil|torch|ATen|c10)/|#include <[a-
 includes core | grep -v '^core/program/main.cpp:' | grep -E '[<"](plugins|losses|augment|encoders)/|foil/plugin\.h' |
   rule 2 'core never includes plugins, losses, augment or encoders; main.cpp alone meets plugins'
 includes losses augment encoders | grep -vE '#include <(foil/(plugin|graph|contrast)\.h|torch/|ATen/|c10/|[a-z_]+>)|#include "[a-z_]+\.(h|cuh)"' |
-  grep -vE '^augment/communities.cpp:.*<(igraph/igraph|dlfcn)\.h>' |
-  rule 3 'a plugin includes foil/plugin.h, foil/graph.h, foil/contrast.h, LibTorch and its own files; communities.cpp alone igraph'
+  grep -vE '^augment/communities.cpp:.*<(igraph/igraph|dlfcn)\.h>|^augment/render_text.cpp:.*(<ft2build.h>|FT_FREETYPE_H)' |
+  rule 3 'a plugin includes foil/plugin.h, foil/graph.h, foil/contrast.h, LibTorch and its own files; communities.cpp alone igraph, render_text.cpp FreeType'
 { includes core plugins | grep -v '^core/config/' | grep 'toml++'
   includes core plugins | grep -v '^core/ranks/' | grep -E 'c10d|nccl'
   includes core plugins | grep -v '^plugins/loader.cpp' | grep 'boost/dll'

@@ -53,7 +53,7 @@ Pipeline::Pipeline(const Plan& plan, const Dataset& data, at::Device device, at:
   std::vector<Shape> shapes;  // by view
   for (const size_t m : modality_) shapes.push_back(modalities[m].shape);
   for (const ChosenAugmentation& chosen : plan.augment) {
-    Step step = step_of(chosen, modalities);
+    Step step = step_of(chosen, modalities, shapes);
     chosen.placed([&] { step.augmentation->setup(data); });
     apply_to_shapes(step, shapes);
     const std::string name = step.augmentation->evaluation_name();
@@ -108,9 +108,10 @@ int64_t Pipeline::made_as(int64_t v) const {
   return v < count ? v : seen_.at(static_cast<size_t>(v - count)).view;
 }
 
-// Which views it applies to: those of its kinds, of its modality, among those that its table names.
-Pipeline::Step Pipeline::step_of(const ChosenAugmentation& chosen,
-                                 const std::vector<Modality>& modalities) const {
+// Which views it applies to: those that are of its kinds by now, of its modality, among those that its table
+// names. `shapes`: of each view so far.
+Pipeline::Step Pipeline::step_of(const ChosenAugmentation& chosen, const std::vector<Modality>& modalities,
+                                 const std::vector<Shape>& shapes) const {
   Step step{chosen, chosen.make<Augmentation>(), std::vector<bool>(modality_.size(), false)};
   const std::vector<std::string> names = names_of(modalities);
   if (!chosen.modality.empty() && std::find(names.begin(), names.end(), chosen.modality) == names.end()) {
@@ -124,15 +125,15 @@ Pipeline::Step Pipeline::step_of(const ChosenAugmentation& chosen,
     const auto& named = chosen.views;
     const bool asked =
         named.empty() || std::find(named.begin(), named.end(), static_cast<int64_t>(v)) != named.end();
-    const bool fits = std::find(kinds.begin(), kinds.end(), of.shape.kind) != kinds.end();
+    const bool fits = std::find(kinds.begin(), kinds.end(), shapes[v].kind) != kinds.end();
     step.applies[v] = asked && fits && (chosen.modality.empty() || chosen.modality == of.name);
     if (asked && !named.empty() && !step.applies[v] && views.empty())
-      views = fmt::format("view {} is of '{}' ({})", v, of.name, name_of(of.shape.kind));
+      views = fmt::format("view {} is of '{}' ({})", v, of.name, name_of(shapes[v].kind));
   }
   if (views.empty() && std::find(step.applies.begin(), step.applies.end(), true) == step.applies.end()) {
     for (const Seen& seen : seen_)
       views += fmt::format("{}'{}' ({})", views.empty() ? "the views are of " : ", ", seen.name,
-                           name_of(modalities[modality_[static_cast<size_t>(seen.view)]].shape.kind));
+                           name_of(shapes[static_cast<size_t>(seen.view)].kind));
   }
   if (!views.empty())
     fail(Exit::usage, chosen.place, ": the augmentation '", chosen.component->name, "' is for ",

@@ -48,7 +48,8 @@ class Pipeline {
     std::vector<bool> applies;  // by view
   };
   void choose_views(const Plan& plan, const std::vector<Modality>& modalities);
-  Step step_of(const ChosenAugmentation& chosen, const std::vector<Modality>& modalities) const;
+  Step step_of(const ChosenAugmentation& chosen, const std::vector<Modality>& modalities,
+               const std::vector<Shape>& shapes) const;
   void apply_to_shapes(const Step& step, std::vector<Shape>& shapes) const;
   View raw_view(const Views& raw, int64_t v) const;
   View as_input(View view) const;

@@ -57,6 +57,28 @@ TEST(Spectrograms, AreAskedForWhereTheyAreMissing) {
       << rate.err;
 }
 
+// CLIPPO: the texts are drawn, one encoder takes them and the images.
+TEST(DrawnTexts, ShareTheEncoderOfTheImages) {
+  const Workplace place;
+  std::string text = kRun;
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"modalities = [\"image\", \"audio\"]", "modalities = [\"image\", \"text\"]"},
+           {"of = [\"image\", \"audio\"]", "of = [\"image\", \"text\"]"},
+           {"[encoder.audio]\nname = \"small_cnn\"\nwidths = [8, 16]\n", ""},
+           {"size = [12, 12]\n", "size = [12, 12]\nmodality = \"image\"\n"}})
+    text.replace(text.find(from), from.size(), to);
+  place.write("small.toml", text + "[[augment]]\nname = \"render_text\"\nsize = [16, 48]\nchannels = 3\n" +
+                                "[[augment]]\nname = \"gaussian_blur\"\nmodality = \"text\"\n");
+  const Outcome outcome = foil_within(place, {"train", "small.toml", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const RunView run(place);
+  for (const double loss : run.losses()) EXPECT_TRUE(std::isfinite(loss));
+  EXPECT_TRUE(run.state().contains("tower.encoder.conv1.weight"));
+  const std::string results = run.results().dump();
+  EXPECT_NE(results.find("render_text16x48_16_Unifont"), std::string::npos) << results;
+  EXPECT_NE(results.find("image>text"), std::string::npos) << results;
+}
+
 // Images and texts of the same samples, twenty steps.
 std::string image_and_text(const std::string& loss) {
   return "[run]\nname = \"small\"\nsteps = 20\nthreads = 1\n[data]\nname = \"synthetic\"\n"

@@ -13,7 +13,7 @@ namespace foil {
 
 using at::Tensor;
 
-// What a modality is made of. An augmentation never changes it: a spectrogram is audio, a row of tokens text.
+// What a modality is made of. A spectrogram is audio and a row of tokens text; a text that is drawn, an image.
 enum class Kind { image, audio, text, vector, graph };
 // "image", "audio", ...
 FOIL_API const char* name_of(Kind kind);
