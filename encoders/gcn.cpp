@@ -9,7 +9,8 @@
 // layer by `last_activation`. One slope serves all layers of prelu. Of rrelu (Xu et al., "Empirical
 // evaluation of rectified activations", 2015) it is drawn for each entry from [1/8, 1/3), in evaluation it is
 // their mean. GRACE (Zhu et al., 2020) has widths = [2 H, H] and an activation after both. X may be in CSR
-// layout.
+// layout. With `dropout` p, in training, each entry of what goes into a layer is 0 with probability p, and 1
+// / (1 - p) of itself else (Srivastava et al., "Dropout", JMLR 2014).
 //
 // With `depths` a layer takes c steps instead of one product (MA-GCL: Gong et al., "MA-GCL: model
 // augmentation tricks for graph contrastive learning", AAAI 2023; as its code has them, with b in every
@@ -48,10 +49,10 @@ enum class Decoder { none, gcn, mlp };
 
 constexpr double kLowestSlope = 1.0 / 8, kHighestSlope = 1.0 / 3;
 
-// The slopes [nodes, columns] of rrelu in one layer: entry j of a node is word j of its Philox sequence.
-Tensor slopes(const Tensor& key, int64_t columns, size_t layer) {
+// Draws in [low, high) of one layer, [nodes, columns]: entry j of a node is word j of its Philox sequence.
+Tensor drawn_by(const Tensor& key, int64_t columns, const char* what, size_t layer, double low, double high) {
   const Tensor keys = key.to(at::kCPU).contiguous();
-  const uint64_t place = foil::mix_key(foil::name_key("rrelu"), layer);
+  const uint64_t place = foil::mix_key(foil::name_key(what), layer);
   Tensor drawn = at::empty({keys.size(0), columns}, at::kFloat);
   float* const first = drawn.mutable_data_ptr<float>();
   const int64_t* const node = keys.const_data_ptr<int64_t>();
@@ -59,7 +60,7 @@ Tensor slopes(const Tensor& key, int64_t columns, size_t layer) {
     for (int64_t b = begin; b < end; ++b) {
       foil::Draws draws(place, static_cast<uint64_t>(node[b]));
       for (int64_t j = 0; j < columns; ++j)
-        first[b * columns + j] = static_cast<float>(draws.uniform(kLowestSlope, kHighestSlope));
+        first[b * columns + j] = static_cast<float>(draws.uniform(low, high));
     }
   });
   return drawn;
@@ -85,6 +86,7 @@ class GCN final : public foil::Encoder {
     bool batch_norm = false;
     EdgeWeights edge_weights = EdgeWeights::normalised;
     std::vector<int64_t> depths = {};
+    double dropout = 0;
     Decoder decoder = Decoder::none;
     void describe(foil::Fields& f) {
       f.integers("widths", widths, "widths of the layers; the last one is the width of h",
@@ -99,6 +101,8 @@ class GCN final : public foil::Encoder {
                "edges that an augmentation gave weights, as diffusion: in A^ like others, or instead of A^");
       f.integers("depths", depths, "steps of each layer in evaluation (MA-GCL); empty = one product each",
                  foil::between(0, 100));
+      f.number("dropout", dropout, "share of the entries of what goes into a layer that is 0 in training",
+               foil::from_below(0, 1));
       f.choice("decoder", decoder, {{"none", Decoder::none}, {"gcn", Decoder::gcn}, {"mlp", Decoder::mlp}},
                "what makes features of h, for losses that compare them with the nodes' (GraphMAE)");
     }
@@ -141,7 +145,7 @@ class GCN final : public foil::Encoder {
     const std::vector<int64_t> depths = depths_of(view);
     Tensor x = view.data;  // [nodes, F]
     for (size_t l = 0; l < layers_.size(); ++l) {
-      Tensor y = foil::node_linear(x, layers_[l]->weight);  // [nodes, width]
+      Tensor y = foil::node_linear(dropped(x, view.key, l), layers_[l]->weight);  // [nodes, width]
       if (l == 0 && token_.defined() && view.params.defined()) y = y + token_of_hidden(view, type);
       x = convolved(y, layers_[l]->bias, a, depths.empty() ? 0 : depths[l]);
       if (options_.batch_norm) x = norms_[l]->forward(x);
@@ -202,7 +206,19 @@ class GCN final : public foil::Encoder {
     if (options_.activation == Activation::relu) return at::relu(x);
     if (options_.activation == Activation::prelu) return prelu_->forward(x);
     if (!is_training() || !key.defined()) return at::leaky_relu(x, (kLowestSlope + kHighestSlope) / 2);
-    return at::where(x < 0, x * slopes(key, x.size(1), layer).to(x.options()), x);
+    const Tensor slope = drawn_by(key, x.size(1), "rrelu", layer, kLowestSlope, kHighestSlope);
+    return at::where(x < 0, x * slope.to(x.options()), x);
+  }
+
+  Tensor dropped(const Tensor& x, const Tensor& key, size_t layer) const {
+    if (options_.dropout == 0 || !is_training() || !key.defined()) return x;
+    const Tensor kept = (drawn_by(key, x.size(1), "dropout", layer, 0, 1) >= options_.dropout).to(x.device());
+    if (x.layout() != at::kSparseCsr) return x * kept.to(x.scalar_type()) / (1 - options_.dropout);
+    const Tensor from = x.crow_indices(), to = x.col_indices();
+    const Tensor row = at::repeat_interleave(at::arange(x.size(0), from.options()), from.diff());
+    const Tensor there = kept.index({row, to}).to(x.scalar_type());  // of each entry that is stored
+    return at::sparse_csr_tensor(from, to, x.values() * there / (1 - options_.dropout), x.sizes(),
+                                 x.options());
   }
 
   // What the token adds to X W_1^T: row 1 where mask_nodes hid a node, 0 elsewhere. [nodes, width]

@@ -92,14 +92,15 @@ void measure_clustering(Measuring& of) {
                             options.max_iterations, options.seed));
 }
 
-void measure_assignments(Measuring& of, const std::vector<Assignment>& assignments) {
+void measure_assignments(Measuring& of,
+                         const std::vector<std::function<Tensor(const Tensor&)>>& assignments) {
   const Clustered all = clustered(of);
   int64_t found = 0;
-  for (const Assignment& assignment : assignments) {
-    const Tensor cluster = assignment.clusters(all.rows);
+  for (const auto& clusters : assignments) {
+    const Tensor cluster = clusters(all.rows);
     if (!cluster.defined()) continue;
     add_agreement(of, all, cluster.cpu(), true, "assigned_", "assigned ",
-                  ++found == 1 ? "" : fmt::format("_{}", found), "assigned-by-" + assignment.loss);
+                  ++found == 1 ? "" : fmt::format("_{}", found), "assigned-by-loss");
   }
 }
 

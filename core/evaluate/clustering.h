@@ -4,9 +4,11 @@
 
 #include <foil/view.h>
 
+#include <functional>
+#include <vector>
+
 namespace foil {
 
-struct Assignment;
 struct Measuring;
 
 // Agreement of two partitions, int64 [N] of any ids; symmetric, and the same for renamed clusters.
@@ -26,6 +28,6 @@ void measure_clustering(Measuring& of);
 
 // The same of the clusters that losses give projections, as headline measures: "assigned_cluster_accuracy",
 // "assigned_nmi", "assigned_ari", "assigned_cluster_f1", of the second such loss with "_2" behind.
-void measure_assignments(Measuring& of, const std::vector<Assignment>& assignments);
+void measure_assignments(Measuring& of, const std::vector<std::function<Tensor(const Tensor&)>>& assignments);
 
 }  // namespace foil

@@ -57,10 +57,7 @@ struct Encoded {
 
 // The clusters of a loss: of projections [N, D] as the head gives them, which one each is in, int64 [N] from
 // 0 on; undefined where there are none yet.
-struct Assignment {
-  std::string loss;  // its plugin
-  std::function<Tensor(const Tensor&)> clusters;
-};
+using Assignment = std::function<Tensor(const Tensor&)>;
 
 // What is evaluated: one modality of the samples. The functions run without gradient; whether the encoder is
 // in evaluation mode is the caller's business.

@@ -29,11 +29,11 @@ std::vector<Subject> model_subjects(Experiment& experiment) {
       return pipeline->evaluation_view(raw, m);
     };
     subject.preparation = modalities[m].preparation;
-    for (const LossTerm& term : experiment.losses) {
-      if (modalities.size() > 1) break;  // which of them a loss clusters it does not say
-      subject.assignments.push_back({term.name, [loss = term.loss](const Tensor& z) {
-                                       return loss->clusters(loss->needs().raw_z ? z : unit(z));
-                                     }});
+    if (modalities.size() == 1) {  // of several, which one a loss clusters it does not say
+      for (const LossTerm& term : experiment.losses)
+        subject.assignments.push_back([loss = term.loss](const Tensor& z) {
+          return loss->clusters(loss->needs().raw_z ? z : unit(z));
+        });
     }
     subjects.push_back(std::move(subject));
   }

@@ -13,6 +13,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <sstream>
 
 namespace foil {
 namespace {
@@ -156,6 +159,17 @@ const std::string& metric_or_first(const ComparisonTable& table, const std::stri
   return metric.empty() ? table.headline.front() : metric;
 }
 
+// Whether all that one row measured was measured alike in another, which may have measured more: each word of
+// a protocol is the data set or how a headline number was measured.
+bool part_of(const std::string& protocol, const std::string& other) {
+  const auto words = [](const std::string& text) {
+    std::istringstream in(text);
+    return std::set<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  const auto part = words(protocol), whole = words(other);
+  return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
+}
+
 void require_reference(const std::vector<ComparisonTable>& tables, const std::string& name) {
   std::vector<std::string> known;
   for (const auto& table : tables) {
@@ -175,8 +189,12 @@ std::vector<ComparisonTable> tabulate(const Comparison& comparison, const std::s
   const auto index_of = [&](const Row& row) {
     for (size_t i = 0; i < tables.size(); ++i) {
       if (row.protocol.empty()) return i;  // a row without results stands in the first table
-      if (tables[i].protocol == row.protocol && (data[i] == row.data || data[i].empty() || row.data.empty()))
-        return i;
+      std::string& protocol = tables[i].protocol;
+      if ((!part_of(row.protocol, protocol) && !part_of(protocol, row.protocol)) ||
+          (data[i] != row.data && !data[i].empty() && !row.data.empty()))
+        continue;
+      if (part_of(protocol, row.protocol)) protocol = row.protocol;
+      return i;
     }
     tables.emplace_back().protocol = row.protocol;
     data.push_back(row.data);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The comparison as tables: one per evaluation protocol and data set, because numbers of two do not compare.
+// A row that lacks some of the measures of others, and has the rest as they have it, stands with them.
 #pragma once
 
 #include "study/comparison.h"

@@ -174,6 +174,31 @@ TEST(GCN, DrawsTheSlopesOfRreluByTheNodesKeyAndTakesTheirMeanInEvaluation) {
       torch::allclose(net->forward(other).pooled, torch::where(negative, before * mean, before), 0, 1e-12));
 }
 
+TEST(GCN, DropsEntriesByTheNodesKeyInTraining) {
+  foil::View view = seven();
+  view.data = torch::rand({7, 300}, torch::kDouble) + 1;
+  view.key = torch::arange(7, torch::kLong) * 31 + 5;
+  view.edges.ends = torch::empty({2, 0}, torch::kLong);  // A^ is the unit matrix
+  const auto net = made({.widths = {300}, .last_activation = false, .dropout = 0.25}, 300);
+  {
+    torch::NoGradGuard no_grad;
+    parameter(*net, "conv1.weight").copy_(torch::eye(300));
+    parameter(*net, "conv1.bias").zero_();
+  }
+  const Tensor got = net->forward(view).pooled, kept = got != 0;
+  EXPECT_TRUE(torch::allclose(got, kept.to(torch::kDouble) * view.data / 0.75, 0, 1e-12));
+  const double share = kept.to(torch::kDouble).mean().item<double>();
+  EXPECT_NEAR(share, 0.75, 4 * std::sqrt(0.75 * 0.25 / 2100));
+  EXPECT_TRUE(net->forward(view).pooled.equal(got));
+  foil::View csr = view, other = view;
+  csr.data = view.data.to_sparse_csr();
+  EXPECT_TRUE(torch::allclose(net->forward(csr).pooled, got, 0, 1e-12)) << "in CSR layout";
+  other.key = view.key + 1;
+  EXPECT_FALSE(net->forward(other).pooled.equal(got));
+  net->eval();
+  EXPECT_TRUE(torch::allclose(net->forward(view).pooled, view.data, 0, 1e-12));
+}
+
 // Node 2 is hidden, 4 has another node's features, 5 is masked as it was.
 TEST(GCN, PutsATokenInHiddenNodesAndDecodesWithoutWhatWasMasked) {
   foil::View view = seven();

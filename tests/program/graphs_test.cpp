@@ -98,7 +98,7 @@ TEST(Graph, IsMeasuredByTheClustersOfItsLoss) {
   const RunView run(place);
   const nlohmann::json results = run.results();
   EXPECT_EQ(results["measured"]["projections.assigned_nmi"]["protocol"],
-            "nmi-assigned-by-scgc/projections/nodes61/none/v1");
+            "nmi-assigned-by-loss/projections/nodes61/none/v1");
   const Outcome again = foil_within(place, {"evaluate", "runs/small/seed0", "--out", "again.json", "--quiet"},
                                     {"FOIL_PLUGIN_PATH=" FOIL_TEST_PLUGINS});
   ASSERT_EQ(again.code, 0) << again.err;

@@ -97,8 +97,7 @@ TEST(EvaluateNodes, MeasuresTheClustersThatLossesGiveTheProjections) {
       return cluster.defined() ? cluster.index_select(0, known) : cluster;
     };
   };
-  subject.assignments = {
-      {"shifted", given(shifted)}, {"none", given({})}, {"one", given(torch::zeros({60}, torch::kLong))}};
+  subject.assignments = {given(shifted), given({}), given(torch::zeros({60}, torch::kLong))};
   EvaluateOptions options = nodes_and_clusters();
   options.on = {"features"};
   const nlohmann::json result = evaluate(subject, data, options, *World::single());
@@ -107,7 +106,7 @@ TEST(EvaluateNodes, MeasuresTheClustersThatLossesGiveTheProjections) {
   EXPECT_DOUBLE_EQ(result["projections.assigned_ari"]["value"].get<double>(),
                    adjusted_rand_index(shifted.index_select(0, known), label.index_select(0, known)));
   EXPECT_EQ(result["projections.assigned_nmi"]["protocol"],
-            "nmi-assigned-by-shifted/projections/nodes59/none/v1");
+            "nmi-assigned-by-loss/projections/nodes59/none/v1");
   EXPECT_EQ(result["projections.assigned_nmi_2"]["value"], 0);
   EXPECT_EQ(result["projections.assigned_cluster_accuracy"]["column"], 6);
   EXPECT_EQ(result["projections.assigned_cluster_accuracy"]["metric"], "assigned_cluster_accuracy");

@@ -214,6 +214,20 @@ TEST(Table, NeverMixesProtocols) {
             "1 seed cannot reach p < 0.05 here, 6 can.\n");
 }
 
+TEST(Table, ARowThatLacksSomeMeasuresStandsWithThoseThatHaveThem) {
+  Comparison comparison;
+  comparison.rows = {row("grace", {{"knn", {{0, 77}}}}, "cora knn20"),
+                     row("scgc", {{"knn", {{0, 54}}}, {"linear", {{0, 60}}}}, "cora knn20 linear-a"),
+                     row("pamc", {{"knn", {{0, 55}}}, {"linear", {{0, 61}}}}, "cora knn20 linear-b"),
+                     row("raw", {{"knn", {{0, 52}}}}, "cora knn20")};
+  const auto tables = foil::tabulate(comparison);
+  ASSERT_EQ(tables.size(), 2u);
+  EXPECT_EQ(tables[0].protocol, "cora knn20 linear-a");
+  ASSERT_EQ(tables[0].rows.size(), 3u);
+  EXPECT_EQ(tables[0].rows[2].name, "raw");
+  EXPECT_EQ(tables[1].rows.at(0).name, "pamc") << "its linear is measured otherwise";
+}
+
 TEST(Table, ShowsAVariantWhoseTrialsAllFailed) {
   Comparison comparison;
   comparison.rows = {row("infonce", {}), row("dcl", {{"knn", {{0, 86.0}}}})};
