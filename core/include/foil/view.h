@@ -13,7 +13,7 @@ namespace foil {
 
 using at::Tensor;
 
-// What a modality is made of. A spectrogram is audio and a row of tokens text; a text that is drawn, an image.
+// What a modality is made of. Spectrograms are audio, rows of tokens text, texts that are drawn images.
 enum class Kind { image, audio, text, vector, graph };
 // "image", "audio", ...
 FOIL_API const char* name_of(Kind kind);

@@ -222,7 +222,8 @@ TEST(Sweep, RefusesNamingThePlace) {
     std::string line, message;
   } cases[] = {
       {"sedes = 3",
-       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, ablate, random, exclude, files. "
+       "a.toml:7:1: unknown key sweep.sedes. Known keys: seeds, grid, zip, ablate, random, exclude, prune, "
+       "files. "
        "Did you mean 'seeds'?"},
       {"seeds = 0",
        "a.toml:7:9: sweep.seeds = 0, allowed: a count from 1 to 1000 or a list of integers >= 0."},
@@ -353,7 +354,7 @@ TEST_F(Files, ThatCannotBeRunAreRefusedAtTheirPlace) {
   EXPECT_EQ(refused("[\"onne.toml\"]"), "all.toml:2:10: onne.toml: no such file. Did you mean 'one.toml'?");
   EXPECT_EQ(refused("[\"lists.toml\"]"),
             "lists.toml:2:1: sweep.files in a file that another one lists, allowed: seeds, grid, zip, "
-            "ablate, random and exclude.");
+            "ablate, random, exclude and prune.");
 }
 
 }  // namespace

@@ -125,12 +125,13 @@ TEST_F(KeptHits, StandBesideTheSpreadOverSeedsInTheTable) {
   for (const std::string trial : {"a-seed0", "a-seed1", "b-seed0", "b-seed1"})
     folder_.write(trial + "/config.resolved.toml",
                   "run.name \"" + trial.substr(0, 1) + "\"\nrun.seed " + trial.substr(6));
-  const Comparison comparison = load_comparison({folder_.path()}, [](const std::string& path) {
-    std::map<std::string, std::string> config;
-    std::ifstream file(path);
-    for (std::string key, value; file >> key >> value;) config[key] = value;
-    return config;
-  });
+  const Comparison comparison =
+      load_comparison({folder_.path()}, [](const std::string& text, const std::string&) {
+        std::map<std::string, std::string> config;
+        std::istringstream file(text);
+        for (std::string key, value; file >> key >> value;) config[key] = value;
+        return config;
+      });
   EXPECT_EQ(render(comparison, Format::table),
             "protocol knn20\n"
             "variant     kNN %         n   kNN - a                  p       by samples\n"
