@@ -34,6 +34,22 @@ inline AugmentContext place(const Tensor& index, uint64_t seed = 1, int64_t step
 }
 inline AugmentContext place(int64_t samples) { return place(at::arange(samples)); }
 
+// Texts as they are read: uint8 [B, longest] with the bytes of each that count, and `behind` after them.
+inline View view_of_texts(const std::vector<std::string>& texts, int64_t longest = 64, uint8_t behind = 0) {
+  View view;
+  view.modality = "name_en";
+  view.kind = Kind::text;
+  view.data = at::full({static_cast<int64_t>(texts.size()), longest}, behind, at::kByte);
+  std::vector<int64_t> length;
+  for (size_t b = 0; b < texts.size(); ++b) {
+    std::copy_n(texts[b].data(), texts[b].size(),
+                view.data.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(b) * longest);
+    length.push_back(static_cast<int64_t>(texts[b].size()));
+  }
+  view.length = at::tensor(length);
+  return view;
+}
+
 inline Tensor random_images(at::IntArrayRef shape, uint64_t seed) {
   return at::randint(0, 256, shape, at::make_generator<at::CPUGeneratorImpl>(seed), at::kByte);
 }

@@ -11,22 +11,6 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-// uint8 [B, L] with the bytes of each that count.
-foil::View view_of(const Texts& texts, int64_t longest = 64) {
-  foil::View view;
-  view.modality = "name_en";
-  view.kind = foil::Kind::text;
-  view.data = at::zeros({static_cast<int64_t>(texts.size()), longest}, at::kByte);
-  std::vector<int64_t> length;
-  for (size_t b = 0; b < texts.size(); ++b) {
-    std::copy_n(texts[b].data(), texts[b].size(),
-                view.data.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(b) * longest);
-    length.push_back(static_cast<int64_t>(texts[b].size()));
-  }
-  view.length = at::tensor(length);
-  return view;
-}
-
 using Tokens = std::vector<int64_t>;
 
 // The tokens of row b that count; what is behind them is 0.
@@ -39,7 +23,7 @@ Tokens tokens_of(const foil::View& view, int64_t b = 0) {
 }
 
 Tokens tokens_of(HashedNgrams& augmentation, const std::string& text) {
-  return tokens_of(augmentation.evaluate(view_of({text})));
+  return tokens_of(augmentation.evaluate(view_of_texts({text})));
 }
 
 // The slow truth: what is hashed, written out.
@@ -91,7 +75,7 @@ TEST(HashedNgrams, FillTheLengthAndLeaveTheRestOut) {
   EXPECT_EQ(tokens_of(some, "ab cde"), Tokens(whole.begin(), whole.begin() + 4));
   EXPECT_EQ(tokens_of(some, "a b c d e f"), hashed({"a", "b", "c", "d"}, {}));
   EXPECT_TRUE(tokens_of(some, "").empty());
-  EXPECT_EQ(some.evaluate(view_of({})).data.sizes(), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(some.evaluate(view_of_texts({})).data.sizes(), (std::vector<int64_t>{0, 4}));
 }
 
 TEST(HashedNgrams, StayBelowTheBucketsAndOffPadding) {
@@ -108,8 +92,8 @@ TEST(HashedNgrams, StayBelowTheBucketsAndOffPadding) {
 
 TEST(HashedNgrams, TrainAsTheyEvaluateWithoutDropout) {
   HashedNgrams plain({});
-  const foil::View trained = plain.apply(view_of(kSome), place(std::ssize(kSome))),
-                   seen = plain.evaluate(view_of(kSome));
+  const foil::View trained = plain.apply(view_of_texts(kSome), place(std::ssize(kSome))),
+                   seen = plain.evaluate(view_of_texts(kSome));
   EXPECT_TRUE(trained.data.equal(seen.data));
   EXPECT_TRUE(trained.length.equal(seen.length));
   EXPECT_EQ(seen.modality, "name_en");
@@ -120,7 +104,7 @@ TEST(HashedNgrams, TrainAsTheyEvaluateWithoutDropout) {
 
 TEST(HashedNgrams, OfAViewWithoutLengthsReadEveryByte) {
   HashedNgrams words({.ngrams = {}});
-  foil::View view = view_of({"ab cd"}, 5);
+  foil::View view = view_of_texts({"ab cd"}, 5);
   view.length.reset();
   EXPECT_EQ(tokens_of(words.evaluate(view)), hashed({"ab", "cd"}, {}));
 }
@@ -128,7 +112,7 @@ TEST(HashedNgrams, OfAViewWithoutLengthsReadEveryByte) {
 TEST(HashedNgrams, DropWordsWithTheirNgramsAtTheSaidRate) {
   HashedNgrams dropping({.ngrams = {3}, .word_dropout = 0.25}), whole({.ngrams = {3}});
   const int64_t n = 2000;
-  const foil::View view = view_of(Texts(static_cast<size_t>(n), "ab cd ef gh"));
+  const foil::View view = view_of_texts(Texts(static_cast<size_t>(n), "ab cd ef gh"));
   const foil::View out = dropping.apply(view, place(n));
   int64_t words = 0;
   for (int64_t b = 0; b < n; ++b) {
@@ -151,7 +135,7 @@ TEST(HashedNgrams, DropWordsWithTheirNgramsAtTheSaidRate) {
 
 TEST(HashedNgrams, NeverDropTheLastWord) {
   HashedNgrams dropping({.word_dropout = 0.999});
-  const foil::View out = dropping.apply(view_of(kSome), place(std::ssize(kSome)));
+  const foil::View out = dropping.apply(view_of_texts(kSome), place(std::ssize(kSome)));
   for (int64_t b = 0; b < std::ssize(kSome); ++b)
     EXPECT_EQ(out.length[b].item<int64_t>() > 0, !kSome[static_cast<size_t>(b)].empty()) << b;
 }
@@ -159,7 +143,7 @@ TEST(HashedNgrams, NeverDropTheLastWord) {
 TEST(HashedNgrams, DependOnTheSampleAloneAndOnEveryPartOfThePlace) {
   HashedNgrams dropping({.word_dropout = 0.5});
   const foil::View view =
-      view_of({"a b c d e f g h", "one two three four five", "u v w x y z", "k l m n o p q r"});
+      view_of_texts({"a b c d e f g h", "one two three four five", "u v w x y z", "k l m n o p q r"});
   const auto of = [&](const Tensor& rows, const foil::AugmentContext& context) {
     foil::View some = view;
     some.data = view.data.index_select(0, rows);
@@ -185,7 +169,7 @@ TEST(HashedNgrams, RefuseWhatIsNoTextInBytes) {
               plain.shape_after({foil::Kind::text, {20}, 5000});
             }),
             "hashed_ngrams: the data is text of 5000 tokens, allowed: text as it was read, in bytes.");
-  foil::View tokens = view_of({"a"});
+  foil::View tokens = view_of_texts({"a"});
   tokens.data = tokens.data.to(at::kLong);
   EXPECT_EQ(refusal([&] { plain.evaluate(tokens); }),
             "hashed_ngrams got data [1, 64] of long int, allowed: text [B, L] in bytes");

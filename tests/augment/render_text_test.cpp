@@ -7,26 +7,11 @@ using namespace foil::test;
 
 namespace {
 
-foil::View view_of(const std::vector<std::string>& texts, int64_t longest = 64) {
-  foil::View view;
-  view.modality = "name_en";
-  view.kind = foil::Kind::text;
-  view.data = at::full({static_cast<int64_t>(texts.size()), longest}, 'x', at::kByte);  // behind the length
-  std::vector<int64_t> length;
-  for (size_t b = 0; b < texts.size(); ++b) {
-    std::copy_n(texts[b].data(), texts[b].size(),
-                view.data.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(b) * longest);
-    length.push_back(static_cast<int64_t>(texts[b].size()));
-  }
-  view.length = at::tensor(length);
-  return view;
-}
-
 // uint8 [H, W]; letters of 8 x 16 pixels, wide ones of 16 x 16.
 Tensor picture(const std::string& text, int64_t height = 64, int64_t width = 64) {
   RenderText::Options options;
   options.size = {height, width};
-  return RenderText(options).evaluate(view_of({text})).data[0][0];
+  return RenderText(options).evaluate(view_of_texts({text}, 64, 'x')).data[0][0];
 }
 
 // A glyph of 8 x 16 as unifont.hex lists it: two hexadecimal digits a row.
@@ -74,7 +59,7 @@ TEST(RenderText, GivesImagesWithACopyAChannel) {
   RenderText::Options options;
   options.channels = 3;
   RenderText render(options);
-  const foil::View view = render.apply(view_of({"one", "", "two"}), place(3));
+  const foil::View view = render.apply(view_of_texts({"one", "", "two"}), place(3));
   EXPECT_EQ(view.kind, foil::Kind::image);
   EXPECT_FALSE(view.length.defined());
   EXPECT_EQ(view.data.sizes(), (at::IntArrayRef{3, 3, 64, 64}));
